@@ -1,0 +1,286 @@
+"""The contract every node keeps, and the registry that finds nodes by name.
+
+A node is a class with a static `spec` (checked before anything runs), a frozen pydantic `Config`,
+and this lifecycle, all calls for one instance coming from one thread at a time:
+
+    prepare_node()   once a machine: make heavy files (weights) local
+    setup(threads)   once a process: load models; no stream is known yet
+    open(segment, inputs)  once a stretch of one video: state resets here
+    process(...)     once a frame, in strictly increasing pts
+    close()          always called after open, also after an error; idempotent
+
+Five kinds: `SourceNode` makes packets, `MapNode` turns packets into packets, `PoolNode` does so in
+batches from many frames and videos and keeps no state, `SinkNode` swallows them. Third-party
+packages register theirs under the entry-point group `aminet.nodes` with a namespaced name, for
+example `"acme.blur" = "acme_nodes.blur:Blur"`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict
+
+from nodes.errors import NodeConfigError
+from nodes.types import VideoInfo
+
+__all__ = [
+    "API_VERSION",
+    "Inputs",
+    "MapNode",
+    "Node",
+    "NodeConfig",
+    "NodeSpec",
+    "Outputs",
+    "PoolNode",
+    "Port",
+    "Segment",
+    "SinkNode",
+    "SourceNode",
+    "State",
+    "Timed",
+    "find_node",
+    "registered_nodes",
+]
+
+API_VERSION = 1
+"""Raised when a change here breaks nodes written against it."""
+
+ENTRY_POINT_GROUP = "aminet.nodes"
+
+
+class Timed(Protocol):
+    """Anything that travels between nodes."""
+
+    @property
+    def pts(self) -> int:
+        """Presentation time, in ticks of the video's time base."""
+        ...
+
+
+Outputs = Mapping[str, Timed]
+"""One packet for each output port of a node, by port name, all with the pts of the inputs."""
+
+PacketT = TypeVar("PacketT", bound=Timed)
+ConfigT_co = TypeVar("ConfigT_co", bound="NodeConfig", covariant=True)
+
+
+class Inputs:
+    """One packet for each input port of a node, all of the same pts."""
+
+    __slots__ = ("_packets",)
+
+    def __init__(self, packets: Mapping[str, Timed]) -> None:
+        self._packets = packets
+
+    @property
+    def pts(self) -> int:
+        """The packets' common presentation time."""
+        return next(iter(self._packets.values())).pts
+
+    def get(self, port: str, packet_type: type[PacketT]) -> PacketT:
+        """Return the packet that arrived on `port`.
+
+        Raises:
+            TypeError: the upstream node sent something other than its spec declares.
+        """
+        packet = self._packets[port]
+        if not isinstance(packet, packet_type):
+            got, want = type(packet).__name__, packet_type.__name__
+            raise TypeError(f"port {port!r} received a {got}, expected a {want}")
+        return packet
+
+
+class State(StrEnum):
+    """What a node remembers from frame to frame, which decides where a video may be cut."""
+
+    STATELESS = "stateless"
+    BOUNDED = "bounded"
+    """Forgets after `warmup_s`: a segment may start anywhere if it is warmed up that long."""
+    UNBOUNDED = "unbounded"
+    """Needs the whole video from its start: the planner refuses to split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """A named, typed input or output."""
+
+    name: str
+    type: type
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """What the graph needs to know of a node before it makes one."""
+
+    type_name: str
+    """Namespaced registry name, such as `aminet.track`."""
+    summary: str
+    """One line for `aminet nodes`."""
+    inputs: tuple[Port, ...] = ()
+    outputs: tuple[Port, ...] = ()
+    state: State = State.STATELESS
+    warmup_s: float = 0.0
+    """Seconds of video before a segment that a `BOUNDED` node wants to see."""
+    gpu: bool = False
+    """Whether the node can use a GPU when there is one."""
+    api_version: int = API_VERSION
+
+
+class NodeConfig(BaseModel):
+    """Base of every node's configuration: immutable, unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The stretch of one video that an `open` ... `close` handles."""
+
+    input: str
+    """Path or URL of the source."""
+    work_dir: Path
+    """A private folder on local disk; sinks write their files here, the job publishes them."""
+    threads: int
+    """CPU threads this node's libraries may use."""
+    start_pts: int | None = None
+    """First pts of the segment, None for the video's start."""
+    end_pts: int | None = None
+    """First pts after the segment, None for the video's end."""
+
+
+class Node(ABC, Generic[ConfigT_co]):
+    """Base of all nodes. An instance pickles until `setup` is called."""
+
+    spec: ClassVar[NodeSpec]
+    Config: ClassVar[type[NodeConfig]]
+
+    def __init__(self, config: ConfigT_co) -> None:
+        self._config = config
+
+    @property
+    def config(self) -> ConfigT_co:
+        """The node's configuration."""
+        return self._config
+
+    def prepare_node(self) -> None:
+        """Make what the node loads available on this machine. Once a machine; may be slow."""
+
+    def setup(self, threads: int) -> None:
+        """Load what every video needs. Once a process.
+
+        Args:
+            threads: CPU threads the node's libraries may use.
+        """
+
+    def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Start a stretch of video with fresh state.
+
+        Args:
+            segment: which stretch of which video, and where sinks may write.
+            inputs: for each input port, the video that its packets belong to.
+
+        Returns:
+            The video that the node's outputs belong to.
+        """
+        del segment
+        return next(iter(inputs.values()))
+
+    def close(self) -> None:
+        """Let go of what `open` took. Called once after `open`, and safe to call again."""
+
+    def report(self) -> dict[str, Any]:
+        """What this node has to say of the stretch in `report.json`. Called after `close`."""
+        return {}
+
+
+class SourceNode(Node[ConfigT_co]):
+    """Makes packets out of `segment.input`."""
+
+    @abstractmethod
+    def packets(self) -> Iterator[Outputs]:
+        """Yield the outputs for each frame of the segment. Called once after `open`."""
+
+
+class MapNode(Node[ConfigT_co]):
+    """Turns one packet per input port into one packet per output port."""
+
+    @abstractmethod
+    def process(self, inputs: Inputs) -> Outputs:
+        """Handle one frame's packets."""
+
+
+class PoolNode(Node[ConfigT_co]):
+    """Stateless work in batches drawn from many frames, segments and videos at once.
+
+    `open` is called with each video as for any node, but must not keep anything of it.
+    """
+
+    @property
+    @abstractmethod
+    def max_batch(self) -> int:
+        """How much `weight` one `process_batch` call should carry at most."""
+
+    @abstractmethod
+    def weight(self, inputs: Inputs) -> int:
+        """How many items of work `inputs` hold; those with 0 are answered without `setup`."""
+
+    @abstractmethod
+    def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:
+        """Handle many frames' packets; the answer must not depend on what else is in the batch."""
+
+
+class SinkNode(Node[ConfigT_co]):
+    """Swallows packets; what it makes lies in `segment.work_dir` after `close`."""
+
+    @abstractmethod
+    def process(self, inputs: Inputs) -> None:
+        """Handle one frame's packets."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Complete the files. Called after the last packet; not called after an error."""
+
+
+@cache
+def registered_nodes() -> Mapping[str, str]:
+    """Return the registered node types: name -> `module:Class`. Imports none of them.
+
+    Raises:
+        NodeConfigError: two packages claim one name.
+    """
+    found: dict[str, str] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if found.setdefault(point.name, point.value) != point.value:
+            raise NodeConfigError(
+                f"node type {point.name!r} is registered by both {found[point.name]!r} and"
+                f" {point.value!r}: uninstall one of the packages"
+            )
+    return dict(sorted(found.items()))
+
+
+def find_node(type_name: str) -> type[Node[NodeConfig]]:
+    """Import and return the node class registered as `type_name`.
+
+    Raises:
+        NodeConfigError: nothing is registered under that name, or it was written for another
+            version of this contract.
+    """
+    known = registered_nodes()
+    if type_name not in known:
+        raise NodeConfigError(f"unknown node type {type_name!r}; known: {', '.join(known)}")
+    (point,) = {p for p in entry_points(group=ENTRY_POINT_GROUP) if p.name == type_name}
+    node_class = cast("type[Node[NodeConfig]]", point.load())
+    if node_class.spec.api_version != API_VERSION:
+        raise NodeConfigError(
+            f"node type {type_name!r} was written for node API {node_class.spec.api_version},"
+            f" this is {API_VERSION}: install a matching version of its package"
+        )
+    return node_class

@@ -1,0 +1,181 @@
+"""What travels between nodes: frames, faces, patches.
+
+Convention: image coordinates are continuous, in pixels, x to the right and y down; the pixel in
+column 0 and row 0 covers [0, 1) x [0, 1) and its centre is (0.5, 0.5), so scaling an image by s
+scales its coordinates by s. Boxes are `xyxy_px`, half open. A transform `a_from_b` is a 2x3 matrix
+that takes (x, y, 1) in b to (x, y) in a. Colours are RGB in the frame's own transfer function.
+
+Every packet carries `pts`, the presentation time in ticks of the video's `time_base`. It is the
+synchronisation key: each stream between two nodes holds exactly one packet for every frame, in
+strictly increasing pts, so a join never has to wait or guess ("no face in this frame" is a packet).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "ColorTags",
+    "Face",
+    "FacePatch",
+    "Frame",
+    "FrameFaces",
+    "FramePatches",
+    "FrameRestored",
+    "GatedFace",
+    "Packet",
+    "RestoredPatch",
+    "RgbImage",
+    "VideoInfo",
+]
+
+RgbImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""RGB, shape (height, width, 3); uint8 for 8-bit video, else uint16 in the range of `bit_depth`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColorTags:
+    """How a stream's code values mean colours: libav's numbers (ITU-T H.273), 2 is unspecified."""
+
+    matrix: int = 2
+    """AVCOL_SPC_*: 1 BT.709, 5 and 6 BT.601, 9 BT.2020."""
+    range: int = 0
+    """AVCOL_RANGE_*: 0 unspecified, 1 limited (16-235), 2 full."""
+    primaries: int = 2
+    """AVCOL_PRI_*."""
+    transfer: int = 2
+    """AVCOL_TRC_*."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """One video stream, as its container and its first decoded frame describe it."""
+
+    width_px: int
+    """Coded width: before the display matrix and the sample aspect ratio apply."""
+    height_px: int
+    pix_fmt: str
+    """libav's name of the pixel format of the frames, such as `yuv420p10le`."""
+    time_base: Fraction
+    """Seconds per pts tick."""
+    average_rate: Fraction | None
+    """Frames a second on average, None when the container does not know."""
+    sample_aspect_ratio: Fraction
+    """Width over height of one pixel; 1 when square or unspecified."""
+    rotation_deg: int
+    """Clockwise turn that a player applies before showing the frame: 0, 90, 180 or 270."""
+    color: ColorTags
+    codec_name: str
+    """libav's name of the source's codec, such as `h264`."""
+    bit_depth: int
+    """Bits per component, 8 to 16."""
+    interlaced: bool = False
+    duration_s: float | None = None
+    frame_count_hint: int | None = None
+    """What the container claims: for progress bars only, never trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded picture in the decoder's own planes. Never leaves the process that decoded it.
+
+    A node that changes pixels makes a new `Frame` around a new picture: others hold this one.
+    """
+
+    index: int
+    """Position in the stream, from 0."""
+    pts: int
+    duration_ticks: int
+    """How long the picture is shown, in ticks of the time base; 0 when unknown."""
+    picture: av.VideoFrame
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """One face in one frame, in that frame's pixels."""
+
+    track_id: int
+    """The same number while the same face is followed, from 1."""
+    box_xyxy_px: tuple[float, float, float, float]
+    points_px: npt.NDArray[np.float32]
+    """Shape (4, 2): the person's right eye, left eye, nose tip, mouth centre; smoothed in time."""
+    score: float
+    """The detector's confidence, 0 to 1."""
+    confirmed: bool
+    """False while the track has too few detections to be believed."""
+
+    @property
+    def eye_distance_px(self) -> float:
+        """Distance between the eye centres, in pixels."""
+        return float(np.hypot(*(self.points_px[1] - self.points_px[0])))
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFaces:
+    """All faces of one frame."""
+
+    pts: int
+    faces: tuple[Face, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FacePatch:
+    """The pixels around one face at source resolution, and how to align them. Small; travels."""
+
+    track_id: int
+    rgb: RgbImage
+    bit_depth: int
+    region_xyxy_px: tuple[int, int, int, int]
+    """Where `rgb` lies in the source frame, aligned to the chroma grid."""
+    crop_from_region: npt.NDArray[np.float64]
+    """2x3 similarity from coordinates inside `rgb` to the aligned square of side `size_px`."""
+    size_px: int
+    """Side of AMINet's square for this face: 128, 192 or 256."""
+    scale: int
+    """Output pixels per source pixel, 1 to 4: the resolution the residual is wanted at."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatedFace:
+    """A face that is left as it was, and why."""
+
+    track_id: int
+    reason: Literal["unconfirmed", "too_small", "too_large", "low_score", "turned", "outside"]
+
+
+@dataclass(frozen=True, slots=True)
+class FramePatches:
+    """All faces of one frame to restore, and those that were gated out."""
+
+    pts: int
+    patches: tuple[FacePatch, ...]
+    gated: tuple[GatedFace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RestoredPatch:
+    """What AMINet adds to one face, on the output frame's own pixel grid."""
+
+    track_id: int
+    residual_rgb: npt.NDArray[np.float16]
+    """Shape (h, w, 3), to be added to RGB in [0, 1]; feathered: exactly 0 outside the face mask."""
+    region_xyxy_px: tuple[int, int, int, int]
+    """Where it lies in the output frame: the patch's region times `scale`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRestored:
+    """The restored faces of one frame, in the order of its patches."""
+
+    pts: int
+    patches: tuple[RestoredPatch, ...] = field(default=())
+
+
+Packet = Frame | FrameFaces | FramePatches | FrameRestored
+"""What the nodes here exchange. A third-party node may send any object with a `pts`."""
