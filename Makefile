@@ -1,0 +1,44 @@
+# Two commands on a fresh machine: `make demo` and `make test`. Each sets up what it needs in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow bench lint format clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+
+# Pinned versions; the torch pin takes the CPU build where one is offered under that version.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+setup: $(READY) ## make .venv with everything, pinned
+
+demo: $(READY) ## restore both sample videos with Ray on this machine; results in out/
+	$(BIN)/aminet enhance samples/street.mp4 samples/portrait.mp4 --output out --scale 2 --runner ray --overwrite
+
+test: $(READY) ## the tests that CI runs
+	$(BIN)/python -m pytest
+
+test-slow: $(READY) ## heavy end-to-end, fault and compile tests
+	$(BIN)/python -m pytest -m slow --timeout 1200
+
+bench: $(READY) ## benchmarks; JSON in tests/bench/results
+	$(BIN)/python -m pytest -m bench --timeout 3600
+
+lint: $(READY) ## ruff and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(READY) ## let ruff put the code in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## remove everything made here
+	rm -rf $(VENV) out build dist .pytest_cache .ruff_cache .hypothesis

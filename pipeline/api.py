@@ -1,0 +1,66 @@
+"""The main job as one Python call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pipeline.config import load_config
+from pipeline.job import run_job
+from pipeline.progress import Monitor, SilentMonitor
+from pipeline.report import RunReport
+
+__all__ = ["enhance"]
+
+
+def enhance(
+    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    output: str | os.PathLike[str],
+    *,
+    scale: int | None = None,
+    strength: float | None = None,
+    runner: str | None = None,
+    address: str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    settings: Iterable[str] = (),
+    overwrite: bool = False,
+    monitor: Monitor | None = None,
+) -> RunReport:
+    """Restore the faces in videos and leave everything else as it was.
+
+    Args:
+        inputs: a video file, a folder of videos, a URL, or several of them.
+        output: a file for one input file, else a folder.
+        scale: output pixels per source pixel, 1 to 4.
+        strength: how much of the restoration is applied, 0 to 1.
+        runner: `auto`, `local` or `ray`.
+        address: Ray cluster to join.
+        config: a run's YAML file; see `pipeline.config`.
+        settings: single settings such as `"encode.crf=20"`, as `--set` takes them.
+        overwrite: replace outputs that exist.
+        monitor: told how it goes; silent if not given.
+
+    Returns:
+        What was done. With several videos, failed ones are in `report.failed`.
+
+    Raises:
+        nodes.errors.MediaError: the only input cannot be read as video.
+        pipeline.errors.OutputError: an output exists, or cannot be written.
+        pipeline.errors.ConfigError: a setting has an unknown key or an impossible value.
+        pipeline.errors.GraphError: the graph does not fit together.
+    """
+    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
+    flags = {
+        "params.scale": scale,
+        "params.strength": strength,
+        "run.runner": runner,
+        "run.address": address,
+    }
+    return run_job(
+        [os.fspath(item) for item in given],
+        Path(output),
+        config=load_config(Path(config) if config else None, settings, flags),
+        overwrite=overwrite,
+        monitor=monitor or SilentMonitor(),
+    )

@@ -1,0 +1,163 @@
+"""The command line: `aminet enhance`, `probe`, `nodes`, `graph`, and the network's commands."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from aminet.errors import AminetError
+from pipeline import cli_network
+from pipeline.errors import RunFailedError, exit_code
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Restore the faces in video and leave everything else as it was.",
+)
+graph_app = typer.Typer(no_args_is_help=True, help="Look at dataflow graphs.")
+app.add_typer(graph_app, name="graph")
+cli_network.register(app)
+
+out = Console()
+err = Console(stderr=True)
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="YAML file of a run; see the README.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="NODE.KEY=VALUE", help="One setting: encode.crf=20."),
+]
+
+
+@app.command()
+def enhance(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="IN...", help="Video files, folders, or URLs.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="A file for one input file, else a folder.")
+    ],
+    scale: Annotated[
+        int | None, typer.Option(min=1, max=4, help="Enlarge the picture: 1, 2, 3 or 4.")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(min=0, max=1, help="How much of the restoration to apply.")
+    ] = None,
+    config: Config = None,
+    settings: Settings = None,
+    runner: Annotated[str | None, typer.Option(help="auto, local or ray.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join, such as auto or ray://head:10001.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing outputs.")
+    ] = False,
+) -> None:
+    """Write the same videos with the faces restored, a report, and before/after sheets."""
+    from pipeline.api import enhance as run
+    from pipeline.progress import monitor_for
+
+    report = run(
+        inputs,
+        output,
+        scale=scale,
+        strength=strength,
+        runner=runner,
+        address=address,
+        config=config,
+        settings=settings or (),
+        overwrite=overwrite,
+        monitor=monitor_for(out),
+    )
+    for video in report.videos:
+        if video.sheet:
+            say(f"before/after: {video.sheet}")
+    say(f"report: {report.path}")
+    say(report.note)
+    if report.failed:
+        raise RunFailedError(f"{len(report.failed)} of {len(report.videos)} videos failed")
+
+
+@app.command()
+def probe(
+    source: Annotated[str, typer.Argument(metavar="FILE", help="A video file or URL.")],
+) -> None:
+    """Say what a video holds: streams, timing, colours, frames counted by reading it through."""
+    from pipeline.probe import probe as run
+
+    out.print_json(data=asdict(run(source)), default=str)
+
+
+@app.command()
+def nodes() -> None:
+    """List the node types that graphs can use, third-party ones included."""
+    from nodes.node import find_node, registered_nodes
+
+    table = Table("type", "inputs", "outputs", "state", "what it does")
+    for name in registered_nodes():
+        spec = find_node(name).spec
+        ports = [
+            "\n".join(f"{port.name}: {port.type.__name__}" for port in side) or "-"
+            for side in (spec.inputs, spec.outputs)
+        ]
+        table.add_row(name, *ports, spec.state, spec.summary)
+    out.print(table)
+
+
+@graph_app.command("describe")
+def describe_graph(
+    graph: Annotated[str, typer.Argument(help="A graph's name, or a graph file.")] = "enhance",
+    settings: Settings = None,
+) -> None:
+    """Check a graph and print its dataflow."""
+    from pipeline.config import load_config, load_graph
+
+    say(load_graph(load_config(None, settings or (), {"graph": graph})).describe())
+
+
+@graph_app.command("list")
+def list_graphs() -> None:
+    """List the graphs that ship with the program."""
+    from pipeline.config import available_graphs
+    from pipeline.graph import read_graph_spec
+
+    for path in available_graphs():
+        spec = read_graph_spec(path)
+        say(f"{spec.name}: {spec.description}")
+
+
+def say(text: str) -> None:
+    """Write one line as it is: no markup, no wrapping, no colours."""
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def main() -> NoReturn:
+    """Run the command line; every expected error becomes one line and an exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        app()
+    except AminetError as error:
+        err.print(f"aminet: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(exit_code(error))
+    sys.exit(0)
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    """Leave on SIGTERM as on an interrupt, so that nothing half-done stays behind."""
+    del signum, frame
+    raise KeyboardInterrupt

@@ -1,0 +1,154 @@
+"""Configuration of a run: defaults < YAML file < `--set` < flags, each level checked.
+
+A run's YAML file has the sections of `RunConfig`:
+
+    graph: enhance
+    params: {scale: 2}
+    nodes: {encode: {crf: 20}}
+    run: {threads: 4}
+
+and `--set encode.crf=20`, `--set params.scale=2`, `--set run.threads=4` say the same on the
+command line. Everything that starts neither with `params.` nor with `run.` names a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import ConfigError, GraphError
+from pipeline.graph import Graph, explain, read_graph_spec
+
+__all__ = ["RunConfig", "RunOptions", "available_graphs", "load_config", "load_graph"]
+
+# In a checkout the graphs lie at the top; in an installed wheel, inside this package.
+_CONFIG_DIRS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
+
+
+class RunOptions(BaseModel):
+    """How a graph is run: nothing here changes what comes out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    runner: Literal["auto", "local", "ray"] = "auto"
+    """`auto` takes the local runner for one video and Ray for several, or when `address` is set."""
+    address: str | None = None
+    """Ray cluster to join, such as `ray://head:10001` or `auto`; None starts one here."""
+    threads: int | None = Field(default=None, ge=1)
+    """CPU threads to use on this machine; None takes every core this process may use."""
+    window_frames: int = Field(default=32, ge=2)
+    """Frames of one video that may be under way at once: the bound on memory."""
+    max_wait_s: float = Field(default=0.004, ge=0)
+    """How long a batch of faces may wait for more."""
+    block_frames: int = Field(default=8, ge=1)
+    """Frames whose faces travel together to an enhancer under Ray."""
+    workers: int | None = Field(default=None, ge=1)
+    """Segment workers under Ray; None sizes them from the cluster."""
+    enhancers: int | None = Field(default=None, ge=1)
+    """Enhancer actors under Ray; None sizes them from the cluster."""
+    attempts: int = Field(default=3, ge=1)
+    """How often a segment is tried under Ray when its worker dies."""
+
+
+class RunConfig(BaseModel):
+    """Everything a run depends on besides its input."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    graph: str = "enhance"
+    """Name of a graph that ships with the program, or a graph file."""
+    params: dict[str, Any] = Field(default_factory=dict)
+    """Parameters of the graph."""
+    nodes: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """For each node name, configuration that replaces the graph's."""
+    run: RunOptions = Field(default_factory=RunOptions)
+
+
+def load_config(
+    file: Path | None = None,
+    settings: Iterable[str] = (),
+    flags: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    """Merge the levels of configuration.
+
+    Args:
+        file: a run's YAML file.
+        settings: `dotted.key=value` texts; values are read as YAML.
+        flags: dotted keys and their values, None meaning "not given".
+
+    Raises:
+        ConfigError: a level cannot be read, or has an unknown key or an impossible value.
+    """
+    data = _read(file) if file else {}
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or "." not in key:
+            raise ConfigError(f"--set {setting!r}: expected NODE.KEY=VALUE, such as encode.crf=20")
+        try:
+            _put(data, key.strip(), yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise ConfigError(f"--set {setting!r}: the value is not valid YAML") from error
+    for key, value in (flags or {}).items():
+        if value is not None:
+            _put(data, key, value)
+    try:
+        return RunConfig.model_validate(data)
+    except ValidationError as error:
+        where = f"{file}: " if file else ""
+        raise ConfigError(where + explain(error)) from error
+
+
+def load_graph(config: RunConfig) -> Graph:
+    """Build the graph a configuration names, with its parameters and node settings.
+
+    Raises:
+        ConfigError: there is no such graph.
+        GraphError: the graph is not valid with these settings.
+    """
+    named = {path.stem: path for path in available_graphs()}
+    path = named.get(config.graph) or Path(config.graph)
+    if path.suffix not in {".yaml", ".yml"}:
+        raise ConfigError(
+            f"no graph {config.graph!r}: expected one of {', '.join(named)}, or a .yaml file"
+        )
+    return Graph.build(read_graph_spec(path), params=config.params, overrides=config.nodes)
+
+
+def available_graphs() -> list[Path]:
+    """Return the graph files that ship with the program."""
+    for folder in _CONFIG_DIRS:
+        if folder.is_dir():
+            return sorted(folder.glob("*.yaml"))
+    raise GraphError("the graphs that ship with the program are missing: install it again")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read configuration {file}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {file} is not valid YAML") from error
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"configuration {file} holds a {type(data).__name__}, expected a mapping")
+    return data
+
+
+def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set `a.b.c` in nested mappings; a first part that is no section names a node."""
+    path = dotted.split(".")
+    if path[0] not in {"graph", "params", "nodes", "run"}:
+        path.insert(0, "nodes")
+    at = data
+    for step in path[:-1]:
+        deeper = at.setdefault(step, {})
+        if not isinstance(deeper, dict):
+            raise ConfigError(f"cannot set {dotted!r}: {step!r} is not a mapping")
+        at = deeper
+    at[path[-1]] = value

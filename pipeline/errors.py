@@ -1,0 +1,65 @@
+"""Errors of the dataflow and of jobs, and the exit code each one leads to.
+
+    AminetError
+    └── PipelineError
+        ├── ConfigError (also ValueError)   a configuration or an option cannot work       exit 2
+        ├── GraphError (also ValueError)    a graph is not a valid dataflow                exit 2
+        ├── OutputError (also OSError)      the output cannot be written where asked       exit 2
+        ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
+        └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
+
+`nodes.errors.MediaError` leads to exit 3. Attributes are optional keywords, because required ones
+do not survive pickling through Ray.
+"""
+
+from __future__ import annotations
+
+from aminet.errors import AminetError
+from nodes.errors import MediaError, NodeConfigError
+
+__all__ = [
+    "ClusterError",
+    "ConfigError",
+    "GraphError",
+    "OutputError",
+    "PipelineError",
+    "RunFailedError",
+    "exit_code",
+]
+
+EXIT_USAGE = 2
+EXIT_MEDIA = 3
+EXIT_RUN_FAILED = 4
+
+
+class PipelineError(AminetError):
+    """The dataflow or the job could not do its work."""
+
+
+class ConfigError(PipelineError, ValueError):
+    """A configuration file or an option has an unknown key or an impossible value."""
+
+
+class GraphError(PipelineError, ValueError):
+    """A graph is not a valid dataflow."""
+
+
+class OutputError(PipelineError, OSError):
+    """The output cannot be written where it was asked for."""
+
+
+class ClusterError(PipelineError, RuntimeError):
+    """Ray could not be started, joined, or lost too much to go on."""
+
+
+class RunFailedError(PipelineError, RuntimeError):
+    """Work began and some of it failed; the report says which."""
+
+
+def exit_code(error: BaseException) -> int:
+    """Return the exit code of the command line for an error that ended a run."""
+    if isinstance(error, MediaError):
+        return EXIT_MEDIA
+    if isinstance(error, (ConfigError, GraphError, OutputError, NodeConfigError)):
+        return EXIT_USAGE
+    return EXIT_RUN_FAILED

@@ -1,0 +1,299 @@
+"""Runs a graph over one segment in one process: a thread a node, joined by queues.
+
+Everything heavy in the nodes (libav, MediaPipe, torch) releases the interpreter lock, so threads
+overlap decode, tracking, restoration and encode. Every stream has one packet a frame in order, so a
+join takes one packet from each of its queues. Memory is bounded by credits: the source may be at
+most `window_frames` ahead of the slowest sink, whatever happens in between; with that bound the
+queues themselves need none, and no fork and join of paths can deadlock.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from typing import Any, Final, cast
+
+from nodes.node import (
+    Inputs,
+    MapNode,
+    Node,
+    NodeConfig,
+    Outputs,
+    PoolNode,
+    Segment,
+    SinkNode,
+    SourceNode,
+    Timed,
+)
+from nodes.types import VideoInfo
+from pipeline.graph import Graph, GraphNode
+from pipeline.runner import PoolClient, Progress, SegmentResult
+
+__all__ = ["SegmentExecutor"]
+
+POLL_S: Final = 0.1
+"""How often progress is told, and how soon an interrupt is noticed."""
+
+_Pending = tuple[int, Future[Outputs]]
+_Queue = queue.SimpleQueue[Any]
+_END: Final = object()
+_ABORT: Final = object()
+
+
+class _AbortedError(Exception):
+    """Unwinds a node's thread after another one failed."""
+
+
+class SegmentExecutor:
+    """Holds one instance of each node of a graph, set up once, and runs segments one by one."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        pools: Mapping[str, PoolClient],
+        *,
+        threads: int,
+        window_frames: int,
+    ) -> None:
+        """Make and set up the nodes.
+
+        Args:
+            graph: the dataflow.
+            pools: for each pool node of the graph, the way to it.
+            threads: CPU threads each node's libraries may use.
+            window_frames: how many frames may be under way at once.
+        """
+        self._graph = graph
+        self._pools = pools
+        self._window_frames = window_frames
+        self._nodes = {node.name: node.make() for node in graph.nodes}
+        for name, node in self._nodes.items():
+            if name not in pools:
+                node.prepare_node()
+                node.setup(threads)
+
+    def run(self, segment: Segment, listener: Callable[[Progress], None]) -> SegmentResult:
+        """Take one segment through the graph.
+
+        Args:
+            segment: what to run; sinks leave their files in its `work_dir`.
+            listener: told the progress every 0.1 s, from this thread.
+
+        Raises:
+            Exception: the first error of any node, after every node was closed.
+        """
+        started = time.perf_counter()
+        infos: dict[str, VideoInfo] = {}
+        opened: list[Node[NodeConfig]] = []
+        try:
+            for entry in self._graph.nodes:
+                node = self._nodes[entry.name]
+                opened.append(node)
+                infos[entry.name] = node.open(
+                    segment, {port: infos[edge.node] for port, edge in entry.inputs.items()}
+                )
+            run = _Run(self._graph, self._nodes, self._pools, self._window_frames)
+            run.drive(listener)
+        finally:
+            for node in reversed(opened):
+                node.close()
+        return SegmentResult(
+            infos=infos,
+            progress=run.progress,
+            wall_s=time.perf_counter() - started,
+            busy_s=dict(run.busy_s),
+            reports={e.name: self._nodes[e.name].report() for e in self._graph.nodes},
+        )
+
+
+class _Run:
+    """The threads, queues and credits of one segment."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        nodes: Mapping[str, Node[NodeConfig]],
+        pools: Mapping[str, PoolClient],
+        window_frames: int,
+    ) -> None:
+        self._nodes = nodes
+        self._pools = pools
+        self._queues = {(n.name, port): _Queue() for n in graph.nodes for port in n.inputs}
+        self._readers: dict[tuple[str, str], list[_Queue]] = {}
+        for node in graph.nodes:
+            for port, edge in node.inputs.items():
+                readers = self._readers.setdefault((edge.node, edge.port), [])
+                readers.append(self._queues[node.name, port])
+        self._answers = {name: _Queue() for name in pools}
+        self._credits = threading.Semaphore(window_frames)
+        self._sinks = sum(isinstance(node, SinkNode) for node in nodes.values())
+        self._sunk: Counter[int] = Counter()
+        self._lock = threading.Lock()
+        self._failed = threading.Event()
+        self._error: BaseException | None = None
+        self._items = 0
+        self._frames = 0
+        self.busy_s: dict[str, float] = {node.name: 0.0 for node in graph.nodes}
+        self._threads = [
+            threading.Thread(target=self._guard, args=(body, node), name=node.name, daemon=True)
+            for node in graph.nodes
+            for body in self._bodies(node)
+        ]
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self._frames, self._items)
+
+    def drive(self, listener: Callable[[Progress], None]) -> None:
+        for thread in self._threads:
+            thread.start()
+        try:
+            for thread in self._threads:
+                while thread.is_alive():
+                    thread.join(POLL_S)
+                    listener(self.progress)
+        except BaseException as error:  # noqa: BLE001 - an interrupt, say; raised again below
+            self._fail(error)
+        for thread in self._threads:
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _bodies(self, entry: GraphNode) -> list[Callable[[GraphNode], None]]:
+        node = self._nodes[entry.name]
+        if isinstance(node, SourceNode):
+            return [self._source]
+        if isinstance(node, SinkNode):
+            return [self._sink]
+        if isinstance(node, PoolNode):
+            return [self._submit, self._collect]
+        return [self._map]
+
+    def _guard(self, body: Callable[[GraphNode], None], entry: GraphNode) -> None:
+        try:
+            body(entry)
+        except _AbortedError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - carried to the thread that called run
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            if self._error is None:
+                self._error = error
+        self._failed.set()
+        for waiting in (*self._queues.values(), *self._answers.values()):
+            waiting.put(_ABORT)
+
+    def _source(self, entry: GraphNode) -> None:
+        node = cast("SourceNode[NodeConfig]", self._nodes[entry.name])
+        packets = node.packets()
+        while True:
+            while not self._credits.acquire(timeout=POLL_S):
+                self._check()
+            self._check()
+            started = time.perf_counter()
+            outputs = next(packets, None)
+            self.busy_s[entry.name] += time.perf_counter() - started
+            if outputs is None:
+                break
+            self._send(entry, outputs)
+        self._send_end(entry)
+
+    def _map(self, entry: GraphNode) -> None:
+        node = cast("MapNode[NodeConfig]", self._nodes[entry.name])
+        while (inputs := self._receive(entry)) is not None:
+            started = time.perf_counter()
+            outputs = node.process(inputs)
+            self.busy_s[entry.name] += time.perf_counter() - started
+            self._send(entry, outputs)
+        self._send_end(entry)
+
+    def _sink(self, entry: GraphNode) -> None:
+        node = cast("SinkNode[NodeConfig]", self._nodes[entry.name])
+        while (inputs := self._receive(entry)) is not None:
+            started = time.perf_counter()
+            node.process(inputs)
+            self.busy_s[entry.name] += time.perf_counter() - started
+            self._sink_done(inputs.pts)
+        started = time.perf_counter()
+        node.finish()
+        self.busy_s[entry.name] += time.perf_counter() - started
+
+    def _sink_done(self, pts: int) -> None:
+        with self._lock:
+            self._sunk[pts] += 1
+            if self._sunk[pts] < self._sinks:
+                return
+            del self._sunk[pts]
+            self._frames += 1
+        self._credits.release()
+
+    def _submit(self, entry: GraphNode) -> None:
+        node = cast("PoolNode[NodeConfig]", self._nodes[entry.name])
+        client = self._pools[entry.name]
+        while (inputs := self._receive(entry)) is not None:
+            self._items += node.weight(inputs)
+            self._answers[entry.name].put((inputs.pts, client.submit(inputs)))
+        self._answers[entry.name].put(_END)
+
+    def _collect(self, entry: GraphNode) -> None:
+        """Pass on a pool's answers in the order of the frames, however they come back."""
+        while (pending := self._take(self._answers[entry.name])) is not _END:
+            pts, answer = cast("_Pending", pending)
+            started = time.perf_counter()
+            outputs = self._wait(answer)
+            self.busy_s[entry.name] += time.perf_counter() - started
+            for port, packet in outputs.items():
+                if packet.pts != pts:
+                    raise RuntimeError(f"{entry.name}.{port} answered pts {packet.pts} for {pts}")
+            self._send(entry, outputs)
+        self._send_end(entry)
+
+    def _wait(self, answer: Future[Outputs]) -> Outputs:
+        while True:
+            try:
+                return answer.result(timeout=POLL_S)
+            except TimeoutError:
+                if answer.done():  # the node itself raised it
+                    raise
+                self._check()
+
+    def _receive(self, entry: GraphNode) -> Inputs | None:
+        """Return the next packet of every input, or None at the end of the streams."""
+        taken = {port: self._take(self._queues[entry.name, port]) for port in entry.inputs}
+        ended = sum(packet is _END for packet in taken.values())
+        if ended == len(taken):
+            return None
+        if ended:
+            raise RuntimeError(f"the inputs of node {entry.name!r} differ in length")
+        packets = cast("dict[str, Timed]", taken)
+        if len({packet.pts for packet in packets.values()}) > 1:
+            times = {port: packet.pts for port, packet in packets.items()}
+            raise RuntimeError(f"the inputs of node {entry.name!r} differ in pts: {times}")
+        return Inputs(packets)
+
+    def _take(self, source: _Queue) -> object:
+        packet = source.get()
+        if packet is _ABORT:
+            raise _AbortedError
+        return packet
+
+    def _check(self) -> None:
+        if self._failed.is_set():
+            raise _AbortedError
+
+    def _send(self, entry: GraphNode, outputs: Outputs) -> None:
+        self._check()
+        for port in entry.spec.outputs:
+            for reader in self._readers.get((entry.name, port.name), ()):
+                reader.put(outputs[port.name])
+
+    def _send_end(self, entry: GraphNode) -> None:
+        for port in entry.spec.outputs:
+            for reader in self._readers.get((entry.name, port.name), ()):
+                reader.put(_END)

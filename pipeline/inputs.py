@@ -1,0 +1,140 @@
+"""Which videos a job has, and where each one's output goes. Checked before any work starts."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodes.errors import MediaError
+from pipeline.errors import OutputError
+
+__all__ = ["JobFiles", "VideoFiles", "check_outputs", "plan_files"]
+
+VIDEO_SUFFIXES = frozenset(
+    """.264 .265 .3g2 .3gp .asf .avi .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m2ts .m2v .m4v
+    .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogv .rm .rmvb .ts .vob .webm .wmv
+    .y4m""".split()  # noqa: SIM905 - a list of 36 quoted names is harder to read
+)
+"""Names by which videos are picked out of a folder; a file that is named is always tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFiles:
+    """One video of a job."""
+
+    source: str
+    """Path or URL."""
+    target: Path
+    """Where the finished video appears, all at once."""
+
+    @property
+    def work_dir(self) -> Path:
+        """Private folder beside the target, on the same file system; gone after the run."""
+        return self.target.with_name(f".{self.target.name}.aminet-part")
+
+    @property
+    def sheet(self) -> Path:
+        """Where the contact sheet goes."""
+        return self.target.with_suffix(".faces.png")
+
+
+@dataclass(frozen=True, slots=True)
+class JobFiles:
+    """All files of a job."""
+
+    videos: tuple[VideoFiles, ...]
+    report: Path
+    skipped: tuple[str, ...]
+    """Files in input folders that are not videos by their names."""
+
+
+def plan_files(inputs: Sequence[str], output: Path) -> JobFiles:
+    """Decide what a job reads and writes.
+
+    One input file and an output that is not a folder make one video named `output`. Otherwise
+    `output` is a folder; each video keeps its name, and its place below the input folder.
+
+    Raises:
+        MediaError: an input does not exist, or a folder holds no video.
+        OutputError: two videos would have the same output.
+    """
+    single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
+    if single and not output.is_dir() and output.suffix:
+        video = VideoFiles(_existing(inputs[0]), output)
+        return JobFiles((video,), output.with_suffix(".report.json"), ())
+    found: list[tuple[str, Path]] = []
+    skipped: list[str] = []
+    for given in inputs:
+        folder = Path(given)
+        if not folder.is_dir():
+            found.append((_existing(given), Path(folder.name)))
+            continue
+        files = _files_below(folder, output)
+        videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+        if not videos:
+            raise MediaError(
+                f"no video found in folder {folder}: name the files to try them anyway"
+            )
+        found.extend((str(file), file.relative_to(folder)) for file in videos)
+        skipped.extend(str(file) for file in files if file not in set(videos))
+    targets = Counter(name for _, name in found)
+    for name, count in targets.items():
+        if count > 1:
+            raise OutputError(f"{count} inputs would both become {output / name}: rename them")
+    videos = tuple(VideoFiles(source, output / name) for source, name in found)
+    return JobFiles(videos, output / "report.json", tuple(skipped))
+
+
+def check_outputs(files: JobFiles, *, overwrite: bool) -> None:
+    """Make sure, before hours of work, that every output can be written.
+
+    Makes the output folders.
+
+    Raises:
+        OutputError: an output exists, is its own input, or its folder cannot be written.
+    """
+    for video in files.videos:
+        if video.target.exists() and _same_file(video.source, video.target):
+            raise OutputError(f"{video.target} is both input and output: choose another output")
+        if not overwrite and video.target.exists():
+            raise OutputError(f"{video.target} exists already: add --overwrite to replace it")
+    for folder in sorted({video.target.parent for video in files.videos} | {files.report.parent}):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OutputError(f"cannot write to folder {folder}: {reason}") from error
+
+
+def _existing(given: str) -> str:
+    if "://" not in given and not Path(given).exists():
+        raise MediaError(f"no such file: {given}")
+    return given
+
+
+def _files_below(folder: Path, output: Path) -> list[Path]:
+    """Return the visible files of a folder, without those of an output folder that lies in it."""
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        here = Path(place)
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and (here / name).absolute() != output.absolute()
+        )
+        found.extend(here / name for name in sorted(_visible(names)))
+    return found
+
+
+def _visible(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not name.startswith(".")]
+
+
+def _same_file(source: str, target: Path) -> bool:
+    return Path(source).exists() and Path(source).samefile(target)

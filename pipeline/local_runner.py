@@ -1,0 +1,115 @@
+"""The graph in one process: the oracle for the Ray runner, and the default for one video."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Any, Self, cast
+
+from nodes.node import Inputs, NodeConfig, Outputs, PoolNode, Segment
+from pipeline.batcher import Batcher
+from pipeline.executor import SegmentExecutor
+from pipeline.graph import Graph
+from pipeline.runner import PoolClient, ProgressListener, SegmentOutcome
+
+__all__ = ["LocalRunner"]
+
+log = logging.getLogger(__name__)
+
+
+class _LocalPool:
+    """A pool node in this process."""
+
+    def __init__(self, node: PoolNode[NodeConfig], threads: int, max_wait_s: float) -> None:
+        self.node = node
+        node.prepare_node()
+        node.setup(threads)
+        self.batcher = Batcher(node, max_wait_s=max_wait_s)
+
+    def submit(self, inputs: Inputs) -> Future[Outputs]:
+        answer: Future[Outputs] = Future()
+
+        def pass_on(block: Future[list[Outputs]]) -> None:
+            error = block.exception()
+            if error is None:
+                answer.set_result(block.result()[0])
+            else:
+                answer.set_exception(error)
+
+        self.batcher.submit([inputs]).add_done_callback(pass_on)
+        return answer
+
+
+class LocalRunner:
+    """Runs segments one after another on all the machine's cores."""
+
+    name = "local"
+
+    def __init__(
+        self, graph: Graph, *, threads: int, window_frames: int, max_wait_s: float
+    ) -> None:
+        """Load every node.
+
+        Args:
+            graph: the dataflow.
+            threads: CPU threads each node's libraries may use.
+            window_frames: how many frames may be under way at once.
+            max_wait_s: how long a batch may wait for more work.
+        """
+        self._pools = {
+            entry.name: _LocalPool(cast("PoolNode[NodeConfig]", entry.make()), threads, max_wait_s)
+            for entry in graph.nodes
+            if issubclass(entry.node_class, PoolNode)
+        }
+        clients = cast("Mapping[str, PoolClient]", self._pools)
+        self._threads = threads
+        self._executor = SegmentExecutor(
+            graph, clients, threads=threads, window_frames=window_frames
+        )
+
+    def run(
+        self, segments: Sequence[Segment], listener: ProgressListener
+    ) -> Iterator[SegmentOutcome]:
+        """Yield each segment's outcome, in order."""
+        for segment in segments:
+            try:
+                result = self._executor.run(segment, lambda at, s=segment: listener(s, at))
+            except Exception as error:
+                log.debug("segment of %s failed", segment.input, exc_info=True)
+                yield SegmentOutcome(segment, error=error)
+            else:
+                yield SegmentOutcome(segment, result=result)
+
+    def report(self) -> dict[str, Any]:
+        """Return the pools' own reports and their batches."""
+        return {
+            "threads": self._threads,
+            "pools": {
+                name: [pool_report(pool.node, pool.batcher)] for name, pool in self._pools.items()
+            },
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for pool in self._pools.values():
+            pool.batcher.close()
+
+
+def pool_report(node: PoolNode[NodeConfig], batcher: Batcher) -> dict[str, Any]:
+    """Return what one member of a pool has to say: the node's report and the batches it ran."""
+    stats = batcher.stats
+    return {
+        **node.report(),
+        "items": stats.items,
+        "busy_s": round(stats.busy_s, 3),
+        "batch_sizes": {str(size): n for size, n in sorted(stats.batches.items())},
+    }

@@ -1,0 +1,234 @@
+"""The graph on a Ray cluster: segment workers, and a pool of enhancers for each pool node.
+
+Frames never leave the worker that decoded them; only face patches travel. Workers are actors, not
+tasks: a task that waits in `ray.get` gives its core away and the machine is over-subscribed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self, cast
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import (
+    NodeDiedError,
+    OutOfMemoryError,
+    RayActorError,
+    RayTaskError,
+    WorkerCrashedError,
+)
+
+import aminet
+import nodes
+import pipeline
+from nodes.node import NodeConfig, PoolNode, Segment
+from pipeline.config import RunOptions
+from pipeline.errors import ClusterError
+from pipeline.executor import SegmentExecutor
+from pipeline.graph import Graph
+from pipeline.plan import ClusterPlan, plan_cluster
+from pipeline.ray_enhancer import EnhancerActor, RayPoolClient
+from pipeline.runner import Progress, ProgressListener, SegmentOutcome, SegmentResult
+
+__all__ = ["RayRunner"]
+
+log = logging.getLogger(__name__)
+
+POLL_S: Final = 0.25
+_WORKER_LOST = (RayActorError, NodeDiedError, WorkerCrashedError, OutOfMemoryError)
+
+_Pools = Mapping[str, Sequence[ActorHandle[EnhancerActor]]]
+
+
+class SegmentWorker:
+    """An actor that takes one segment at a time through the graph."""
+
+    def __init__(self, graph: Graph, pools: _Pools, threads: int, options: RunOptions) -> None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        clients = {
+            entry.name: RayPoolClient(
+                cast("PoolNode[NodeConfig]", entry.make()), pools[entry.name], options.block_frames
+            )
+            for entry in graph.nodes
+            if entry.name in pools
+        }
+        self._progress = Progress()
+        self._executor = SegmentExecutor(
+            graph, clients, threads=threads, window_frames=options.window_frames
+        )
+
+    def run(self, segment: Segment) -> SegmentResult:
+        """Run one segment; its files are in its `work_dir` when this returns."""
+        self._progress = Progress()
+        return self._executor.run(segment, self._note)
+
+    def progress(self) -> Progress:
+        """Return how far the segment under way has come. Called while `run` runs."""
+        return self._progress
+
+    def _note(self, progress: Progress) -> None:
+        self._progress = progress
+
+
+class RayRunner:
+    """Runs segments side by side on a Ray cluster."""
+
+    name = "ray"
+
+    def __init__(self, graph: Graph, options: RunOptions, *, threads: int, segments: int) -> None:
+        """Start or join the cluster and make the enhancers.
+
+        Args:
+            graph: the dataflow.
+            options: how to run it.
+            threads: cores to give to a cluster started here.
+            segments: how many segments there will be.
+
+        Raises:
+            ClusterError: the cluster cannot be started or joined.
+        """
+        self._graph = graph
+        self._options = options
+        self._started = _connect(options.address, threads)
+        have = ray.cluster_resources()
+        self.plan = plan_cluster(
+            cpus=have.get("CPU", 1.0),
+            gpus=have.get("GPU", 0.0),
+            segments=segments,
+            workers=options.workers,
+            enhancers=options.enhancers,
+        )
+        self._pools: _Pools = {
+            entry.name: [self._make_enhancer(entry) for _ in range(self.plan.enhancers)]
+            for entry in graph.nodes
+            if issubclass(entry.node_class, PoolNode)
+        }
+
+    def run(
+        self, segments: Sequence[Segment], listener: ProgressListener
+    ) -> Iterator[SegmentOutcome]:
+        """Yield each segment's outcome as it comes; retry those whose worker died."""
+        waiting = deque((segment, 1) for segment in segments)
+        idle = [self._make_worker() for _ in range(min(self.plan.workers, len(segments)))]
+        busy: dict[Any, tuple[ActorHandle[SegmentWorker], Segment, int]] = {}
+        while waiting or busy:
+            while waiting and idle:
+                worker = idle.pop()
+                segment, attempt = waiting.popleft()
+                busy[worker.run.remote(segment)] = (worker, segment, attempt)
+            done, _ = ray.wait(list(busy), timeout=POLL_S)
+            for reply in done:
+                worker, segment, attempt = busy.pop(reply)
+                outcome = _outcome(reply, segment, attempt)
+                if isinstance(outcome.error, _WORKER_LOST):
+                    worker = self._make_worker()
+                    if attempt < self._options.attempts:
+                        log.warning("worker lost on %s, trying it again", segment.input)
+                        waiting.append((segment, attempt + 1))
+                        idle.append(worker)
+                        continue
+                idle.append(worker)
+                yield outcome
+            _tell(busy, listener)
+
+    def report(self) -> dict[str, Any]:
+        """Return the cluster's size, the plan, and what each pool member did."""
+        pools: dict[str, list[dict[str, Any]]] = {}
+        for name, members in self._pools.items():
+            try:
+                pools[name] = ray.get([member.report.remote() for member in members], timeout=30)
+            except (RayActorError, TimeoutError):
+                pools[name] = []
+        return {
+            "cluster": {k: v for k, v in ray.cluster_resources().items() if k in {"CPU", "GPU"}},
+            "workers": self.plan.workers,
+            "enhancers": self.plan.enhancers,
+            "threads": self.plan.worker_threads,
+            "pools": pools,
+        }
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._started:
+            ray.shutdown()
+
+    def _make_enhancer(self, entry: Any) -> ActorHandle[EnhancerActor]:
+        plan: ClusterPlan = self.plan
+        actor = ray.remote(EnhancerActor).options(
+            num_cpus=plan.enhancer_cpus,
+            num_gpus=plan.enhancer_gpus,
+            max_restarts=-1,
+            max_task_retries=-1,
+            max_concurrency=1000,
+        )
+        return actor.remote(entry, plan.enhancer_threads, self._options.max_wait_s)
+
+    def _make_worker(self) -> ActorHandle[SegmentWorker]:
+        # One call for the segment and one for its progress.
+        actor = ray.remote(SegmentWorker).options(num_cpus=self.plan.worker_cpus, max_concurrency=2)
+        return actor.remote(self._graph, self._pools, self.plan.worker_threads, self._options)
+
+
+def _connect(address: str | None, threads: int) -> bool:
+    """Start or join a cluster; return whether this process is to leave it again."""
+    if ray.is_initialized():
+        return False
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_DEDUP_LOGS", "1")
+    try:
+        if address is None:
+            # A bare ray.init() would join whatever cluster this machine last knew.
+            ray.init(
+                address="local",
+                num_cpus=threads,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                configure_logging=False,
+            )
+        else:
+            packages = [str(Path(p.__file__ or "").parent) for p in (aminet, nodes, pipeline)]
+            ray.init(
+                address=address,
+                runtime_env={"py_modules": packages},
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+        where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ClusterError(f"cannot {where}: {reason}; --runner local works without") from error
+    return True
+
+
+def _outcome(reply: Any, segment: Segment, attempt: int) -> SegmentOutcome:
+    try:
+        return SegmentOutcome(segment, result=ray.get(reply), attempts=attempt)
+    except RayTaskError as error:
+        # What the segment itself raised, without Ray's wrapping.
+        return SegmentOutcome(segment, error=error.cause, attempts=attempt)
+    except _WORKER_LOST as error:
+        return SegmentOutcome(segment, error=error, attempts=attempt)
+
+
+def _tell(
+    busy: Mapping[Any, tuple[ActorHandle[SegmentWorker], Segment, int]], listener: ProgressListener
+) -> None:
+    for worker, segment, _ in busy.values():
+        try:
+            listener(segment, ray.get(worker.progress.remote(), timeout=POLL_S))
+        except (*_WORKER_LOST, TimeoutError):
+            continue  # a worker that is starting or gone has nothing to tell; `run` notices

@@ -1,0 +1,83 @@
+"""What a run did, as written to `report.json`."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["RunReport", "VideoReport", "write_atomically"]
+
+NOTE = "A restored face is an estimate, not a proof of who it is."
+
+
+@dataclass(frozen=True, slots=True)
+class VideoReport:
+    """One video of a run."""
+
+    source: str
+    output: str | None
+    """The file that was written, None when the video failed."""
+    status: Literal["done", "failed"]
+    error: str | None = None
+    """The one-line reason of a failure."""
+    frames: int = 0
+    faces: int = 0
+    """Face patches restored, over all frames."""
+    tracks: int = 0
+    """Different faces followed."""
+    wall_s: float = 0.0
+    frames_per_s: float = 0.0
+    stage_busy_s: dict[str, float] = field(default_factory=dict[str, float])
+    """Wall time inside each node; nodes overlap, so the sum may exceed `wall_s`."""
+    sheet: str | None = None
+    """The before/after contact sheet, None when there was no face."""
+    attempts: int = 1
+    nodes: dict[str, Any] = field(default_factory=dict[str, Any])
+    """For each node, its own report."""
+    mux: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What became of the other streams, of timing and of metadata."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A whole run."""
+
+    path: str
+    """Where this report lies."""
+    version: str
+    started_utc: str
+    wall_s: float
+    runner: dict[str, Any]
+    """Which runner and why, its size, and what its pools did (weights' SHA-256, batches)."""
+    videos: tuple[VideoReport, ...]
+    skipped: tuple[str, ...]
+    """Files in input folders that are not videos."""
+    config: dict[str, Any]
+    """The resolved configuration: run options, and the graph with every default filled in."""
+    note: str = NOTE
+
+    @property
+    def failed(self) -> tuple[VideoReport, ...]:
+        """The videos that could not be done."""
+        return tuple(video for video in self.videos if video.status == "failed")
+
+    def to_json(self) -> str:
+        """Return the report as indented JSON."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that under its name there is the old content or the new, never a part.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)

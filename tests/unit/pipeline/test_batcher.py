@@ -1,0 +1,55 @@
+"""Dynamic batching."""
+
+from __future__ import annotations
+
+import pytest
+
+from nodes.node import Inputs
+from pipeline.batcher import Batcher
+from tests.toy_nodes import Double, DoubleConfig, Number
+
+
+def inputs(*values: int) -> list[Inputs]:
+    return [Inputs({"in": Number(value, value)}) for value in values]
+
+
+def test_answers_come_in_the_order_of_each_block() -> None:
+    batcher = Batcher(Double(DoubleConfig()), max_wait_s=0.05)
+    answers = [batcher.submit(inputs(2, 4, 5)), batcher.submit(inputs(6))]
+    values = [[out["out"] for out in answer.result(5)] for answer in answers]
+    assert values == [[Number(2, 4), Number(4, 8), Number(5, 5)], [Number(6, 12)]]
+    batcher.close()
+
+
+def test_blocks_that_wait_together_share_a_batch_up_to_its_size() -> None:
+    batcher = Batcher(Double(DoubleConfig(max_batch=4, delay_s=0.05)), max_wait_s=0.2)
+    first = batcher.submit(inputs(*[2] * 4))
+    rest = [batcher.submit(inputs(2)) for _ in range(8)]
+    for answer in (first, *rest):
+        answer.result(5)
+    batcher.close()
+    assert batcher.stats.batches == {4: 3}
+    assert batcher.stats.items == 12
+
+
+def test_a_lone_block_does_not_wait_for_a_full_batch() -> None:
+    batcher = Batcher(Double(DoubleConfig(max_batch=1000)), max_wait_s=0.01)
+    assert batcher.submit(inputs(2)).result(timeout=2)[0]["out"] == Number(2, 4)
+    batcher.close()
+
+
+def test_an_error_reaches_only_the_block_that_causes_it() -> None:
+    batcher = Batcher(Double(DoubleConfig(max_batch=100, fail_at=6)), max_wait_s=0.1)
+    good, bad, also_good = (batcher.submit(inputs(v)) for v in (2, 6, 4))
+    assert good.result(5)[0]["out"] == Number(2, 4)
+    assert also_good.result(5)[0]["out"] == Number(4, 8)
+    with pytest.raises(ValueError, match="pool broke"):
+        bad.result(5)
+    batcher.close()
+
+
+def test_closing_finishes_what_was_handed_in() -> None:
+    batcher = Batcher(Double(DoubleConfig(delay_s=0.02)), max_wait_s=0.0)
+    answers = [batcher.submit(inputs(2)) for _ in range(5)]
+    batcher.close()
+    assert all(answer.done() for answer in answers)

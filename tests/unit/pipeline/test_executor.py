@@ -1,0 +1,138 @@
+"""The executor and the local runner: order, joins, memory bound, failures."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodes.node import Segment
+from pipeline.graph import Graph
+from pipeline.local_runner import LocalRunner
+from pipeline.runner import Progress, SegmentOutcome
+from tests.toy_nodes import (
+    AddConfig,
+    Count,
+    CountConfig,
+    DoubleConfig,
+    SumConfig,
+    diamond,
+    expected_rows,
+)
+
+
+def run(
+    graph: Graph, tmp_path: Path, window_frames: int = 4, times: int = 1
+) -> list[SegmentOutcome]:
+    segments = [Segment(f"video {i}", tmp_path, threads=1) for i in range(times)]
+    runner = LocalRunner(graph, threads=1, window_frames=window_frames, max_wait_s=0.001)
+    with runner:
+        return list(runner.run(segments, ignore))
+
+
+def ignore(segment: Segment, progress: Progress) -> None:
+    pass
+
+
+def rows(outcome: SegmentOutcome) -> Any:
+    if outcome.error:
+        raise outcome.error
+    assert outcome.result is not None
+    return outcome.result.reports["sum"]["rows"]
+
+
+def test_a_fork_and_join_keeps_every_frame_in_order(tmp_path: Path) -> None:
+    (outcome,) = run(diamond(CountConfig(frames=100)), tmp_path)
+    assert rows(outcome) == expected_rows(100)
+    assert outcome.result is not None
+    assert outcome.result.progress == Progress(frames=100, items=50)
+
+
+def test_a_window_smaller_than_a_batch_does_not_deadlock(tmp_path: Path) -> None:
+    graph = diamond(CountConfig(frames=20), double=DoubleConfig(max_batch=64))
+    (outcome,) = run(graph, tmp_path, window_frames=2)
+    assert rows(outcome) == expected_rows(20)
+
+
+def test_one_executor_runs_many_segments_with_fresh_state(tmp_path: Path) -> None:
+    outcomes = run(diamond(CountConfig(frames=7)), tmp_path, times=3)
+    assert [rows(outcome) for outcome in outcomes] == [expected_rows(7)] * 3
+
+
+def test_an_empty_stream_ends_cleanly(tmp_path: Path) -> None:
+    (outcome,) = run(diamond(CountConfig(frames=0)), tmp_path)
+    assert rows(outcome) == []
+
+
+@pytest.mark.parametrize(
+    ("graph", "message"),
+    [
+        (diamond(CountConfig(fail_at=5)), "source broke"),
+        (diamond(add=AddConfig(fail_at=5)), "map broke"),
+        (diamond(double=DoubleConfig(fail_at=6)), "pool broke"),
+        (diamond(total=SumConfig(fail_in_finish=True)), "disk full"),
+        (diamond(add=AddConfig(pts_shift=1)), "differ in pts"),
+    ],
+    ids=["source", "map", "pool", "sink", "pts"],
+)
+def test_an_error_in_any_node_ends_the_segment_and_reaches_the_caller(
+    graph: Graph, message: str, tmp_path: Path
+) -> None:
+    before = threading.active_count()
+    (outcome,) = run(graph, tmp_path)
+    assert message in str(outcome.error)
+    assert not (tmp_path / "sum.txt").exists()
+    assert threading.active_count() == before
+
+
+def test_a_failed_segment_does_not_stop_the_next(tmp_path: Path) -> None:
+    outcomes = run(diamond(CountConfig(fail_at=3)), tmp_path, times=2)
+    assert [str(outcome.error) for outcome in outcomes] == ["source broke"] * 2
+
+
+def test_the_source_is_never_more_than_the_window_ahead(tmp_path: Path) -> None:
+    from pipeline.executor import SegmentExecutor
+
+    graph = diamond(CountConfig(frames=60), AddConfig(delay_s=0.01))
+    ahead: list[int] = []
+
+    class Pool:
+        def submit(self, inputs: Any) -> Any:
+            from concurrent.futures import Future
+
+            answer: Future[Any] = Future()
+            answer.set_result({"out": inputs.get("in", object)})
+            return answer
+
+    executor = SegmentExecutor(graph, {"double": Pool()}, threads=1, window_frames=5)
+    source = executor._nodes["count"]
+    assert isinstance(source, Count)
+
+    def note(progress: Progress) -> None:
+        ahead.append(source.sent - progress.frames)
+
+    executor.run(Segment("x", tmp_path, threads=1), note)
+    assert ahead
+    assert max(ahead) <= 5
+
+
+def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
+    from pipeline.executor import SegmentExecutor
+
+    graph = diamond(CountConfig(frames=10_000), AddConfig(delay_s=0.005))
+    runner = LocalRunner(graph, threads=1, window_frames=4, max_wait_s=0.001)
+    before = threading.active_count()
+
+    def interrupt(segment: Segment, progress: Progress) -> None:
+        if progress.frames > 5:
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with runner, pytest.raises(KeyboardInterrupt):
+        list(runner.run([Segment("x", tmp_path, threads=1)], interrupt))
+    assert time.monotonic() - started < 10
+    assert threading.active_count() == before - 1  # the batcher's
+    assert isinstance(runner._executor, SegmentExecutor)

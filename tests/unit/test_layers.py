@@ -1,0 +1,46 @@
+"""The arrow of imports: pipeline -> nodes -> aminet, and Ray only in pipeline/ray_*.py."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ALLOWED = {
+    "aminet": {"aminet"},
+    "nodes": {"aminet", "nodes"},
+    "pipeline": {"aminet", "nodes", "pipeline"},
+}
+FILES = [file for room in ALLOWED for file in sorted((ROOT / room).rglob("*.py"))]
+
+
+def imported(file: Path) -> set[str]:
+    """Return the top-level names of everything a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_rooms_import_only_downwards(file: Path) -> None:
+    room = file.relative_to(ROOT).parts[0]
+    assert imported(file) & set(ALLOWED) <= ALLOWED[room]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_only_ray_files_of_the_pipeline_know_ray(file: Path) -> None:
+    if "ray" in imported(file):
+        assert file.parent == ROOT / "pipeline"
+        assert file.name.startswith("ray_")
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_files_stay_small_enough_to_read(file: Path) -> None:
+    assert len(file.read_text(encoding="utf-8").splitlines()) <= 400
