@@ -28,6 +28,7 @@ __all__ = [
     "FrameFaces",
     "FramePatches",
     "FrameRestored",
+    "GateReason",
     "GatedFace",
     "Packet",
     "RestoredPatch",
@@ -141,12 +142,16 @@ class FacePatch:
     """Output pixels per source pixel, 1 to 4: the resolution the residual is wanted at."""
 
 
+GateReason = Literal["unconfirmed", "too_small", "too_large", "low_score", "turned", "outside"]
+"""Why a face was left alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class GatedFace:
     """A face that is left as it was, and why."""
 
     track_id: int
-    reason: Literal["unconfirmed", "too_small", "too_large", "low_score", "turned", "outside"]
+    reason: GateReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,175 @@
+"""`aminet.crop`: cuts out the pixels around each face that is worth restoring.
+
+What travels on is small: the face's region at source resolution and the transform that aligns it.
+Warping happens on the device that runs the network. Faces that are gated out are named with the
+reason and left alone downstream.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final
+
+import av
+import numpy as np
+from pydantic import AfterValidator, Field
+
+from nodes.geometry import (
+    EYE_DISTANCE_OF_SIZE,
+    Matrix,
+    bounding_box,
+    compose,
+    crop_from_frame,
+    invert,
+    template_points,
+    translation,
+    yaw_deg,
+)
+from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
+from nodes.pixels import Region, RegionReader, align_region, pixel_layout, resolve_color
+from nodes.types import (
+    Face,
+    FacePatch,
+    Frame,
+    FrameFaces,
+    FramePatches,
+    GatedFace,
+    GateReason,
+    VideoInfo,
+)
+
+__all__ = ["Crop", "CropConfig"]
+
+_WARP_MARGIN_PX: Final = 2.0
+"""Source pixels around the square that bicubic interpolation reaches for."""
+
+
+def _ascending(sizes_px: tuple[int, ...]) -> tuple[int, ...]:
+    if not sizes_px or any(size % 8 or size < 64 for size in sizes_px):
+        raise ValueError(f"sizes_px is {sizes_px}; expected multiples of 8, at least 64")
+    return tuple(sorted(sizes_px))
+
+
+class CropConfig(NodeConfig):
+    """Which faces are restored, and how large AMINet sees them."""
+
+    scale: int = Field(default=1, ge=1, le=4)
+    """Output pixels per source pixel; the same as `aminet.paste` has."""
+    min_eye_distance_px: float = Field(default=5.0, ge=2)
+    """Smaller faces hold too little to restore: anything drawn there would be invented."""
+    max_eye_distance_px: float = Field(default=64.0, gt=0)
+    """Larger faces show all that AMINet could add."""
+    min_score: float = Field(default=0.6, ge=0, le=1)
+    """Least confidence of the detector in this frame."""
+    max_yaw_deg: float = Field(default=55.0, ge=0, le=90)
+    """Faces turned farther to a side are unlike those the network was trained on."""
+    sizes_px: Annotated[tuple[int, ...], AfterValidator(_ascending)] = (128, 192, 256)
+    """Sides of AMINet's square to choose from: the smallest that holds the face's detail at the
+    output's scale, else the largest."""
+
+
+class Crop(MapNode[CropConfig]):
+    """Gates faces and cuts their regions out of the frame."""
+
+    spec: ClassVar[NodeSpec] = NodeSpec(
+        type_name="aminet.crop",
+        summary="Cut the region around each face worth restoring, at source resolution.",
+        inputs=(Port("frames", Frame), Port("faces", FrameFaces)),
+        outputs=(Port("patches", FramePatches),),
+    )
+    Config: ClassVar[type[NodeConfig]] = CropConfig
+
+    def __init__(self, config: CropConfig) -> None:
+        super().__init__(config)
+        self._reader: RegionReader | None = None
+        self._patches = 0
+        self._gated: Counter[str] = Counter()
+
+    def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Start counting afresh.
+
+        Raises:
+            UnsupportedFormatError: the video's pixel format or matrix cannot be read in place.
+        """
+        del segment
+        info = inputs["frames"]
+        resolve_color(info.color, pixel_layout(info.pix_fmt), info.height_px)
+        self._reader = RegionReader(info.color)
+        self._patches = 0
+        self._gated = Counter()
+        return info
+
+    def process(self, inputs: Inputs) -> Outputs:
+        """Cut one frame's faces."""
+        if self._reader is None:
+            raise RuntimeError("Crop.process was called before open or after close")
+        frame = inputs.get("frames", Frame)
+        patches: list[FacePatch] = []
+        gated: list[GatedFace] = []
+        for face in inputs.get("faces", FrameFaces).faces:
+            made = self._patch(self._reader, frame.picture, face)
+            if isinstance(made, FacePatch):
+                patches.append(made)
+            else:
+                gated.append(GatedFace(face.track_id, made))
+                self._gated[made] += 1
+        self._patches += len(patches)
+        return {"patches": FramePatches(frame.pts, tuple(patches), tuple(gated))}
+
+    def close(self) -> None:
+        """Let go of swscale's context."""
+        self._reader = None
+
+    def report(self) -> dict[str, Any]:
+        """Count patches, and faces gated out by reason."""
+        return {"patches": self._patches, "gated": dict(sorted(self._gated.items()))}
+
+    def _patch(
+        self, reader: RegionReader, picture: av.VideoFrame, face: Face
+    ) -> FacePatch | GateReason:
+        reason = self._gate(face)
+        if reason is not None:
+            return reason
+        wanted_px = face.eye_distance_px * self.config.scale / EYE_DISTANCE_OF_SIZE
+        sizes_px = self.config.sizes_px
+        size_px = next((size for size in sizes_px if size >= wanted_px), sizes_px[-1])
+        aligned = crop_from_frame(face.points_px, size_px)
+        region = _region(picture, aligned, size_px)
+        if region is None:
+            return "outside"
+        return FacePatch(
+            track_id=face.track_id,
+            rgb=reader.rgb(picture, region),
+            bit_depth=pixel_layout(picture.format.name).bit_depth,
+            region_xyxy_px=region,
+            crop_from_region=compose(aligned, translation(region[0], region[1])),
+            size_px=size_px,
+            scale=self.config.scale,
+        )
+
+    def _gate(self, face: Face) -> GateReason | None:
+        config = self.config
+        checks: tuple[tuple[bool, GateReason], ...] = (
+            (not face.confirmed, "unconfirmed"),
+            (face.score < config.min_score, "low_score"),
+            (face.eye_distance_px < config.min_eye_distance_px, "too_small"),
+            (face.eye_distance_px > config.max_eye_distance_px, "too_large"),
+            (abs(yaw_deg(face.points_px)) > config.max_yaw_deg, "turned"),
+        )
+        return next((reason for failed, reason in checks if failed), None)
+
+
+def _region(picture: av.VideoFrame, aligned: Matrix, size_px: int) -> Region | None:
+    """Return what the aligned square covers of the frame; None if the face's middle is outside."""
+    frame_from_crop = invert(aligned)
+    middle = template_points(size_px).mean(axis=0)
+    x, y = frame_from_crop[:, :2] @ middle + frame_from_crop[:, 2]
+    if not (0 <= x < picture.width and 0 <= y < picture.height):
+        return None
+    x0, y0, x1, y1 = bounding_box(frame_from_crop, size_px)
+    grown = np.array([x0, y0, x1, y1]) + _WARP_MARGIN_PX * np.array([-1, -1, 1, 1])
+    layout = pixel_layout(picture.format.name)
+    return align_region(
+        (grown[0], grown[1], grown[2], grown[3]), layout, picture.width, picture.height
+    )

@@ -1,0 +1,168 @@
+"""Where a face lies: the alignment template, similarity transforms, the paste mask.
+
+Convention: continuous image coordinates, x right, y down, pixel centres at +0.5. A transform
+`a_from_b` is a float64 2x3 matrix that takes (x, y, 1) in b to (x, y) in a.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "ALIGNED_POINTS",
+    "EYE_DISTANCE_OF_SIZE",
+    "Matrix",
+    "apply",
+    "bounding_box",
+    "compose",
+    "crop_from_frame",
+    "face_oval_mask",
+    "fit_similarity",
+    "invert",
+    "roll_deg",
+    "scaling",
+    "similarity_scale",
+    "template_points",
+    "translation",
+    "yaw_deg",
+]
+
+Matrix = npt.NDArray[np.float64]
+"""Shape (2, 3)."""
+
+EYE_DISTANCE_OF_SIZE: Final = 38 / 128
+"""Eye distance over the side of the aligned square."""
+
+ALIGNED_POINTS: Final = (0, 1, 3)
+"""Which of a face's four points are aligned: the eyes and the mouth. The nose moves with yaw."""
+
+_EYE_ROW: Final = 54 / 128
+_MOUTH_BELOW_EYES: Final = 1.11
+"""In eye distances: the median over the training crops of MediaPipe's mouth centre, measured
+from the middle between the eyes at a right angle to the line through them (780 of 796 crops)."""
+
+_NOSE_DEPTH: Final = 0.65
+
+_OVAL_CENTRE: Final = (64 / 128, 70 / 128)
+_OVAL_RADII: Final = (52 / 128, 60 / 128)
+_OVAL_FEATHER: Final = 0.35
+"""Share of the radius over which the mask falls from 1 to 0."""
+
+
+def template_points(size_px: int) -> npt.NDArray[np.float64]:
+    """Return right eye, left eye and mouth centre in an aligned square; shape (3, 2)."""
+    half = EYE_DISTANCE_OF_SIZE / 2
+    mouth = _EYE_ROW + _MOUTH_BELOW_EYES * EYE_DISTANCE_OF_SIZE
+    return size_px * np.array([(0.5 - half, _EYE_ROW), (0.5 + half, _EYE_ROW), (0.5, mouth)])
+
+
+def fit_similarity(
+    b: npt.NDArray[np.floating], a: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]
+) -> Matrix:
+    """Return the `a_from_b` similarity (rotation, uniform scale, shift) closest to the points.
+
+    Args:
+        b: shape (N, 2), N >= 2.
+        a: shape (N, 2), where they should land.
+        weights: shape (N,), not negative.
+
+    Raises:
+        ValueError: the points of b coincide.
+
+    Source: the closed form of S. Umeyama, "Least-squares estimation of transformation parameters
+    between two point patterns", IEEE TPAMI 1991; in the plane, without reflections, it is one
+    complex division.
+    """
+    share = (weights / weights.sum()).astype(np.float64)
+    za, zb = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
+    mean_a, mean_b = complex(share @ za), complex(share @ zb)
+    spread = float(share @ np.abs(zb - mean_b) ** 2)
+    if spread < 1e-12:
+        raise ValueError(f"cannot align {len(b)} points that coincide at {mean_b}")
+    turn = complex(share @ ((za - mean_a) * np.conj(zb - mean_b))) / spread
+    shift = mean_a - turn * mean_b
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def crop_from_frame(points_px: npt.NDArray[np.floating], size_px: int) -> Matrix:
+    """Return the similarity that aligns a face's four points to a square of side `size_px`."""
+    chosen = points_px[list(ALIGNED_POINTS)].astype(np.float64)
+    return fit_similarity(chosen, template_points(size_px), np.ones(3))
+
+
+def apply(a_from_b: Matrix, points_b: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Take points (N, 2) from b to a."""
+    return points_b.astype(np.float64) @ a_from_b[:, :2].T + a_from_b[:, 2]
+
+
+def compose(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
+    """Return `a_from_c`."""
+    linear = a_from_b[:, :2] @ b_from_c[:, :2]
+    shift = a_from_b[:, :2] @ b_from_c[:, 2] + a_from_b[:, 2]
+    return np.column_stack([linear, shift])
+
+
+def invert(a_from_b: Matrix) -> Matrix:
+    """Return `b_from_a`."""
+    linear = np.linalg.inv(a_from_b[:, :2])
+    return np.column_stack([linear, -linear @ a_from_b[:, 2]])
+
+
+def scaling(factor: float) -> Matrix:
+    """Return the transform that multiplies coordinates by `factor`."""
+    return np.array([[factor, 0.0, 0.0], [0.0, factor, 0.0]])
+
+
+def translation(x_px: float, y_px: float) -> Matrix:
+    """Return the transform that adds (x_px, y_px)."""
+    return np.array([[1.0, 0.0, x_px], [0.0, 1.0, y_px]])
+
+
+def similarity_scale(a_from_b: Matrix) -> float:
+    """Return how many pixels of a one pixel of b covers along an edge."""
+    return float(np.sqrt(abs(np.linalg.det(a_from_b[:, :2]))))
+
+
+def bounding_box(frame_from_crop: Matrix, size_px: int) -> tuple[float, float, float, float]:
+    """Return the smallest upright box `xyxy_px` around a square of side `size_px`."""
+    corners = apply(frame_from_crop, size_px * np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float))
+    (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def roll_deg(points_px: npt.NDArray[np.floating]) -> float:
+    """Return how far a face is turned clockwise in the image, -180 to 180, from its eyes."""
+    x, y = points_px[1] - points_px[0]
+    return float(np.degrees(np.arctan2(y, x)))
+
+
+def yaw_deg(points_px: npt.NDArray[np.floating]) -> float:
+    """Estimate how far a face is turned to a side, from its nose: -90 to 90, 0 is frontal.
+
+    Positive when the nose points to the image's right (upright face). The tip of a nose stands
+    about 0.65 eye distances in front of the eyes: good to some 10 degrees, enough for a gate.
+    """
+    eyes = (points_px[1] - points_px[0]).astype(np.float64)
+    nose = points_px[2] - (points_px[0] + points_px[1]) / 2
+    along = float(nose @ eyes) / max(float(np.hypot(*eyes)), 1e-6)
+    return float(np.degrees(np.arctan2(along, _NOSE_DEPTH * float(np.hypot(*eyes)))))
+
+
+@cache
+def face_oval_mask(size_px: int) -> npt.NDArray[np.float32]:
+    """Return the feathered face oval in an aligned square.
+
+    Returns:
+        Shape (size_px, size_px), 1 on the face, falling smoothly to exactly 0; read-only.
+    """
+    centre = (np.arange(size_px) + 0.5) / size_px
+    x = (centre - _OVAL_CENTRE[0]) / _OVAL_RADII[0]
+    y = (centre - _OVAL_CENTRE[1]) / _OVAL_RADII[1]
+    inside = np.clip((1 - np.hypot(x[None, :], y[:, None])) / _OVAL_FEATHER, 0, 1)
+    mask = (inside * inside * (3 - 2 * inside)).astype(np.float32)
+    mask.flags.writeable = False
+    return mask
