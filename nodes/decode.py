@@ -1,0 +1,200 @@
+"""Decode: the source node. Every picture of a video, in its own planes, with a time it can keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+from typing import Any, ClassVar
+
+import av
+from av.video.format import VideoFormat
+from av.video.frame import PictureType
+
+from nodes.clock import PresentationClock
+from nodes.errors import MediaError
+from nodes.formats import PictureConverter, bit_depth, editable_format
+from nodes.media import describe_video, frame_step_ticks
+from nodes.node import NodeConfig, NodeSpec, Outputs, Port, Segment, SourceNode
+from nodes.reader import PictureReader
+from nodes.types import ColorTags, Frame, VideoInfo
+
+__all__ = ["Decode", "DecodeConfig"]
+
+MAX_NAMED_EVENTS = 50
+
+
+class DecodeConfig(NodeConfig):
+    """Decoding has nothing to choose."""
+
+
+class Decode(SourceNode[DecodeConfig]):
+    """Yields each decoded frame of `segment.input`, from its best video stream.
+
+    What cannot be decoded is left out and counted, with the number and time of the frame that
+    follows; a picture that the decoder patched over is kept and counted too. A picture whose pixel
+    format cannot be edited in place is converted to the nearest that can; one whose size or format
+    differs from the first picture's is converted to the first's. `report` says all of it.
+    """
+
+    spec: ClassVar[NodeSpec] = NodeSpec(
+        type_name="aminet.decode",
+        summary="decode a video file or URL into frames",
+        outputs=(Port("frames", Frame),),
+    )
+    Config = DecodeConfig
+
+    def __init__(self, config: DecodeConfig) -> None:
+        super().__init__(config)
+        self._stretch: _Stretch | None = None
+        self._report: dict[str, Any] = {}
+
+    def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Open the file, decode its first picture, and describe the video by it.
+
+        Raises:
+            MediaError: the file is missing, empty, not a video, or nothing in it can be decoded.
+            UnsupportedFormatError: the pictures cannot be brought into an editable pixel format.
+        """
+        del inputs
+        self._report = {}
+        self._stretch = _Stretch(segment)
+        return self._stretch.info
+
+    def packets(self) -> Iterator[Outputs]:
+        """Yield {"frames": Frame} in strictly increasing pts, for `start_pts <= pts < end_pts`.
+
+        Raises:
+            MediaError: called before `open`.
+        """
+        if self._stretch is None:
+            raise MediaError("decode: packets() was called without open()")
+        for frame in self._stretch.frames():
+            yield {"frames": frame}
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._stretch is not None:
+            self._report = self._stretch.report()
+            self._stretch.close()
+            self._stretch = None
+
+    def report(self) -> dict[str, Any]:
+        """Return frames, first and last pts, damage, made-up times and conversions, for JSON."""
+        return self._report
+
+
+class _Stretch:
+    """One stretch of one video, from open to close."""
+
+    def __init__(self, segment: Segment) -> None:
+        self._start, self._end = segment.start_pts, segment.end_pts
+        self._damage: list[dict[str, Any]] = []
+        self._damage_count = 0
+        self._conversions: dict[str, int] = {}
+        self._emitted = 0
+        self._first_pts: int | None = None
+        self._last_pts: int | None = None
+        self._reader = PictureReader(segment.input, segment.threads, self._note_damage)
+        try:
+            first, pictures = self._first_picture(segment.input)
+            source = describe_video(self._reader.container, self._reader.stream, first)
+            self.info = _editable(source)
+        except BaseException:
+            self._reader.close()
+            raise
+        self._converter = PictureConverter(
+            self.info.width_px, self.info.height_px, self.info.pix_fmt, self.info.color
+        )
+        self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
+        self._clock = PresentationClock(frame_step_ticks(self._reader.stream))
+        self._pictures: Iterator[av.VideoFrame] = chain([first], pictures)
+        if self._start is not None:
+            self._reader.seek(self._start)
+            self._pictures = self._reader.pictures()
+            self._damage_count, self._damage = 0, []
+
+    def _first_picture(self, name: str) -> tuple[av.VideoFrame, Iterator[av.VideoFrame]]:
+        pictures = self._reader.pictures()
+        first = next(pictures, None)
+        if first is None:
+            raise MediaError(
+                f"{name}: no picture could be decoded, the video is damaged or encrypted;"
+                " check that it plays"
+            )
+        return first, pictures
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield the frames of the stretch."""
+        for number, picture in enumerate(self._pictures):
+            pts = self._clock.next(number, picture.pts)
+            if self._start is not None and pts < self._start:
+                continue
+            if self._end is not None and pts >= self._end:
+                return
+            yield self._frame(picture, pts)
+
+    def _frame(self, picture: av.VideoFrame, pts: int) -> Frame:
+        if picture.is_corrupt:
+            self._note_damage("picture damaged, patched by the decoder", pts)
+        duration = max(0, picture.duration)
+        converted = self._converter.convert(picture)
+        if converted is not picture:
+            what = (
+                f"{picture.format.name} {picture.width}x{picture.height} to"
+                f" {converted.format.name} {converted.width}x{converted.height}"
+            )
+            self._conversions[what] = self._conversions.get(what, 0) + 1
+        converted.pts, converted.time_base = pts, self.info.time_base
+        # An encoder would take the source's picture type as an order.
+        converted.pict_type = PictureType.NONE
+        frame = Frame(self._emitted, pts, duration, converted)
+        self._emitted += 1
+        self._first_pts = pts if self._first_pts is None else self._first_pts
+        self._last_pts = pts
+        return frame
+
+    def _note_damage(self, what: str, pts: int | None) -> None:
+        self._damage_count += 1
+        if len(self._damage) < MAX_NAMED_EVENTS:
+            time_s = None if pts is None else round(float(pts * self._reader.time_base), 6)
+            self._damage.append({"what": what, "before_frame": self._emitted, "time_s": time_s})
+
+    def report(self) -> dict[str, Any]:
+        """Return what happened, for JSON."""
+        result: dict[str, Any] = {
+            "frames": self._emitted,
+            "first_pts": self._first_pts,
+            "last_pts": self._last_pts,
+            "time_base": str(self.info.time_base),
+            "container_frame_count": self.info.frame_count_hint,
+            "damage": {"count": self._damage_count, "events": self._damage},
+            "ended_early": self._reader.ended_early,
+            "synthesised_pts": {
+                "missing": self._clock.missing,
+                "repeated_or_backward": self._clock.disordered,
+                "first_frames": self._clock.frames,
+            },
+            "conversions": [
+                {"what": what, "frames": count} for what, count in self._conversions.items()
+            ],
+        }
+        if self._has_alpha_track:
+            result["conversions"].append({"what": "alpha left out", "frames": self._emitted})
+        return result
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+
+def _editable(info: VideoInfo) -> VideoInfo:
+    """Return `info` as it is once the pictures are in a format that can be edited in place."""
+    pix_fmt = editable_format(info.pix_fmt)
+    if pix_fmt == info.pix_fmt:
+        return info
+    source, color = VideoFormat(info.pix_fmt), info.color
+    if source.is_rgb or source.has_palette:
+        # RGB is full range; the matrix is ours to choose, and BT.709 is what players expect.
+        color = ColorTags(1, 2, color.primaries, color.transfer)
+    return replace(info, pix_fmt=pix_fmt, bit_depth=bit_depth(pix_fmt), color=color)

@@ -1,0 +1,237 @@
+"""Encode: the sink node. Frames to `video.nut` in the work folder: video only, times exact.
+
+NUT holds any time base without rounding and, but for ProRes, any codec. Sound, subtitles and
+everything else are copied from the source once, by `pipeline.mux`, when all is encoded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar
+
+import av
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.video import VideoStream
+
+from nodes.codecs import EncodeConfig, EncoderPlan, plan_encoder
+from nodes.errors import MediaError, NodeConfigError
+from nodes.formats import PictureConverter
+from nodes.node import Inputs, NodeSpec, Port, Segment, SinkNode
+from nodes.types import Frame, VideoInfo
+
+__all__ = ["PTS_OFFSET_KEY", "VIDEO_FILE", "Encode", "EncodeConfig"]
+
+VIDEO_FILE = "video.nut"
+
+PRORES_FILE = "video.mov"
+"""NUT has no code for ProRes; QuickTime holds it, in any time base too."""
+
+PTS_OFFSET_KEY = "aminet_pts_offset"
+"""Metadata of `video.nut`: ticks to add to its pts. NUT cannot hold negative times."""
+
+
+class Encode(SinkNode[EncodeConfig]):
+    """Encodes frames with their own pts in the source's time base.
+
+    Pixels are converted only where the encoder cannot hold the frames' format, then to the nearest
+    that loses nothing, and `report` says so.
+    """
+
+    spec: ClassVar[NodeSpec] = NodeSpec(
+        type_name="aminet.encode",
+        summary="encode frames into a video stream",
+        inputs=(Port("frames", Frame),),
+    )
+    Config = EncodeConfig
+
+    def __init__(self, config: EncodeConfig) -> None:
+        super().__init__(config)
+        self._writer: _Writer | None = None
+        self._report: dict[str, Any] = {}
+
+    def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Open the encoder and start `segment.work_dir / "video.nut"`.
+
+        Raises:
+            NodeConfigError: the encoder is unknown or refuses its settings.
+            UnsupportedFormatError: the encoder cannot hold the pixel format.
+            MediaError: the file cannot be written.
+        """
+        (info,) = inputs.values()
+        plan = plan_encoder(self.config, info, segment.threads)
+        self._report = {}
+        name = PRORES_FILE if plan.codec_name == "prores" else VIDEO_FILE
+        self._writer = _Writer(segment.work_dir / name, plan, info, segment.threads)
+        return info
+
+    def process(self, inputs: Inputs) -> None:
+        """Encode one frame.
+
+        Raises:
+            MediaError: the frame's size or format is not what `open` was told, its pts does not
+                increase, or the disk is full.
+        """
+        self._opened().write(inputs.get("frames", Frame))
+
+    def finish(self) -> None:
+        """Complete the file and check that it holds every frame.
+
+        Raises:
+            MediaError: the encoder lost frames, or the disk is full.
+        """
+        self._opened().finish()
+
+    def close(self) -> None:
+        """Close the file; one that was not finished is removed."""
+        if self._writer is not None:
+            self._report = self._writer.report()
+            self._writer.close()
+            self._writer = None
+
+    def report(self) -> dict[str, Any]:
+        """Return file, encoder, settings, frames, bytes and conversions, for JSON."""
+        return self._report
+
+    def _opened(self) -> _Writer:
+        if self._writer is None:
+            raise MediaError("encode: used without open()")
+        return self._writer
+
+
+class _Writer:
+    """One file from open to close."""
+
+    def __init__(self, path: Path, plan: EncoderPlan, info: VideoInfo, threads: int) -> None:
+        self._path, self._plan, self._info = path, plan, info
+        self._frames = self._packets = 0
+        self._last: Frame | None = None
+        self._offset_ticks = 0
+        self._finished = False
+        self._converter = PictureConverter(info.width_px, info.height_px, plan.pix_fmt, info.color)
+        # SVT-AV1 talks on the terminal, and listens only to this.
+        os.environ.setdefault("SVT_LOG", "1")
+        try:
+            # The muxer's own remedy for negative decoding times is to move all of them.
+            self._container: OutputContainer = av.open(
+                path, "w", container_options={"avoid_negative_ts": "disabled"}
+            )
+            self._stream = self._add_stream(threads)
+        except FFmpegError as error:
+            raise MediaError(f"{path}: cannot write ({error.strerror})") from error
+        self._open_encoder()
+
+    def _add_stream(self, threads: int) -> VideoStream:
+        plan, info = self._plan, self._info
+        rate = info.average_rate or Fraction(25)
+        stream = self._container.add_stream(plan.encoder, rate=rate, options=dict(plan.options))
+        if not isinstance(stream, VideoStream):
+            raise NodeConfigError(f"encode.codec: {plan.encoder!r} is no video encoder")
+        context = stream.codec_context
+        context.width, context.height = info.width_px, info.height_px
+        context.pix_fmt = plan.pix_fmt
+        context.time_base = info.time_base
+        context.thread_count = threads
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+        context.colorspace, context.color_range = info.color.matrix, info.color.range
+        context.color_primaries, context.color_trc = info.color.primaries, info.color.transfer
+        if plan.bitrate_bps is not None:
+            context.bit_rate = plan.bitrate_bps
+        return stream
+
+    def _open_encoder(self) -> None:
+        plan = self._plan
+        try:
+            self._stream.codec_context.open()
+        except FFmpegError as error:
+            self.close()
+            settings = ", ".join(f"{key}={value}" for key, value in plan.options.items())
+            raise NodeConfigError(
+                f"encoder {plan.encoder} refuses {self._info.width_px}x{self._info.height_px}"
+                f" {plan.pix_fmt} with {settings} ({error.strerror}); check encode.preset,"
+                " encode.crf and encode.options, or choose another encode.codec"
+            ) from error
+        unused = set(self._stream.codec_context.options) & set(plan.options)
+        if unused:
+            self.close()
+            raise NodeConfigError(
+                f"encoder {plan.encoder} does not know the option(s) {', '.join(sorted(unused))};"
+                " check encode.preset, encode.crf and encode.options"
+            )
+
+    def write(self, frame: Frame) -> None:
+        """Encode one frame and write what the encoder gives back."""
+        picture, info = frame.picture, self._info
+        if (picture.width, picture.height) != (info.width_px, info.height_px):
+            raise MediaError(
+                f"frame {frame.index} is {picture.width}x{picture.height}, expected"
+                f" {info.width_px}x{info.height_px} as announced"
+            )
+        if self._last is None:
+            self._offset_ticks = min(0, frame.pts)
+            if self._offset_ticks:
+                self._container.metadata[PTS_OFFSET_KEY] = str(self._offset_ticks)
+        elif frame.pts <= self._last.pts:
+            raise MediaError(
+                f"frame {frame.index} has pts {frame.pts}, expected more than {self._last.pts}"
+            )
+        picture = self._converter.convert(picture)
+        picture.pts, picture.time_base = frame.pts - self._offset_ticks, info.time_base
+        picture.duration = frame.duration_ticks
+        self._encode(picture)
+        picture.pts = frame.pts
+        self._frames += 1
+        self._last = frame
+
+    def _encode(self, picture: av.VideoFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(picture):
+                self._packets += 1
+                self._container.mux(packet)
+        except (FFmpegError, OSError) as error:
+            raise MediaError(f"{self._path}: cannot write ({error.strerror})") from error
+
+    def finish(self) -> None:
+        """Empty the encoder, complete the file, check it."""
+        if self._last is not None:
+            self._encode(None)
+        try:
+            self._container.close()
+        except (FFmpegError, OSError) as error:
+            raise MediaError(f"{self._path}: cannot write ({error.strerror})") from error
+        if self._packets != self._frames:
+            raise MediaError(
+                f"{self._path}: encoder {self._plan.encoder} gave {self._packets} packets for"
+                f" {self._frames} frames; choose another encode.codec"
+            )
+        self._finished = True
+
+    def close(self) -> None:
+        """Let go of the file, and remove what was not finished."""
+        if self._finished:
+            return
+        # The file is removed anyway, and the error that led here is already on its way.
+        with suppress(FFmpegError, OSError):
+            self._container.close()
+        self._path.unlink(missing_ok=True)
+
+    def report(self) -> dict[str, Any]:
+        """Return what was done, for JSON."""
+        plan = self._plan
+        converted = plan.pix_fmt != self._info.pix_fmt
+        return {
+            "file": self._path.name,
+            "encoder": plan.encoder,
+            "codec": plan.codec_name,
+            "pix_fmt": plan.pix_fmt,
+            "converted_from": self._info.pix_fmt if converted else None,
+            "settings": dict(plan.options),
+            "bitrate_bps": plan.bitrate_bps,
+            "frames": self._frames,
+            "bytes": self._path.stat().st_size if self._path.exists() else 0,
+            "last_duration_ticks": self._last.duration_ticks if self._last else 0,
+        }

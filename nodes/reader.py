@@ -1,0 +1,182 @@
+"""Reading pictures from a file: damage does not stop it, seeks are checked, tails are not lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+
+import av
+from av.error import EOFError as AvEOFError
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Discard
+from av.video import VideoStream
+
+from nodes.media import open_media, ticks_of, video_stream
+
+__all__ = ["DamageHandler", "PictureReader"]
+
+DamageHandler = Callable[[str, int | None], None]
+"""Told what happened, and the pts nearest to it in stream ticks where one is known."""
+
+SEEK_BACK_S = (0.0, 2.0, 4.0, 8.0)
+"""How far before the wanted time to look for a keyframe, before reading from the beginning."""
+
+MAX_READ_ERRORS = 8
+"""Read errors in a row after which a file counts as ended."""
+
+
+class PictureReader:
+    """The decoded pictures of one file's best video stream, in presentation order.
+
+    Pictures have the source's own pts in the stream's time base, which may be missing or wrong.
+    """
+
+    def __init__(self, source: str, threads: int, on_damage: DamageHandler) -> None:
+        """Open `source`.
+
+        Args:
+            source: path or URL.
+            threads: CPU threads to decode with.
+            on_damage: told of each packet that cannot be read or decoded.
+
+        Raises:
+            MediaError: it cannot be opened, or holds no video that can be decoded.
+        """
+        self._source = source
+        self._threads = threads
+        self._on_damage = on_damage
+        self.ended_early = False
+        """True once reading ended in an error, or in a packet cut short."""
+        self._open()
+
+    def _open(self) -> None:
+        self.container = open_media(self._source)
+        try:
+            self.stream: VideoStream = video_stream(self.container, self._source)
+        except BaseException:
+            self.container.close()
+            raise
+        for other in self.container.streams:
+            if other is not self.stream:
+                other.discard = Discard.all
+        self.stream.codec_context.thread_count = self._threads
+        self.stream.thread_type = "AUTO"
+        self.time_base = ticks_of(self.stream)
+        # AVI stores no presentation times; where pictures are reordered, what libav makes of its
+        # packet numbers is in decoding order.
+        self._pts_from_dts = (
+            self.container.format.name == "avi" and self.stream.codec_context.reorder_depth > 0
+        )
+        self._packets: Iterator[Packet[VideoStream]] = self._demux()
+        self._last_pts: int | None = None
+
+    def close(self) -> None:
+        """Close the file; safe to call again."""
+        self.container.close()
+
+    def reopen(self) -> None:
+        """Start again at the very beginning, which a seek does not reach in every format."""
+        self.close()
+        self._open()
+
+    def seek(self, pts: int) -> None:
+        """Go to a keyframe at or before `pts`, having seen that it is one, or to the beginning.
+
+        Demuxers without an index land after the wanted time, or between keyframes.
+        """
+        for back_s in SEEK_BACK_S:
+            if self._lands_before(pts, int(back_s / self.time_base)):
+                return
+        self.reopen()
+
+    def _lands_before(self, pts: int, back_ticks: int) -> bool:
+        try:
+            self.container.seek(pts - back_ticks, stream=self.stream)
+        except FFmpegError:
+            return False
+        packets = self._demux()
+        for packet in packets:
+            if packet.is_keyframe:
+                self._packets = chain([packet], packets)
+                self._last_pts = None
+                return packet.pts is not None and packet.pts <= pts
+        return False
+
+    def pictures(self) -> Iterator[av.VideoFrame]:
+        """Yield every picture from the current position to the end."""
+        waiting = 0
+        first_dts: int | None = None
+        for packet in self._packets:
+            waiting += not packet.is_discard
+            # A packet flagged as cut short counts only if nothing whole comes after it.
+            self.ended_early = packet.is_corrupt
+            for picture in self._decode(packet):
+                waiting -= 1
+                if self._pts_from_dts:
+                    dts = picture.dts
+                    first_dts = dts if first_dts is None else first_dts
+                    picture.pts = None if dts is None or first_dts is None else dts - first_dts
+                yield self._seen(picture)
+        for picture in self._decode(None):
+            waiting -= 1
+            if self._pts_from_dts:
+                picture.pts = None
+            yield self._seen(picture)
+        if waiting > 0 and self._threads > 1:
+            yield from self._lost_tail()
+
+    def _seen(self, picture: av.VideoFrame) -> av.VideoFrame:
+        if picture.pts is not None:
+            self._last_pts = picture.pts
+        return picture
+
+    def _demux(self) -> Iterator[Packet[VideoStream]]:
+        """Yield the stream's packets, going on after read errors while anything still comes."""
+        errors = 0
+        while errors < MAX_READ_ERRORS:
+            try:
+                for packet in self.container.demux(self.stream):
+                    # An empty packet would tell the decoder that the stream is over.
+                    if packet.size:
+                        errors = 0
+                        yield packet
+                break
+            except FFmpegError as error:
+                errors += 1
+                if errors == 1:
+                    self._on_damage(f"cannot read: {error.strerror}", self._last_pts)
+        self.ended_early |= errors > 0
+
+    def _decode(self, packet: Packet[VideoStream] | None) -> list[av.VideoFrame]:
+        try:
+            return self.stream.codec_context.decode(packet)
+        except AvEOFError:
+            return []
+        except FFmpegError as error:
+            pts = self._last_pts if packet is None else packet.pts
+            self._on_damage(f"cannot decode: {error.strerror}", pts)
+            return []
+
+    def _lost_tail(self) -> Iterator[av.VideoFrame]:
+        """Yield what the last pictures' threads took down with them.
+
+        When a decoder that works on several frames at once meets an error while it is emptied,
+        PyAV cannot ask it for the pictures behind the error. One thread alone gives them.
+        """
+        last = self._last_pts
+        if last is None or self._pts_from_dts:
+            return
+
+        def relay(what: str, pts: int | None) -> None:
+            if pts is None or pts > last:
+                self._on_damage(what, pts)
+
+        single = PictureReader(self._source, 1, relay)
+        try:
+            single.seek(last)
+            for picture in single.pictures():
+                if picture.pts is not None and picture.pts > last:
+                    yield picture
+        finally:
+            single.close()
