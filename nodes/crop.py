@@ -16,7 +16,6 @@ import numpy as np
 from pydantic import AfterValidator, Field
 
 from nodes.geometry import (
-    EYE_DISTANCE_OF_SIZE,
     Matrix,
     bounding_box,
     compose,
@@ -29,6 +28,7 @@ from nodes.geometry import (
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
 from nodes.pixels import Region, RegionReader, align_region, pixel_layout, resolve_color
 from nodes.types import (
+    EYES_OF_SIZE,
     Face,
     FacePatch,
     Frame,
@@ -46,8 +46,8 @@ _WARP_MARGIN_PX: Final = 2.0
 
 
 def _ascending(sizes_px: tuple[int, ...]) -> tuple[int, ...]:
-    if not sizes_px or any(size % 8 or size < 64 for size in sizes_px):
-        raise ValueError(f"sizes_px is {sizes_px}; expected multiples of 8, at least 64")
+    if not sizes_px or any(size % 32 or size < 64 for size in sizes_px):
+        raise ValueError(f"sizes_px is {sizes_px}; expected multiples of 32, at least 64")
     return tuple(sorted(sizes_px))
 
 
@@ -131,7 +131,7 @@ class Crop(MapNode[CropConfig]):
         reason = self._gate(face)
         if reason is not None:
             return reason
-        wanted_px = face.eye_distance_px * self.config.scale / EYE_DISTANCE_OF_SIZE
+        wanted_px = face.eye_distance_px * self.config.scale / EYES_OF_SIZE
         sizes_px = self.config.sizes_px
         size_px = next((size for size in sizes_px if size >= wanted_px), sizes_px[-1])
         aligned = crop_from_frame(face.points_px, size_px)
@@ -146,6 +146,8 @@ class Crop(MapNode[CropConfig]):
             crop_from_region=compose(aligned, translation(region[0], region[1])),
             size_px=size_px,
             scale=self.config.scale,
+            yaw_deg=yaw_deg(face.points_px),
+            score=face.score,
         )
 
     def _gate(self, face: Face) -> GateReason | None:

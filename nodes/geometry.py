@@ -12,9 +12,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from nodes.types import EYES_OF_SIZE
+
 __all__ = [
     "ALIGNED_POINTS",
-    "EYE_DISTANCE_OF_SIZE",
     "Matrix",
     "apply",
     "bounding_box",
@@ -34,9 +35,6 @@ __all__ = [
 Matrix = npt.NDArray[np.float64]
 """Shape (2, 3)."""
 
-EYE_DISTANCE_OF_SIZE: Final = 38 / 128
-"""Eye distance over the side of the aligned square."""
-
 ALIGNED_POINTS: Final = (0, 1, 3)
 """Which of a face's four points are aligned: the eyes and the mouth. The nose moves with yaw."""
 
@@ -55,8 +53,8 @@ _OVAL_FEATHER: Final = 0.35
 
 def template_points(size_px: int) -> npt.NDArray[np.float64]:
     """Return right eye, left eye and mouth centre in an aligned square; shape (3, 2)."""
-    half = EYE_DISTANCE_OF_SIZE / 2
-    mouth = _EYE_ROW + _MOUTH_BELOW_EYES * EYE_DISTANCE_OF_SIZE
+    half = EYES_OF_SIZE / 2
+    mouth = _EYE_ROW + _MOUTH_BELOW_EYES * EYES_OF_SIZE
     return size_px * np.array([(0.5 - half, _EYE_ROW), (0.5 + half, _EYE_ROW), (0.5, mouth)])
 
 
@@ -108,7 +106,7 @@ def compose(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
 
 def invert(a_from_b: Matrix) -> Matrix:
     """Return `b_from_a`."""
-    linear = np.linalg.inv(a_from_b[:, :2])
+    linear = np.linalg.inv(a_from_b[:, :2]).astype(np.float64)
     return np.column_stack([linear, -linear @ a_from_b[:, 2]])
 
 

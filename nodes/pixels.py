@@ -275,14 +275,14 @@ def add_rgb_residual(
     unit, top = 1 << (layout.bit_depth - 8), (1 << layout.bit_depth) - 1
     legal_luma = (0, top) if full else (16 * unit, 235 * unit)
     legal_chroma = (0, top) if full else (16 * unit, 240 * unit)
-    touched = np.any(rgb != 0, axis=2)
+    touched: npt.NDArray[np.bool_] = np.abs(rgb).max(axis=2) > 0
     gain = np.float32(top if full else 219 * unit)
     view = _view(picture, layout, 0, region_xyxy_px)
     _add(view, luma * gain, touched, legal_luma, layout.shift)
     if layout.chroma == "none":
         return
     span = top if full else 224 * unit
-    blocks = _blocks(touched[..., None], layout).any(axis=(1, 3))[..., 0]
+    blocks = _blocks(touched[..., None], layout).max(axis=(1, 3))[..., 0]
     gains = np.array([span / (2 - 2 * blue), span / (2 - 2 * red)], np.float32)
     differences: Values = (rgb[..., [2, 0]] - luma[..., None]) * gains
     chroma = _subsample(differences, layout)

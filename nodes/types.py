@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "EYES_OF_SIZE",
     "ColorTags",
     "Face",
     "FacePatch",
@@ -35,6 +36,9 @@ __all__ = [
     "RgbImage",
     "VideoInfo",
 ]
+
+EYES_OF_SIZE = 38 / 128
+"""Distance between the eyes over the side of the aligned square."""
 
 RgbImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """RGB, shape (height, width, 3); uint8 for 8-bit video, else uint16 in the range of `bit_depth`."""
@@ -140,6 +144,15 @@ class FacePatch:
     """Side of AMINet's square for this face: 128, 192 or 256."""
     scale: int
     """Output pixels per source pixel, 1 to 4: the resolution the residual is wanted at."""
+    yaw_deg: float = 0.0
+    """How far the face is turned to a side, about: -90 to 90, 0 is frontal."""
+    score: float = 1.0
+    """The detector's confidence, 0 to 1."""
+
+    @property
+    def eye_distance_px(self) -> float:
+        """Distance between the eye centres in the source frame, as aligned."""
+        return self.size_px * EYES_OF_SIZE / float(np.hypot(*self.crop_from_region[:, 0]))
 
 
 GateReason = Literal["unconfirmed", "too_small", "too_large", "low_score", "turned", "outside"]

@@ -1,0 +1,168 @@
+"""`aminet.enhance`: restores faces with AMINet, in batches from many frames and videos.
+
+Everything between the small patch that arrives and the residual that leaves happens on the device
+that runs the network: alignment, AMINet, mask, and the way back to the frame's grid.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port
+from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch
+
+if TYPE_CHECKING:
+    import torch
+
+    from aminet.network import AMINet
+    from nodes.warp import Bucket
+
+__all__ = ["BASELINE", "Enhance", "EnhanceConfig"]
+
+BASELINE = "bicubic"
+"""In place of weights: a network that adds nothing, to compare with."""
+
+
+class EnhanceConfig(NodeConfig):
+    """Which network, where, and how many faces at once."""
+
+    weights: str = "aminet-s"
+    """Name of weights that ship with the program, path of a `.safetensors` file, or `bicubic` for
+    a network that adds nothing."""
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """`auto` takes the first GPU, else the CPU; or `cpu`, `cuda`, `cuda:1`."""
+    max_batch: int = Field(default=16, ge=1)
+    """Faces that go through the network together."""
+
+
+class Enhance(PoolNode[EnhanceConfig]):
+    """Runs AMINet. Stateless: its answer to a patch depends on that patch alone."""
+
+    spec: ClassVar[NodeSpec] = NodeSpec(
+        type_name="aminet.enhance",
+        summary="Restore faces with AMINet, in batches, on a GPU when there is one.",
+        inputs=(Port("patches", FramePatches),),
+        outputs=(Port("restored", FrameRestored),),
+        gpu=True,
+    )
+    Config: ClassVar[type[NodeConfig]] = EnhanceConfig
+
+    def __init__(self, config: EnhanceConfig) -> None:
+        super().__init__(config)
+        self._network: AMINet | None = None
+        self._device: torch.device | None = None
+        self._sha256: str | None = None
+        self._faces = 0
+        self._batches = 0
+
+    def setup(self, threads: int) -> None:
+        """Load the weights.
+
+        Raises:
+            WeightsError: they are not there, or damaged.
+            NodeConfigError: the device is not there.
+        """
+        import torch
+
+        from nodes.device import resolve_device
+
+        torch.set_num_threads(max(1, threads))
+        self._device = resolve_device(self.config.device)
+        if self.config.weights != BASELINE:
+            from aminet.weights import load_network
+
+            network, card = load_network(self.config.weights, self._device)
+            self._network, self._sha256 = network.eval(), card.sha256
+
+    @property
+    def max_batch(self) -> int:
+        """Faces in one batch."""
+        return self.config.max_batch
+
+    def weight(self, inputs: Inputs) -> int:
+        """Return how many faces wait in `inputs`."""
+        return len(inputs.get("patches", FramePatches).patches)
+
+    def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:
+        """Restore the faces of many frames."""
+        frames = [inputs.get("patches", FramePatches) for inputs in batch]
+        restored: list[list[RestoredPatch | None]] = [[None] * len(f.patches) for f in frames]
+        for patches, places in self._batches_of(frames):
+            for (frame, face), patch in zip(places, self._restore(patches), strict=True):
+                restored[frame][face] = patch
+        return [
+            {"restored": FrameRestored(frame.pts, tuple(p for p in patches if p is not None))}
+            for frame, patches in zip(frames, restored, strict=True)
+        ]
+
+    def report(self) -> dict[str, Any]:
+        """Say what ran where, and how much since `setup`."""
+        return {
+            "weights": self.config.weights,
+            "sha256": self._sha256,
+            "device": str(self._device) if self._device is not None else None,
+            "faces": self._faces,
+            "batches": self._batches,
+        }
+
+    def _batches_of(
+        self, frames: Sequence[FramePatches]
+    ) -> list[tuple[list[FacePatch], list[tuple[int, int]]]]:
+        """Sort faces into batches of one bucket; each comes with its frame and place there."""
+        from nodes.warp import bucket_of
+
+        buckets: dict[tuple[Bucket, int], list[tuple[FacePatch, tuple[int, int]]]]
+        buckets = defaultdict(list)
+        for index, frame in enumerate(frames):
+            for place, patch in enumerate(frame.patches):
+                key = (bucket_of(patch), patch.bit_depth)
+                buckets[key].append((patch, (index, place)))
+        step = self.config.max_batch
+        return [
+            ([patch for patch, _ in chunk], [place for _, place in chunk])
+            for members in buckets.values()
+            for chunk in (members[i : i + step] for i in range(0, len(members), step))
+        ]
+
+    def _restore(self, patches: list[FacePatch]) -> list[RestoredPatch]:
+        import torch
+
+        from nodes.warp import align_patches, bucket_of, mask_residuals, unalign_residuals
+
+        if self._device is None:
+            raise RuntimeError("Enhance.process_batch was called with faces before setup")
+        self._faces += len(patches)
+        self._batches += 1
+        if self._network is None:
+            return [_restored(patch, None) for patch in patches]
+        bucket = bucket_of(patches[0])
+        with torch.inference_mode():
+            aligned = align_patches(patches, bucket, self._device)
+            residuals = mask_residuals(self._residuals(self._network, aligned), patches)
+            grids = unalign_residuals(residuals, patches, bucket)
+        return [_restored(patch, grid) for patch, grid in zip(patches, grids, strict=True)]
+
+    def _residuals(self, network: AMINet, aligned: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        from aminet.precision import autocast_dtype
+
+        device_type = aligned.device.type
+        dtype = autocast_dtype(aligned.device)
+        with torch.autocast(device_type, dtype=dtype, enabled=dtype is not None):
+            faces = aligned.contiguous(memory_format=torch.channels_last)
+            return network.residual(faces).to(torch.float32)
+
+
+def _restored(
+    patch: FacePatch, residual: np.ndarray[Any, np.dtype[np.float16]] | None
+) -> RestoredPatch:
+    x0, y0, x1, y1 = (side * patch.scale for side in patch.region_xyxy_px)
+    if residual is None:
+        residual = np.zeros((y1 - y0, x1 - x0, 3), np.float16)
+    return RestoredPatch(patch.track_id, residual, (x0, y0, x1, y1))

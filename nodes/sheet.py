@@ -1,0 +1,220 @@
+"""`aminet.sheet`: a contact sheet of what was restored, the best shot of each face.
+
+The source (bicubic) and the restored face lie side by side, aligned by the same transform, with
+the track's number, the time and the eye distance. The caption says what a restored face is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final
+
+import av
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+from pydantic import Field
+
+from nodes.geometry import Matrix, compose, invert, scaling
+from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
+from nodes.pixels import Region, RegionReader
+from nodes.types import FacePatch, Frame, FramePatches, RgbImage, VideoInfo
+
+__all__ = ["SHEET_NAME", "Sheet", "SheetConfig"]
+
+SHEET_NAME: Final = "sheet.png"
+
+_CAPTION: Final = (
+    "Left: the source, enlarged (bicubic). Right: restored by AMINet. A restored face is an"
+    " estimate, not a proof of who it is."
+)
+_BACKGROUND: Final = (24, 24, 24)
+_TEXT: Final = (230, 230, 230)
+_GAP_PX: Final = 12
+_LINE_PX: Final = 24
+_BETTER: Final = 1.15
+"""A new shot must beat the kept one by this factor: converting regions costs time."""
+_SHARP_ENOUGH: Final = 0.02
+"""Mean step between neighbouring pixels, of full scale, from which sharper counts no more."""
+
+
+class SheetConfig(NodeConfig):
+    """How large the contact sheet grows."""
+
+    max_tracks: int = Field(default=24, ge=1, le=200)
+    """Faces shown at most; those with the best shots stay."""
+    face_px: int = Field(default=256, ge=64, le=512)
+    """Side of each picture of a face."""
+    columns: int = Field(default=3, ge=1, le=8)
+    """Pairs side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shot:
+    quality: float
+    time_s: float
+    eye_distance_px: float
+    before: Image.Image
+    after: Image.Image
+
+
+class Sheet(SinkNode[SheetConfig]):
+    """Collects the best shot of each track, and writes them as one PNG."""
+
+    spec: ClassVar[NodeSpec] = NodeSpec(
+        type_name="aminet.sheet",
+        summary="Write a before/after contact sheet, the best shot of each face.",
+        inputs=(Port("before", Frame), Port("after", Frame), Port("patches", FramePatches)),
+    )
+    Config: ClassVar[type[NodeConfig]] = SheetConfig
+
+    def __init__(self, config: SheetConfig) -> None:
+        super().__init__(config)
+        self._shots: dict[int, _Shot] = {}
+        self._readers: tuple[RegionReader, RegionReader] | None = None
+        self._seconds_per_tick = 1.0
+        self._path: Path | None = None
+        self._written = False
+
+    def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Start an empty sheet."""
+        before, after = inputs["before"], inputs["after"]
+        self._shots = {}
+        self._readers = RegionReader(before.color), RegionReader(after.color)
+        self._seconds_per_tick = float(before.time_base)
+        self._path = segment.work_dir / SHEET_NAME
+        self._written = False
+        return before
+
+    def process(self, inputs: Inputs) -> None:
+        """Keep this frame's faces where they are better than the ones kept."""
+        for patch in inputs.get("patches", FramePatches).patches:
+            quality = shot_quality(patch)
+            kept = self._shots.get(patch.track_id)
+            if quality <= (kept.quality * _BETTER if kept else self._least_quality()):
+                continue
+            before = inputs.get("before", Frame).picture
+            after = inputs.get("after", Frame).picture
+            self._shots[patch.track_id] = self._shot(patch, quality, inputs.pts, before, after)
+            if len(self._shots) > self.config.max_tracks:
+                del self._shots[min(self._shots, key=lambda track: self._shots[track].quality)]
+
+    def finish(self) -> None:
+        """Write the sheet; without any face there is no file."""
+        if self._shots and self._path is not None:
+            self._drawn().save(self._path)
+            self._written = True
+
+    def close(self) -> None:
+        """Let go of the pictures."""
+        self._readers = None
+        self._shots = {}
+
+    def report(self) -> dict[str, Any]:
+        """Name the sheet, if there is one."""
+        return {"sheet": SHEET_NAME if self._written else None}
+
+    def _least_quality(self) -> float:
+        """Return what a new track must beat to get in."""
+        full = len(self._shots) >= self.config.max_tracks
+        return min(shot.quality for shot in self._shots.values()) if full else 0.0
+
+    def _shot(
+        self,
+        patch: FacePatch,
+        quality: float,
+        pts: int,
+        before: av.VideoFrame,
+        after: av.VideoFrame,
+    ) -> _Shot:
+        if self._readers is None:
+            raise RuntimeError("Sheet.process was called before open or after close")
+        read_before, read_after = self._readers
+        x0, y0, x1, y1 = patch.region_xyxy_px
+        scale = patch.scale
+        large: Region = (x0 * scale, y0 * scale, x1 * scale, y1 * scale)
+        crop_from_large = compose(patch.crop_from_region, scaling(1 / scale))
+        return _Shot(
+            quality=quality,
+            time_s=pts * self._seconds_per_tick,
+            eye_distance_px=patch.eye_distance_px,
+            before=self._face(
+                _to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth),
+                patch.crop_from_region,
+                patch.size_px,
+            ),
+            after=self._face(
+                _to_8_bit(read_after.rgb(after, large), patch.bit_depth),
+                crop_from_large,
+                patch.size_px,
+            ),
+        )
+
+    def _face(self, rgb: npt.NDArray[np.uint8], crop_from_rgb: Matrix, size_px: int) -> Image.Image:
+        """Warp a region to the aligned square of the sheet."""
+        # Drawn at twice the size and halved, so that large faces do not alias.
+        side_px = 2 * self.config.face_px
+        rgb_from_face = invert(compose(scaling(side_px / size_px), crop_from_rgb))
+        return (
+            Image.fromarray(rgb)
+            .transform(
+                (side_px, side_px),
+                Image.Transform.AFFINE,
+                tuple(rgb_from_face.ravel()),
+                Image.Resampling.BICUBIC,
+            )
+            .reduce(2)
+        )
+
+    def _drawn(self) -> Image.Image:
+        side = self.config.face_px
+        columns = min(self.config.columns, len(self._shots))
+        rows = -(-len(self._shots) // columns)
+        cell_width, cell_height = 2 * side + 2 * _GAP_PX, side + _LINE_PX + _GAP_PX
+        caption = _wrapped(_CAPTION, columns * cell_width - 2 * _GAP_PX)
+        height = rows * cell_height + _GAP_PX + _LINE_PX * len(caption)
+        sheet = Image.new("RGB", (columns * cell_width, height), _BACKGROUND)
+        draw = ImageDraw.Draw(sheet)
+        for place, (track_id, shot) in enumerate(sorted(self._shots.items())):
+            x = place % columns * cell_width + _GAP_PX
+            y = place // columns * cell_height + _GAP_PX
+            label = (
+                f"face {track_id}   {shot.time_s:.2f} s   eyes {shot.eye_distance_px:.0f} px apart"
+            )
+            draw.text((x, y), label, _TEXT, _font())
+            sheet.paste(shot.before, (x, y + _LINE_PX))
+            sheet.paste(shot.after, (x + side + _GAP_PX // 2, y + _LINE_PX))
+        for line, text in enumerate(caption):
+            y = rows * cell_height + _GAP_PX + line * _LINE_PX
+            draw.text((_GAP_PX, y), text, _TEXT, _font())
+        return sheet
+
+
+def shot_quality(patch: FacePatch) -> float:
+    """Judge how good a shot of a face this is: large, frontal, sharp, sure. Higher is better."""
+    luma = patch.rgb[..., 1].astype(np.float32) / ((1 << patch.bit_depth) - 1)
+    steps = (np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()) / 2
+    sharp = min(float(steps) / _SHARP_ENOUGH, 1.0)
+    frontal = float(np.cos(np.radians(patch.yaw_deg)))
+    return patch.eye_distance_px * frontal * (0.25 + 0.75 * sharp) * patch.score
+
+
+def _to_8_bit(rgb: RgbImage, bit_depth: int) -> npt.NDArray[np.uint8]:
+    return (rgb >> (bit_depth - 8)).astype(np.uint8)
+
+
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(16)
+
+
+def _wrapped(text: str, width_px: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if _font().getlength(longer) > width_px and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

@@ -1,0 +1,171 @@
+"""Faces between the frame's pixels and the network's square, on the device that runs it.
+
+Convention: transforms are 2x3 between continuous coordinates with pixel centres at +0.5, as
+everywhere in these nodes. Kornia counts pixel centres as integers (`align_corners=True`), so they
+are shifted by half a pixel where they enter it. Tensors are (B, 3, H, W) float32 RGB, images in
+[0, 1], residuals in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F  # noqa: N812
+from kornia.filters import gaussian_blur2d
+from kornia.geometry.transform import warp_affine
+from torch import Tensor
+
+from nodes.geometry import Matrix, compose, face_oval_mask, invert, scaling, similarity_scale
+from nodes.types import FacePatch
+
+__all__ = ["Bucket", "align_patches", "bucket_of", "mask_residuals", "unalign_residuals"]
+
+_GRAIN_PX = 32
+"""Regions are padded to multiples of this, so that they share batches."""
+
+_LOW_FREQUENCY_SIGMA = 0.12
+"""Of the square's side: coarser changes of colour and light than this stay the source's."""
+
+_COARSE_PX = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What faces must have in common to share a batch. Follows from each face alone."""
+
+    size_px: int
+    padded_px: int
+    """Side of the square that the region is padded to, at source resolution."""
+    scale: int
+    shrink_in: int
+    """Samples an edge that are averaged into one pixel of the aligned square."""
+    shrink_out: int
+    """Samples an edge that are averaged into one pixel of the output frame."""
+
+
+def bucket_of(patch: FacePatch) -> Bucket:
+    """Return the bucket that a patch belongs to."""
+    longest_px = max(patch.rgb.shape[:2])
+    crop_px_per_source_px = similarity_scale(patch.crop_from_region)
+    return Bucket(
+        size_px=patch.size_px,
+        padded_px=-(-longest_px // _GRAIN_PX) * _GRAIN_PX,
+        scale=patch.scale,
+        shrink_in=_shrink(1 / crop_px_per_source_px),
+        shrink_out=_shrink(crop_px_per_source_px / patch.scale),
+    )
+
+
+def align_patches(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
+    """Warp regions to the aligned square.
+
+    Args:
+        patches: all of `bucket`.
+        bucket: see there.
+        device: where to work.
+
+    Returns:
+        (B, 3, S, S) in [0, 1]; beyond the frame the region's edge is repeated.
+    """
+    side = bucket.padded_px
+    stack = np.stack([_pad_by_repeating(patch.rgb, side) for patch in patches])
+    top = float((1 << patches[0].bit_depth) - 1)
+    # torch has few operations on uint16; int32 holds all codes.
+    codes = torch.from_numpy(stack if stack.dtype == np.uint8 else stack.astype(np.int32))
+    regions = codes.to(device).permute(0, 3, 1, 2).to(torch.float32) / top
+    factor = bucket.shrink_in
+    fine_from_region = [compose(scaling(factor), p.crop_from_region) for p in patches]
+    fine = _warp(regions, fine_from_region, bucket.size_px * factor, "border")
+    return F.avg_pool2d(fine, factor).clamp_(0, 1)
+
+
+def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
+    """Keep of the network's residuals what belongs on the face.
+
+    Slow changes over the face (its colour and light) are taken out, measured over those pixels
+    that the mask covers and that lie inside the frame; then the feathered oval is applied.
+
+    Args:
+        residuals: (B, 3, S, S).
+        patches: where each came from.
+
+    Returns:
+        (B, 3, S, S), exactly 0 outside the oval.
+    """
+    size_px = residuals.shape[-1]
+    mask = torch.from_numpy(face_oval_mask(size_px).copy()).to(residuals.device)
+    weights = torch.stack([_inside(p, size_px, residuals.device) for p in patches])[:, None] * mask
+    # So coarse a blur loses nothing on a coarse grid, and costs a hundredth there.
+    both = F.avg_pool2d(torch.cat([residuals * weights, weights], dim=1), size_px // _COARSE_PX)
+    sigma = _LOW_FREQUENCY_SIGMA * both.shape[-1]
+    taps = 2 * math.ceil(2.5 * sigma) + 1
+    blurred = gaussian_blur2d(both, (taps, taps), (sigma, sigma), border_type="constant")
+    coarse = blurred[:, :3] / blurred[:, 3:].clamp_min(1e-4)
+    slow = F.interpolate(coarse, size=(size_px, size_px), mode="bilinear", align_corners=False)
+    return (residuals - slow) * mask
+
+
+def unalign_residuals(
+    residuals: Tensor, patches: Sequence[FacePatch], bucket: Bucket
+) -> list[npt.NDArray[np.float16]]:
+    """Warp residuals from the square to each region's grid in the output frame.
+
+    Args:
+        residuals: (B, 3, S, S), 0 at the edges.
+        patches: where each goes; all of `bucket`.
+        bucket: see there.
+
+    Returns:
+        For each, shape (region height * scale, region width * scale, 3).
+    """
+    factor = bucket.shrink_out
+    fine_from_crop = [
+        compose(scaling(bucket.scale * factor), invert(p.crop_from_region)) for p in patches
+    ]
+    fine = _warp(residuals, fine_from_crop, bucket.padded_px * bucket.scale * factor, "zeros")
+    on_grid = F.avg_pool2d(fine, factor).permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()
+    cut: list[npt.NDArray[np.float16]] = []
+    for image, patch in zip(on_grid, patches, strict=True):
+        height, width = (side * bucket.scale for side in patch.rgb.shape[:2])
+        cut.append(image[:height, :width].copy())
+    return cut
+
+
+def _shrink(minification: float) -> int:
+    """Samples an edge to average so that nothing aliases; a little blur is not worth one more."""
+    return max(1, math.ceil(minification - 0.25))
+
+
+def _pad_by_repeating(rgb: npt.NDArray[np.generic], side_px: int) -> npt.NDArray[np.generic]:
+    height, width = rgb.shape[:2]
+    return np.pad(rgb, ((0, side_px - height), (0, side_px - width), (0, 0)), mode="edge")
+
+
+def _warp(images: Tensor, out_from_image: Sequence[Matrix], side_px: int, padding: str) -> Tensor:
+    integer = np.stack(out_from_image).astype(np.float64)
+    # Continuous coordinates are integer ones plus a half, on both sides.
+    integer[:, :, 2] += 0.5 * integer[:, :, 0] + 0.5 * integer[:, :, 1] - 0.5
+    matrices = torch.from_numpy(integer).to(images.device, torch.float32)
+    return warp_affine(
+        images,
+        matrices,
+        (side_px, side_px),
+        mode="bicubic",
+        padding_mode=padding,
+        align_corners=True,
+    )
+
+
+def _inside(patch: FacePatch, size_px: int, device: torch.device) -> Tensor:
+    """Return (S, S): 1 where the square's pixel lies inside the region, else 0."""
+    height, width = patch.rgb.shape[:2]
+    linear = torch.from_numpy(invert(patch.crop_from_region)).to(device, torch.float32)
+    centre = torch.arange(size_px, device=device) + 0.5
+    x = linear[0, 0] * centre[None, :] + linear[0, 1] * centre[:, None] + linear[0, 2]
+    y = linear[1, 0] * centre[None, :] + linear[1, 1] * centre[:, None] + linear[1, 2]
+    return ((x >= 0) & (x <= width) & (y >= 0) & (y <= height)).to(torch.float32)
