@@ -104,6 +104,7 @@ class RayRunner:
             workers=options.workers,
             enhancers=options.enhancers,
         )
+        self._actors: list[ActorHandle[Any]] = []
         self._pools: _Pools = {
             entry.name: [self._make_enhancer(entry) for _ in range(self.plan.enhancers)]
             for entry in graph.nodes
@@ -153,6 +154,12 @@ class RayRunner:
             "pools": pools,
         }
 
+    def release(self) -> None:
+        """End every actor made here, which gives their cores and GPUs back to the cluster."""
+        for actor in self._actors:
+            ray.kill(actor)
+        self._actors.clear()
+
     def __enter__(self) -> Self:
         return self
 
@@ -164,6 +171,8 @@ class RayRunner:
     ) -> None:
         if self._started:
             ray.shutdown()
+            return
+        self.release()
 
     def _make_enhancer(self, entry: Any) -> ActorHandle[EnhancerActor]:
         plan: ClusterPlan = self.plan
@@ -174,12 +183,18 @@ class RayRunner:
             max_task_retries=-1,
             max_concurrency=1000,
         )
-        return actor.remote(entry, plan.enhancer_threads, self._options.max_wait_s)
+        return self._keep(actor.remote(entry, plan.enhancer_threads, self._options.max_wait_s))
 
     def _make_worker(self) -> ActorHandle[SegmentWorker]:
         # One call for the segment and one for its progress.
         actor = ray.remote(SegmentWorker).options(num_cpus=self.plan.worker_cpus, max_concurrency=2)
-        return actor.remote(self._graph, self._pools, self.plan.worker_threads, self._options)
+        return self._keep(
+            actor.remote(self._graph, self._pools, self.plan.worker_threads, self._options)
+        )
+
+    def _keep(self, actor: Any) -> Any:
+        self._actors.append(actor)
+        return actor
 
 
 def _connect(address: str | None, threads: int) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,8 @@ class Number:
 class CountConfig(NodeConfig):
     frames: int = 10
     fail_at: int | None = None
+    pid_file: Path | None = None
+    die_on: str | None = None
 
 
 class Count(SourceNode[CountConfig]):
@@ -58,6 +61,10 @@ class Count(SourceNode[CountConfig]):
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         self.sent = 0
+        if segment.input == self.config.die_on:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.config.pid_file and not self.config.pid_file.exists():
+            self.config.pid_file.write_text(str(os.getpid()), encoding="utf-8")
         return INFO
 
     def packets(self) -> Iterator[Outputs]:
@@ -94,6 +101,7 @@ class DoubleConfig(NodeConfig):
     max_batch: int = 4
     fail_at: int | None = None
     delay_s: float = 0.0
+    pid_file: Path | None = None
 
 
 class Double(PoolNode[DoubleConfig]):
@@ -113,6 +121,8 @@ class Double(PoolNode[DoubleConfig]):
 
     def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:
         time.sleep(self.config.delay_s)
+        if self.config.pid_file and not self.config.pid_file.exists():
+            self.config.pid_file.write_text(str(os.getpid()), encoding="utf-8")
         numbers = [inputs.get("in", Number) for inputs in batch]
         if any(n.value == self.config.fail_at for n in numbers):
             raise ValueError("pool broke")
@@ -131,8 +141,7 @@ class Sum(SinkNode[SumConfig]):
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         self.rows: list[tuple[int, int, int]] = []
-        self.finished = False
-        self.closed = 0
+        self.began_s = time.time()
         self.path: Path = segment.work_dir / "sum.txt"
         return inputs["a"]
 
@@ -144,13 +153,10 @@ class Sum(SinkNode[SumConfig]):
         if self.config.fail_in_finish:
             raise OSError("disk full")
         self.path.write_text(str(self.rows), encoding="utf-8")
-        self.finished = True
-
-    def close(self) -> None:
-        self.closed += 1
+        self.ended_s = time.time()
 
     def report(self) -> dict[str, Any]:
-        return {"rows": self.rows, "thread": threading.current_thread().name}
+        return {"rows": self.rows, "began_s": self.began_s, "ended_s": self.ended_s}
 
 
 def diamond(

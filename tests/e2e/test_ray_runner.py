@@ -1,0 +1,119 @@
+"""The Ray runner against the local one, with real actors and real kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from nodes.node import Segment
+from pipeline.config import RunOptions
+from pipeline.graph import Graph
+from pipeline.ray_runner import RayRunner
+from pipeline.runner import Progress, SegmentOutcome
+from tests.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cluster() -> Iterator[None]:
+    """One embedded Ray for all tests here: it takes seconds to start."""
+    with RayRunner(diamond(), RunOptions(), threads=2, segments=1) as runner:
+        runner.release()
+        yield
+
+
+def run(graph: Graph, tmp_path: Path, segments: int = 1, **options: Any) -> list[SegmentOutcome]:
+    work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(segments)]
+    with RayRunner(graph, RunOptions(**options), threads=2, segments=segments) as runner:
+        return list(runner.run(work, lambda *_: None))
+
+
+def rows(outcome: SegmentOutcome) -> Any:
+    if outcome.error:
+        raise outcome.error
+    assert outcome.result is not None
+    return outcome.result.reports["sum"]["rows"]
+
+
+def test_many_segments_give_what_the_local_runner_gives(tmp_path: Path) -> None:
+    outcomes = run(diamond(CountConfig(frames=40)), tmp_path, segments=4)
+    assert {outcome.segment.input for outcome in outcomes} == {f"video {i}" for i in range(4)}
+    assert [rows(outcome) for outcome in outcomes] == [expected_rows(40)] * 4
+
+
+def test_an_error_of_a_node_arrives_as_itself(tmp_path: Path) -> None:
+    (outcome,) = run(diamond(double=DoubleConfig(fail_at=6)), tmp_path)
+    assert isinstance(outcome.error, ValueError)
+    assert "pool broke" in str(outcome.error)
+    assert outcome.attempts == 1
+
+
+def test_segments_run_side_by_side(tmp_path: Path) -> None:
+    graph = diamond(CountConfig(frames=150), AddConfig(delay_s=0.02))
+    outcomes = run(graph, tmp_path, segments=2, workers=2)
+    reports = [outcome.result.reports["sum"] for outcome in outcomes if outcome.result]
+    assert max(r["began_s"] for r in reports) < min(r["ended_s"] for r in reports)
+
+
+def kill_after(path: Path, delay_s: float) -> threading.Thread:
+    """SIGKILL the process whose number appears in a file."""
+
+    def kill() -> None:
+        while not path.exists() or not path.read_text():
+            time.sleep(0.02)
+        time.sleep(delay_s)
+        os.kill(int(path.read_text()), signal.SIGKILL)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_killed_worker_is_replaced_and_its_segment_done_again(tmp_path: Path) -> None:
+    graph = diamond(CountConfig(frames=40, pid_file=tmp_path / "pid"), AddConfig(delay_s=0.02))
+    killer = kill_after(tmp_path / "pid", 0.2)
+    (outcome,) = run(graph, tmp_path)
+    killer.join()
+    assert rows(outcome) == expected_rows(40)
+    assert outcome.attempts == 2
+
+
+def test_a_segment_that_always_kills_its_worker_is_given_up_and_the_rest_done(
+    tmp_path: Path,
+) -> None:
+    graph = diamond(CountConfig(die_on="video 1"))
+    outcomes = {o.segment.input: o for o in run(graph, tmp_path, segments=3, attempts=2)}
+    assert isinstance(outcomes["video 1"].error, ray.exceptions.RayActorError)
+    assert outcomes["video 1"].attempts == 2
+    assert rows(outcomes["video 0"]) == rows(outcomes["video 2"]) == expected_rows(10)
+
+
+def test_a_killed_enhancer_comes_back_and_nothing_is_lost(tmp_path: Path) -> None:
+    graph = diamond(
+        CountConfig(frames=60),
+        AddConfig(delay_s=0.01),
+        DoubleConfig(delay_s=0.02, pid_file=tmp_path / "pid"),
+    )
+    killer = kill_after(tmp_path / "pid", 0.3)
+    (outcome,) = run(graph, tmp_path)
+    killer.join()
+    assert rows(outcome) == expected_rows(60)
+    assert outcome.attempts == 1
+
+
+def test_progress_is_told_while_a_segment_runs(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    graph = diamond(CountConfig(frames=100), AddConfig(delay_s=0.02))
+    with RayRunner(graph, RunOptions(), threads=2, segments=1) as runner:
+        segment = Segment("video", tmp_path, threads=1)
+        list(runner.run([segment], lambda _, progress: told.append(progress)))
+    assert any(0 < progress.frames < 100 for progress in told)

@@ -1,0 +1,84 @@
+"""Levels of configuration and their messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import available_graphs, load_config, load_graph
+from pipeline.errors import ConfigError, GraphError
+
+
+def test_flags_beat_settings_beat_the_file_beats_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("params: {scale: 2, strength: 0.5}\nnodes: {encode: {crf: 30}}\n")
+    config = load_config(
+        file, ["encode.crf=20", "params.scale=3", "run.threads=1"], {"params.scale": 4}
+    )
+    assert config.params == {"scale": 4, "strength": 0.5}
+    assert config.nodes == {"encode": {"crf": 20}}
+    assert config.run.threads == 1
+    assert config.run.runner == "auto"
+
+
+def test_a_flag_that_is_not_given_changes_nothing() -> None:
+    assert load_config(None, (), {"params.scale": None}).params == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["encode"], "expected NODE.KEY=VALUE"),
+        (["crf=20"], "expected NODE.KEY=VALUE"),
+        (["encode.crf=[1"], "not valid YAML"),
+        (["run.thread=1"], "run.thread: unknown key"),
+        (["run.threads=0"], "run.threads: Input should be greater than or equal to 1 (got 0)"),
+        (["run.runner=spark"], "run.runner: Input should be 'auto', 'local' or 'ray'"),
+    ],
+)
+def test_a_bad_setting_gets_one_line(settings: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, settings)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 1", "holds a list"),
+        ("a: [", "not valid YAML"),
+        ("grap: x", "grap: unknown key"),
+    ],
+)
+def test_a_bad_file_gets_one_line(text: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(file)
+    assert message in str(caught.value)
+    assert str(file) in str(caught.value)
+
+
+def test_a_missing_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+def test_the_shipped_graphs_are_valid() -> None:
+    for path in available_graphs():
+        assert load_graph(load_config(None, (), {"graph": path.stem})).nodes
+
+
+def test_scale_reaches_every_node_that_needs_it() -> None:
+    graph = load_graph(load_config(None, ["params.scale=3"]))
+    configs = {node.name: node.config.model_dump() for node in graph.nodes}
+    assert configs["crop"]["scale"] == configs["paste"]["scale"] == 3
+
+
+def test_a_mistyped_node_or_graph_is_named() -> None:
+    with pytest.raises(GraphError, match="no node 'encod': did you mean 'encode'"):
+        load_graph(load_config(None, ["encod.crf=20"]))
+    with pytest.raises(ConfigError, match="no graph 'enhanc'"):
+        load_graph(load_config(None, (), {"graph": "enhanc"}))

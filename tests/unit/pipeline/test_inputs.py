@@ -1,0 +1,88 @@
+"""Which files a job reads and writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nodes.errors import MediaError
+from pipeline.errors import OutputError
+from pipeline.inputs import check_outputs, plan_files
+
+
+@pytest.fixture
+def footage(tmp_path: Path) -> Path:
+    folder = tmp_path / "footage"
+    for name in ("a.mp4", "deep/b.MKV", "deep/.hidden.mp4", "notes.txt", ".cache/c.mp4"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return folder
+
+
+def test_one_file_becomes_the_named_file(footage: Path, tmp_path: Path) -> None:
+    files = plan_files([str(footage / "a.mp4")], tmp_path / "out.mp4")
+    assert [video.target for video in files.videos] == [tmp_path / "out.mp4"]
+    assert files.report == tmp_path / "out.report.json"
+    assert files.videos[0].sheet == tmp_path / "out.faces.png"
+
+
+def test_one_file_into_a_folder_keeps_its_name(footage: Path, tmp_path: Path) -> None:
+    files = plan_files([str(footage / "a.mp4")], tmp_path / "out")
+    assert [video.target for video in files.videos] == [tmp_path / "out" / "a.mp4"]
+    assert files.report == tmp_path / "out" / "report.json"
+
+
+def test_a_folder_keeps_its_shape_and_names_what_it_skips(footage: Path, tmp_path: Path) -> None:
+    files = plan_files([str(footage)], tmp_path / "out")
+    targets = [video.target.relative_to(tmp_path / "out") for video in files.videos]
+    assert targets == [Path("a.mp4"), Path("deep/b.MKV")]
+    assert files.skipped == (str(footage / "notes.txt"),)
+
+
+def test_an_output_folder_inside_the_input_is_not_read(footage: Path) -> None:
+    done = footage / "restored"
+    done.mkdir()
+    (done / "a.mp4").write_bytes(b"x")
+    files = plan_files([str(footage)], done)
+    assert len(files.videos) == 2
+
+
+def test_two_inputs_with_one_output_are_an_error(footage: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="2 inputs would both become"):
+        plan_files([str(footage), str(footage / "a.mp4")], tmp_path / "out")
+
+
+def test_missing_and_empty_inputs_are_media_errors(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="no such file"):
+        plan_files([str(tmp_path / "none.mp4")], tmp_path / "out.mp4")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(MediaError, match="no video found"):
+        plan_files([str(tmp_path / "empty")], tmp_path / "out")
+
+
+def test_a_url_is_not_looked_for_on_disk(tmp_path: Path) -> None:
+    files = plan_files(["http://localhost:9/a.mp4"], tmp_path / "out")
+    assert files.videos[0].target == tmp_path / "out" / "a.mp4"
+
+
+def test_an_existing_output_needs_overwrite(footage: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.mp4").write_bytes(b"x")
+    files = plan_files([str(footage / "a.mp4")], tmp_path / "out.mp4")
+    with pytest.raises(OutputError, match="add --overwrite"):
+        check_outputs(files, overwrite=False)
+    check_outputs(files, overwrite=True)
+
+
+def test_writing_over_the_input_is_refused_even_with_overwrite(footage: Path) -> None:
+    files = plan_files([str(footage / "a.mp4")], footage / "a.mp4")
+    with pytest.raises(OutputError, match="both input and output"):
+        check_outputs(files, overwrite=True)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error(footage: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    files = plan_files([str(footage / "a.mp4")], tmp_path / "file" / "out.mp4")
+    with pytest.raises(OutputError, match="cannot write to folder"):
+        check_outputs(files, overwrite=False)
