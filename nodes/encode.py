@@ -31,8 +31,14 @@ VIDEO_FILE = "video.nut"
 PRORES_FILE = "video.mov"
 """NUT has no code for ProRes; QuickTime holds it, in any time base too."""
 
+_MUXER_OPTIONS = {
+    # The muxer's own remedy for negative decoding times is to move all times.
+    ".nut": {"avoid_negative_ts": "disabled"},
+    ".mov": {"movflags": "use_metadata_tags"},
+}
+
 PTS_OFFSET_KEY = "aminet_pts_offset"
-"""Metadata of `video.nut`: ticks to add to its pts. NUT cannot hold negative times."""
+"""Metadata of the file: ticks to add to its pts. NUT cannot hold negative times."""
 
 
 class Encode(SinkNode[EncodeConfig]):
@@ -116,9 +122,8 @@ class _Writer:
         # SVT-AV1 talks on the terminal, and listens only to this.
         os.environ.setdefault("SVT_LOG", "1")
         try:
-            # The muxer's own remedy for negative decoding times is to move all of them.
             self._container: OutputContainer = av.open(
-                path, "w", container_options={"avoid_negative_ts": "disabled"}
+                path, "w", container_options=_MUXER_OPTIONS[path.suffix]
             )
             self._stream = self._add_stream(threads)
         except FFmpegError as error:

@@ -1,0 +1,325 @@
+"""Putting the encoded pictures and the source's other streams together again, unchanged.
+
+Every packet that is not the restored video's is copied as it is. The video's decoding times are
+made anew, since the encoder may reorder otherwise than the source did: the i-th packet is decoded
+when the picture shown D before it is, where D is the largest reorder.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Final, cast
+
+import av
+from av.buffer import Buffer
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Stream
+from av.video import VideoStream
+
+from nodes.errors import MediaError
+from nodes.media import open_media, video_stream
+from nodes.reader import PictureReader
+from nodes.types import VideoInfo
+from pipeline.containers import container_format, copy_stream, fits
+from pipeline.errors import OutputError
+from pipeline.video_timing import VideoTiming, deviation, read_timing
+
+__all__ = ["CopiedStream", "MuxReport", "mux"]
+
+_CONTAINER_KEYS: Final = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "software"}
+)
+"""Metadata that speaks of the source's file, not of what is in it; compared in lower case."""
+
+_STATISTICS: Final = ("bps", "duration", "number_of_", "_statistics", "encoder")
+"""Beginnings of metadata keys that described the source's encoding of the video."""
+
+_MOV_KEYS: Final = frozenset(
+    """album album_artist artist comment composer copyright creation_time date description
+    episode_id genre grouping location location-eng lyrics network show synopsis title
+    track handler_name timecode""".split()  # noqa: SIM905 - easier to read
+)
+"""What MP4 and QuickTime keep in their classic form, which every player reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedStream:
+    """One stream of the source that went into the output unchanged."""
+
+    source_index: int
+    target_index: int
+    kind: str
+    codec: str
+    packets: int = 0
+    retimed_packets: int = 0
+    """Packets whose decoding time did not increase in the source and was moved up to do so."""
+
+
+@dataclass(frozen=True, slots=True)
+class MuxReport:
+    """What was put together, as read back from the finished file."""
+
+    container: str
+    """libav's name of the muxer."""
+    frames: int
+    """Video packets in the output."""
+    time_base: str
+    """The video's in the output; the source's may not be one that the container can have."""
+    shift_s: float
+    """How much later everything is than in the source; not 0 where the container's clock cannot
+    start as early as the source's."""
+    max_deviation_s: float
+    """Largest distance of a frame from its exact time (plus `shift_s`); 0 where ticks are equal."""
+    copied: tuple[CopiedStream, ...]
+    left_out: tuple[str, ...]
+    """Streams of the source that the container cannot hold."""
+    chapters: int
+
+
+def mux(
+    video: Path,
+    source: str,
+    target: Path,
+    info: VideoInfo,
+    *,
+    container: str | None = None,
+    last_duration_ticks: int = 0,
+) -> MuxReport:
+    """Write `target`: the pictures of `video`, and everything else of `source`.
+
+    Args:
+        video: what `nodes.encode` made.
+        source: path or URL of the source.
+        target: written in place: give a temporary name, and rename it when this returns.
+        info: the encoded video; its time base is the one of the source.
+        container: libav's name of the muxer, if `target`'s suffix does not say it.
+        last_duration_ticks: how long the last frame is shown; 0 takes the one before as a guide.
+
+    Raises:
+        MediaError: `video` or `source` cannot be read, or the target does not hold every frame.
+        OutputError: the target cannot be written, or its container cannot hold the streams; call
+            `pipeline.containers.check_target` before the work to find out.
+    """
+    name = container or container_format(target)
+    if name is None:
+        raise OutputError(f"{target}: no container is known by that suffix")
+    timing = read_timing(video, info, last_duration_ticks)
+    with open_media(source) as original, open_media(str(video)) as encoded:
+        job = _Mux(encoded, original, source, info, timing, name)
+        try:
+            job.write(target)
+        except (FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise OutputError(f"{target}: cannot write ({reason})") from error
+    return job.report(target)
+
+
+class _Mux:
+    """One output on its way."""
+
+    def __init__(
+        self,
+        encoded: InputContainer,
+        original: InputContainer,
+        source: str,
+        info: VideoInfo,
+        timing: VideoTiming,
+        container: str,
+    ) -> None:
+        self._encoded, self._original = encoded, original
+        self._info, self._timing, self._container = info, timing, container
+        self._main = video_stream(original, source)
+        self._matrix = _display_matrix(source)
+        self._copies: dict[int, Stream] = {}
+        self._copied: dict[int, CopiedStream] = {}
+        self._left_out: list[str] = []
+        self._packets: Counter[int] = Counter()
+        self._retimed: Counter[int] = Counter()
+        self._last_dts: dict[int, int] = {}
+
+    def write(self, target: Path) -> None:
+        """Write the whole file."""
+        with av.open(
+            target,
+            "w",
+            format=self._container,
+            container_options=self._options(target),
+            metadata_errors="surrogateescape",
+        ) as output:
+            self._add_streams(output)
+            self._describe(output)
+            output.start_encoding()
+            self._interleave(output)
+
+    def _options(self, target: Path) -> dict[str, str]:
+        if self._container in ("mp4", "mov"):
+            keys = {key.lower() for key in self._global_metadata()}
+            flags = "+faststart" + ("" if keys <= _MOV_KEYS else "+use_metadata_tags")
+            return {"movflags": flags}
+        if self._container == "mpegts" and target.suffix.lower() == ".m2ts":
+            return {"mpegts_m2ts_mode": "1"}
+        return {}
+
+    def _add_streams(self, output: OutputContainer) -> None:
+        """Make the output's streams, in the source's order."""
+        for stream in self._original.streams:
+            if stream is self._main:
+                self._video = self._add_video(output)
+            elif not fits(stream, self._container):
+                self._left_out.append(f"stream {stream.index}, {stream.type} {stream.name}")
+                stream.discard = Discard.all
+            else:
+                copy = copy_stream(output, stream)
+                self._copies[stream.index] = copy
+                self._copied[stream.index] = CopiedStream(
+                    stream.index, copy.index, stream.type, stream.name or "unknown"
+                )
+
+    def _add_video(self, output: OutputContainer) -> VideoStream:
+        info, template = self._info, self._encoded.streams.video[0]
+        stream = output.add_stream_from_template(template, opaque=True)
+        stream.time_base = info.time_base
+        context = stream.codec_context
+        # NUT keeps none of these; some codecs do inside their packets.
+        context.colorspace, context.color_range = info.color.matrix, info.color.range
+        context.color_primaries, context.color_trc = info.color.primaries, info.color.transfer
+        context.sample_aspect_ratio = info.sample_aspect_ratio
+        if info.average_rate is not None:
+            context.framerate = info.average_rate
+        if self._container in ("mp4", "mov") and template.codec.canonical_name == "hevc":
+            context.codec_tag = "hvc1"  # Apple's players take no other
+        stream.set_display_matrix(self._matrix)
+        stream.metadata.update(
+            (key, value)
+            for key, value in self._main.metadata.items()
+            if not key.lower().startswith(_STATISTICS)
+        )
+        stream.disposition = self._main.disposition
+        return stream
+
+    def _describe(self, output: OutputContainer) -> None:
+        output.metadata.update(self._global_metadata())
+        output.set_chapters(self._original.chapters())
+
+    def _global_metadata(self) -> dict[str, str]:
+        return {
+            key: value
+            for key, value in self._original.metadata.items()
+            if key.lower() not in _CONTAINER_KEYS
+        }
+
+    def _interleave(self, output: OutputContainer) -> None:
+        """Write packets by decoding time; libav's own queue then stays short."""
+        others = self._other_packets()
+        other = next(others, None)
+        for packet in self._video_packets():
+            while other is not None and _time(other) <= _time(packet):
+                self._copy(output, other)
+                other = next(others, None)
+            output.mux(packet)
+        while other is not None:
+            self._copy(output, other)
+            other = next(others, None)
+
+    def _video_packets(self) -> Iterator[Packet[VideoStream]]:
+        stream = self._encoded.streams.video[0]
+        packets = (packet for packet in self._encoded.demux(stream) if packet.size)
+        for number, packet in enumerate(packets):
+            packet.time_base = self._info.time_base
+            packet.pts = self._timing.pts[number]
+            packet.dts = self._timing.dts(number)
+            packet.duration = self._timing.duration(number)
+            packet.stream = self._video
+            yield packet
+
+    def _other_packets(self) -> Iterator[Packet[Stream]]:
+        self._main.discard = Discard.all
+        wanted = [
+            stream
+            for stream in self._original.streams
+            if stream.index in self._copies and not isinstance(stream, AttachmentStream)
+        ]
+        if not wanted:
+            return
+        # What cannot be read further was told by `nodes.decode`, which met it first.
+        packets = self._original.demux(wanted)
+        while True:
+            try:
+                packet = next(packets, None)
+            except FFmpegError:
+                return
+            if packet is None:
+                return
+            if packet.size:
+                yield packet
+
+    def _copy(self, output: OutputContainer, packet: Packet[Stream]) -> None:
+        index = packet.stream_index
+        packet.dts = packet.pts if packet.dts is None else packet.dts
+        packet.pts = packet.dts if packet.pts is None else packet.pts
+        last = self._last_dts.get(index)
+        # Muxers refuse decoding times that stand still or go back, as worn recordings have them.
+        if last is not None and packet.dts is not None and packet.dts <= last:
+            self._retimed[index] += 1
+            packet.dts = last + 1
+            packet.pts = None if packet.pts is None else max(packet.pts, packet.dts)
+        if packet.dts is not None:
+            self._last_dts[index] = packet.dts
+        self._packets[index] += 1
+        packet.stream = self._copies[index]
+        output.mux(packet)
+
+    def report(self, target: Path) -> MuxReport:
+        """Read the finished file back and compare."""
+        with open_media(str(target)) as written:
+            stream = written.streams[self._video.index]
+            time_base, chapters = stream.time_base or Fraction(1), len(written.chapters())
+            packets = (p.pts for p in written.demux(stream) if p.size and p.pts is not None)
+            ticks = sorted(array("q", packets))
+        shown = self._timing.shown
+        if len(ticks) != len(shown):
+            raise MediaError(
+                f"{target}: holds {len(ticks)} frames, expected {len(shown)}; choose another"
+                " container, such as .mkv"
+            )
+        shift, rest = deviation(ticks, time_base, shown, self._info.time_base)
+        return MuxReport(
+            container=self._container,
+            frames=len(ticks),
+            time_base=str(time_base),
+            shift_s=float(shift),
+            max_deviation_s=float(rest),
+            copied=tuple(
+                replace(copy, packets=self._packets[index], retimed_packets=self._retimed[index])
+                for index, copy in self._copied.items()
+            ),
+            left_out=tuple(self._left_out),
+            chapters=chapters,
+        )
+
+
+def _time(packet: Packet[Stream] | Packet[VideoStream]) -> Fraction:
+    ticks = packet.dts if packet.dts is not None else packet.pts
+    return (ticks or 0) * packet.time_base
+
+
+def _display_matrix(source: str) -> tuple[int, ...] | None:
+    """Return the nine numbers of the source's display matrix, None when it has none."""
+    reader = PictureReader(source, 1, lambda _what, _pts: None)
+    try:
+        first = next(reader.pictures(), None)
+        if first is None:
+            return None
+        side_data = cast("Mapping[str, Buffer]", first.side_data)
+        matrix = side_data.get("DISPLAYMATRIX")
+        return None if matrix is None else struct.unpack("=9i", bytes(matrix))
+    finally:
+        reader.close()
