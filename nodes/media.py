@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,6 +21,7 @@ __all__ = [
     "frame_rate",
     "frame_step_ticks",
     "open_media",
+    "tagged_end_s",
     "ticks_of",
     "video_stream",
 ]
@@ -110,6 +112,14 @@ def frame_rate(stream: VideoStream) -> Fraction | None:
 def frame_step_ticks(stream: VideoStream) -> Fraction:
     """Return the ticks from one frame to the next at the average rate."""
     return 1 / ((frame_rate(stream) or FALLBACK_RATE) * ticks_of(stream))
+
+
+def tagged_end_s(stream: VideoStream) -> float | None:
+    """Return where Matroska's writers say the stream ends, which a file cut short does not reach."""
+    for key, value in stream.metadata.items():
+        if key.upper() == "DURATION" and (parts := re.fullmatch(r"(\d+):(\d+):([\d.]+)", value)):
+            return int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])
+    return None
 
 
 def clockwise_rotation_deg(picture: av.VideoFrame) -> int:

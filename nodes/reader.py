@@ -12,7 +12,13 @@ from av.packet import Packet
 from av.stream import Discard
 from av.video import VideoStream
 
-from nodes.media import open_media, ticks_of, video_stream
+from nodes.media import (
+    frame_step_ticks,
+    open_media,
+    tagged_end_s,
+    ticks_of,
+    video_stream,
+)
 
 __all__ = ["DamageHandler", "PictureReader"]
 
@@ -47,7 +53,8 @@ class PictureReader:
         self._threads = threads
         self._on_damage = on_damage
         self.ended_early = False
-        """True once reading ended in an error, or in a packet cut short."""
+        """True once reading ended in an error, in a packet cut short, or before the end that the
+        container's header announces."""
         self._open()
 
     def _open(self) -> None:
@@ -70,6 +77,7 @@ class PictureReader:
         )
         self._packets: Iterator[Packet[VideoStream]] = self._demux()
         self._last_pts: int | None = None
+        self._packets_read: int | None = 0
 
     def close(self) -> None:
         """Close the file; safe to call again."""
@@ -95,6 +103,7 @@ class PictureReader:
             self.container.seek(pts - back_ticks, stream=self.stream)
         except FFmpegError:
             return False
+        self._packets_read = None  # counts only what was read from the beginning
         packets = self._demux()
         for packet in packets:
             if packet.is_keyframe:
@@ -125,6 +134,15 @@ class PictureReader:
             yield self._seen(picture)
         if waiting > 0 and self._threads > 1:
             yield from self._lost_tail()
+        self.ended_early |= self._stops_short()
+
+    def _stops_short(self) -> bool:
+        if self._packets_read is not None and self._packets_read < self.stream.frames:
+            return True
+        end_s = tagged_end_s(self.stream)
+        if end_s is None or self._last_pts is None:
+            return False
+        return (self._last_pts + 2 * frame_step_ticks(self.stream)) * self.time_base < end_s
 
     def _seen(self, picture: av.VideoFrame) -> av.VideoFrame:
         if picture.pts is not None:
@@ -137,6 +155,8 @@ class PictureReader:
         while errors < MAX_READ_ERRORS:
             try:
                 for packet in self.container.demux(self.stream):
+                    if self._packets_read is not None and packet.dts is not None:
+                        self._packets_read += 1
                     # An empty packet would tell the decoder that the stream is over.
                     if packet.size:
                         errors = 0
