@@ -38,14 +38,14 @@ Matrix = npt.NDArray[np.float64]
 ALIGNED_POINTS: Final = (0, 1, 3)
 """Which of a face's four points are aligned: the eyes and the mouth. The nose moves with yaw."""
 
-_EYE_ROW: Final = 54 / 128
+_EYE_ROW: Final = 50 / 128
 _MOUTH_BELOW_EYES: Final = 1.11
 """In eye distances: the median over the training crops of MediaPipe's mouth centre, measured
 from the middle between the eyes at a right angle to the line through them (780 of 796 crops)."""
 
 _NOSE_DEPTH: Final = 0.65
 
-_OVAL_CENTRE: Final = (64 / 128, 70 / 128)
+_OVAL_CENTRE: Final = (64 / 128, 66 / 128)
 _OVAL_RADII: Final = (52 / 128, 60 / 128)
 _OVAL_FEATHER: Final = 0.35
 """Share of the radius over which the mask falls from 1 to 0."""

@@ -33,6 +33,8 @@ _LOW_FREQUENCY_SIGMA = 0.12
 
 _COARSE_PX = 32
 
+_SIDE_TAP = 1 / 20
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -44,8 +46,8 @@ class Bucket:
     scale: int
     shrink_in: int
     """Samples an edge that are averaged into one pixel of the aligned square."""
-    shrink_out: int
-    """Samples an edge that are averaged into one pixel of the output frame."""
+    quarters_out: int
+    """Pixels of the square, in quarters, that an output pixel covers along an edge."""
 
 
 def bucket_of(patch: FacePatch) -> Bucket:
@@ -56,8 +58,9 @@ def bucket_of(patch: FacePatch) -> Bucket:
         size_px=patch.size_px,
         padded_px=-(-longest_px // _GRAIN_PX) * _GRAIN_PX,
         scale=patch.scale,
-        shrink_in=_shrink(1 / crop_px_per_source_px),
-        shrink_out=_shrink(crop_px_per_source_px / patch.scale),
+        # A little blur is not worth one sample more.
+        shrink_in=max(1, math.ceil(1 / crop_px_per_source_px - 0.25)),
+        quarters_out=max(4, round(4 * crop_px_per_source_px / patch.scale)),
     )
 
 
@@ -123,12 +126,19 @@ def unalign_residuals(
     Returns:
         For each, shape (region height * scale, region width * scale, 3).
     """
-    factor = bucket.shrink_out
-    fine_from_crop = [
-        compose(scaling(bucket.scale * factor), invert(p.crop_from_region)) for p in patches
+    minification = bucket.quarters_out / 4
+    # Averaging 2x2 samples costs nothing where the output is that much smaller than the square.
+    finer = 2 if minification >= 2 else 1
+    pool, filtered = _prefiltered(residuals, minification / finer)
+    fine_from_pooled = [
+        compose(
+            compose(scaling(bucket.scale * finer), invert(p.crop_from_region)), scaling(pool)
+        )
+        for p in patches
     ]
-    fine = _warp(residuals, fine_from_crop, bucket.padded_px * bucket.scale * factor, "zeros")
-    on_grid = F.avg_pool2d(fine, factor).permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()
+    fine = _warp(filtered, fine_from_pooled, bucket.padded_px * bucket.scale * finer, "zeros")
+    grid = F.avg_pool2d(fine, finer)
+    on_grid = grid.permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()
     cut: list[npt.NDArray[np.float16]] = []
     for image, patch in zip(on_grid, patches, strict=True):
         height, width = (side * bucket.scale for side in patch.rgb.shape[:2])
@@ -136,9 +146,22 @@ def unalign_residuals(
     return cut
 
 
-def _shrink(minification: float) -> int:
-    """Samples an edge to average so that nothing aliases; a little blur is not worth one more."""
-    return max(1, math.ceil(minification - 0.25))
+def _prefiltered(images: Tensor, minification: float) -> tuple[int, Tensor]:
+    """Take out what an output grid that is `minification` times coarser cannot hold.
+
+    Averages whole pixels as far as they go, and blurs for the rest: a quarter of the cost of
+    sampling a finer grid and averaging that.
+
+    Returns:
+        How many pixels an edge were averaged into one, and the smaller images.
+    """
+    pool = math.floor(minification)
+    pooled = F.avg_pool2d(images, pool)
+    # A box m wide has variance m * m / 12; what interpolation lacks of it goes into three taps.
+    side = _SIDE_TAP * (minification / pool) ** 2
+    taps = torch.tensor([side, 1 - 2 * side, side], device=images.device).expand(3, 1, 1, 3)
+    rows = F.conv2d(pooled, taps, padding=(0, 1), groups=3)
+    return pool, F.conv2d(rows, taps.transpose(2, 3), padding=(1, 0), groups=3)
 
 
 def _pad_by_repeating(rgb: npt.NDArray[np.generic], side_px: int) -> npt.NDArray[np.generic]:
