@@ -1,0 +1,1 @@
+"""AMINet, the network: tensors in, tensors out. It knows nothing of video."""

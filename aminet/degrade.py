@@ -1,0 +1,258 @@
+"""From sharp faces to poor ones: the two protocols.
+
+`bicubic_degrade` is the line of papers' (down and up by PIL's bicubic); `camera_degrade` is
+blind: what cameras, old video and codecs do. Both work on whole batches on the tensor's own
+device; only video codecs go through FFmpeg on the CPU. All chance comes from one
+`torch.Generator` on the CPU, so the same seed gives the same pictures on any device, up to
+rounding.
+
+Shape legend: B batch, C channels, H height, W width, T frames. Images are square, RGB, float
+in [0, 1].
+
+Source: ranges after Real-ESRGAN (arXiv 2107.10833), GFPGAN (2101.04061) and CodeFormer
+(2206.11253), scaled to faces of 128 px.
+"""
+# ruff: noqa: N803, N806, N812
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import kornia
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from aminet.codec import MACROBLOCK_PX, BurstSettings, compress_burst
+from aminet.kernels import blur, gaussian_kernels, kernel_side, motion_kernels
+
+Coding = Literal["none", "jpeg", "video"]
+
+
+@dataclass(frozen=True, slots=True)
+class CameraRanges:
+    """Limits of the camera protocol; `low`, `high` pairs are drawn uniformly unless said."""
+
+    factor: tuple[float, float] = (1.5, 10.0)
+    """Net reduction, drawn uniformly in its logarithm."""
+    sigma_px: tuple[float, float] = (0.2, 4.0)
+    """Blur at full size, weighted to the low end."""
+    motion_px: tuple[float, float] = (2.0, 11.0)
+    noise: float = 20.0
+    """Largest noise, in 8-bit levels, weighted to the low end."""
+    jpeg_quality: tuple[int, int] = (30, 95)
+    crf: tuple[int, int] = (23, 40)
+    mpeg4_quantiser: tuple[int, int] = (3, 14)
+
+
+CAMERA: Final = CameraRanges()
+
+
+def resize(x_BCHW: Tensor, side: int) -> Tensor:
+    """Bicubic with antialiasing, as PIL does it (a = -0.5), rounded to 8 bits and clamped.
+
+    Args:
+        x_BCHW: (B, C, H, W) float in [0, 1].
+        side: new side, px.
+
+    Returns:
+        (B, C, side, side) on the 8-bit grid; within one level of PIL's result.
+    """
+    y = F.interpolate(x_BCHW, size=(side, side), mode="bicubic", antialias=True)
+    return quantise(y)
+
+
+def quantise(x: Tensor) -> Tensor:
+    """Clamp to [0, 1] and round to 8 bits."""
+    return (x.clamp(0, 1) * 255).round_() / 255
+
+
+def bicubic_degrade(hr_BCHW: Tensor, lr_side: int) -> Tensor:
+    """Down to `lr_side` and back by bicubic: the paper line's protocol.
+
+    Args:
+        hr_BCHW: (B, 3, S, S) float in [0, 1].
+        lr_side: side in between, px; S / 8 for x8.
+
+    Returns:
+        (B, 3, S, S) float in [0, 1].
+    """
+    return resize(resize(hr_BCHW, lr_side), hr_BCHW.shape[-1])
+
+
+class _Dice:
+    """Draws from one generator, on the CPU, moved to where the pictures are."""
+
+    def __init__(self, generator: Generator, device: torch.device) -> None:
+        self.generator = generator
+        self.device = device
+
+    def chance(self, probability: float) -> bool:
+        return bool(torch.rand((), generator=self.generator) < probability)
+
+    def number(self, low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=self.generator))
+
+    def integer(self, low: int, high: int) -> int:
+        return int(torch.randint(low, high + 1, (), generator=self.generator))
+
+    def numbers(self, count: int, low: float, high: float, power: float = 1.0) -> Tensor:
+        u = torch.rand(count, generator=self.generator) ** power
+        return (low + (high - low) * u).to(self.device)
+
+    def normal(self, shape: tuple[int, ...]) -> Tensor:
+        return torch.randn(shape, generator=self.generator).to(self.device)
+
+
+def camera_small(
+    hr_BCHW: Tensor,
+    generator: Generator,
+    *,
+    factor: float | None = None,
+    coding: Coding | None = None,
+    ranges: CameraRanges = CAMERA,
+) -> Tensor:
+    """What a poor camera makes of sharp faces.
+
+    Blur (round, elongated, motion), reduction, noise (Gaussian or Poisson, grey or coloured),
+    interlacing, compression, and often a second and weaker round. Reduction, codec and order
+    are one draw for the whole batch, everything else one for each picture.
+
+    Args:
+        hr_BCHW: (B, 3, S, S) float in [0, 1], S at least 64.
+        generator: on the CPU; advanced by the call.
+        factor: net reduction; drawn when None.
+        coding: drawn when None: none 15 %, JPEG 35 %, video 50 %.
+        ranges: limits of every draw.
+
+    Returns:
+        (B, 3, S / factor, S / factor) float in [0, 1], at least 8 px a side.
+    """
+    dice = _Dice(generator, hr_BCHW.device)
+    side = hr_BCHW.shape[-1]
+    if factor is None:
+        factor = math.exp(dice.number(math.log(ranges.factor[0]), math.log(ranges.factor[1])))
+    if coding is None:
+        draw = dice.number(0, 1)
+        coding = "none" if draw < 0.15 else "jpeg" if draw < 0.5 else "video"
+    lr_side = max(8, round(side / factor))
+    x = hr_BCHW
+    if dice.chance(0.85):
+        x = _random_blur(x, dice, ranges, strength=1.0)
+    two_rounds = dice.chance(0.35)
+    if two_rounds:
+        middle = round(math.exp(dice.number(math.log(lr_side), math.log(side))))
+        x = _random_reduction(x, middle, dice)
+        x = _random_noise(x, dice, ranges, strength=0.7)
+        x = _jpeg(x, dice, (max(60, ranges.jpeg_quality[0]), ranges.jpeg_quality[1]))
+        x = _random_blur(x, dice, ranges, strength=0.3)
+    noise_first = dice.chance(0.3)
+    if noise_first:
+        x = _random_noise(x, dice, ranges, strength=1.0)
+    x = _random_reduction(x, lr_side, dice)
+    if not noise_first:
+        x = _random_noise(x, dice, ranges, strength=0.5 if two_rounds else 1.0)
+    if dice.chance(0.06):
+        x = _interlace(x, dice)
+    return quantise(_code(quantise(x), coding, dice, ranges))
+
+
+def camera_degrade(
+    hr_BCHW: Tensor, generator: Generator, *, coding: Coding | None = None
+) -> Tensor:
+    """`camera_small`, upsampled back as a player would: bicubic, or bilinear one time in four.
+
+    Args:
+        hr_BCHW: (B, 3, S, S) float in [0, 1], S at least 64.
+        generator: on the CPU; advanced by the call.
+        coding: drawn when None.
+
+    Returns:
+        (B, 3, S, S) float in [0, 1].
+    """
+    small = camera_small(hr_BCHW, generator, coding=coding)
+    u = float(torch.rand((), generator=generator))
+    side = hr_BCHW.shape[-1]
+    mode = "bicubic" if u < 0.75 else "bilinear"
+    return quantise(F.interpolate(small, size=(side, side), mode=mode, antialias=True))
+
+
+def _random_blur(x_BCHW: Tensor, dice: _Dice, ranges: CameraRanges, *, strength: float) -> Tensor:
+    b, low = x_BCHW.shape[0], ranges.sigma_px[0]
+    high = max(low, ranges.sigma_px[1] * strength)
+    side = kernel_side(high)
+    if strength == 1.0 and dice.chance(0.2):
+        length = dice.numbers(b, *ranges.motion_px)
+        return blur(x_BCHW, motion_kernels(length, dice.numbers(b, 0, math.pi), 13))
+    a = dice.numbers(b, low, high, power=2.0)
+    other = dice.numbers(b, low, high, power=2.0) if dice.chance(0.4) else a
+    return blur(x_BCHW, gaussian_kernels(a, other, dice.numbers(b, 0, math.pi), side))
+
+
+def _random_reduction(x_BCHW: Tensor, side: int, dice: _Dice) -> Tensor:
+    draw = dice.number(0, 1)
+    if draw < 0.5:
+        return F.interpolate(x_BCHW, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
+    if draw < 0.75:
+        return F.interpolate(x_BCHW, (side, side), mode="bilinear", antialias=True)
+    return F.interpolate(x_BCHW, (side, side), mode="area")
+
+
+def _random_noise(x_BCHW: Tensor, dice: _Dice, ranges: CameraRanges, *, strength: float) -> Tensor:
+    if dice.chance(0.25):
+        return x_BCHW
+    b, c, h, w = x_BCHW.shape
+    level = dice.numbers(b, 0, ranges.noise * strength / 255, power=2.0).view(b, 1, 1, 1)
+    noise = dice.normal((b, 1 if dice.chance(0.4) else c, h, w))
+    if dice.chance(0.3):
+        # Shot noise: its deviation grows with the root of the light.
+        noise = noise * (2 * x_BCHW.clamp(0, 1)).sqrt()
+    return (x_BCHW + level * noise).clamp(0, 1)
+
+
+def _interlace(x_BCHW: Tensor, dice: _Dice) -> Tensor:
+    """Comb: the odd lines come from a moment when the face was a little to the side."""
+    y = x_BCHW.clone()
+    shift = dice.integer(1, 2) * (1 if dice.chance(0.5) else -1)
+    y[:, :, 1::2] = x_BCHW[:, :, 1::2].roll(shift, dims=-1)
+    return y
+
+
+def _jpeg(x_BCHW: Tensor, dice: _Dice, quality: tuple[int, int]) -> Tensor:
+    q = dice.numbers(x_BCHW.shape[0], *quality)
+    return kornia.enhance.jpeg_codec_differentiable(x_BCHW.clamp(0, 1), q).clamp(0, 1)
+
+
+def _code(x_BCHW: Tensor, coding: Coding, dice: _Dice, ranges: CameraRanges) -> Tensor:
+    if coding == "none":
+        return x_BCHW
+    if coding == "jpeg":
+        return _jpeg(x_BCHW, dice, ranges.jpeg_quality)
+    if dice.chance(0.8):
+        settings = BurstSettings("libx264", dice.integer(*ranges.crf))
+    else:
+        settings = BurstSettings("mpeg4", dice.integer(*ranges.mpeg4_quantiser))
+    return _video(x_BCHW, settings, dice)
+
+
+def _video(x_BCHW: Tensor, settings: BurstSettings, dice: _Dice) -> Tensor:
+    """The last frame of a short burst in which all faces of the batch drift side by side.
+
+    One burst for the batch costs as much as one for a face. Each face sits on its own
+    macroblocks; the frames before the last are shifted by up to 2 px and have noise of their own.
+    """
+    b, _, h, w = x_BCHW.shape
+    cell = -(-max(h, w) // MACROBLOCK_PX) * MACROBLOCK_PX
+    cells = F.pad(x_BCHW.cpu(), (0, cell - w, 0, cell - h), mode="replicate")
+    strip_HWC = cells.permute(2, 0, 3, 1).reshape(cell, b * cell, 3)
+    frames: list[Tensor] = []
+    for back in range(dice.integer(2, 4), -1, -1):
+        shift = (dice.integer(-2, 2), dice.integer(-2, 2)) if back else (0, 0)
+        moved = strip_HWC.roll(shift, dims=(0, 1))
+        frames.append(moved + torch.randn(moved.shape, generator=dice.generator) * (1.5 / 255))
+    levels = (torch.stack(frames).clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    last_HWC = compress_burst(levels, settings)[-1]
+    last = torch.from_numpy(last_HWC.astype(np.float32) / 255)
+    cells = last.reshape(cell, b, cell, 3).permute(1, 3, 0, 2)
+    return cells[:, :, :h, :w].to(x_BCHW.device)

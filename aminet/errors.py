@@ -1,0 +1,53 @@
+"""Errors of the network's room.
+
+    AminetError
+    ├── SideError (ValueError)         a tensor the network cannot take
+    ├── WeightsError (OSError)         weights not found, damaged, or of another network
+    ├── DataError (ValueError)         a folder of pictures that cannot be trained or judged on
+    └── TrainConfigError (ValueError)  a training or evaluation setting that is wrong
+
+Every keyword attribute is optional, so errors survive pickling between processes.
+"""
+
+
+class AminetError(Exception):
+    """Root of all errors raised by `aminet`; `message` says what happened and what to do."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class SideError(AminetError, ValueError):
+    """A tensor of a shape the network cannot take."""
+
+    def __init__(self, message: str = "", *, side_px: int | None = None) -> None:
+        super().__init__(message)
+        self.side_px = side_px
+
+
+class WeightsError(AminetError, OSError):
+    """Weights that are missing, damaged, or belong to another network."""
+
+    def __init__(self, message: str = "", *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class DataError(AminetError, ValueError):
+    """Pictures that cannot be trained or judged on."""
+
+    def __init__(self, message: str = "", *, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class TrainConfigError(AminetError, ValueError):
+    """A training or evaluation setting that is wrong."""
+
+    def __init__(self, message: str = "", *, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key

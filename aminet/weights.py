@@ -1,0 +1,215 @@
+"""Weights on disk: safetensors in fp16, and a model card (JSON) of the same name beside it.
+
+The card says what the weights are, what they were trained and judged on, and the SHA-256 that
+the file must have. `weights/` in this package holds the networks that ship.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from aminet.cost import count_macs, count_parameters
+from aminet.errors import WeightsError
+from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
+
+FOLDER: Final = Path(__file__).parent / "weights"
+"""Where the weights that ship are."""
+WEIGHTS_SUFFIX: Final = ".safetensors"
+CHECKPOINT_SUFFIX: Final = ".pt"
+CARD_SIDE_PX: Final = 128
+
+
+class Alignment(BaseModel):
+    """How faces must lie in the square that the network is given; lengths for a 128 px side."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    canvas_px: int = 128
+    eye_distance_px: tuple[float, float] = (24.0, 45.0)
+    """From pupil to pupil, smallest and largest seen in training."""
+    rotation_deg: float = 10.0
+    """Largest tilt of the line between the eyes, either way."""
+    shift_px: float = 8.0
+    """Largest distance of the face from where the template has it."""
+
+
+class ModelCard(BaseModel):
+    """What a weights file is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """Of the weights file."""
+    network: AMINetConfig
+    parameters: int
+    macs: int
+    """Multiply-accumulates for one 128x128 face."""
+    side_multiple: int = SIDE_MULTIPLE
+    """Sides must be multiples of this, px."""
+    smallest_side: int = SMALLEST_SIDE_PX
+    """Smallest side, px."""
+    alignment: Alignment = Alignment()
+    protocol: str
+    """What the degraded faces of training were: "bicubic" or "camera"."""
+    training: dict[str, Any] = {}
+    """Data, steps, seed, time, command."""
+    scores: dict[str, Any] = {}
+    """Measured figures, with the command that measures them."""
+    notes: str = ""
+    """Intended use and limits."""
+    license: str = ""
+
+
+def list_weights() -> list[ModelCard]:
+    """Cards of the weights that ship, by name."""
+    return [read_card(file) for file in sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))]
+
+
+def read_card(weights: Path) -> ModelCard:
+    """The card beside a weights file.
+
+    Raises:
+        WeightsError: when it is missing or malformed.
+    """
+    file = weights.with_suffix(".json")
+    try:
+        return ModelCard.model_validate_json(file.read_bytes())
+    except FileNotFoundError as error:
+        raise WeightsError(
+            f"no model card at {file}; it belongs beside {weights.name}", path=str(file)
+        ) from error
+    except ValidationError as error:
+        raise WeightsError(
+            f"the model card {file} is malformed: {error}", path=str(file)
+        ) from error
+
+
+def load_network(
+    name_or_path: str | Path, device: torch.device | str = "cpu"
+) -> tuple[AMINet, ModelCard]:
+    """Load weights that ship, a weights file, or a training checkpoint.
+
+    Args:
+        name_or_path: a name of `list_weights`, a `.safetensors` file with its card beside it,
+            or a `.pt` checkpoint of `aminet train` (its averaged weights are taken).
+        device: where the network goes.
+
+    Returns:
+        The network in fp32 and eval mode, and its card.
+
+    Raises:
+        WeightsError: when there is no such file, its SHA-256 is not the card's, or its tensors
+            are not the network's.
+    """
+    path = _locate(name_or_path)
+    if path.suffix == CHECKPOINT_SUFFIX:
+        return _load_checkpoint(path, device)
+    card = read_card(path)
+    content = path.read_bytes()
+    got = hashlib.sha256(content).hexdigest()
+    if got != card.sha256:
+        raise WeightsError(
+            f"{path} is damaged or is not the file its card describes: SHA-256 {got}, "
+            f"expected {card.sha256}; fetch it again",
+            path=str(path),
+        )
+    try:
+        tensors = load_tensors(content)
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a safetensors file: {error}", path=str(path)) from error
+    return _fill(card.network, tensors, path, device), card
+
+
+def save_weights(network: AMINet, file: Path, *, protocol: str, **about: Any) -> ModelCard:
+    """Write fp16 weights and their card.
+
+    Args:
+        network: what to write.
+        file: `.safetensors` file to write; its stem becomes the name.
+        protocol: "bicubic" or "camera".
+        about: further fields of the card: `training`, `scores`, `notes`, `license`.
+
+    Returns:
+        The card as written.
+    """
+    halves = {k: v.detach().cpu().half().contiguous() for k, v in network.state_dict().items()}
+    content = save_tensors(halves, metadata={"format": "pt"})
+    card = ModelCard(
+        name=file.stem,
+        sha256=hashlib.sha256(content).hexdigest(),
+        network=network.config,
+        parameters=count_parameters(network),
+        macs=count_macs(network, CARD_SIDE_PX),
+        protocol=protocol,
+        **about,
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    file.with_suffix(".json").write_text(
+        json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    )
+    return card
+
+
+def _locate(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    if path.suffix in {WEIGHTS_SUFFIX, CHECKPOINT_SUFFIX}:
+        if path.is_file():
+            return path
+        raise WeightsError(f"no weights file at {path}", path=str(path))
+    file = FOLDER / f"{name_or_path}{WEIGHTS_SUFFIX}"
+    if file.is_file():
+        return file
+    names = ", ".join(f.stem for f in sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))) or "none"
+    raise WeightsError(
+        f"no weights called {str(name_or_path)!r}; expected one that ships ({names}), a "
+        f"{WEIGHTS_SUFFIX} file, or a {CHECKPOINT_SUFFIX} checkpoint",
+        path=str(name_or_path),
+    )
+
+
+def _load_checkpoint(path: Path, device: torch.device | str) -> tuple[AMINet, ModelCard]:
+    from aminet.network import PRESETS
+
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        config = PRESETS[content["config"]["preset"]]
+        tensors, protocol = content["average"], str(content["config"]["protocol"])
+    except (KeyError, TypeError, RuntimeError, OSError, EOFError) as error:
+        raise WeightsError(
+            f"{path} is not a checkpoint of `aminet train`: {error}", path=str(path)
+        ) from error
+    network = _fill(config, tensors, path, device)
+    card = ModelCard(
+        name=f"{path.parent.name}/{path.stem}",
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        network=config,
+        parameters=count_parameters(network),
+        macs=count_macs(network, CARD_SIDE_PX),
+        protocol=protocol,
+        training={
+            "steps": content["step"],
+            "seconds": content["seconds"],
+            "config": content["config"],
+        },
+    )
+    return network, card
+
+
+def _fill(
+    config: AMINetConfig, tensors: dict[str, torch.Tensor], path: Path, device: torch.device | str
+) -> AMINet:
+    network = AMINet(config)
+    try:
+        network.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} is of another network: {error}", path=str(path)) from error
+    return network.to(torch.device(device)).eval().requires_grad_(requires_grad=False)
