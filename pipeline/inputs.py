@@ -30,6 +30,8 @@ class VideoFiles:
     """Path or URL."""
     target: Path
     """Where the finished video appears, all at once."""
+    named: bool
+    """Whether the user chose the target's name; if not, its suffix may change."""
 
     @property
     def work_dir(self) -> Path:
@@ -60,11 +62,10 @@ def plan_files(inputs: Sequence[str], output: Path) -> JobFiles:
 
     Raises:
         MediaError: an input does not exist, or a folder holds no video.
-        OutputError: two videos would have the same output.
     """
     single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     if single and not output.is_dir() and output.suffix:
-        video = VideoFiles(_existing(inputs[0]), output)
+        video = VideoFiles(_existing(inputs[0]), output, named=True)
         return JobFiles((video,), output.with_suffix(".report.json"), ())
     found: list[tuple[str, Path]] = []
     skipped: list[str] = []
@@ -81,28 +82,29 @@ def plan_files(inputs: Sequence[str], output: Path) -> JobFiles:
             )
         found.extend((str(file), file.relative_to(folder)) for file in videos)
         skipped.extend(str(file) for file in files if file not in set(videos))
-    targets = Counter(name for _, name in found)
-    for name, count in targets.items():
-        if count > 1:
-            raise OutputError(f"{count} inputs would both become {output / name}: rename them")
-    videos = tuple(VideoFiles(source, output / name) for source, name in found)
+    videos = tuple(VideoFiles(source, output / name, named=False) for source, name in found)
     return JobFiles(videos, output / "report.json", tuple(skipped))
 
 
-def check_outputs(files: JobFiles, *, overwrite: bool) -> None:
+def check_outputs(videos: Sequence[VideoFiles], report: Path, *, overwrite: bool) -> None:
     """Make sure, before hours of work, that every output can be written.
 
     Makes the output folders.
 
     Raises:
-        OutputError: an output exists, is its own input, or its folder cannot be written.
+        OutputError: two videos have one output, an output exists or is its own input, or its folder
+            cannot be written.
     """
-    for video in files.videos:
-        if video.target.exists() and _same_file(video.source, video.target):
+    for target, count in Counter(video.target for video in videos).items():
+        if count > 1:
+            raise OutputError(f"{count} inputs would both become {target}: rename them")
+    for video in videos:
+        if _same_file(video.source, video.target):
             raise OutputError(f"{video.target} is both input and output: choose another output")
-        if not overwrite and video.target.exists():
-            raise OutputError(f"{video.target} exists already: add --overwrite to replace it")
-    for folder in sorted({video.target.parent for video in files.videos} | {files.report.parent}):
+        for made in (video.target, video.sheet):
+            if not overwrite and made.exists():
+                raise OutputError(f"{made} exists already: add --overwrite to replace it")
+    for folder in sorted({video.target.parent for video in videos} | {report.parent}):
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder):
@@ -137,4 +139,4 @@ def _visible(names: Iterable[str]) -> list[str]:
 
 
 def _same_file(source: str, target: Path) -> bool:
-    return Path(source).exists() and Path(source).samefile(target)
+    return Path(source).exists() and target.exists() and Path(source).samefile(target)

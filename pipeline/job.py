@@ -1,8 +1,8 @@
 """A job: many videos in, the same videos restored, each published whole or not at all.
 
-For each video: check that its target can hold it, run it as a segment (on whichever runner), put
-the encoded pictures and the source's other streams together, verify, and only then give the result
-its name. A video that cannot be done is reported and does not stop the others.
+For each video: look at it and at its target, run it as a segment (on whichever runner), put the
+encoded pictures and the source's other streams together, and only then give the result its name. A
+video that cannot be done is reported and does not stop the others.
 """
 
 from __future__ import annotations
@@ -13,21 +13,28 @@ import shutil
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from aminet.errors import AminetError
+from nodes.encode import VIDEO_FILE
 from nodes.node import Segment
+from nodes.sheet import SHEET_NAME
 from pipeline.config import RunConfig, RunOptions, load_graph
+from pipeline.containers import container_format
 from pipeline.errors import RunFailedError
 from pipeline.graph import Graph
 from pipeline.inputs import JobFiles, VideoFiles, check_outputs, plan_files
+from pipeline.local_runner import LocalRunner
+from pipeline.mux import mux
 from pipeline.plan import choose_runner
+from pipeline.preflight import Ready, encode_node, look_at
 from pipeline.progress import Monitor
 from pipeline.report import RunReport, VideoReport, write_atomically
-from pipeline.runner import SegmentOutcome
+from pipeline.runner import Runner, SegmentOutcome
 
 __all__ = ["run_job"]
 
@@ -52,8 +59,8 @@ def run_job(
         monitor: told how it goes.
 
     Returns:
-        What was done; also written to `report.json` in the output folder, or beside a single output
-        file. With several videos, look at `report.failed`.
+        What was done; also written as JSON, in the output folder or beside a single output file.
+        With several videos, look at `report.failed`.
 
     Raises:
         AminetError: nothing could be started, or the only video failed.
@@ -62,21 +69,34 @@ def run_job(
     began = datetime.now(UTC)
     graph = load_graph(config)
     files = plan_files(inputs, output)
-    check_outputs(files, overwrite=overwrite)
     job = _Job(graph, config.run, files, monitor)
-    videos, runner = job.run()
+    runner = job.run(overwrite=overwrite)
     report = RunReport(
         path=str(files.report),
         version=version("aminet-video"),
         started_utc=began.isoformat(timespec="seconds"),
         wall_s=round(time.perf_counter() - started, 3),
         runner=runner,
-        videos=tuple(videos[video] for video in files.videos),
+        videos=tuple(job.reports[video.source] for video in files.videos),
         skipped=files.skipped,
         config={"run": config.run.model_dump(mode="json"), "graph": graph.resolved()},
     )
     write_atomically(files.report, report.to_json())
     return report
+
+
+def make_runner(name: str, graph: Graph, options: RunOptions, threads: int, videos: int) -> Runner:
+    """Return the runner of that name, ready to run."""
+    if name == "ray":
+        from pipeline.ray_runner import RayRunner
+
+        return RayRunner(graph, options, threads=threads, segments=videos)
+    return LocalRunner(
+        graph,
+        threads=threads,
+        window_frames=options.window_frames,
+        max_wait_s=options.max_wait_s,
+    )
 
 
 class _Job:
@@ -89,66 +109,131 @@ class _Job:
         self._options = options
         self._files = files
         self._monitor = monitor
-        self._reports: dict[VideoFiles, VideoReport] = {}
+        self._threads = options.threads or len(os.sched_getaffinity(0))
+        self.reports: dict[str, VideoReport] = {}
+        """By source."""
 
-    def run(self) -> tuple[dict[VideoFiles, VideoReport], dict[str, Any]]:
-        """Return each video's report, and the runner's."""
+    def run(self, *, overwrite: bool) -> dict[str, Any]:
+        """Do every video; return what the runner has to say."""
+        encode_node(self._graph)
         with ExitStack() as stack:
-            for video in self._files.videos:
-                stack.callback(shutil.rmtree, video.work_dir, ignore_errors=True)
-            frames = self._preflight()
-            if not frames:
-                return self._reports, {}
-            name, why = choose_runner(
-                self._options.runner, videos=len(frames), address=self._options.address
-            )
             stack.enter_context(self._monitor)
-            self._monitor.began(frames, name, why)
-            threads = self._options.threads or len(os.sched_getaffinity(0))
-            runner = stack.enter_context(
-                make_runner(name, self._graph, self._options, threads, len(frames))
+            ready = self._look()
+            check_outputs([item.video for item in ready], self._files.report, overwrite=overwrite)
+            if not ready:
+                return {}
+            segments: dict[Segment, Ready] = {}
+            for item in ready:
+                stack.callback(shutil.rmtree, item.video.work_dir, ignore_errors=True)
+                segments[self._segment(item.video)] = item
+            name, why = choose_runner(
+                self._options.runner, videos=len(ready), address=self._options.address
             )
-            videos = {self._segment(video, threads): video for video in frames}
+            self._monitor.began({item.video: item.frames for item in ready}, name, why)
+            runner = stack.enter_context(
+                make_runner(name, self._graph, self._options, self._threads, len(ready))
+            )
             for outcome in runner.run(
-                list(videos), lambda segment, at: self._monitor.advanced(videos[segment], at)
+                list(segments),
+                lambda segment, at: self._monitor.advanced(segments[segment].video, at),
             ):
-                self._finish(videos[outcome.segment], outcome)
-            return self._reports, {"name": name, "why": why, **runner.report()}
+                self._finish(segments[outcome.segment], outcome)
+            return {"name": name, "why": why, **runner.report()}
 
-    def _preflight(self) -> dict[VideoFiles, int | None]:
-        """Return the videos that can be started and how many frames each claims to have."""
-        frames: dict[VideoFiles, int | None] = {}
+    def _look(self) -> list[Ready]:
+        ready: list[Ready] = []
         for video in self._files.videos:
             try:
-                frames[video] = preflight(video, self._graph)
+                ready.append(look_at(video, self._graph, threads=self._threads))
             except AminetError as error:
                 self._fail(video, error)
-        return frames
+        return ready
 
-    def _segment(self, video: VideoFiles, threads: int) -> Segment:
+    def _segment(self, video: VideoFiles) -> Segment:
         shutil.rmtree(video.work_dir, ignore_errors=True)  # left by a run that was killed
         video.work_dir.mkdir()
-        return Segment(input=video.source, work_dir=video.work_dir, threads=threads)
+        return Segment(input=video.source, work_dir=video.work_dir, threads=self._threads)
 
-    def _finish(self, video: VideoFiles, outcome: SegmentOutcome) -> None:
-        if outcome.result is None:
-            self._fail(video, outcome.error or RunFailedError("the segment gave no result"))
-            return
+    def _finish(self, item: Ready, outcome: SegmentOutcome) -> None:
         try:
-            report = _publish(video, self._graph, outcome.result, outcome.attempts)
+            report = _publish(item, self._graph, outcome)
         except (AminetError, OSError) as error:
-            self._fail(video, error)
+            self._fail(item.video, error, outcome.attempts)
         else:
-            self._reports[video] = report
-            self._monitor.ended(video, report)
+            self.reports[item.video.source] = report
+            self._monitor.ended(item.video, report)
         finally:
-            shutil.rmtree(video.work_dir, ignore_errors=True)
+            shutil.rmtree(item.video.work_dir, ignore_errors=True)
 
-    def _fail(self, video: VideoFiles, error: BaseException) -> None:
+    def _fail(self, video: VideoFiles, error: BaseException, attempts: int = 1) -> None:
         """Record a failure, or raise it when there is no other video to go on with."""
         log.debug("%s failed", video.source, exc_info=error)
         if len(self._files.videos) == 1:
             raise error
-        report = VideoReport(video.source, None, "failed", error=_reason(error))
-        self._reports[video] = report
+        report = VideoReport(video.source, None, "failed", error=str(error), attempts=attempts)
+        self.reports[video.source] = report
         self._monitor.ended(video, report)
+
+
+def _publish(item: Ready, graph: Graph, outcome: SegmentOutcome) -> VideoReport:
+    """Put the output together in the work folder, then give it and its sheet their names.
+
+    Raises:
+        AminetError: the segment failed, or the output cannot be put together.
+        OSError: a file cannot be written or renamed.
+    """
+    result = outcome.result
+    if result is None:
+        raise _expected(outcome.error)
+    video = item.video
+    finished = video.work_dir / f"finished{video.target.suffix}"
+    muxed = mux(
+        video.work_dir / VIDEO_FILE,
+        video.source,
+        finished,
+        result.infos[encode_node(graph).name],
+        container=container_format(video.target),
+    )
+    if muxed.frames != result.progress.frames:
+        raise RunFailedError(
+            f"{video.target}: holds {muxed.frames} of {result.progress.frames} frames, thrown away"
+        )
+    sheet = video.work_dir / SHEET_NAME
+    if sheet.exists():
+        sheet.replace(video.sheet)
+    _sync(finished)
+    finished.replace(video.target)
+    track = result.reports.get("track", {})
+    return VideoReport(
+        source=video.source,
+        output=str(video.target),
+        status="done",
+        frames=result.progress.frames,
+        faces=result.progress.items,
+        tracks=track.get("tracks", 0),
+        wall_s=round(result.wall_s, 3),
+        frames_per_s=round(result.progress.frames / max(result.wall_s, 1e-9), 2),
+        stage_busy_s={name: round(busy_s, 3) for name, busy_s in result.busy_s.items()},
+        sheet=str(video.sheet) if video.sheet.exists() else None,
+        attempts=outcome.attempts,
+        notes=item.notes,
+        nodes={name: report for name, report in result.reports.items() if report},
+        mux=asdict(muxed),
+    )
+
+
+def _expected(error: BaseException | None) -> Exception:
+    """Return an error of a segment as one that has a one-line message for the user."""
+    if isinstance(error, AminetError):
+        return error
+    kind = type(error).__name__
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else kind
+    wrapped = RunFailedError(f"the run failed ({kind}: {reason})")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def _sync(path: Path) -> None:
+    """Make sure a file's content is on the disk before its name says that it is finished."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

@@ -35,6 +35,8 @@ class VideoReport:
     sheet: str | None = None
     """The before/after contact sheet, None when there was no face."""
     attempts: int = 1
+    notes: tuple[str, ...] = ()
+    """What the output's container changed or left out."""
     nodes: dict[str, Any] = field(default_factory=dict[str, Any])
     """For each node, its own report."""
     mux: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -50,8 +50,9 @@ def test_an_output_folder_inside_the_input_is_not_read(footage: Path) -> None:
 
 
 def test_two_inputs_with_one_output_are_an_error(footage: Path, tmp_path: Path) -> None:
+    files = plan_files([str(footage), str(footage / "a.mp4")], tmp_path / "out")
     with pytest.raises(OutputError, match="2 inputs would both become"):
-        plan_files([str(footage), str(footage / "a.mp4")], tmp_path / "out")
+        check_outputs(files.videos, files.report, overwrite=True)
 
 
 def test_missing_and_empty_inputs_are_media_errors(tmp_path: Path) -> None:
@@ -71,18 +72,25 @@ def test_an_existing_output_needs_overwrite(footage: Path, tmp_path: Path) -> No
     (tmp_path / "out.mp4").write_bytes(b"x")
     files = plan_files([str(footage / "a.mp4")], tmp_path / "out.mp4")
     with pytest.raises(OutputError, match="add --overwrite"):
-        check_outputs(files, overwrite=False)
-    check_outputs(files, overwrite=True)
+        check_outputs(files.videos, files.report, overwrite=False)
+    check_outputs(files.videos, files.report, overwrite=True)
+
+
+def test_an_existing_sheet_is_not_lost_either(footage: Path, tmp_path: Path) -> None:
+    (tmp_path / "out.faces.png").write_bytes(b"x")
+    files = plan_files([str(footage / "a.mp4")], tmp_path / "out.mp4")
+    with pytest.raises(OutputError, match=r"out.faces.png exists already"):
+        check_outputs(files.videos, files.report, overwrite=False)
 
 
 def test_writing_over_the_input_is_refused_even_with_overwrite(footage: Path) -> None:
     files = plan_files([str(footage / "a.mp4")], footage / "a.mp4")
     with pytest.raises(OutputError, match="both input and output"):
-        check_outputs(files, overwrite=True)
+        check_outputs(files.videos, files.report, overwrite=True)
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(footage: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     files = plan_files([str(footage / "a.mp4")], tmp_path / "file" / "out.mp4")
     with pytest.raises(OutputError, match="cannot write to folder"):
-        check_outputs(files, overwrite=False)
+        check_outputs(files.videos, files.report, overwrite=False)

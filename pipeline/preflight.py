@@ -1,0 +1,94 @@
+"""Looking at each video before hours of work: can it be read, and can its output hold it?"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nodes.codecs import EncodeConfig, plan_encoder
+from nodes.encode import Encode
+from nodes.node import Segment, SourceNode
+from nodes.types import VideoInfo
+from pipeline.containers import check_target, default_suffix
+from pipeline.errors import GraphError, OutputError
+from pipeline.graph import Graph, GraphNode
+from pipeline.inputs import VideoFiles
+
+__all__ = ["Ready", "encode_node", "look_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A video that can be started."""
+
+    video: VideoFiles
+    """With the target's suffix decided."""
+    frames: int | None
+    """How many frames the container claims, None when it does not: for progress only."""
+    notes: tuple[str, ...]
+    """What the output's container changes or leaves out."""
+
+
+def encode_node(graph: Graph) -> GraphNode:
+    """Return the node that makes the output video.
+
+    Raises:
+        GraphError: there is none, or more than one.
+    """
+    nodes = [node for node in graph.nodes if issubclass(node.node_class, Encode)]
+    if len(nodes) != 1:
+        raise GraphError(
+            f"graph {graph.name!r} has {len(nodes)} nodes of type {Encode.spec.type_name}, expected"
+            " exactly one: it makes the output video"
+        )
+    return nodes[0]
+
+
+def look_at(video: VideoFiles, graph: Graph, *, threads: int) -> Ready:
+    """Open a video, decide its output's container, and check that it can hold everything.
+
+    Args:
+        video: what to read and write.
+        graph: what will run.
+        threads: CPU threads that decoder and encoder will use.
+
+    Raises:
+        MediaError: the source cannot be read as video.
+        NodeConfigError: the encoder's settings cannot work.
+        UnsupportedFormatError: no encoder can hold the pictures.
+        OutputError: the target's container cannot hold the video or its other streams.
+    """
+    info = _describe(video.source, graph, threads)
+    config = encode_node(graph).config
+    assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
+    codec = plan_encoder(config, info, threads).codec_name
+    notes: list[str] = []
+    if not video.named:
+        suffix, reason = default_suffix(video.source, codec)
+        video = replace(video, target=video.target.with_suffix(suffix))
+        notes += [reason] if reason else []
+    problems = check_target(video.source, video.target, codec)
+    fatal = [problem.message for problem in problems if problem.fatal]
+    if fatal:
+        raise OutputError(f"{video.target}: " + "; ".join(fatal))
+    notes += [problem.message for problem in problems]
+    return Ready(video, _frame_hint(info), tuple(notes))
+
+
+def _describe(source: str, graph: Graph, threads: int) -> VideoInfo:
+    (entry,) = (node for node in graph.nodes if issubclass(node.node_class, SourceNode))
+    node = entry.make()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return node.open(Segment(source, Path(folder), threads), {})
+        finally:
+            node.close()
+
+
+def _frame_hint(info: VideoInfo) -> int | None:
+    if info.frame_count_hint:
+        return info.frame_count_hint
+    if info.duration_s and info.average_rate:
+        return round(info.duration_s * info.average_rate)
+    return None
