@@ -115,7 +115,7 @@ def frame_step_ticks(stream: VideoStream) -> Fraction:
 
 
 def tagged_end_s(stream: VideoStream) -> float | None:
-    """Return where Matroska's writers say the stream ends, which a file cut short does not reach."""
+    """Return where Matroska says the stream ends, which a file cut short does not reach."""
     for key, value in stream.metadata.items():
         if key.upper() == "DURATION" and (parts := re.fullmatch(r"(\d+):(\d+):([\d.]+)", value)):
             return int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])

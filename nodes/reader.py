@@ -93,7 +93,7 @@ class PictureReader:
 
         Demuxers without an index land after the wanted time, or between keyframes.
         """
-        for back_s in SEEK_BACK_S:
+        for back_s in () if self._pts_from_dts else SEEK_BACK_S:
             if self._lands_before(pts, int(back_s / self.time_base)):
                 return
         self.reopen()

@@ -26,6 +26,7 @@ __all__ = [
     "Video",
     "corrupt_packets",
     "decode_all",
+    "make_audio",
     "make_picture",
     "make_video",
     "packets_of",
@@ -125,6 +126,15 @@ def make_video(path: Path, video: Video | None = None) -> Path:
         container.mux(stream.encode(None))
         for sound_stream, track in sounds:
             _write_tone(container, sound_stream, track)
+    return path
+
+
+def make_audio(path: Path, track: AudioTrack | None = None) -> Path:
+    """Write a file that holds sound only."""
+    track = track or AudioTrack()
+    with av.open(path, "w") as container:
+        stream = _add_audio(container, track)
+        _write_tone(container, stream, track)
     return path
 
 
