@@ -106,6 +106,10 @@ _SUCCESSORS: Final = {
 }
 
 
+_QUALITY_KEYS: Final = frozenset({"qp", "cq", "crf"})
+"""Encoders' own words for quality: one given among the options takes the place of ours."""
+
+
 def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> EncoderPlan:
     """Decide how `info`'s frames are encoded.
 
@@ -146,7 +150,7 @@ def _plan(encoder: _Encoder, choice: EncodeConfig, pix_fmt: str, threads: int) -
     if preset is not None:
         options[encoder.preset_key] = preset
     crf = choice.crf if choice.crf is not None else encoder.crf
-    if crf is not None and choice.bitrate_bps is None:
+    if crf is not None and choice.bitrate_bps is None and not _QUALITY_KEYS & set(choice.options):
         options[encoder.crf_key] = f"{crf:g}"
     if choice.bitrate_bps is not None:
         options.pop("b", None)
