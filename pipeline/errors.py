@@ -8,13 +8,14 @@
         ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
         └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
 
-`nodes.errors.MediaError` leads to exit 3. Attributes are optional keywords, because required ones
+`nodes.errors.MediaError` leads to exit 3; `nodes.errors.NodeConfigError` and the network's errors
+of weights, data and settings lead to exit 2. Attributes are optional keywords, because required ones
 do not survive pickling through Ray.
 """
 
 from __future__ import annotations
 
-from aminet.errors import AminetError
+from aminet.errors import AminetError, DataError, TrainConfigError, WeightsError
 from nodes.errors import MediaError, NodeConfigError
 
 __all__ = [
@@ -56,10 +57,21 @@ class RunFailedError(PipelineError, RuntimeError):
     """Work began and some of it failed; the report says which."""
 
 
+_USAGE = (
+    ConfigError,
+    GraphError,
+    OutputError,
+    NodeConfigError,
+    WeightsError,
+    DataError,
+    TrainConfigError,
+)
+
+
 def exit_code(error: BaseException) -> int:
     """Return the exit code of the command line for an error that ended a run."""
     if isinstance(error, MediaError):
         return EXIT_MEDIA
-    if isinstance(error, (ConfigError, GraphError, OutputError, NodeConfigError)):
+    if isinstance(error, _USAGE):
         return EXIT_USAGE
     return EXIT_RUN_FAILED

@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `aminet`."""
+
+from pipeline.cli import main
+
+main()
