@@ -16,7 +16,15 @@ from av.stream import AttachmentStream, Disposition, Stream
 from nodes.media import clockwise_rotation_deg, open_media, video_stream
 from nodes.reader import PictureReader
 
-__all__ = ["Problem", "check_target", "container_format", "copy_stream", "default_suffix", "fits"]
+__all__ = [
+    "HOLDS",
+    "Problem",
+    "check_target",
+    "container_format",
+    "copy_stream",
+    "default_suffix",
+    "fits",
+]
 
 _CHOICES: Final = (".mkv", ".mov", ".mp4")
 """What we advise, best first: Matroska holds nearly everything, QuickTime the telephone codecs."""
@@ -34,9 +42,9 @@ _FORMATS: Final[Mapping[str, str]] = {
 }
 """Suffix -> libav's name of the muxer. AVI is not here: it stores no presentation times."""
 
-_VIDEO_CODECS: Final[Mapping[str, frozenset[str]]] = {
+HOLDS: Final[Mapping[str, frozenset[str]]] = {
     "mp4": frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"}),
-    "mov": frozenset({"h264", "hevc", "prores", "mpeg4", "ffv1", "mjpeg"}),
+    "mov": frozenset({"h264", "hevc", "prores", "mpeg4", "mjpeg"}),
     "matroska": frozenset(
         {"h264", "hevc", "av1", "vp8", "vp9", "ffv1", "prores", "mpeg4", "mpeg2video", "mjpeg"}
     ),
@@ -44,6 +52,7 @@ _VIDEO_CODECS: Final[Mapping[str, frozenset[str]]] = {
     "mpegts": frozenset({"h264", "hevc", "mpeg2video", "mpeg4"}),
     "nut": frozenset({"h264", "hevc", "av1", "vp9", "ffv1", "mpeg4", "mpeg2video", "mjpeg"}),
 }
+"""Muxer -> codecs of restored video that it holds, and that players expect in it."""
 
 _TS_CODECS: Final = frozenset(
     """aac aac_latm ac3 dts dvb_subtitle dvb_teletext eac3 hdmv_pgs_subtitle mp1 mp2 mp3 opus
@@ -120,8 +129,8 @@ def check_target(source: str, target: PurePath, codec_name: str) -> list[Problem
     if name is None:
         return [_unwritable(target)]
     problems: list[Problem] = []
-    if codec_name not in _VIDEO_CODECS[name]:
-        others = [s for s in _CHOICES if codec_name in _VIDEO_CODECS[_FORMATS[s]]]
+    if codec_name not in HOLDS[name]:
+        others = [s for s in _CHOICES if codec_name in HOLDS[_FORMATS[s]]]
         advice = f"{_choose(others)}, or another encode.codec"
         problems.append(Problem(None, f"{target.suffix} cannot hold {codec_name} video", advice))
     with open_media(source) as container:

@@ -8,9 +8,9 @@
         ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
         └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
 
-`nodes.errors.MediaError` leads to exit 3; `nodes.errors.NodeConfigError` and the network's errors
-of weights, data and settings lead to exit 2. Attributes are optional keywords, because required ones
-do not survive pickling through Ray.
+`nodes.errors.MediaError` leads to exit 3; `nodes.errors.NodeConfigError` and the errors of the
+network's weights, data and settings lead to exit 2. Attributes are optional keywords, because
+required ones do not survive pickling through Ray.
 """
 
 from __future__ import annotations

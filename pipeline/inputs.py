@@ -11,6 +11,7 @@ from pathlib import Path
 
 from nodes.errors import MediaError
 from pipeline.errors import OutputError
+from pipeline.probe import is_media
 
 __all__ = ["JobFiles", "VideoFiles", "check_outputs", "plan_files"]
 
@@ -19,7 +20,9 @@ VIDEO_SUFFIXES = frozenset(
     .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogv .rm .rmvb .ts .vob .webm .wmv
     .y4m""".split()  # noqa: SIM905 - a list of 36 quoted names is harder to read
 )
-"""Names by which videos are picked out of a folder; a file that is named is always tried."""
+"""Files of a folder that must be videos: one that cannot be read is a failure, not skipped. Files
+with other names are opened to see: recorders invent suffixes. A file that is named is always tried.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class JobFiles:
     videos: tuple[VideoFiles, ...]
     report: Path
     skipped: tuple[str, ...]
-    """Files in input folders that are not videos by their names."""
+    """Files in input folders that are not videos."""
 
 
 def plan_files(inputs: Sequence[str], output: Path) -> JobFiles:
@@ -75,7 +78,7 @@ def plan_files(inputs: Sequence[str], output: Path) -> JobFiles:
             found.append((_existing(given), Path(folder.name)))
             continue
         files = _files_below(folder, output)
-        videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+        videos = [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES or is_media(f)]
         if not videos:
             raise MediaError(
                 f"no video found in folder {folder}: name the files to try them anyway"

@@ -166,6 +166,9 @@ class _Mux:
             return {"movflags": flags}
         if self._container == "mpegts" and target.suffix.lower() == ".m2ts":
             return {"mpegts_m2ts_mode": "1"}
+        # NUT stores no decoding times: that the video's begin below zero needs no shift.
+        if self._container == "nut" and (self._original.start_time or 0) >= 0:
+            return {"avoid_negative_ts": "disabled"}
         return {}
 
     def _add_streams(self, output: OutputContainer) -> None:

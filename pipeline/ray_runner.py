@@ -26,7 +26,6 @@ from ray.exceptions import (
 
 import aminet
 import nodes
-import pipeline
 from nodes.node import NodeConfig, PoolNode, Segment
 from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
@@ -202,7 +201,7 @@ def _connect(address: str | None, threads: int) -> bool:
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_DEDUP_LOGS", "1")
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it is chatty before init sets its own
     try:
         if address is None:
             # A bare ray.init() would join whatever cluster this machine last knew.
@@ -212,10 +211,12 @@ def _connect(address: str | None, threads: int) -> bool:
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
-                configure_logging=False,
             )
         else:
-            packages = [str(Path(p.__file__ or "").parent) for p in (aminet, nodes, pipeline)]
+            # The packages themselves travel: `nodes` and `pipeline` are common names, and a path
+            # might mean something else on another machine.
+            files = (aminet.__file__, nodes.__file__, __file__)
+            packages = [str(Path(file or "").parent) for file in files]
             ray.init(
                 address=address,
                 runtime_env={"py_modules": packages},
@@ -244,6 +245,7 @@ def _tell(
 ) -> None:
     for worker, segment, _ in busy.values():
         try:
-            listener(segment, ray.get(worker.progress.remote(), timeout=POLL_S))
+            reply = worker.progress.remote()
+            listener(segment, cast("Progress", ray.get(reply, timeout=POLL_S)))
         except (*_WORKER_LOST, TimeoutError):
             continue  # a worker that is starting or gone has nothing to tell; `run` notices

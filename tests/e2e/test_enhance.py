@@ -59,7 +59,7 @@ def output_of(report: RunReport) -> Path:
 
 
 def times_of(path: Path) -> list[Fraction]:
-    return [frame.pts * frame.time_base for frame in decode_all(path)]
+    return [Fraction(frame.pts or 0) * (frame.time_base or 0) for frame in decode_all(path)]
 
 
 def enlarged(frame: av.VideoFrame) -> list[npt.NDArray[np.uint8]]:
@@ -166,7 +166,7 @@ def test_the_contact_sheet_is_a_picture_beside_the_video(
 ) -> None:
     (video,) = restored[name].videos
     assert video.sheet == str(output_of(restored[name]).with_suffix(".faces.png"))
-    with Image.open(video.sheet) as sheet:
+    with Image.open(str(video.sheet)) as sheet:
         assert sheet.width > 400
         assert np.asarray(sheet.convert("L")).std() > 10
 

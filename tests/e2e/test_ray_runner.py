@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import ray
+from ray.exceptions import RayActorError
 
 from nodes.node import Segment
 from pipeline.config import RunOptions
@@ -92,7 +92,7 @@ def test_a_segment_that_always_kills_its_worker_is_given_up_and_the_rest_done(
 ) -> None:
     graph = diamond(CountConfig(die_on="video 1"))
     outcomes = {o.segment.input: o for o in run(graph, tmp_path, segments=3, attempts=2)}
-    assert isinstance(outcomes["video 1"].error, ray.exceptions.RayActorError)
+    assert isinstance(outcomes["video 1"].error, RayActorError)
     assert outcomes["video 1"].attempts == 2
     assert rows(outcomes["video 0"]) == rows(outcomes["video 2"]) == expected_rows(10)
 

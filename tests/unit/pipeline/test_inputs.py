@@ -9,6 +9,7 @@ import pytest
 from nodes.errors import MediaError
 from pipeline.errors import OutputError
 from pipeline.inputs import check_outputs, plan_files
+from tests.media_factory import Video, make_video
 
 
 @pytest.fixture
@@ -18,6 +19,7 @@ def footage(tmp_path: Path) -> Path:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")
+    make_video(folder / "recorder.dav", Video(format="mpegts"))
     return folder
 
 
@@ -37,7 +39,7 @@ def test_one_file_into_a_folder_keeps_its_name(footage: Path, tmp_path: Path) ->
 def test_a_folder_keeps_its_shape_and_names_what_it_skips(footage: Path, tmp_path: Path) -> None:
     files = plan_files([str(footage)], tmp_path / "out")
     targets = [video.target.relative_to(tmp_path / "out") for video in files.videos]
-    assert targets == [Path("a.mp4"), Path("deep/b.MKV")]
+    assert targets == [Path("a.mp4"), Path("recorder.dav"), Path("deep/b.MKV")]
     assert files.skipped == (str(footage / "notes.txt"),)
 
 
@@ -46,7 +48,7 @@ def test_an_output_folder_inside_the_input_is_not_read(footage: Path) -> None:
     done.mkdir()
     (done / "a.mp4").write_bytes(b"x")
     files = plan_files([str(footage)], done)
-    assert len(files.videos) == 2
+    assert len(files.videos) == 3
 
 
 def test_two_inputs_with_one_output_are_an_error(footage: Path, tmp_path: Path) -> None:
