@@ -106,7 +106,7 @@ _SUCCESSORS: Final = {
 }
 
 
-_QUALITY_KEYS: Final = frozenset({"qp", "cq", "crf"})
+_QUALITY_KEYS: Final = frozenset({"qp", "cq", "crf", "lossless"})
 """Encoders' own words for quality: one given among the options takes the place of ours."""
 
 

@@ -16,6 +16,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 from av.audio import AudioStream
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.subtitles.stream import SubtitleStream
 from av.video import VideoStream
@@ -238,10 +239,11 @@ def _add_video(container: OutputContainer, video: Video) -> VideoStream:
     context.time_base = video.time_base or 1 / video.rate
     context.thread_count = 1
     context.gop_size = video.gop_frames
+    context.flags |= Flags.frame_duration
     if video.codec in ("mpeg4", "mpeg2video"):
         context.max_b_frames = video.b_frames
     if video.interlaced:
-        context.flags |= 1 << 18 | 1 << 29  # interlaced_dct, interlaced_me
+        context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         if video.codec == "libx264":
             context.options["x264-params"] = "tff=1"
     context.sample_aspect_ratio = video.sample_aspect_ratio
