@@ -23,9 +23,9 @@ class OneEuroParams:
 
     min_cutoff_hz: float = 1.0
     """Cut-off when nothing moves: lower is steadier."""
-    beta: float = 1.0
+    beta: float = 5.0
     """Hz gained for each unit a second of speed: higher lags less."""
-    speed_cutoff_hz: float = 1.5
+    speed_cutoff_hz: float = 2.0
     """Cut-off of the speed estimate itself."""
 
 

@@ -27,8 +27,11 @@ _MOVED_SHARE: Final = 0.005
 """Share of a square's samples that must change for it to count as moving."""
 _MOVED_LEVEL: Final = 0.03
 """Change of one sample, above three times the picture's median change (noise, flicker)."""
+_MOST_NOISE: Final = 0.05
+"""A larger median change is no noise: everything moves."""
 
-_CUT_LEVEL: Final = 0.10
+_CUT_BLOCK: Final = 8
+_CUT_LEVEL: Final = 0.08
 """Mean change from one frame to the next, brightness aside, from which it may be a cut ..."""
 _CUT_OVER_USUAL: Final = 3.0
 """... if it is also this much more than usual: a shaking camera is no cut."""
@@ -77,7 +80,7 @@ class RollingScan:
         if seen is None or time_s - seen[0] >= MAX_SKIP_S:
             return True
         change = np.abs(luma - seen[1])
-        noise = float(np.median(change))
+        noise = min(float(np.median(change)), _MOST_NOISE)
         square = self._squares[index]
         half = square.side_px / 2
         x0, x1 = (max(0, int((square.centre_px[0] + s * half) / self._step_px)) for s in (-1, 1))
@@ -95,12 +98,18 @@ class SceneCuts:
 
     def is_cut(self, luma: Luma) -> bool:
         """Compare with the frame before; the first frame is no cut."""
+        rows, columns = (side // _CUT_BLOCK for side in luma.shape)
+        if not rows or not columns:
+            return False
+        # In coarse blocks, so that moving texture is no cut.
+        blocks = luma[: rows * _CUT_BLOCK, : columns * _CUT_BLOCK]
+        coarse = blocks.reshape(rows, _CUT_BLOCK, columns, _CUT_BLOCK).mean(axis=(1, 3))
         # Without its mean, so that a flash or a switched lamp is no cut.
-        flat = luma - luma.mean()
+        flat = coarse - coarse.mean()
         last, self._last = self._last, flat
         if last is None:
             return False
         change = float(np.abs(flat - last).mean())
         cut = change > _CUT_LEVEL and change > _CUT_OVER_USUAL * self._usual
-        self._usual = 0.0 if cut else 0.8 * self._usual + 0.2 * change
+        self._usual = 0.8 * self._usual + 0.2 * change
         return cut
