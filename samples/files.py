@@ -111,6 +111,8 @@ def _sample_options(video: Video) -> dict[str, str]:
         "preset": "medium",
         "bf": str(video.b_frames),
         "g": str(video.keyframe_interval),
+        # x264's AVX-512 macroblock tree writes other bytes on every run when B-frames are on.
+        "x264-params": "mbtree=0",
     }
 
 
