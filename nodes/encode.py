@@ -1,4 +1,4 @@
-"""Encode: the sink node. Frames to `video.nut` in the work folder: video only, times exact.
+"""Encode: the sink node. Frames to one file in the work folder: video only, times exact.
 
 NUT holds any time base without rounding and, but for ProRes, any codec. Sound, subtitles and
 everything else are copied from the source once, by `pipeline.mux`, when all is encoded.
@@ -26,15 +26,13 @@ from nodes.types import Frame, VideoInfo
 
 __all__ = ["PTS_OFFSET_KEY", "VIDEO_FILE", "Encode", "EncodeConfig"]
 
-VIDEO_FILE = "video.nut"
+VIDEO_FILE = "encoded.video"
 
-PRORES_FILE = "video.mov"
-"""NUT has no code for ProRes; QuickTime holds it, in any time base too."""
-
-_MUXER_OPTIONS = {
+_MUXERS = {
     # The muxer's own remedy for negative decoding times is to move all times.
-    ".nut": {"avoid_negative_ts": "disabled"},
-    ".mov": {"movflags": "use_metadata_tags"},
+    "nut": {"avoid_negative_ts": "disabled"},
+    # NUT has no code for ProRes; QuickTime holds it, in any time base too.
+    "mov": {"movflags": "use_metadata_tags"},
 }
 
 PTS_OFFSET_KEY = "aminet_pts_offset"
@@ -61,7 +59,7 @@ class Encode(SinkNode[EncodeConfig]):
         self._report: dict[str, Any] = {}
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Open the encoder and start `segment.work_dir / "video.nut"`.
+        """Open the encoder and start `segment.work_dir / VIDEO_FILE`.
 
         Raises:
             NodeConfigError: the encoder is unknown or refuses its settings.
@@ -71,8 +69,7 @@ class Encode(SinkNode[EncodeConfig]):
         (info,) = inputs.values()
         plan = plan_encoder(self.config, info, segment.threads)
         self._report = {}
-        name = PRORES_FILE if plan.codec_name == "prores" else VIDEO_FILE
-        self._writer = _Writer(segment.work_dir / name, plan, info, segment.threads)
+        self._writer = _Writer(segment.work_dir / VIDEO_FILE, plan, info, segment.threads)
         return info
 
     def process(self, inputs: Inputs) -> None:
@@ -100,7 +97,7 @@ class Encode(SinkNode[EncodeConfig]):
             self._writer = None
 
     def report(self) -> dict[str, Any]:
-        """Return file, encoder, settings, frames, bytes and conversions, for JSON."""
+        """Return encoder, settings, frames, bytes and conversions, for JSON."""
         return self._report
 
     def _opened(self) -> _Writer:
@@ -121,9 +118,10 @@ class _Writer:
         self._converter = PictureConverter(info.width_px, info.height_px, plan.pix_fmt, info.color)
         # SVT-AV1 talks on the terminal, and listens only to this.
         os.environ.setdefault("SVT_LOG", "1")
+        muxer = "mov" if plan.codec_name == "prores" else "nut"
         try:
             self._container: OutputContainer = av.open(
-                path, "w", container_options=_MUXER_OPTIONS[path.suffix]
+                path, "w", format=muxer, container_options=_MUXERS[muxer]
             )
             self._stream = self._add_stream(threads)
         except FFmpegError as error:
@@ -229,7 +227,6 @@ class _Writer:
         plan = self._plan
         converted = plan.pix_fmt != self._info.pix_fmt
         return {
-            "file": self._path.name,
             "encoder": plan.encoder,
             "codec": plan.codec_name,
             "pix_fmt": plan.pix_fmt,

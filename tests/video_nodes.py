@@ -11,7 +11,7 @@ import numpy as np
 
 from nodes.codecs import EncodeConfig
 from nodes.decode import Decode, DecodeConfig
-from nodes.encode import Encode
+from nodes.encode import VIDEO_FILE, Encode
 from nodes.node import Inputs, Segment
 from nodes.types import Frame, VideoInfo
 from tests.media_factory import planes
@@ -53,7 +53,7 @@ def encode(
         node.finish()
     finally:
         node.close()
-    return work_dir / node.report()["file"], node.report()
+    return work_dir / VIDEO_FILE, node.report()
 
 
 def same_pixels(one: Iterable[av.VideoFrame], other: Iterable[av.VideoFrame]) -> bool:
