@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import av
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.error import FFmpegError
+from av.filter import Graph
 from av.video import VideoStream
+from av.video.format import VideoFormat
 
 from nodes.codecs import EncodeConfig, EncoderPlan, plan_encoder
 from nodes.errors import MediaError, NodeConfigError
@@ -34,6 +37,9 @@ _MUXERS = {
     # NUT has no code for ProRes; QuickTime holds it, in any time base too.
     "mov": {"movflags": "use_metadata_tags"},
 }
+
+_FIELD_ENCODERS = frozenset({"libx264", "prores_ks", "mpeg2video", "mpeg4"})
+"""Those that can code interlaced pictures as such."""
 
 PTS_OFFSET_KEY = "aminet_pts_offset"
 """Metadata of the file: ticks to add to its pts. NUT cannot hold negative times."""
@@ -126,7 +132,11 @@ class _Writer:
             self._stream = self._add_stream(threads)
         except FFmpegError as error:
             raise MediaError(f"{path}: cannot write ({error.strerror})") from error
+        self._fields = _FieldMarker(plan, info) if self._codes_fields() else None
         self._open_encoder()
+
+    def _codes_fields(self) -> bool:
+        return self._info.interlaced and self._plan.encoder in _FIELD_ENCODERS
 
     def _add_stream(self, threads: int) -> VideoStream:
         plan, info = self._plan, self._info
@@ -144,6 +154,8 @@ class _Writer:
         context.color_primaries, context.color_trc = info.color.primaries, info.color.transfer
         if plan.bitrate_bps is not None:
             context.bit_rate = plan.bitrate_bps
+        if self._codes_fields():
+            context.flags |= Flags.interlaced_dct | Flags.interlaced_me
         return stream
 
     def _open_encoder(self) -> None:
@@ -183,10 +195,12 @@ class _Writer:
                 f"frame {frame.index} has pts {frame.pts}, expected more than {self._last.pts}"
             )
         picture = self._converter.convert(picture)
+        if self._fields is not None:
+            picture = self._fields.mark(picture)
         picture.pts, picture.time_base = frame.pts - self._offset_ticks, info.time_base
         picture.duration = frame.duration_ticks
         self._encode(picture)
-        picture.pts = frame.pts
+        frame.picture.pts = frame.pts
         self._frames += 1
         self._last = frame
 
@@ -222,6 +236,11 @@ class _Writer:
             self._container.close()
         self._path.unlink(missing_ok=True)
 
+    def _field_report(self) -> str | None:
+        if not self._info.interlaced:
+            return None
+        return "coded as fields" if self._codes_fields() else "kept in the pixels, coded as frames"
+
     def report(self) -> dict[str, Any]:
         """Return what was done, for JSON."""
         plan = self._plan
@@ -231,9 +250,40 @@ class _Writer:
             "codec": plan.codec_name,
             "pix_fmt": plan.pix_fmt,
             "converted_from": self._info.pix_fmt if converted else None,
+            "fields": self._field_report(),
             "settings": dict(plan.options),
             "bitrate_bps": plan.bitrate_bps,
             "frames": self._frames,
             "bytes": self._path.stat().st_size if self._path.exists() else 0,
             "last_duration_ticks": self._last.duration_ticks if self._last else 0,
         }
+
+
+class _FieldMarker:
+    """Marks pictures as interlaced with the stream's field order.
+
+    The encoder believes each picture, a picture that a node made anew says nothing, and PyAV can
+    set this only through libav's filter of the name.
+    """
+
+    def __init__(self, plan: EncoderPlan, info: VideoInfo) -> None:
+        self._graph = Graph()
+        source = self._graph.add_buffer(
+            width=info.width_px,
+            height=info.height_px,
+            format=VideoFormat(plan.pix_fmt),
+            time_base=info.time_base,
+        )
+        setfield = self._graph.add("setfield", f"mode={'tff' if info.top_field_first else 'bff'}")
+        sink = self._graph.add("buffersink")
+        source.link_to(setfield)
+        setfield.link_to(sink)
+        self._graph.configure()
+
+    def mark(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """Return a picture of the same samples with its fields marked."""
+        self._graph.push(picture)
+        marked = self._graph.pull()
+        if not isinstance(marked, av.VideoFrame):
+            raise MediaError("encode: the field filter gave no picture")
+        return marked

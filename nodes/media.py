@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.filter import Graph
 from av.stream import Disposition
 from av.video import VideoStream
 
@@ -36,6 +37,10 @@ _NOT_VIDEO_FORMATS = frozenset({"tty"})
 """Demuxers that draw any text file as a picture."""
 
 _UNSPECIFIED = 2
+
+_PROGRESSIVE = 1
+_BOTTOM_FIRST = frozenset({3, 4})
+"""AVFieldOrder: both fields bottom first; or the top one coded first but shown second."""
 
 
 def open_media(source: str) -> InputContainer:
@@ -151,10 +156,38 @@ def describe_video(
         color=_color_tags(stream, first),
         codec_name=context.codec.canonical_name,
         bit_depth=max(component.bits for component in first.format.components),
-        interlaced=first.interlaced_frame or context.field_order > 1,
+        interlaced=first.interlaced_frame or context.field_order > _PROGRESSIVE,
+        top_field_first=_top_field_first(first, context.field_order),
         duration_s=None if duration_s is None else float(duration_s),
         frame_count_hint=stream.frames or None,
     )
+
+
+def _top_field_first(picture: av.VideoFrame, field_order: int) -> bool:
+    """Return the picture's own word on its fields, else the container's.
+
+    PyAV does not show the flag, but libav's `select` filter lets only top-first pictures pass.
+    """
+    if not picture.interlaced_frame:
+        return field_order not in _BOTTOM_FIRST
+    graph = Graph()
+    source = graph.add_buffer(
+        width=picture.width,
+        height=picture.height,
+        format=picture.format,
+        time_base=picture.time_base or Fraction(1, 90_000),
+    )
+    select = graph.add("select", r"eq(interlace_type\,TOPFIRST)")
+    sink = graph.add("buffersink")
+    source.link_to(select)
+    select.link_to(sink)
+    graph.configure()
+    graph.push(picture)
+    try:
+        graph.pull()
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _color_tags(stream: VideoStream, first: av.VideoFrame) -> ColorTags:

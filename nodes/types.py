@@ -81,6 +81,8 @@ class VideoInfo:
     bit_depth: int
     """Bits per component, 8 to 16."""
     interlaced: bool = False
+    top_field_first: bool = True
+    """Which field of an interlaced picture is shown first."""
     duration_s: float | None = None
     frame_count_hint: int | None = None
     """What the container claims: for progress bars only, never trusted."""

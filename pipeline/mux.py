@@ -195,6 +195,8 @@ class _Mux:
         context.colorspace, context.color_range = info.color.matrix, info.color.range
         context.color_primaries, context.color_trc = info.color.primaries, info.color.transfer
         context.sample_aspect_ratio = info.sample_aspect_ratio
+        if info.interlaced:
+            context.field_order = 2 if info.top_field_first else 3
         if info.average_rate is not None:
             context.framerate = info.average_rate
         if self._container in ("mp4", "mov") and template.codec.canonical_name == "hevc":

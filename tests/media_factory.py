@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
+import av.filter
 import numpy as np
 import numpy.typing as npt
 from av.audio import AudioStream
@@ -81,7 +83,8 @@ class Video:
     """Clockwise turn that a player shall apply."""
     color: tuple[int, int, int, int] | None = None
     """Matrix, range, primaries, transfer, as libav numbers them."""
-    interlaced: bool = False
+    fields: Literal["", "tff", "bff"] = ""
+    """Interlaced, top or bottom field first; or progressive."""
     audio: tuple[AudioTrack, ...] = ()
     subtitles: tuple[Subtitle, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -242,10 +245,8 @@ def _add_video(container: OutputContainer, video: Video) -> VideoStream:
     context.flags |= Flags.frame_duration
     if video.codec in ("mpeg4", "mpeg2video"):
         context.max_b_frames = video.b_frames
-    if video.interlaced:
+    if video.fields:
         context.flags |= Flags.interlaced_dct | Flags.interlaced_me
-        if video.codec == "libx264":
-            context.options["x264-params"] = "tff=1"
     context.sample_aspect_ratio = video.sample_aspect_ratio
     if video.color is not None:
         context.colorspace, context.color_range = video.color[:2]
@@ -266,7 +267,26 @@ def _pictures(video: Video) -> Iterator[av.VideoFrame]:
         if video.color is not None:
             picture.colorspace, picture.color_range = video.color[:2]
             picture.color_primaries, picture.color_trc = video.color[2:]
-        yield picture
+        yield _with_fields(picture, video.fields) if video.fields else picture
+
+
+def _with_fields(picture: av.VideoFrame, mode: str) -> av.VideoFrame:
+    assert picture.time_base is not None
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=picture.width,
+        height=picture.height,
+        format=picture.format,
+        time_base=picture.time_base,
+    )
+    setfield, sink = graph.add("setfield", f"mode={mode}"), graph.add("buffersink")
+    source.link_to(setfield)
+    setfield.link_to(sink)
+    graph.configure()
+    graph.push(picture)
+    marked = graph.pull()
+    assert isinstance(marked, av.VideoFrame)
+    return marked
 
 
 def _add_audio(container: OutputContainer, track: AudioTrack) -> AudioStream:

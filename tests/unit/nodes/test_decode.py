@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import pytest
@@ -95,9 +96,15 @@ def test_describes_the_video(tmp_path: Path) -> None:
     assert info.duration_s == pytest.approx(12 * 1001 / 30000)
 
 
-def test_interlaced_video_is_known_as_such(tmp_path: Path) -> None:
-    info, _, _ = decode(make_video(tmp_path / "v.mkv", Video(interlaced=True)))
+@pytest.mark.parametrize("name", ["v.mkv", "v.mp4", "v.ts", "v.mpg"])
+@pytest.mark.parametrize("fields", ["tff", "bff"])
+def test_interlaced_video_is_known_with_its_field_order(
+    tmp_path: Path, name: str, fields: Literal["tff", "bff"]
+) -> None:
+    codec = "mpeg2video" if name == "v.mpg" else "libx264"
+    info, _, _ = decode(make_video(tmp_path / name, Video(codec=codec, fields=fields)))
     assert info.interlaced
+    assert info.top_field_first == (fields == "tff")
 
 
 @pytest.mark.parametrize("rotation_deg", [0, 90, 180, 270])

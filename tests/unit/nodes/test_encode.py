@@ -18,7 +18,7 @@ from nodes.errors import MediaError, NodeConfigError, UnsupportedFormatError
 from nodes.node import Inputs, Segment
 from nodes.types import ColorTags, Frame, VideoInfo
 from tests.media_factory import decode_all, make_picture
-from tests.video_nodes import encode, same_pixels
+from tests.video_nodes import decode, encode, same_pixels
 
 INFO = VideoInfo(
     width_px=64,
@@ -216,6 +216,21 @@ def test_colour_tags_and_pixel_shape_are_written(tmp_path: Path) -> None:
     assert (picture.color_primaries, picture.color_trc) == (9, 16)
     with av.open(path) as container:
         assert container.streams.video[0].sample_aspect_ratio == Fraction(16, 11)
+
+
+@pytest.mark.parametrize("top_field_first", [True, False])
+def test_interlaced_frames_stay_so_though_a_node_made_them_anew(
+    tmp_path: Path, *, top_field_first: bool
+) -> None:
+    info = replace(INFO, interlaced=True, top_field_first=top_field_first)
+    frames = frames_of(info)
+
+    path, report = encode(info, frames, tmp_path, LOSSLESS_X264)
+
+    out, out_frames, _ = decode(path)
+    assert (out.interlaced, out.top_field_first) == (True, top_field_first)
+    assert same_pixels((f.picture for f in out_frames), (f.picture for f in frames))
+    assert report["fields"] == "coded as fields"
 
 
 def test_the_same_frames_and_threads_give_the_same_bytes(tmp_path: Path) -> None:

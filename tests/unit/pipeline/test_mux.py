@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 from math import floor
 from pathlib import Path
+from typing import Literal
 
 import av
 import pytest
@@ -55,6 +56,7 @@ CASES: dict[str, tuple[Video, str, EncodeConfig]] = {
         ".mkv",
         FFV1,
     ),
+    "fields.ts": (Video(fields="bff", audio=(AudioTrack(),)), ".ts", X264),
     "pcm.mov": (Video(audio=(AudioTrack("pcm_s16le", "mono"),)), ".mov", X264),
     "two_sounds.mkv": (
         Video(
@@ -234,6 +236,17 @@ def test_colour_tags_are_kept_where_the_codec_has_none(tmp_path: Path) -> None:
     picture = decode_all(target)[0]
     assert (picture.colorspace, picture.color_range) == (9, 1)
     assert (picture.color_primaries, picture.color_trc) == (9, 16)
+
+
+@pytest.mark.parametrize("fields", ["tff", "bff"])
+@pytest.mark.parametrize("config", [X264, FFV1, EncodeConfig(codec="x265")])
+def test_field_order_is_kept(
+    tmp_path: Path, fields: Literal["tff", "bff"], config: EncodeConfig
+) -> None:
+    source = make_video(tmp_path / "v.mkv", Video(fields=fields, frames=3))
+    target, _ = round_trip(source, tmp_path, ".mkv", config)
+    info, _, _ = decode(target)
+    assert (info.interlaced, info.top_field_first) == (True, fields == "tff")
 
 
 @pytest.mark.parametrize("rotation_deg", [90, 180, 270])
