@@ -74,7 +74,7 @@ class Crop(MapNode[CropConfig]):
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.crop",
-        summary="Cut the region around each face worth restoring, at source resolution.",
+        summary="cut out the region around each face worth restoring",
         inputs=(Port("frames", Frame), Port("faces", FrameFaces)),
         outputs=(Port("patches", FramePatches),),
     )

@@ -45,7 +45,7 @@ class Enhance(PoolNode[EnhanceConfig]):
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.enhance",
-        summary="Restore faces with AMINet, in batches, on a GPU when there is one.",
+        summary="restore faces with AMINet, in batches, on a GPU when there is one",
         inputs=(Port("patches", FramePatches),),
         outputs=(Port("restored", FrameRestored),),
         gpu=True,

@@ -37,7 +37,7 @@ class Paste(MapNode[PasteConfig]):
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.paste",
-        summary="Enlarge the frame and add the restored faces, in its own pixel format.",
+        summary="enlarge the frame and add the restored faces to it",
         inputs=(Port("frames", Frame), Port("restored", FrameRestored)),
         outputs=(Port("frames", Frame),),
     )

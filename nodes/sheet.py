@@ -65,7 +65,7 @@ class Sheet(SinkNode[SheetConfig]):
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.sheet",
-        summary="Write a before/after contact sheet, the best shot of each face.",
+        summary="write a before/after contact sheet, the best shot of each face",
         inputs=(Port("before", Frame), Port("after", Frame), Port("patches", FramePatches)),
     )
     Config: ClassVar[type[NodeConfig]] = SheetConfig

@@ -73,7 +73,7 @@ class Track(MapNode[TrackConfig]):
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.track",
-        summary="Find the faces of every frame and follow them (MediaPipe, One-Euro, Hungarian).",
+        summary="find the faces of every frame and follow them",
         inputs=(Port("frames", Frame),),
         outputs=(Port("faces", FrameFaces),),
         state=State.BOUNDED,

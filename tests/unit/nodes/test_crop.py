@@ -1,0 +1,139 @@
+"""Crop: who is gated out and why, and what travels on for the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from nodes import geometry
+from nodes.crop import Crop, CropConfig
+from nodes.node import Inputs
+from nodes.types import Face, FacePatch, Frame, FrameFaces, FramePatches
+from tests.face_pictures import face_at, frame_of, info_of, scene, segment_in
+
+
+def crop(frame: Frame, *faces: Face, tmp_path: Path, **config: Any) -> tuple[FramePatches, Crop]:
+    node = Crop(CropConfig(**config))
+    info = info_of(frame)
+    node.open(segment_in(tmp_path), {"frames": info, "faces": info})
+    packets = {"frames": frame, "faces": FrameFaces(frame.pts, faces)}
+    packet = node.process(Inputs(packets))["patches"]
+    node.close()
+    assert isinstance(packet, FramePatches)
+    assert packet.pts == frame.pts
+    return packet, node
+
+
+def only_patch(frame: Frame, face: Face, tmp_path: Path, **config: Any) -> FacePatch:
+    packet, _ = crop(frame, face, tmp_path=tmp_path, **config)
+    assert packet.gated == ()
+    (patch,) = packet.patches
+    return patch
+
+
+@pytest.fixture
+def frame() -> Frame:
+    return frame_of(scene(640, 360), index=7)
+
+
+def turned(face: Face, eye_distances: float) -> Face:
+    points = face.points_px.copy()
+    points[2, 0] += eye_distances * face.eye_distance_px
+    return face_at(300, 150, 20, points_px=points)
+
+
+GATED = {
+    "unconfirmed": face_at(300, 150, 20, confirmed=False),
+    "low_score": face_at(300, 150, 20, score=0.3),
+    "too_small": face_at(300, 150, 4.9),
+    "too_large": face_at(300, 150, 65),
+    "turned": turned(face_at(300, 150, 20), 1.0),
+    "outside": face_at(-30, 150, 20),
+}
+
+
+@pytest.mark.parametrize("reason", GATED)
+def test_gated_faces_are_named_with_the_reason(frame: Frame, tmp_path: Path, reason: str) -> None:
+    packet, node = crop(frame, GATED[reason], tmp_path=tmp_path)
+    assert packet.patches == ()
+    assert [(face.track_id, face.reason) for face in packet.gated] == [(1, reason)]
+    assert node.report() == {"patches": 0, "gated": {reason: 1}}
+
+
+def test_faces_at_the_gates_pass(frame: Frame, tmp_path: Path) -> None:
+    faces = face_at(300, 150, 5.01), face_at(300, 150, 63.9), face_at(300, 150, 20, score=0.61)
+    packet, node = crop(frame, *faces, turned(face_at(300, 150, 20), 0.5), tmp_path=tmp_path)
+    assert len(packet.patches) == 4
+    assert node.report() == {"patches": 4, "gated": {}}
+
+
+@pytest.mark.parametrize(
+    ("eyes_px", "scale", "size_px"),
+    [(10, 1, 128), (38, 1, 128), (39, 1, 192), (20, 2, 192), (58, 1, 256), (60, 4, 256)],
+)
+def test_the_square_is_the_smallest_that_holds_the_output(
+    frame: Frame, tmp_path: Path, eyes_px: float, scale: int, size_px: int
+) -> None:
+    patch = only_patch(frame, face_at(300, 150, eyes_px), tmp_path, scale=scale)
+    assert (patch.size_px, patch.scale) == (size_px, scale)
+    assert patch.eye_distance_px == pytest.approx(eyes_px)
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le", "nv12", "yuv444p"])
+@pytest.mark.parametrize("place", [(300, 150), (4, 3), (636, 340)])
+def test_the_region_is_on_the_chroma_grid_inside_the_frame_and_holds_the_square(
+    tmp_path: Path, pix_fmt: str, place: tuple[float, float]
+) -> None:
+    frame = frame_of(scene(639, 359), pix_fmt=pix_fmt)
+    patch = only_patch(frame, face_at(*place, 20.3), tmp_path)
+    x0, y0, x1, y1 = patch.region_xyxy_px
+    assert patch.rgb.shape == (y1 - y0, x1 - x0, 3)
+    assert patch.bit_depth == (10 if "10" in pix_fmt else 8)
+    assert patch.rgb.dtype == (np.uint16 if "10" in pix_fmt else np.uint8)
+    sub_x, sub_y = {"yuv422p10le": (2, 1), "yuv444p": (1, 1)}.get(pix_fmt, (2, 2))
+    assert x0 % sub_x == y0 % sub_y == 0
+    assert x1 % sub_x == 0 or x1 == 639
+    assert y1 % sub_y == 0 or y1 == 359
+    square = geometry.bounding_box(geometry.invert(patch.crop_from_region), patch.size_px)
+    assert x0 <= max(0, square[0] + x0)
+    assert y0 <= max(0, square[1] + y0)
+    assert x1 >= min(639, square[2] + x0)
+    assert y1 >= min(359, square[3] + y0)
+
+
+def test_the_transform_takes_the_eyes_to_the_template(frame: Frame, tmp_path: Path) -> None:
+    face = face_at(301.3, 149.6, 17)
+    patch = only_patch(frame, face, tmp_path)
+    inside = face.points_px - np.array(patch.region_xyxy_px[:2])
+    aligned = geometry.apply(patch.crop_from_region, inside[[0, 1, 3]])
+    assert aligned == pytest.approx(geometry.template_points(patch.size_px), abs=0.01)
+
+
+def test_the_pixels_are_the_frames(tmp_path: Path) -> None:
+    image = scene(640, 360)
+    image.paste((250, 20, 30), (296, 146, 304, 154))
+    patch = only_patch(frame_of(image, pix_fmt="yuv444p"), face_at(300, 150, 20), tmp_path)
+    x0, y0, _, _ = patch.region_xyxy_px
+    assert patch.rgb[150 - y0, 300 - x0] == pytest.approx((250, 20, 30), abs=4)
+    assert patch.rgb[140 - y0, 300 - x0, 0] < 200
+
+
+def test_open_counts_afresh(frame: Frame, tmp_path: Path) -> None:
+    node = Crop(CropConfig())
+    info = info_of(frame)
+    for _ in range(2):
+        node.open(segment_in(tmp_path), {"frames": info, "faces": info})
+        faces = FrameFaces(frame.pts, (face_at(300, 150, 20), face_at(300, 150, 2)))
+        node.process(Inputs({"frames": frame, "faces": faces}))
+        node.close()
+        assert node.report() == {"patches": 1, "gated": {"too_small": 1}}
+
+
+@pytest.mark.parametrize("sizes", [(), (100,), (32,)])
+def test_sizes_the_network_cannot_take_are_refused(sizes: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError, match="multiples of 32"):
+        CropConfig(sizes_px=sizes)
