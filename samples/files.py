@@ -111,7 +111,7 @@ def _sample_options(video: Video) -> dict[str, str]:
         "preset": "medium",
         "bf": str(video.b_frames),
         "g": str(video.keyframe_interval),
-        # x264's AVX-512 macroblock tree writes other bytes on every run when B-frames are on.
+        # With the macroblock tree and B-frames on, x264 wrote other bytes from run to run here.
         "x264-params": "mbtree=0",
     }
 
