@@ -24,6 +24,8 @@ __all__ = [
     "copy_stream",
     "default_suffix",
     "fits",
+    "is_cover",
+    "made_anew",
 ]
 
 _CHOICES: Final = (".mkv", ".mov", ".mp4")
@@ -62,6 +64,9 @@ _TS_CODECS: Final = frozenset(
 
 _UNTURNED: Final = frozenset({"mpegts", "nut"})
 """Containers without a display matrix."""
+
+_NOT_COPIED: Final = frozenset({None, "bin_data"})
+"""Names of data streams that libav does not know how to write."""
 
 _OPTIONAL_TYPES: Final = frozenset({"data", "attachment", "unknown"})
 
@@ -138,7 +143,7 @@ def check_target(source: str, target: PurePath, codec_name: str) -> list[Problem
         problems += [
             _problem(stream, target)
             for stream in container.streams
-            if stream is not main and not fits(stream, name)
+            if stream is not main and not fits(stream, name) and not made_anew(stream, name)
         ]
     if name in _UNTURNED and (turned_deg := _rotation_deg(source)):
         what = f"{target.suffix} cannot say that the video is to be turned by {turned_deg} degrees"
@@ -153,11 +158,7 @@ def fits(stream: Stream, container: str) -> bool:
         stream: of an open source.
         container: libav's name of the muxer.
     """
-    if isinstance(stream, AttachmentStream):
-        return container == "matroska"
-    if container == "mpegts" and _codec_name(stream) not in _TS_CODECS:
-        return False
-    if container == "matroska" and stream.type == "data":
+    if not _allowed(stream, container):
         return False
     try:
         with av.open(io.BytesIO(), "w", format=container) as trial:
@@ -166,6 +167,23 @@ def fits(stream: Stream, container: str) -> bool:
     except (FFmpegError, ValueError, OSError):
         return False
     return True
+
+
+def _allowed(stream: Stream, container: str) -> bool:
+    """Say no where the muxer would take a stream, and write what nothing can read."""
+    if isinstance(stream, AttachmentStream):
+        return container == "matroska"
+    if is_cover(stream):
+        return container in ("mp4", "matroska")
+    if container == "mpegts":
+        return _codec_name(stream) in _TS_CODECS
+    return stream.type != "data" or (container != "matroska" and stream.name not in _NOT_COPIED)
+
+
+def made_anew(stream: Stream, container: str) -> bool:
+    """Say whether the muxer makes such a stream itself, from chapters and timecode metadata."""
+    is_ours = stream.name == "bin_data" or "timecode" in stream.metadata
+    return container in ("mp4", "mov") and stream.type == "data" and is_ours
 
 
 def copy_stream(output: OutputContainer, stream: Stream) -> Stream:
@@ -197,10 +215,15 @@ def _fatal(source: str, suffix: str, codec_name: str) -> list[Problem]:
     return [p for p in check_target(source, PurePath(f"x{suffix}"), codec_name) if p.fatal]
 
 
+def is_cover(stream: Stream) -> bool:
+    """Say whether a stream is a cover picture, not moving ones."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
 def _problem(stream: Stream, target: PurePath) -> Problem:
     kind = stream.type or "unknown"
     what = f"{target.suffix} cannot hold {kind} stream {stream.index} ({_codec_name(stream)})"
-    if kind in _OPTIONAL_TYPES or stream.disposition & Disposition.attached_pic:
+    if kind in _OPTIONAL_TYPES or is_cover(stream):
         return Problem(stream.index, what, "it is left out", fatal=False)
     holders = [suffix for suffix in _CHOICES if fits(stream, _FORMATS[suffix])]
     return Problem(stream.index, what, f"{_choose(holders)}, or convert that stream first")

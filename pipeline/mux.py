@@ -28,7 +28,7 @@ from nodes.errors import MediaError
 from nodes.media import open_media, video_stream
 from nodes.reader import PictureReader
 from nodes.types import VideoInfo
-from pipeline.containers import container_format, copy_stream, fits
+from pipeline.containers import container_format, copy_stream, fits, is_cover, made_anew
 from pipeline.errors import OutputError
 from pipeline.video_timing import VideoTiming, deviation, read_timing
 
@@ -134,7 +134,7 @@ class _Mux:
         timing: VideoTiming,
         container: str,
     ) -> None:
-        self._encoded, self._original = encoded, original
+        self._encoded, self._original, self._source = encoded, original, source
         self._info, self._timing, self._container = info, timing, container
         self._main = video_stream(original, source)
         self._matrix = _display_matrix(source)
@@ -177,10 +177,17 @@ class _Mux:
             if stream is self._main:
                 self._video = self._add_video(output)
             elif not fits(stream, self._container):
-                self._left_out.append(f"stream {stream.index}, {stream.type} {stream.name}")
+                if not made_anew(stream, self._container):
+                    what = f"stream {stream.index}, {stream.type} {stream.name or 'unknown'}"
+                    self._left_out.append(what)
                 stream.discard = Discard.all
             else:
-                copy = copy_stream(output, stream)
+                as_attachment = is_cover(stream) and self._container == "matroska"
+                copy = (
+                    _attach_cover(output, stream, self._source)
+                    if as_attachment
+                    else copy_stream(output, stream)
+                )
                 self._copies[stream.index] = copy
                 self._copied[stream.index] = CopiedStream(
                     stream.index, copy.index, stream.type, stream.name or "unknown"
@@ -250,7 +257,7 @@ class _Mux:
         wanted = [
             stream
             for stream in self._original.streams
-            if stream.index in self._copies and not isinstance(stream, AttachmentStream)
+            if not isinstance(self._copies.get(stream.index), AttachmentStream | None)
         ]
         if not wanted:
             return
@@ -314,6 +321,16 @@ class _Mux:
 def _time(packet: Packet[Stream] | Packet[VideoStream]) -> Fraction:
     ticks = packet.dts if packet.dts is not None else packet.pts
     return (ticks or 0) * packet.time_base
+
+
+def _attach_cover(output: OutputContainer, stream: Stream, source: str) -> Stream:
+    """Matroska keeps covers as attached files, whose content the header needs."""
+    with open_media(source) as container:
+        packets = container.demux(container.streams[stream.index])
+        content = next((bytes(packet) for packet in packets if packet.size), b"")
+    kind = "png" if stream.name == "png" else "jpeg"
+    name = stream.metadata.get("filename", f"cover.{kind}")
+    return output.add_attachment(name, f"image/{kind}", content)
 
 
 def _display_matrix(source: str) -> tuple[int, ...] | None:

@@ -11,6 +11,8 @@ from typing import Literal
 
 import av
 import pytest
+from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
 
 from nodes.codecs import EncodeConfig
 from nodes.errors import MediaError
@@ -87,6 +89,14 @@ CASES: dict[str, tuple[Video, str, EncodeConfig]] = {
     "raw.h264": (Video(b_frames=2), ".mkv", X264),
     "long_sound.mp4": (Video(frames=5, audio=(AudioTrack(duration_s=2),)), ".mp4", X264),
 }
+
+
+def _encoded_picture() -> bytes:
+    encoder = av.CodecContext.create("mjpeg", "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt = 32, 32, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    return bytes(encoder.encode(make_picture(0, 32, 32, "yuvj420p"))[0])
 
 
 def round_trip(
@@ -290,6 +300,64 @@ def test_attachments_are_kept_in_matroska_and_left_out_elsewhere_with_a_note(
 
     _, report = round_trip(source, tmp_path, ".mp4", X264)
     assert report.left_out == ("stream 1, attachment font.ttf",)
+
+
+@pytest.mark.parametrize(("suffix", "kept"), [(".mp4", True), (".mkv", True), (".mov", False)])
+def test_a_cover_is_kept_or_told(tmp_path: Path, suffix: str, *, kept: bool) -> None:
+    cover = _encoded_picture()
+    source = tmp_path / "v.mp4"
+    with av.open(make_video(tmp_path / "plain.mp4")) as plain, av.open(source, "w") as output:
+        video = output.add_stream_from_template(plain.streams.video[0], opaque=True)
+        picture = output.add_mux_stream("mjpeg", width=32, height=32)
+        picture.disposition = Disposition.attached_pic
+        for packet in plain.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                output.mux(packet)
+        packet = av.Packet(cover)
+        packet.stream, packet.pts, packet.dts, packet.is_keyframe = picture, 0, 0, True
+        output.mux(packet)
+
+    target, report = round_trip(source, tmp_path, suffix, X264)
+
+    assert report.frames == 12
+    assert report.left_out == (() if kept else ("stream 1, video mjpeg",))
+    with av.open(target) as container:
+        covers = [s for s in container.streams if s.disposition & Disposition.attached_pic]
+        assert len(covers) == kept
+        for stream in covers:
+            assert [bytes(p) for p in container.demux(stream) if p.size] == [cover]
+
+
+@pytest.mark.parametrize("suffix", [".mov", ".mp4"])
+def test_the_timecode_track_is_made_anew(tmp_path: Path, suffix: str) -> None:
+    source = tmp_path / "v.mov"
+    with av.open(make_video(tmp_path / "plain.mov")) as before, av.open(source, "w") as output:
+        video = output.add_stream_from_template(before.streams.video[0], opaque=True)
+        video.metadata["timecode"] = "01:02:03:04"
+        for packet in before.demux(video=0):
+            if packet.size:
+                packet.stream = video
+                output.mux(packet)
+
+    target, report = round_trip(source, tmp_path, suffix, X264)
+
+    assert report.left_out == ()
+    with av.open(target) as container:
+        assert [s.type for s in container.streams] == ["video", "data"]
+        assert container.streams.video[0].metadata["timecode"] == "01:02:03:04"
+
+
+def test_the_chapter_track_of_quicktime_is_made_anew(tmp_path: Path) -> None:
+    video = Video(chapters=((0, 0.2, "a"), (0.2, 0.4, "b")))
+    source = make_video(tmp_path / "v.mov", video)
+
+    target, report = round_trip(source, tmp_path, ".mov", X264)
+
+    assert report.left_out == ()
+    with av.open(target) as container:
+        assert [s.type for s in container.streams] == ["video", "data"]
+        assert [c["metadata"]["title"] for c in container.chapters()] == ["a", "b"]
 
 
 def test_a_cut_short_source_gives_what_it_holds(tmp_path: Path) -> None:
