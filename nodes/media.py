@@ -10,7 +10,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.filter import Graph
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
@@ -18,6 +18,7 @@ from nodes.types import ColorTags, VideoInfo
 
 __all__ = [
     "clockwise_rotation_deg",
+    "codec_name",
     "describe_video",
     "frame_rate",
     "frame_step_ticks",
@@ -102,6 +103,15 @@ def video_stream(container: InputContainer, source: str) -> VideoStream:
         )
     best = container.streams.best("video")
     return best if best in decodable and isinstance(best, VideoStream) else decodable[0]
+
+
+def codec_name(stream: Stream) -> str:
+    """Return libav's name of a stream's codec; of an attachment its file name; or `unknown`."""
+    context = getattr(stream, "codec_context", None)
+    if context is not None:
+        return context.codec.canonical_name
+    # PyAV's streams without a decoder lack the attribute, whatever its type stubs say.
+    return getattr(stream, "name", None) or "unknown"
 
 
 def ticks_of(stream: VideoStream) -> Fraction:

@@ -120,6 +120,8 @@ class PictureReader:
             waiting += not packet.is_discard
             # A packet flagged as cut short counts only if nothing whole comes after it.
             self.ended_early = packet.is_corrupt
+            if packet.is_corrupt:
+                self._on_damage("packet incomplete or damaged", packet.pts)
             for picture in self._decode(packet):
                 waiting -= 1
                 if self._pts_from_dts:

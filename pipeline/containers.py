@@ -13,7 +13,7 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import AttachmentStream, Disposition, Stream
 
-from nodes.media import clockwise_rotation_deg, open_media, video_stream
+from nodes.media import clockwise_rotation_deg, codec_name, open_media, video_stream
 from nodes.reader import PictureReader
 
 __all__ = [
@@ -65,7 +65,7 @@ _TS_CODECS: Final = frozenset(
 _UNTURNED: Final = frozenset({"mpegts", "nut"})
 """Containers without a display matrix."""
 
-_NOT_COPIED: Final = frozenset({None, "bin_data"})
+_NOT_COPIED: Final = frozenset({"unknown", "bin_data"})
 """Names of data streams that libav does not know how to write."""
 
 _OPTIONAL_TYPES: Final = frozenset({"data", "attachment", "unknown"})
@@ -95,12 +95,12 @@ def container_format(path: PurePath) -> str | None:
     return _FORMATS.get(path.suffix.lower())
 
 
-def default_suffix(source: str, codec_name: str) -> tuple[str, str | None]:
+def default_suffix(source: str, video_codec: str) -> tuple[str, str | None]:
     """Choose the container of an output whose name the user left to us.
 
     Args:
         source: path or URL of the source.
-        codec_name: libav's name of the codec of the encoded video.
+        video_codec: libav's name of the codec of the encoded video.
 
     Returns:
         The suffix with its dot: the source's where that can hold everything, else the first of
@@ -110,22 +110,22 @@ def default_suffix(source: str, codec_name: str) -> tuple[str, str | None]:
         MediaError: the source cannot be opened.
     """
     suffix = PurePath(source).suffix
-    wrong = _fatal(source, suffix, codec_name)
+    wrong = _fatal(source, suffix, video_codec)
     if not wrong:
         return suffix, None
-    others = [other for other in _CHOICES if not _fatal(source, other, codec_name)]
+    others = [other for other in _CHOICES if not _fatal(source, other, video_codec)]
     # Where nothing holds everything, the check of that choice tells the user what is in the way.
     chosen = others[0] if others else _CHOICES[0]
     return chosen, f"{chosen} chosen, as " + "; ".join(problem.what for problem in wrong)
 
 
-def check_target(source: str, target: PurePath, codec_name: str) -> list[Problem]:
+def check_target(source: str, target: PurePath, video_codec: str) -> list[Problem]:
     """Return what `target`'s container cannot hold of the source, before any work is done.
 
     Args:
         source: path or URL of the source.
         target: the output; only its suffix matters.
-        codec_name: libav's name of the codec of the encoded video.
+        video_codec: libav's name of the codec of the encoded video.
 
     Raises:
         MediaError: the source cannot be opened or holds no video.
@@ -134,10 +134,10 @@ def check_target(source: str, target: PurePath, codec_name: str) -> list[Problem
     if name is None:
         return [_unwritable(target)]
     problems: list[Problem] = []
-    if codec_name not in HOLDS[name]:
-        others = [s for s in _CHOICES if codec_name in HOLDS[_FORMATS[s]]]
+    if video_codec not in HOLDS[name]:
+        others = [s for s in _CHOICES if video_codec in HOLDS[_FORMATS[s]]]
         advice = f"{_choose(others)}, or another encode.codec"
-        problems.append(Problem(None, f"{target.suffix} cannot hold {codec_name} video", advice))
+        problems.append(Problem(None, f"{target.suffix} cannot hold {video_codec} video", advice))
     with open_media(source) as container:
         main = video_stream(container, source)
         problems += [
@@ -176,13 +176,15 @@ def _allowed(stream: Stream, container: str) -> bool:
     if is_cover(stream):
         return container in ("mp4", "matroska")
     if container == "mpegts":
-        return _codec_name(stream) in _TS_CODECS
-    return stream.type != "data" or (container != "matroska" and stream.name not in _NOT_COPIED)
+        return codec_name(stream) in _TS_CODECS
+    return stream.type != "data" or (
+        container != "matroska" and codec_name(stream) not in _NOT_COPIED
+    )
 
 
 def made_anew(stream: Stream, container: str) -> bool:
     """Say whether the muxer makes such a stream itself, from chapters and timecode metadata."""
-    is_ours = stream.name == "bin_data" or "timecode" in stream.metadata
+    is_ours = codec_name(stream) == "bin_data" or "timecode" in stream.metadata
     return container in ("mp4", "mov") and stream.type == "data" and is_ours
 
 
@@ -211,8 +213,8 @@ def _rotation_deg(source: str) -> int:
         reader.close()
 
 
-def _fatal(source: str, suffix: str, codec_name: str) -> list[Problem]:
-    return [p for p in check_target(source, PurePath(f"x{suffix}"), codec_name) if p.fatal]
+def _fatal(source: str, suffix: str, video_codec: str) -> list[Problem]:
+    return [p for p in check_target(source, PurePath(f"x{suffix}"), video_codec) if p.fatal]
 
 
 def is_cover(stream: Stream) -> bool:
@@ -222,7 +224,7 @@ def is_cover(stream: Stream) -> bool:
 
 def _problem(stream: Stream, target: PurePath) -> Problem:
     kind = stream.type or "unknown"
-    what = f"{target.suffix} cannot hold {kind} stream {stream.index} ({_codec_name(stream)})"
+    what = f"{target.suffix} cannot hold {kind} stream {stream.index} ({codec_name(stream)})"
     if kind in _OPTIONAL_TYPES or is_cover(stream):
         return Problem(stream.index, what, "it is left out", fatal=False)
     holders = [suffix for suffix in _CHOICES if fits(stream, _FORMATS[suffix])]
@@ -233,11 +235,6 @@ def _choose(suffixes: list[str]) -> str:
     if not suffixes:
         return "nothing written here can"
     return f"choose an output ending in {' or '.join(suffixes)}"
-
-
-def _codec_name(stream: Stream) -> str:
-    context = getattr(stream, "codec_context", None)
-    return context.codec.canonical_name if context is not None else stream.name or "unknown"
 
 
 def _unwritable(target: PurePath) -> Problem:

@@ -25,7 +25,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
-from nodes.media import open_media, video_stream
+from nodes.media import codec_name, open_media, video_stream
 from nodes.reader import PictureReader
 from nodes.types import VideoInfo
 from pipeline.containers import container_format, copy_stream, fits, is_cover, made_anew
@@ -178,7 +178,7 @@ class _Mux:
                 self._video = self._add_video(output)
             elif not fits(stream, self._container):
                 if not made_anew(stream, self._container):
-                    what = f"stream {stream.index}, {stream.type} {stream.name or 'unknown'}"
+                    what = f"stream {stream.index}, {stream.type} {codec_name(stream)}"
                     self._left_out.append(what)
                 stream.discard = Discard.all
             else:
@@ -190,7 +190,7 @@ class _Mux:
                 )
                 self._copies[stream.index] = copy
                 self._copied[stream.index] = CopiedStream(
-                    stream.index, copy.index, stream.type, stream.name or "unknown"
+                    stream.index, copy.index, stream.type, codec_name(stream)
                 )
 
     def _add_video(self, output: OutputContainer) -> VideoStream:
@@ -328,7 +328,7 @@ def _attach_cover(output: OutputContainer, stream: Stream, source: str) -> Strea
     with open_media(source) as container:
         packets = container.demux(container.streams[stream.index])
         content = next((bytes(packet) for packet in packets if packet.size), b"")
-    kind = "png" if stream.name == "png" else "jpeg"
+    kind = "png" if codec_name(stream) == "png" else "jpeg"
     name = stream.metadata.get("filename", f"cover.{kind}")
     return output.add_attachment(name, f"image/{kind}", content)
 

@@ -17,7 +17,7 @@ from av.video import VideoStream
 
 from nodes.errors import MediaError
 from nodes.formats import editable_format
-from nodes.media import describe_video, open_media, ticks_of, video_stream
+from nodes.media import codec_name, describe_video, open_media, ticks_of, video_stream
 from nodes.reader import PictureReader
 from nodes.types import VideoInfo
 
@@ -145,11 +145,10 @@ def _first_picture_info(source: str) -> VideoInfo:
 
 
 def _facts(stream: Stream) -> StreamFacts:
-    context = getattr(stream, "codec_context", None)
     return StreamFacts(
         index=stream.index,
         kind=stream.type or "unknown",
-        codec=context.codec.canonical_name if context is not None else stream.name or "unknown",
+        codec=codec_name(stream),
         language=stream.language,
         start_s=_seconds(stream.start_time, stream.time_base),
         duration_s=_seconds(stream.duration, stream.time_base),
