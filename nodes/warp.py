@@ -34,6 +34,8 @@ _LOW_FREQUENCY_SIGMA = 0.12
 _COARSE_PX = 32
 
 _SIDE_TAP = 1 / 20
+_MOST_BLURRED = 2.5
+"""Three taps stand for a box up to so many pixels wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +133,7 @@ def unalign_residuals(
     finer = 2 if minification >= 2 else 1
     pool, filtered = _prefiltered(residuals, minification / finer)
     fine_from_pooled = [
-        compose(
-            compose(scaling(bucket.scale * finer), invert(p.crop_from_region)), scaling(pool)
-        )
+        compose(compose(scaling(bucket.scale * finer), invert(p.crop_from_region)), scaling(pool))
         for p in patches
     ]
     fine = _warp(filtered, fine_from_pooled, bucket.padded_px * bucket.scale * finer, "zeros")
@@ -155,7 +155,7 @@ def _prefiltered(images: Tensor, minification: float) -> tuple[int, Tensor]:
     Returns:
         How many pixels an edge were averaged into one, and the smaller images.
     """
-    pool = math.floor(minification)
+    pool = math.ceil(minification / _MOST_BLURRED)
     pooled = F.avg_pool2d(images, pool)
     # A box m wide has variance m * m / 12; what interpolation lacks of it goes into three taps.
     side = _SIDE_TAP * (minification / pool) ** 2

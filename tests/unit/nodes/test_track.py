@@ -97,13 +97,13 @@ def test_faces_are_upright_after_the_display_matrix_not_before(
     assert eyes_middle(faces)[0] == pytest.approx(expected, abs=3)
 
 
-@pytest.mark.parametrize("turn_deg", [-35, 35])
+@pytest.mark.parametrize("turn_deg", [-140, 60])
 def test_a_tilted_head_is_followed_upright(track: Track, tmp_path: Path, turn_deg: int) -> None:
-    frames = [frame_of(portrait(300, turn_deg=turn_deg * step / 12), step) for step in range(13)]
+    frames = [frame_of(portrait(300, turn_deg=turn_deg * step / 40), step) for step in range(41)]
     found = follow(track, tmp_path, frames)
     assert all([face.track_id for face in faces.faces] == [1] for faces in found)
     turned = roll_deg(found[-1].faces[0].points_px) - roll_deg(found[0].faces[0].points_px)
-    assert turned == pytest.approx(turn_deg, abs=8)
+    assert turned == pytest.approx(turn_deg, abs=15)
 
 
 def test_points_are_where_the_face_is_while_it_moves(track: Track, tmp_path: Path) -> None:
