@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import av
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.filter import Graph
+from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video import VideoStream
 
@@ -23,6 +25,7 @@ __all__ = [
     "frame_rate",
     "frame_step_ticks",
     "open_media",
+    "read_packets",
     "tagged_end_s",
     "ticks_of",
     "video_stream",
@@ -112,6 +115,26 @@ def codec_name(stream: Stream) -> str:
         return context.codec.canonical_name
     # PyAV's streams without a decoder lack the attribute, whatever its type stubs say.
     return getattr(stream, "name", None) or "unknown"
+
+
+def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
+    """Yield the packets of `streams`, in the file's order, with empty ones but without PyAV's own.
+
+    Raises:
+        FFmpegError: the file cannot be read further; another call goes on behind the place.
+    """
+    packets = container.demux(streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError:
+            # PyAV stumbles at the end over streams that appeared in mid-file, as MPEG-TS lets them.
+            return
+        if packet is None:
+            return
+        # At the end PyAV adds an empty packet a stream, to empty the decoders with.
+        if packet.size or packet.dts is not None:
+            yield packet
 
 
 def ticks_of(stream: VideoStream) -> Fraction:

@@ -9,12 +9,13 @@ import av
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import Discard
+from av.stream import Discard, Stream
 from av.video import VideoStream
 
 from nodes.media import (
     frame_step_ticks,
     open_media,
+    read_packets,
     tagged_end_s,
     ticks_of,
     video_stream,
@@ -75,7 +76,7 @@ class PictureReader:
         self._pts_from_dts = (
             self.container.format.name == "avi" and self.stream.codec_context.reorder_depth > 0
         )
-        self._packets: Iterator[Packet[VideoStream]] = self._demux()
+        self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
         self._packets_read: int | None = 0
 
@@ -151,13 +152,13 @@ class PictureReader:
             self._last_pts = picture.pts
         return picture
 
-    def _demux(self) -> Iterator[Packet[VideoStream]]:
+    def _demux(self) -> Iterator[Packet[Stream]]:
         """Yield the stream's packets, going on after read errors while anything still comes."""
         errors = 0
         while errors < MAX_READ_ERRORS:
             try:
-                for packet in self.container.demux(self.stream):
-                    if self._packets_read is not None and packet.dts is not None:
+                for packet in read_packets(self.container, self.stream):
+                    if self._packets_read is not None:
                         self._packets_read += 1
                     # An empty packet would tell the decoder that the stream is over.
                     if packet.size:
@@ -170,7 +171,7 @@ class PictureReader:
                     self._on_damage(f"cannot read: {error.strerror}", self._last_pts)
         self.ended_early |= errors > 0
 
-    def _decode(self, packet: Packet[VideoStream] | None) -> list[av.VideoFrame]:
+    def _decode(self, packet: Packet[Stream] | None) -> list[av.VideoFrame]:
         try:
             return self.stream.codec_context.decode(packet)
         except AvEOFError:

@@ -11,6 +11,7 @@ import struct
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +26,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
-from nodes.media import codec_name, open_media, video_stream
+from nodes.media import codec_name, open_media, read_packets, video_stream
 from nodes.reader import PictureReader
 from nodes.types import VideoInfo
 from pipeline.containers import container_format, copy_stream, fits, is_cover, made_anew
@@ -262,16 +263,8 @@ class _Mux:
         if not wanted:
             return
         # What cannot be read further was told by `nodes.decode`, which met it first.
-        packets = self._original.demux(wanted)
-        while True:
-            try:
-                packet = next(packets, None)
-            except FFmpegError:
-                return
-            if packet is None:
-                return
-            if packet.size:
-                yield packet
+        with suppress(FFmpegError):
+            yield from (packet for packet in read_packets(self._original, *wanted) if packet.size)
 
     def _copy(self, output: OutputContainer, packet: Packet[Stream]) -> None:
         index = packet.stream_index

@@ -17,7 +17,7 @@ from av.video import VideoStream
 
 from nodes.errors import MediaError
 from nodes.formats import editable_format
-from nodes.media import codec_name, describe_video, open_media, ticks_of, video_stream
+from nodes.media import codec_name, describe_video, open_media, read_packets, ticks_of, video_stream
 from nodes.reader import PictureReader
 from nodes.types import VideoInfo
 
@@ -162,7 +162,7 @@ def _timing(container: InputContainer, video: VideoStream) -> TimingFacts:
     frames = missing = damaged = keyframes = 0
     ended_in_error = False
     try:
-        for packet in container.demux(video):
+        for packet in read_packets(container, video):
             if not packet.size or packet.is_discard:
                 continue
             frames += 1
