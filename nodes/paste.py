@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import av
+import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from pydantic import Field
 
@@ -85,7 +86,7 @@ class Paste(MapNode[PasteConfig]):
         else:
             return {"frames": frame}
         for patch in patches:
-            residual = patch.residual_rgb * self.config.strength
+            residual = patch.residual_rgb.astype(np.float32) * np.float32(self.config.strength)
             add_rgb_residual(picture, patch.region_xyxy_px, residual, self._color)
         return {"frames": replace(frame, picture=picture)}
 

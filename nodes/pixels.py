@@ -269,25 +269,48 @@ def add_rgb_residual(
     """
     layout = pixel_layout(picture.format.name)
     matrix, full = resolve_color(color, layout, picture.height)
-    red, blue = _LUMA_WEIGHTS[matrix]
-    rgb: Values = residual.astype(np.float32, copy=False)
-    luma: Values = rgb @ np.array([red, 1 - red - blue, blue], np.float32)
+    weight_r, weight_b = _LUMA_WEIGHTS[matrix]
+    changed = _changed_part(residual, region_xyxy_px, layout)
+    if changed is None:
+        return
+    region, (red, green, blue) = changed
+    luma: Values = weight_r * red + (1 - weight_r - weight_b) * green + weight_b * blue
+    touched = (red != 0) | (green != 0) | (blue != 0)
     unit, top = 1 << (layout.bit_depth - 8), (1 << layout.bit_depth) - 1
-    legal_luma = (0, top) if full else (16 * unit, 235 * unit)
-    legal_chroma = (0, top) if full else (16 * unit, 240 * unit)
-    touched: npt.NDArray[np.bool_] = np.abs(rgb).max(axis=2) > 0
-    gain = np.float32(top if full else 219 * unit)
-    view = _view(picture, layout, 0, region_xyxy_px)
-    _add(view, luma * gain, touched, legal_luma, layout.shift)
+    legal = (0, top) if full else (16 * unit, 235 * unit)
+    gain = top if full else 219 * unit
+    _add(_view(picture, layout, 0, region), luma * gain, touched, legal, layout.shift)
     if layout.chroma == "none":
         return
-    span = top if full else 224 * unit
-    blocks = _blocks(touched[..., None], layout).max(axis=(1, 3))[..., 0]
-    gains = np.array([span / (2 - 2 * blue), span / (2 - 2 * red)], np.float32)
-    differences: Values = (rgb[..., [2, 0]] - luma[..., None]) * gains
-    chroma = _subsample(differences, layout)
-    for channel, view in enumerate(_chroma_views(picture, layout, region_xyxy_px)):
-        _add(view, chroma[..., channel], blocks, legal_chroma, layout.shift)
+    legal = (0, top) if full else (16 * unit, 240 * unit)
+    gain = top if full else 224 * unit
+    blocks = _subsampled(touched.astype(np.float32), layout, sited=False) > 0
+    changes = (
+        (blue - luma) * (gain / (2 - 2 * weight_b)),
+        (red - luma) * (gain / (2 - 2 * weight_r)),
+    )
+    for view, change in zip(_chroma_views(picture, layout, region), changes, strict=True):
+        _add(view, _subsampled(change, layout, sited=True), blocks, legal, layout.shift)
+
+
+def _changed_part(
+    residual: npt.NDArray[np.floating], region: Region, layout: PixelLayout
+) -> tuple[Region, Values] | None:
+    """Return the part of a region with all of the residual, and that residual as (3, H, W)."""
+    changes = residual != 0
+    rows, columns = (np.flatnonzero(changes.any(axis=axes)) for axes in ((1, 2), (0, 2)))
+    if not rows.size:
+        return None
+    x0, y0, x1, y1 = region
+    # One chroma sample more on each side: it is a mean of pixels that reach beyond its block.
+    grown_x, grown_y = 1 << layout.log2_sub_x, 1 << layout.log2_sub_y
+    left = max(0, columns[0] - grown_x) >> layout.log2_sub_x << layout.log2_sub_x
+    above = max(0, rows[0] - grown_y) >> layout.log2_sub_y << layout.log2_sub_y
+    right = min(x1 - x0, -(-(columns[-1] + 1 + grown_x) // grown_x) * grown_x)
+    below = min(y1 - y0, -(-(rows[-1] + 1 + grown_y) // grown_y) * grown_y)
+    part = residual[above:below, left:right].transpose(2, 0, 1)
+    box = (x0 + int(left), y0 + int(above), x0 + int(right), y0 + int(below))
+    return box, np.ascontiguousarray(part, np.float32)
 
 
 def _add(
@@ -303,29 +326,21 @@ def _add(
     np.copyto(samples, summed, where=touched)
 
 
-def _subsample(values: Values, layout: PixelLayout) -> Values:
-    if layout.log2_sub_x == 1 and not layout.full_range_by_name:
-        # MPEG puts 4:2:0 and 4:2:2 chroma on the even luma columns (JPEG between them), so a
-        # chroma sample is the [1 2 1] of the luma pixels around it, not the mean of a pair.
-        left: Values = np.pad(values, ((0, 0), (1, 0), (0, 0)), mode="edge")[:, :-1]
-        right: Values = np.pad(values, ((0, 0), (0, 1), (0, 0)), mode="edge")[:, 1:]
-        values = (left + 2 * values + right)[:, ::2] * np.float32(0.25)
-        return _blocks(values, layout, along_x=False).mean(axis=(1, 3))
-    return _blocks(values, layout).mean(axis=(1, 3))
+def _subsampled(values: Values, layout: PixelLayout, *, sited: bool) -> Values:
+    """Average (H, W) down to the chroma grid; the last block is completed by repetition.
 
-
-def _blocks(
-    values: npt.NDArray[Any], layout: PixelLayout, *, along_x: bool = True
-) -> npt.NDArray[Any]:
-    """View (H, W, C) as (H', sub_y, W', sub_x, C), the last block completed by repetition."""
-    step_x, step_y = 1 << layout.log2_sub_x if along_x else 1, 1 << layout.log2_sub_y
-    height, width, channels = values.shape
-    pad_x, pad_y = -width % step_x, -height % step_y
-    if pad_x or pad_y:
-        values = np.pad(values, ((0, pad_y), (0, pad_x), (0, 0)), mode="edge")
-    return values.reshape(
-        (height + pad_y) // step_y, step_y, (width + pad_x) // step_x, step_x, channels
-    )
+    MPEG puts 4:2:0 and 4:2:2 chroma on the even luma columns (JPEG between them), so with `sited`
+    a chroma sample is the [1 2 1] of the luma pixels around it, not the mean of a pair.
+    """
+    step_x, step_y = 1 << layout.log2_sub_x, 1 << layout.log2_sub_y
+    height, width = values.shape
+    values = np.pad(values, ((0, -height % step_y), (0, -width % step_x)), mode="edge")
+    if sited and step_x == 2 and not layout.full_range_by_name:
+        left = np.concatenate([values[:, :1], values[:, 1:-1:2]], axis=1)
+        values = (left + 2 * values[:, ::2] + values[:, 1::2]) * np.float32(0.25)
+        step_x = 1
+    columns = np.add.reduce([values[:, i::step_x] for i in range(step_x)])
+    return np.add.reduce([columns[i::step_y] for i in range(step_y)]) / (step_x * step_y)
 
 
 def _codes(plane: VideoPlane, dtype: type[np.uint8] | type[np.uint16]) -> npt.NDArray[Any]:

@@ -13,7 +13,6 @@ from typing import Any, ClassVar, Final
 
 import av
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 from pydantic import Field
 
@@ -35,7 +34,7 @@ _TEXT: Final = (230, 230, 230)
 _GAP_PX: Final = 12
 _LINE_PX: Final = 24
 _BETTER: Final = 1.15
-"""A new shot must beat the kept one by this factor: converting regions costs time."""
+"""A new shot must beat the kept one by this factor: reading regions costs time."""
 _SHARP_ENOUGH: Final = 0.02
 """Mean step between neighbouring pixels, of full scale, from which sharper counts no more."""
 
@@ -56,8 +55,13 @@ class _Shot:
     quality: float
     time_s: float
     eye_distance_px: float
-    before: Image.Image
-    after: Image.Image
+    size_px: int
+    before: RgbImage
+    """The face's region of the source frame, 8 bit."""
+    after: RgbImage
+    """The same region of the output frame."""
+    crop_from_before: Matrix
+    crop_from_after: Matrix
 
 
 class Sheet(SinkNode[SheetConfig]):
@@ -135,24 +139,18 @@ class Sheet(SinkNode[SheetConfig]):
         x0, y0, x1, y1 = patch.region_xyxy_px
         scale = patch.scale
         large: Region = (x0 * scale, y0 * scale, x1 * scale, y1 * scale)
-        crop_from_large = compose(patch.crop_from_region, scaling(1 / scale))
         return _Shot(
             quality=quality,
             time_s=pts * self._seconds_per_tick,
             eye_distance_px=patch.eye_distance_px,
-            before=self._face(
-                _to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth),
-                patch.crop_from_region,
-                patch.size_px,
-            ),
-            after=self._face(
-                _to_8_bit(read_after.rgb(after, large), patch.bit_depth),
-                crop_from_large,
-                patch.size_px,
-            ),
+            size_px=patch.size_px,
+            before=_to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth),
+            after=_to_8_bit(read_after.rgb(after, large), patch.bit_depth),
+            crop_from_before=patch.crop_from_region,
+            crop_from_after=compose(patch.crop_from_region, scaling(1 / scale)),
         )
 
-    def _face(self, rgb: npt.NDArray[np.uint8], crop_from_rgb: Matrix, size_px: int) -> Image.Image:
+    def _face(self, rgb: RgbImage, crop_from_rgb: Matrix, size_px: int) -> Image.Image:
         """Warp a region to the aligned square of the sheet."""
         # Drawn at twice the size and halved, so that large faces do not alias.
         side_px = 2 * self.config.face_px
@@ -184,8 +182,10 @@ class Sheet(SinkNode[SheetConfig]):
                 f"face {track_id}   {shot.time_s:.2f} s   eyes {shot.eye_distance_px:.0f} px apart"
             )
             draw.text((x, y), label, _TEXT, _font())
-            sheet.paste(shot.before, (x, y + _LINE_PX))
-            sheet.paste(shot.after, (x + side + _GAP_PX // 2, y + _LINE_PX))
+            before = self._face(shot.before, shot.crop_from_before, shot.size_px)
+            after = self._face(shot.after, shot.crop_from_after, shot.size_px)
+            sheet.paste(before, (x, y + _LINE_PX))
+            sheet.paste(after, (x + side + _GAP_PX // 2, y + _LINE_PX))
         for line, text in enumerate(caption):
             y = rows * cell_height + _GAP_PX + line * _LINE_PX
             draw.text((_GAP_PX, y), text, _TEXT, _font())
@@ -201,7 +201,7 @@ def shot_quality(patch: FacePatch) -> float:
     return patch.eye_distance_px * frontal * (0.25 + 0.75 * sharp) * patch.score
 
 
-def _to_8_bit(rgb: RgbImage, bit_depth: int) -> npt.NDArray[np.uint8]:
+def _to_8_bit(rgb: RgbImage, bit_depth: int) -> RgbImage:
     return (rgb >> (bit_depth - 8)).astype(np.uint8)
 
 
