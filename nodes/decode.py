@@ -181,7 +181,31 @@ class _Stretch:
         }
         if self._has_alpha_track:
             result["conversions"].append({"what": "alpha left out", "frames": self._emitted})
+        result["warnings"] = self._warnings(result)
         return result
+
+    def _warnings(self, result: dict[str, Any]) -> list[str]:
+        """Return what the user should know, a line each."""
+        lines: list[str] = []
+        if self._damage:
+            first = self._damage[0]
+            at = "" if first["time_s"] is None else f" at {first['time_s']:.2f} s"
+            lines.append(
+                f"damaged in {self._damage_count} places, the first{at}, before frame"
+                f" {first['before_frame']} ({first['what']}); carried on"
+            )
+        claimed = self.info.frame_count_hint
+        whole = self._start is None and self._end is None
+        if whole and claimed is not None and claimed > self._emitted:
+            lost = claimed - self._emitted
+            lines.append(f"damaged: {lost} of the {claimed} frames it claims could not be decoded")
+        if self._reader.ended_early:
+            lines.append("ends early: the file is cut off")
+        made = self._clock.missing + self._clock.disordered
+        if made:
+            lines.append(f"{made} frames without a usable time got one from the frame rate")
+        lines.extend(f"{c['what']} in {c['frames']} frames" for c in result["conversions"])
+        return lines
 
     def close(self) -> None:
         """Close the file."""

@@ -197,7 +197,10 @@ class Node(ABC, Generic[ConfigT_co]):
         """Let go of what `open` took. Called once after `open`, and safe to call again."""
 
     def report(self) -> dict[str, Any]:
-        """What this node has to say of the stretch in `report.json`. Called after `close`."""
+        """What this node has to say of the stretch in `report.json`. Called after `close`.
+
+        A list of texts under `warnings` is also shown to the user.
+        """
         return {}
 
 

@@ -11,7 +11,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -187,12 +187,14 @@ def _publish(item: Ready, graph: Graph, outcome: SegmentOutcome) -> VideoReport:
         raise _expected(outcome.error)
     video = item.video
     finished = video.work_dir / f"finished{video.target.suffix}"
+    encode = encode_node(graph).name
     muxed = mux(
         video.work_dir / VIDEO_FILE,
         video.source,
         finished,
-        result.infos[encode_node(graph).name],
+        result.infos[encode],
         container=container_format(video.target),
+        last_duration_ticks=result.reports[encode]["last_duration_ticks"],
     )
     if muxed.frames != result.progress.frames:
         raise RunFailedError(
@@ -216,10 +218,19 @@ def _publish(item: Ready, graph: Graph, outcome: SegmentOutcome) -> VideoReport:
         stage_busy_s={name: round(busy_s, 3) for name, busy_s in result.busy_s.items()},
         sheet=str(video.sheet) if video.sheet.exists() else None,
         attempts=outcome.attempts,
-        notes=item.notes,
+        notes=(*item.notes, *_warnings(result.reports)),
         nodes={name: report for name, report in result.reports.items() if report},
         mux=asdict(muxed),
     )
+
+
+def _warnings(reports: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return what nodes want the user to know, each with the node's name."""
+    return [
+        f"{name}: {warning}"
+        for name, report in reports.items()
+        for warning in report.get("warnings", ())
+    ]
 
 
 def _expected(error: BaseException | None) -> Exception:

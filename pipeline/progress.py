@@ -181,7 +181,8 @@ def _summary(video: VideoFiles, report: VideoReport) -> str:
         if report.tracks
         else "no face found, pictures unchanged"
     )
-    return (
+    done = (
         f"{video.source} -> {report.output}: {report.frames} frames, {faces},"
         f" {report.frames_per_s:.1f} frames/s"
     )
+    return "\n".join([done, *(f"  note: {note}" for note in report.notes)])

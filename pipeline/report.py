@@ -36,7 +36,7 @@ class VideoReport:
     """The before/after contact sheet, None when there was no face."""
     attempts: int = 1
     notes: tuple[str, ...] = ()
-    """What the output's container changed or left out."""
+    """What the user should know: what the container changed or left out, what was damaged."""
     nodes: dict[str, Any] = field(default_factory=dict[str, Any])
     """For each node, its own report."""
     mux: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -72,6 +72,7 @@ def test_gives_every_frame_with_its_own_pixels_and_times(
     assert report["synthesised_pts"]["first_frames"] == []
     assert report["conversions"] == []
     assert not report["ended_early"]
+    assert report["warnings"] == []
     json.dumps(report)
 
 
@@ -167,6 +168,8 @@ def test_damage_in_the_middle_is_told_and_does_not_stop(tmp_path: Path, threads:
     first = report["damage"]["events"][0]
     assert first["before_frame"] in (8, 9)
     assert first["time_s"] == pytest.approx(0.32, abs=0.05)
+    assert "damaged in" in report["warnings"][0]
+    assert f"before frame {first['before_frame']}" in report["warnings"][0]
 
 
 @pytest.mark.parametrize("threads", [1, 3])
@@ -183,6 +186,9 @@ def test_a_file_cut_short_gives_what_it_holds(tmp_path: Path, threads: int, b_fr
     assert report["ended_early"]
     assert report["damage"]["count"] >= 1
     assert report["container_frame_count"] == 30
+    lost = f"{30 - len(frames)} of the 30 frames it claims could not be decoded"
+    assert any(lost in warning for warning in report["warnings"])
+    assert any("cut off" in warning for warning in report["warnings"])
 
 
 def test_matroska_cut_between_packets_is_told(tmp_path: Path) -> None:
