@@ -86,7 +86,7 @@ def align_patches(patches: Sequence[FacePatch], bucket: Bucket, device: torch.de
     factor = bucket.shrink_in
     fine_from_region = [compose(scaling(factor), p.crop_from_region) for p in patches]
     fine = _warp(regions, fine_from_region, bucket.size_px * factor, "border")
-    return F.avg_pool2d(fine, factor).clamp_(0, 1)
+    return _averaged(fine, factor).clamp(0, 1)
 
 
 def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
@@ -137,8 +137,7 @@ def unalign_residuals(
         for p in patches
     ]
     fine = _warp(filtered, fine_from_pooled, bucket.padded_px * bucket.scale * finer, "zeros")
-    grid = F.avg_pool2d(fine, finer)
-    on_grid = grid.permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()
+    on_grid = _averaged(fine, finer).permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()
     cut: list[npt.NDArray[np.float16]] = []
     for image, patch in zip(on_grid, patches, strict=True):
         height, width = (side * bucket.scale for side in patch.rgb.shape[:2])
@@ -156,12 +155,16 @@ def _prefiltered(images: Tensor, minification: float) -> tuple[int, Tensor]:
         How many pixels an edge were averaged into one, and the smaller images.
     """
     pool = math.ceil(minification / _MOST_BLURRED)
-    pooled = F.avg_pool2d(images, pool)
     # A box m wide has variance m * m / 12; what interpolation lacks of it goes into three taps.
     side = _SIDE_TAP * (minification / pool) ** 2
-    taps = torch.tensor([side, 1 - 2 * side, side], device=images.device).expand(3, 1, 1, 3)
-    rows = F.conv2d(pooled, taps, padding=(0, 1), groups=3)
-    return pool, F.conv2d(rows, taps.transpose(2, 3), padding=(1, 0), groups=3)
+    padded = F.pad(_averaged(images, pool), (1, 1, 1, 1))
+    rows = (1 - 2 * side) * padded[..., 1:-1] + side * (padded[..., :-2] + padded[..., 2:])
+    return pool, (1 - 2 * side) * rows[..., 1:-1, :] + side * (rows[..., :-2, :] + rows[..., 2:, :])
+
+
+def _averaged(images: Tensor, factor: int) -> Tensor:
+    # Pooling by 1 copies, slowly.
+    return F.avg_pool2d(images, factor) if factor > 1 else images
 
 
 def _pad_by_repeating(rgb: npt.NDArray[np.generic], side_px: int) -> npt.NDArray[np.generic]:
