@@ -38,7 +38,15 @@ def _encoder(settings: BurstSettings, width: int, height: int) -> VideoCodecCont
     # One thread: x264's output depends on the thread count, and workers are many already.
     context.thread_count = 1
     if settings.codec == "libx264":
-        context.options = {"crf": str(settings.quality), "preset": "veryfast", "g": "250"}
+        # Below 64 px x264's lookahead reads past the picture: the same input then gives, now
+        # and then, another output.
+        steady = "rc-lookahead=0:mbtree=0:weightp=0"
+        context.options = {
+            "crf": str(settings.quality),
+            "preset": "veryfast",
+            "g": "250",
+            "x264-params": steady,
+        }
     else:
         quality = str(settings.quality)
         context.options = {"qmin": quality, "qmax": quality}

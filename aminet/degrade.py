@@ -57,10 +57,14 @@ def resize(x_BCHW: Tensor, side: int) -> Tensor:
         side: new side, px.
 
     Returns:
-        (B, C, side, side) on the 8-bit grid; within one level of PIL's result.
+        (B, C, side, side) on the 8-bit grid. On the CPU within one level of PIL's result. GPUs
+        do not clip between the two passes as PIL does: a few levels apart at hard edges.
     """
-    y = F.interpolate(x_BCHW, size=(side, side), mode="bicubic", antialias=True)
-    return quantise(y)
+    levels = (x_BCHW.clamp(0, 1) * 255).round()
+    if levels.device.type == "cpu":
+        levels = levels.to(torch.uint8)
+    y = F.interpolate(levels, size=(side, side), mode="bicubic", antialias=True)
+    return quantise(y.to(torch.float32) / 255)
 
 
 def quantise(x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -68,7 +68,7 @@ class Row:
     colour_shift: float
     """Mean absolute difference of lowest frequencies from the input's, in 8-bit levels."""
     ms_per_face: float
-    """Wall time on this machine in this run, upsampling left out."""
+    """Wall time of the model on this machine in this run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +136,10 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         small = F.interpolate(trial.lr_BCHW[:SHEET_FACES], (SIDE_PX, SIDE_PX), mode="nearest")
         sheets[trial.name]["small face"] = small
     for model in request.models:
+        run = _runner(model, device)
         for trial in trials:
             start_s = time.perf_counter()
-            y_BCHW = _run(model, trial, device)
+            y_BCHW = run(trial)
             seconds = time.perf_counter() - start_s
             rows.append(measure(model, trial, y_BCHW, seconds))
             sheets[trial.name][model] = y_BCHW[:SHEET_FACES]
@@ -201,13 +202,14 @@ def _pairs(folder: Path, stems: Sequence[str], hr_BCHW: Tensor) -> Trial:
     return make_trial("pairs", hr_BCHW, lr)
 
 
-def _run(model: str, trial: Trial, device: torch.device) -> Tensor:
+def _runner(model: str, device: torch.device) -> Callable[[Trial], Tensor]:
     if model == "bicubic":
-        return trial.lq_BCHW
+        return lambda trial: trial.lq_BCHW
     if model == "lanczos":
-        return _lanczos(trial.lr_BCHW, trial.hr_BCHW.shape[-1])
+        return lambda trial: _lanczos(trial.lr_BCHW, trial.hr_BCHW.shape[-1])
     network, _ = load_network(model, device)
-    return restore_with(network, device)(trial.lq_BCHW)
+    restore = restore_with(network, device)
+    return lambda trial: restore(trial.lq_BCHW)
 
 
 def _lanczos(lr_BCHW: Tensor, side: int) -> Tensor:

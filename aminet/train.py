@@ -135,7 +135,8 @@ def train_step(
     else:
         log.warning("step %d: the gradient is not finite; step left out", state.step)
     state.step += 1
-    return {**{k: float(v) for k, v in terms.items()}, "norm": float(norm), "lr": lr}
+    figures = {name: float(term.detach()) for name, term in terms.items()}
+    return {**figures, "norm": float(norm), "lr": lr}
 
 
 def _average(state: TrainState, keep: float) -> None:

@@ -188,6 +188,8 @@ def _load_checkpoint(path: Path, device: torch.device | str) -> tuple[AMINet, Mo
             f"{path} is not a checkpoint of `aminet train`: {error}", path=str(path)
         ) from error
     network = _fill(config, tensors, path, device)
+    # Where the run's folders were is nobody else's business.
+    settings = {k: v for k, v in content["config"].items() if k not in {"data", "out"}}
     card = ModelCard(
         name=f"{path.parent.name}/{path.stem}",
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
@@ -198,7 +200,7 @@ def _load_checkpoint(path: Path, device: torch.device | str) -> tuple[AMINet, Mo
         training={
             "steps": content["step"],
             "seconds": content["seconds"],
-            "config": content["config"],
+            "config": settings,
         },
     )
     return network, card

@@ -1,0 +1,176 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from aminet.data import (
+    Batch,
+    BatchPlan,
+    Protocol,
+    Stage,
+    TrainingBatches,
+    degrade_group,
+    needs_worker,
+    stage_at,
+    to_device,
+)
+from aminet.errors import DataError
+from aminet.pictures import (
+    FacePicture,
+    by_identity,
+    check_split,
+    list_pictures,
+    read_square,
+)
+from tests.face_factory import paint_face, paint_folder
+
+CPU = torch.device("cpu")
+
+
+def plan(
+    *, protocol: Protocol = "camera", patch: int = 128, batch: int = 4, clean: float = 0.4
+) -> BatchPlan:
+    return BatchPlan(protocol, (Stage(50, patch, batch),), seed=3, clean_share=clean, groups=2)
+
+
+def batches(folder: Path, batch_plan: BatchPlan, *, leave_pending: bool = False) -> TrainingBatches:
+    return TrainingBatches(list_pictures(folder), batch_plan, leave_pending=leave_pending)
+
+
+def same(a: Batch, b: Batch) -> bool:
+    return torch.equal(a.hr_BCHW, b.hr_BCHW) and torch.equal(a.lq_BCHW, b.lq_BCHW)
+
+
+def test_a_batch_is_decided_by_seed_and_step(face_folders: tuple[Path, Path]) -> None:
+    first, again = (batches(face_folders[0], plan()) for _ in range(2))
+    # Asked for in another order, as several workers would.
+    forwards = [first[step] for step in (0, 1, 2)]
+    backwards = [again[step] for step in (2, 1, 0)][::-1]
+    assert all(same(a, b) for a, b in zip(forwards, backwards, strict=True))
+    assert not same(forwards[0], forwards[1])
+
+
+def test_what_is_left_to_the_device_is_what_the_worker_would_have_made(
+    face_folders: tuple[Path, Path],
+) -> None:
+    here = plan(clean=0.5)
+    whole = batches(face_folders[0], here)
+    left = batches(face_folders[0], here, leave_pending=True)
+    steps = [s for s in range(8) if left[s].pending]
+    assert steps
+    for step in steps:
+        made = to_device(whole[step], here, CPU)
+        finished = to_device(left[step], here, CPU)
+        assert torch.equal(made[0], finished[0])
+        assert torch.allclose(made[1], finished[1], atol=0.5 / 255)
+
+
+def test_video_is_never_left_to_the_device(face_folders: tuple[Path, Path]) -> None:
+    here = plan(clean=0.0)
+    pending = [
+        seed
+        for step in range(12)
+        for _, _, seed in batches(face_folders[0], here, leave_pending=True)[step].pending
+    ]
+    assert pending
+    assert not any(needs_worker(here, seed) for seed in pending)
+
+
+def test_patches_are_cut_from_the_same_place(face_folders: tuple[Path, Path]) -> None:
+    here = plan(patch=64, clean=1.0)
+    hr, lq = to_device(batches(face_folders[0], here)[0], here, CPU)
+    assert hr.shape == lq.shape == (4, 3, 64, 64)
+    # Degraded, but of the same place: nearer to it than to the mirrored patch.
+    assert float((hr - lq).abs().mean()) < 0.5 * float((hr.flip(-1) - lq).abs().mean())
+
+
+def test_the_paper_protocol_is_plain_bicubic_x8(face_folders: tuple[Path, Path]) -> None:
+    here = plan(protocol="bicubic")
+    hr, lq = to_device(batches(face_folders[0], here)[0], here, CPU)
+    assert torch.allclose(lq, degrade_group(hr, here, seed=0), atol=1e-4)
+    sharp = Image.fromarray((hr[0] * 255).round().byte().permute(1, 2, 0).numpy())
+    small = sharp.resize((16, 16), Image.Resampling.BICUBIC)
+    back = np.asarray(small.resize((128, 128), Image.Resampling.BICUBIC))
+    got = (lq[0] * 255).round().permute(1, 2, 0).numpy()
+    # One level of rounding at 16 px, and one more after upsampling.
+    assert np.abs(got - back).max() <= 3
+    assert np.abs(got - back).mean() < 0.6
+
+
+def test_stages_follow_each_other() -> None:
+    stages = (Stage(2, 64, 16), Stage(3, 128, 8))
+    assert [stage_at(stages, step).patch for step in range(7)] == [64, 64] + [128] * 5
+
+
+def test_each_person_is_drawn_though_one_has_most_pictures(tmp_path: Path) -> None:
+    folder = paint_folder(tmp_path / "train", range(21))
+    rows = [
+        {"file": f"face{i:03d}.png", "identity": 0 if i < 20 else 1, "split": "train"}
+        for i in range(21)
+    ]
+    (tmp_path / "MANIFEST.json").write_text(json.dumps(rows))
+    sampler = batches(folder, plan())
+    assert [len(p) for p in sampler.people] == [20, 1]
+    # Square roots: 4.47 to 1, where the pictures are 20 to 1.
+    assert sampler.chances[1] == pytest.approx(1 / (1 + 20**0.5))
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"no pictures in .*empty"):
+        list_pictures(tmp_path / "empty")
+    with pytest.raises(DataError, match="no folder at"):
+        list_pictures(tmp_path / "absent")
+
+
+def test_small_pictures_are_refused_with_their_size(tmp_path: Path) -> None:
+    folder = paint_folder(tmp_path / "train", range(1), side=40)
+    with pytest.raises(DataError, match="40x40 px; its shorter side must be at least 64 px"):
+        batches(folder, plan())[0]
+    with pytest.raises(DataError, match="at least 64 px"):
+        read_square(folder / "face000.png", 128)
+
+
+def test_a_file_that_is_no_picture_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    with pytest.raises(DataError, match=r"cannot read .*broken.png"):
+        read_square(tmp_path / "broken.png", 128)
+
+
+def test_an_identity_on_both_sides_is_refused() -> None:
+    train = [FacePicture(Path("a.png"), "ann"), FacePicture(Path("b.png"), "bob")]
+    with pytest.raises(DataError, match=r"1 identities .*\(bob\)"):
+        check_split(train, [FacePicture(Path("c.png"), "bob")])
+    check_split(train, [FacePicture(Path("c.png"), "cat")])
+
+
+def test_a_file_on_both_sides_is_refused(tmp_path: Path) -> None:
+    folder = paint_folder(tmp_path / "all", range(3))
+    with pytest.raises(DataError, match="identities are in both"):
+        check_split(list_pictures(folder), list_pictures(folder))
+
+
+def test_celeba_is_split_by_its_own_partition(tmp_path: Path) -> None:
+    folder = paint_folder(tmp_path / "img_align_celeba", range(4))
+    names = [p.name for p in sorted(folder.iterdir())]
+    parts = zip(names, "0012", strict=True)
+    (tmp_path / "list_eval_partition.txt").write_text("".join(f"{n} {p}\n" for n, p in parts))
+    people = zip(names, ["7", "7", "8", "9"], strict=True)
+    (tmp_path / "identity_CelebA.txt").write_text("".join(f"{n} {p}\n" for n, p in people))
+    train, val = list_pictures(folder, "train"), list_pictures(folder, "val")
+    assert [p.path.name for p in train] == names[:2]
+    assert [p.path.name for p in val] == names[2:3]
+    assert [len(group) for group in by_identity(train)] == [2]
+    check_split(train, val)
+
+
+def test_oblong_pictures_lose_their_ends_not_their_shape(tmp_path: Path) -> None:
+    wide = Image.new("RGB", (178, 218))
+    wide.paste(paint_face(0, 178), (0, 20))
+    wide.save(tmp_path / "celeba.png")
+    got = read_square(tmp_path / "celeba.png", 128)
+    expected = paint_face(0, 178).resize((128, 128), Image.Resampling.BICUBIC)
+    assert np.abs(got.astype(int) - np.asarray(expected)).max() <= 1

@@ -1,0 +1,230 @@
+import json
+import logging
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from aminet.data import TrainingBatches, to_device
+from aminet.errors import DataError, TrainConfigError
+from aminet.metrics import psnr
+from aminet.pictures import list_pictures
+from aminet.train import (
+    CHECKPOINT_FILE,
+    LOG_FILE,
+    batches_from,
+    learning_rate,
+    load_checkpoint,
+    loss_terms,
+    new_state,
+    train,
+    train_step,
+)
+from aminet.train_config import LossSection, OptimiserSection, TrainConfig, load_config
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def config(tiny_preset: str, face_folders: tuple[Path, Path], tmp_path: Path) -> TrainConfig:
+    train_folder, val_folder = face_folders
+    return TrainConfig.model_validate(
+        {
+            "preset": tiny_preset,
+            "data": {"train": train_folder, "val": val_folder, "workers": 0},
+            "out": tmp_path / "run",
+            "stages": [
+                {"steps": 12, "patch": 64, "batch": 2},
+                {"steps": 8, "patch": 72, "batch": 3},
+            ],
+            "groups": 2,
+            "optimiser": {"lr": 1e-3, "warmup_steps": 4},
+            "log_every": 1,
+            "validate_every": 10,
+            "device": "cpu",
+        }
+    )
+
+
+def losses(config: TrainConfig) -> dict[int, float]:
+    records = [json.loads(line) for line in (config.out / LOG_FILE).read_text().splitlines()]
+    return {r["step"]: r["charbonnier"] for r in records if "charbonnier" in r}
+
+
+def tensors(config: TrainConfig, part: str) -> dict[str, torch.Tensor]:
+    return torch.load(config.out / CHECKPOINT_FILE, weights_only=True)[part]
+
+
+def test_a_resumed_run_continues_as_if_never_stopped(config: TrainConfig, tmp_path: Path) -> None:
+    whole = train(config)
+    parts = config.model_copy(update={"out": tmp_path / "parts"})
+    _stop_after(parts, 7)
+    _stop_after(parts, 13)  # past the change of patch and batch size
+    resumed = train(parts)
+    assert whole.steps == resumed.steps == 20
+    assert losses(parts) == losses(config)
+    for part in ("network", "average"):
+        a, b = tensors(config, part), tensors(parts, part)
+        assert all(torch.equal(a[key], b[key]) for key in a)
+    assert resumed.scores == whole.scores
+
+
+def _stop_after(config: TrainConfig, step: int) -> None:
+    """Run as `train` does, then be killed right after a checkpoint."""
+
+    class KilledError(Exception):
+        pass
+
+    def kill(*_: object) -> None:
+        raise KilledError
+
+    with pytest.MonkeyPatch.context() as patch:
+        import aminet.train as module
+
+        original = module.train_step
+
+        def step_then_save(state: module.TrainState, *rest: object) -> dict[str, float]:
+            if state.step == step:
+                module.save_checkpoint(state, config, config.out / CHECKPOINT_FILE)
+                kill()
+            return original(state, *rest)  # pyright: ignore[reportArgumentType]
+
+        patch.setattr(module, "train_step", step_then_save)
+        with pytest.raises(KilledError):
+            train(config)
+
+
+def test_another_seed_is_another_run(config: TrainConfig) -> None:
+    states = [new_state(config.model_copy(update={"seed": s}), CPU) for s in (0, 0, 1)]
+    stems = [s.network.stem.weight for s in states]
+    assert torch.equal(stems[0], stems[1])
+    assert not torch.equal(stems[0], stems[2])
+
+
+def test_a_run_leaves_its_log_curves_sheets_and_config(config: TrainConfig) -> None:
+    report = train(config)
+    names = {file.name for file in config.out.iterdir()}
+    assert {"checkpoint.pt", "log.jsonl", "config.json", "curves.png"} <= names
+    assert {f"sheet_{t}.png" for t in ("x4", "x8", "camera4")} <= names
+    assert TrainConfig.model_validate_json((config.out / "config.json").read_text()) == config
+    assert list(losses(config)) == list(range(1, 21))
+    assert report.samples_per_s > 0
+    assert 0 <= report.waiting_share <= 1
+    assert set(report.scores) == {f"{t}{g}" for t in ("x4", "x8", "camera4") for g in ("", "_gain")}
+
+
+def test_starting_afresh_forgets_the_checkpoint(config: TrainConfig) -> None:
+    short = config.model_copy(update={"stages": config.stages[:1]})
+    train(short)
+    assert train(short).samples_per_s == 0  # nothing left to do
+    train(short, resume=False)
+    assert list(losses(short)) == list(range(1, 13))
+
+
+def test_a_checkpoint_of_another_preset_is_refused(config: TrainConfig) -> None:
+    train(config.model_copy(update={"stages": config.stages[:1]}))
+    other = config.model_copy(update={"preset": "aminet-s"})
+    with pytest.raises(
+        TrainConfigError, match="holds preset 'tiny', the config asks for 'aminet-s'"
+    ):
+        load_checkpoint(other, config.out / CHECKPOINT_FILE, CPU)
+
+
+def test_a_split_that_people_cross_stops_the_run(config: TrainConfig) -> None:
+    data = config.data.model_copy(update={"val": config.data.train})
+    with pytest.raises(DataError, match="both the training and the validation"):
+        train(config.model_copy(update={"data": data}))
+
+
+def test_workers_bring_the_same_batches(config: TrainConfig) -> None:
+    sampler = TrainingBatches(list_pictures(config.data.train), config.batch_plan())
+    here = batches_from(sampler, 17, 0, pin=False)
+    there = batches_from(sampler, 17, 2, pin=False)
+    pairs = list(zip(here, there, strict=True))
+    assert len(pairs) == 3
+    assert all(torch.equal(a.lq_BCHW, b.lq_BCHW) for a, b in pairs)
+
+
+def test_one_batch_can_be_learnt_by_heart(config: TrainConfig) -> None:
+    """The guard against dead branches, wrong signs and broken updates."""
+    optimiser = OptimiserSection(lr=4e-3, warmup_steps=10, final_lr=1e-4)
+    stages = [config.stages[0].model_copy(update={"steps": 160})]
+    config = config.model_copy(
+        update={"optimiser": optimiser, "stages": stages, "clean_share": 1.0, "protocol": "bicubic"}
+    )
+    plan = config.batch_plan()
+    batch = TrainingBatches(list_pictures(config.data.train), plan)[0]
+    state = new_state(config, CPU)
+    for _ in range(160):
+        train_step(state, batch, config, plan, CPU)
+    hr, lq = to_device(batch, plan, CPU)
+    with torch.inference_mode():
+        learnt = psnr(state.network(lq), hr).mean() - psnr(lq, hr).mean()
+        averaged = psnr(state.average(lq), hr).mean() - psnr(lq, hr).mean()
+    assert float(learnt) > 6
+    assert 1 < float(averaged) < float(learnt) + 3
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(
+    config: TrainConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = config.batch_plan()
+    batch = TrainingBatches(list_pictures(config.data.train), plan)[0]
+    state = new_state(config, CPU)
+    with torch.no_grad():
+        state.network.stem.bias[0] = math.nan  # pyright: ignore[reportOptionalSubscript]
+    before = {k: v.clone() for k, v in state.network.state_dict().items() if k != "stem.bias"}
+    with caplog.at_level(logging.WARNING):
+        train_step(state, batch, config, plan, CPU)
+    assert "not finite" in caplog.text
+    after = state.network.state_dict()
+    assert all(torch.equal(before[k], after[k]) for k in before)
+
+
+def test_the_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
+    settings = OptimiserSection(lr=1.0, final_lr=0.1, warmup_steps=10)
+    rates = [learning_rate(step, 110, settings) for step in range(110)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == rates[10] == pytest.approx(1.0)
+    assert rates[60] == pytest.approx(0.55)
+    assert rates[-1] == pytest.approx(0.1, abs=1e-3)
+    assert rates[10:] == sorted(rates[10:], reverse=True)
+
+
+def test_loss_terms_are_what_they_say() -> None:
+    hr = torch.zeros(1, 3, 64, 64)
+    y = torch.full_like(hr, 0.3)
+    assert set(loss_terms(y, hr, y, LossSection())) == {"charbonnier"}
+    terms = loss_terms(y, hr, hr, LossSection(frequency=2.0, consistency=0.5))
+    assert float(terms["charbonnier"]) == pytest.approx(0.3, abs=1e-4)
+    # A flat difference of 0.3 has one coefficient, 0.3 * 64, of 64 * 33 complex ones.
+    assert float(terms["frequency"]) == pytest.approx(2 * 0.3 * 64 / (64 * 33 * 2), rel=1e-4)
+    assert float(terms["consistency"]) == pytest.approx(0.15, abs=1e-5)
+
+
+def test_config_files_take_overrides_and_name_what_is_wrong(tmp_path: Path) -> None:
+    file = Path(__file__).parents[3] / "configs" / "train" / "aminet-s.yaml"
+    config = load_config(file, ["optimiser.lr=1e-5", "data.train=/faces", "seed=7"])
+    assert config.optimiser.lr == 1e-5
+    assert config.data.train == Path("/faces")
+    assert config.seed == 7
+    with pytest.raises(TrainConfigError, match=r"optimiser\.speed: Extra inputs"):
+        load_config(file, ["optimiser.speed=3"])
+    with pytest.raises(TrainConfigError, match=r"expected key\.path=value"):
+        load_config(file, ["seed"])
+    with pytest.raises(TrainConfigError, match="is a value, not a section"):
+        load_config(file, ["seed.more=3"])
+    with pytest.raises(TrainConfigError, match=r"no preset 'big'; expected one of aminet"):
+        load_config(file, ["preset=big"])
+    with pytest.raises(TrainConfigError, match="cannot read the training config"):
+        load_config(tmp_path / "absent.yaml")
+    (tmp_path / "list.yaml").write_text("- 1")
+    with pytest.raises(TrainConfigError, match="must hold a mapping"):
+        load_config(tmp_path / "list.yaml")
+
+
+@pytest.mark.parametrize("name", ["aminet", "aminet-s", "bicubic-x8"])
+def test_shipped_configs_are_valid(name: str) -> None:
+    file = Path(__file__).parents[3] / "configs" / "train" / f"{name}.yaml"
+    assert load_config(file).total_steps > 0
