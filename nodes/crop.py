@@ -60,7 +60,7 @@ class CropConfig(NodeConfig):
     """Smaller faces hold too little to restore: anything drawn there would be invented."""
     max_eye_distance_px: float = Field(default=64.0, gt=0)
     """Larger faces show all that AMINet could add."""
-    min_score: float = Field(default=0.6, ge=0, le=1)
+    min_score: float = Field(default=0.5, ge=0, le=1)
     """Least confidence of the detector in this frame."""
     max_yaw_deg: float = Field(default=55.0, ge=0, le=90)
     """Faces turned farther to a side are unlike those the network was trained on."""

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from nodes.errors import NodeError
 
-__all__ = ["DETECTOR_SIDE_PX", "Detection", "FaceDetector"]
+__all__ = ["DETECTOR_SIDE_PX", "Box", "Detection", "FaceDetector", "mean_of", "mirror"]
 
 _log = logging.getLogger(__name__)
 
@@ -36,14 +36,34 @@ _CHATTER: Final = re.compile(
 _stderr_lock = threading.Lock()
 
 
+Box = tuple[float, float, float, float]
+"""xyxy_px."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
     """One face found in one image, in that image's pixels."""
 
-    box_xyxy_px: tuple[float, float, float, float]
+    box_xyxy_px: Box
     points_px: npt.NDArray[np.float64]
     """Shape (4, 2): right eye, left eye, nose tip, mouth centre."""
     score: float
+
+
+_MIRRORED_POINTS: Final = (1, 0, 2, 3)
+
+
+def mirror(found: Detection, width_px: float) -> Detection:
+    """Take what was found in an image's mirror image to the image itself."""
+    x0, y0, x1, y1 = found.box_xyxy_px
+    points = found.points_px[list(_MIRRORED_POINTS)] * (-1, 1) + (width_px, 0)
+    return Detection((width_px - x1, y0, width_px - x0, y1), points, found.score)
+
+
+def mean_of(a: Detection, b: Detection) -> Detection:
+    """Return what two looks at one face say together."""
+    x0, y0, x1, y1 = ((p + q) / 2 for p, q in zip(a.box_xyxy_px, b.box_xyxy_px, strict=True))
+    return Detection((x0, y0, x1, y1), (a.points_px + b.points_px) / 2, (a.score + b.score) / 2)
 
 
 class FaceDetector:

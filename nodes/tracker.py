@@ -15,12 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from nodes.detector import Detection
+from nodes.detector import Box, Detection
 from nodes.one_euro import OneEuroFilter, OneEuroParams
 
 __all__ = ["Sighting", "Track", "Tracker", "TrackerParams", "suppress_overlaps"]
-
-Box = tuple[float, float, float, float]
 
 _FORBIDDEN: Final = 1e6
 _SAME_FACE_OVERLAP: Final = 0.4
@@ -36,7 +34,8 @@ class TrackerParams:
     confirm_score: float = 0.8
     """One detection this sure confirms its track at once: a face in the first frame counts."""
     confirm_hits: int = 3
-    """So many detections confirm a track whatever their scores."""
+    """So many detections in successive updates confirm a track whatever their scores: what is no
+    face is seen now and then, a face again and again."""
     max_cost: float = 0.8
     """Farthest a detection may lie from its track's expected place, in face sizes."""
     smoothing: OneEuroParams = field(default_factory=OneEuroParams)
@@ -51,6 +50,7 @@ class Track:
     last_seen_s: float
     smoother: OneEuroFilter
     hits: int = 0
+    """Detections; of a track that is not confirmed, those since it was last missed."""
     confirmed: bool = False
     velocity_px_s: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
 
@@ -117,6 +117,10 @@ class Tracker:
                 self._next_id += 1
                 self._tracks.append(track)
             sightings.append(self._see(track, time_s, detection))
+        seen = {id(sighting.track) for sighting in sightings}
+        for track in self._tracks:
+            if id(track) not in seen and not track.confirmed:
+                track.hits = 0
         return sorted(sightings, key=lambda sighting: sighting.track.track_id)
 
     def _assign(self, time_s: float, detections: Sequence[Detection]) -> dict[int, Track]:

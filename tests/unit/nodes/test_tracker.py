@@ -86,6 +86,24 @@ def test_a_sure_face_is_confirmed_at_once_and_others_after_some_hits() -> None:
     assert confirmed == [(True, False), (True, False), (True, True), (True, True)]
 
 
+def test_what_is_seen_only_now_and_then_is_not_believed() -> None:
+    tracker = Tracker(TrackerParams(confirm_hits=3))
+    for frame in range(30):
+        glimpsed = [] if frame % 3 == 2 else [seen(50, 50, score=0.7)]
+        sightings = tracker.update(frame * FRAME_S, glimpsed)
+        assert all(not sighting.track.confirmed for sighting in sightings)
+    assert tracker.started == 1
+
+
+def test_a_believed_face_stays_believed_after_a_gap() -> None:
+    tracker = Tracker(TrackerParams(confirm_hits=3))
+    for frame in range(3):
+        tracker.update(frame * FRAME_S, [seen(50, 50, score=0.7)])
+    tracker.update(3 * FRAME_S, [])
+    (sighting,) = tracker.update(4 * FRAME_S, [seen(50, 50, score=0.7)])
+    assert sighting.track.confirmed
+
+
 def test_a_cut_forgets_faces_but_not_numbers() -> None:
     tracker = Tracker(TrackerParams())
     ids(tracker, 0, seen(50, 50))
