@@ -7,7 +7,7 @@ from PIL import Image
 
 from aminet.network import AMINetConfig
 
-TINY = AMINetConfig(width=8, depths=(1, 1, 1, 1), heads=(1, 2, 2, 2), stem_factor=4)
+TINY = AMINetConfig(width=8, depths=(1, 0, 0, 1), heads=(1, 2, 2, 2), stem_factor=4)
 
 
 def paint_face(seed: int, side: int = 128) -> Image.Image:

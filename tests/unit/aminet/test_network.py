@@ -48,7 +48,6 @@ def _takes(network: AMINet, side: int) -> bool:
 def test_a_padded_side_restores_as_its_neighbours_do(tiny_network: AMINet) -> None:
     """72 px is padded to 96 inside: the crop must be taken from the right corner."""
     x = torch.rand(1, 3, 1, 1).expand(1, 3, 72, 72).contiguous()
-    assert torch.allclose(tiny_network(x)[..., :8, :8], tiny_network(x)[..., :8, :8], atol=0)
     y = tiny_network.residual(x)
     padded = torch.nn.functional.pad(x, (0, 24, 0, 24), mode="replicate")
     assert torch.allclose(y, tiny_network.residual(padded)[..., :72, :72], atol=1e-5)
@@ -56,7 +55,7 @@ def test_a_padded_side_restores_as_its_neighbours_do(tiny_network: AMINet) -> No
 
 def test_forward_adds_the_residual(tiny_network: AMINet) -> None:
     x = torch.rand(2, 3, 64, 64)
-    residual = tiny_network.residual(x)
+    residual = tiny_network.residual(x).detach()
     assert float(residual.abs().max()) > 1e-4
     assert torch.equal(tiny_network(x), x + residual)
 
