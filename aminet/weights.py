@@ -92,6 +92,18 @@ def read_card(weights: Path) -> ModelCard:
         ) from error
 
 
+def weights_sha256(name_or_path: str | Path) -> str:
+    """Return the SHA-256 of a weights file, from its content, as hexadecimal digits.
+
+    Args:
+        name_or_path: as `load_network` takes it.
+
+    Raises:
+        WeightsError: when there is no such file.
+    """
+    return hashlib.sha256(_locate(name_or_path).read_bytes()).hexdigest()
+
+
 def load_network(
     name_or_path: str | Path, device: torch.device | str = "cpu"
 ) -> tuple[AMINet, ModelCard]:

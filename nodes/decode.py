@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any, ClassVar
@@ -17,6 +17,7 @@ from nodes.formats import PictureConverter, bit_depth, editable_format
 from nodes.media import describe_video, frame_step_ticks
 from nodes.node import NodeConfig, NodeSpec, Outputs, Port, Segment, SourceNode
 from nodes.reader import PictureReader
+from nodes.reports import added
 from nodes.types import ColorTags, Frame, VideoInfo
 
 __all__ = ["Decode", "DecodeConfig"]
@@ -62,7 +63,7 @@ class Decode(SourceNode[DecodeConfig]):
         return self._stretch.info
 
     def packets(self) -> Iterator[Outputs]:
-        """Yield {"frames": Frame} in strictly increasing pts, for `start_pts <= pts < end_pts`.
+        """Yield {"frames": Frame} in strictly increasing pts, for `first_pts <= pts < end_pts`.
 
         Raises:
             MediaError: called before `open`.
@@ -83,16 +84,29 @@ class Decode(SourceNode[DecodeConfig]):
         """Return frames, first and last pts, damage, made-up times and conversions, for JSON."""
         return self._report
 
+    @classmethod
+    def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Add the counts up; the times are the first segment's first and the last one's last."""
+        known = [report for report in reports if report["first_pts"] is not None] or reports
+        merged = added(reports) | {
+            "first_pts": known[0]["first_pts"],
+            "last_pts": known[-1]["last_pts"],
+            "container_frame_count": reports[0]["container_frame_count"],
+        }
+        return merged | {"warnings": _warnings(merged, whole=True)}
+
 
 class _Stretch:
     """One stretch of one video, from open to close."""
 
     def __init__(self, segment: Segment) -> None:
-        self._start, self._end = segment.start_pts, segment.end_pts
+        self._first, self._end = segment.first_pts, segment.end_pts
+        self._counts_from = segment.start_pts
         self._damage: list[dict[str, Any]] = []
         self._damage_count = 0
         self._conversions: dict[str, int] = {}
         self._emitted = 0
+        self._warmup_frames = 0
         self._first_pts: int | None = None
         self._last_pts: int | None = None
         self._reader = PictureReader(segment.input, segment.threads, self._note_damage)
@@ -109,8 +123,8 @@ class _Stretch:
         self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
         self._clock = PresentationClock(frame_step_ticks(self._reader.stream))
         self._pictures: Iterator[av.VideoFrame] = chain([first], pictures)
-        if self._start is not None:
-            self._reader.seek(self._start)
+        if self._first is not None:
+            self._reader.seek(self._first)
             self._pictures = self._reader.pictures()
             self._damage_count, self._damage = 0, []
 
@@ -128,7 +142,7 @@ class _Stretch:
         """Yield the frames of the stretch."""
         for number, picture in enumerate(self._pictures):
             pts = self._clock.next(number, picture.pts)
-            if self._start is not None and pts < self._start:
+            if self._first is not None and pts < self._first:
                 continue
             if self._end is not None and pts >= self._end:
                 return
@@ -150,8 +164,11 @@ class _Stretch:
         converted.pict_type = PictureType.NONE
         frame = Frame(self._emitted, pts, duration, converted)
         self._emitted += 1
-        self._first_pts = pts if self._first_pts is None else self._first_pts
-        self._last_pts = pts
+        if self._counts_from is not None and pts < self._counts_from:
+            self._warmup_frames += 1
+        else:
+            self._first_pts = pts if self._first_pts is None else self._first_pts
+            self._last_pts = pts
         return frame
 
     def _note_damage(self, what: str, pts: int | None) -> None:
@@ -163,7 +180,8 @@ class _Stretch:
     def report(self) -> dict[str, Any]:
         """Return what happened, for JSON."""
         result: dict[str, Any] = {
-            "frames": self._emitted,
+            "frames": self._emitted - self._warmup_frames,
+            "warmup_frames": self._warmup_frames,
             "first_pts": self._first_pts,
             "last_pts": self._last_pts,
             "time_base": str(self.info.time_base),
@@ -181,35 +199,37 @@ class _Stretch:
         }
         if self._has_alpha_track:
             result["conversions"].append({"what": "alpha left out", "frames": self._emitted})
-        result["warnings"] = self._warnings(result)
+        result["warnings"] = _warnings(result, whole=self._first is None and self._end is None)
         return result
-
-    def _warnings(self, result: dict[str, Any]) -> list[str]:
-        """Return what the user should know, a line each."""
-        lines: list[str] = []
-        if self._damage:
-            first = self._damage[0]
-            at = "" if first["time_s"] is None else f" at {first['time_s']:.2f} s"
-            lines.append(
-                f"damaged in {self._damage_count} places, the first{at}, before frame"
-                f" {first['before_frame']} ({first['what']}); carried on"
-            )
-        claimed = self.info.frame_count_hint
-        whole = self._start is None and self._end is None
-        if whole and claimed is not None and claimed > self._emitted:
-            lost = claimed - self._emitted
-            lines.append(f"damaged: {lost} of the {claimed} frames it claims could not be decoded")
-        if self._reader.ended_early:
-            lines.append("ends early: the file is cut off")
-        made = self._clock.missing + self._clock.disordered
-        if made:
-            lines.append(f"{made} frames without a usable time got one from the frame rate")
-        lines.extend(f"{c['what']} in {c['frames']} frames" for c in result["conversions"])
-        return lines
 
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
+
+
+def _warnings(report: Mapping[str, Any], *, whole: bool) -> list[str]:
+    """Return what the user should know, a line each; `whole` says that this is the whole video."""
+    lines: list[str] = []
+    damage = report["damage"]
+    if damage["events"]:
+        first = damage["events"][0]
+        at = "" if first["time_s"] is None else f" at {first['time_s']:.2f} s"
+        lines.append(
+            f"damaged in {damage['count']} places, the first{at}, before frame"
+            f" {first['before_frame']} ({first['what']}); carried on"
+        )
+    claimed, frames = report["container_frame_count"], report["frames"]
+    if whole and claimed is not None and claimed > frames:
+        lost = claimed - frames
+        lines.append(f"damaged: {lost} of the {claimed} frames it claims could not be decoded")
+    if report["ended_early"]:
+        lines.append("ends early: the file is cut off")
+    made = report["synthesised_pts"]
+    if made["missing"] + made["repeated_or_backward"]:
+        count = made["missing"] + made["repeated_or_backward"]
+        lines.append(f"{count} frames without a usable time got one from the frame rate")
+    lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
+    return lines
 
 
 def _editable(info: VideoInfo) -> VideoInfo:

@@ -7,7 +7,7 @@ everything else are copied from the source once, by `pipeline.mux`, when all is 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -105,6 +105,12 @@ class Encode(SinkNode[EncodeConfig]):
     def report(self) -> dict[str, Any]:
         """Return encoder, settings, frames, bytes and conversions, for JSON."""
         return self._report
+
+    @classmethod
+    def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Add frames and bytes up; everything else is alike but for the last frame's duration."""
+        sums = {key: sum(report[key] for report in reports) for key in ("frames", "bytes")}
+        return {**reports[-1], **sums}
 
     def _opened(self) -> _Writer:
         if self._writer is None:

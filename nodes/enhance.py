@@ -79,6 +79,16 @@ class Enhance(PoolNode[EnhanceConfig]):
             network, card = load_network(self.config.weights, self._device)
             self._network, self._sha256 = network.eval(), card.sha256
 
+    def content_id(self) -> str:
+        """Return the SHA-256 of the weights.
+
+        Raises:
+            WeightsError: they are not there.
+        """
+        from aminet.weights import weights_sha256
+
+        return "" if self.config.weights == BASELINE else weights_sha256(self.config.weights)
+
     @property
     def max_batch(self) -> int:
         """Faces in one batch."""

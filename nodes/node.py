@@ -29,6 +29,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
 from pydantic import BaseModel, ConfigDict
 
 from nodes.errors import NodeConfigError
+from nodes.reports import added
 from nodes.types import VideoInfo
 
 __all__ = [
@@ -154,6 +155,14 @@ class Segment:
     """First pts of the segment, None for the video's start."""
     end_pts: int | None = None
     """First pts after the segment, None for the video's end."""
+    warmup_pts: int | None = None
+    """First pts that the source sends, where that is before `start_pts`: nodes with bounded state
+    and those that feed them see these frames too, and nothing is made of them."""
+
+    @property
+    def first_pts(self) -> int | None:
+        """First pts that the source sends, None for the video's start."""
+        return self.start_pts if self.warmup_pts is None else self.warmup_pts
 
 
 class Node(ABC, Generic[ConfigT_co]):
@@ -199,13 +208,26 @@ class Node(ABC, Generic[ConfigT_co]):
     def report(self) -> dict[str, Any]:
         """What this node has to say of the stretch in `report.json`. Called after `close`.
 
-        A list of texts under `warnings` is also shown to the user.
+        A list of texts under `warnings` is also shown to the user. Counts leave
+        out the frames before `segment.start_pts`, which another segment counts.
         """
         return {}
 
+    @classmethod
+    def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Return one report for a video whose segments, in order, gave `reports`."""
+        return added(reports)
+
+    def content_id(self) -> str:
+        """Name the content of the files that the outputs depend on besides `config`.
+
+        Results made with another answer are not used again. For weights this is their SHA-256.
+        """
+        return ""
+
 
 class SourceNode(Node[ConfigT_co]):
-    """Makes packets out of `segment.input`."""
+    """Makes packets out of `segment.input`, for `first_pts <= pts < end_pts`."""
 
     @abstractmethod
     def packets(self) -> Iterator[Outputs]:

@@ -79,6 +79,7 @@ class PictureReader:
         self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
         self._packets_read: int | None = 0
+        self._landed: Iterator[av.VideoFrame] | None = None
 
     def close(self) -> None:
         """Close the file; safe to call again."""
@@ -90,9 +91,11 @@ class PictureReader:
         self._open()
 
     def seek(self, pts: int) -> None:
-        """Go to a keyframe at or before `pts`, having seen that it is one, or to the beginning.
+        """Go to where the picture shown at `pts` can be decoded, having seen that it can.
 
-        Demuxers without an index land after the wanted time, or between keyframes.
+        Demuxers without an index land after the wanted time, or between keyframes; and what is
+        marked as a keyframe may be the begin of a gradual refresh, without a picture of its own.
+        Where nothing helps, reading starts at the very beginning.
         """
         for back_s in () if self._pts_from_dts else SEEK_BACK_S:
             if self._lands_before(pts, int(back_s / self.time_base)):
@@ -108,13 +111,27 @@ class PictureReader:
         packets = self._demux()
         for packet in packets:
             if packet.is_keyframe:
+                if packet.pts is None or packet.pts > pts:
+                    return False
                 self._packets = chain([packet], packets)
                 self._last_pts = None
-                return packet.pts is not None and packet.pts <= pts
+                return self._begins_before(pts)
         return False
 
+    def _begins_before(self, pts: int) -> bool:
+        pictures = self._decoded()
+        first = next(pictures, None)
+        if first is None or first.pts is None or first.pts > pts:
+            return False
+        self._landed = chain([first], pictures)
+        return True
+
     def pictures(self) -> Iterator[av.VideoFrame]:
-        """Yield every picture from the current position to the end."""
+        """Return every picture from the current position to the end, one after the other."""
+        pictures, self._landed = self._landed or self._decoded(), None
+        return pictures
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
         waiting = 0
         first_dts: int | None = None
         for packet in self._packets:

@@ -10,7 +10,8 @@ confirmed, and a known face that the detector is not sure of in this frame.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -22,7 +23,9 @@ from nodes.detector import Box, Detection, FaceDetector, mean_of, mirror
 from nodes.geometry import roll_deg
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
 from nodes.pixels import RegionReader, luma_samples, pixel_layout
+from nodes.reports import added
 from nodes.scan import RollingScan, SceneCuts
+from nodes.stitch import SHARED_FRAMES, TrackEnds, stitch
 from nodes.tracker import Sighting, Tracker, TrackerParams, suppress_overlaps
 from nodes.types import Face, Frame, FrameFaces, VideoInfo
 from nodes.views import Square, View, cut_view, scan_squares
@@ -76,6 +79,7 @@ class _Stretch:
     step_px: int
     seconds_per_tick: float
     upright_deg: float
+    start_pts: int | None
 
 
 class Track(MapNode[TrackConfig]):
@@ -94,7 +98,15 @@ class Track(MapNode[TrackConfig]):
     def __init__(self, config: TrackConfig) -> None:
         super().__init__(config)
         self._stretch: _Stretch | None = None
-        self._counts = {"tracks": 0, "faces": 0, "detections": 0, "scanned_squares": 0, "cuts": 0}
+        self._counts = {"faces": 0, "detections": 0, "scanned_squares": 0, "cuts": 0}
+        self._forget()
+
+    def _forget(self) -> None:
+        self._counts = dict.fromkeys(self._counts, 0)
+        self._tracks: set[int] = set()
+        # The faces at both ends, by which the segment's tracks are matched with its neighbours'.
+        self._head: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
+        self._tail: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Start without any track, with a detector of its own.
@@ -102,11 +114,10 @@ class Track(MapNode[TrackConfig]):
         Raises:
             UnsupportedFormatError: the video's pixel format cannot be read in place.
         """
-        del segment
         info, config = inputs["frames"], self.config
         pixel_layout(info.pix_fmt)
         self.close()
-        self._counts = dict.fromkeys(self._counts, 0)
+        self._forget()
         shorter_px = min(info.width_px, info.height_px)
         upright_deg = -float(info.rotation_deg)
         squares = scan_squares(
@@ -131,6 +142,7 @@ class Track(MapNode[TrackConfig]):
             step_px=step_px,
             seconds_per_tick=float(info.time_base),
             upright_deg=upright_deg,
+            start_pts=segment.start_pts,
         )
         return info
 
@@ -148,9 +160,18 @@ class Track(MapNode[TrackConfig]):
         known = self._known_faces(stretch, frame.picture, time_s)
         found = self._scanned_faces(stretch, frame.picture, stretch.scan.due(time_s, luma), known)
         sightings = stretch.tracker.update(time_s, suppress_overlaps([*known, *found]))
-        self._counts["faces"] += len(sightings)
-        self._counts["tracks"] = stretch.tracker.started
-        return {"faces": FrameFaces(frame.pts, tuple(_face(sighting) for sighting in sightings))}
+        faces = FrameFaces(frame.pts, tuple(_face(sighting) for sighting in sightings))
+        self._count(faces, stretch.start_pts)
+        return {"faces": faces}
+
+    def _count(self, faces: FrameFaces, start_pts: int | None) -> None:
+        if start_pts is not None and faces.pts < start_pts:
+            self._head.append(faces)
+            self._counts = dict.fromkeys(self._counts, 0)
+            return
+        self._tail.append(faces)
+        self._tracks.update(face.track_id for face in faces.faces)
+        self._counts["faces"] += len(faces.faces)
 
     def close(self) -> None:
         """Free the detector."""
@@ -160,7 +181,15 @@ class Track(MapNode[TrackConfig]):
 
     def report(self) -> dict[str, Any]:
         """Count tracks, faces (over all frames), detector runs, squares scanned, scene cuts."""
-        return dict(self._counts)
+        ends = TrackEnds(tuple(sorted(self._tracks)), _boxes(self._head), _boxes(self._tail))
+        return {"tracks": len(self._tracks), **self._counts, "ends": ends.as_report()}
+
+    @classmethod
+    def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Add the counts up; a face followed over a cut between segments is one track."""
+        numbers = stitch([TrackEnds.from_report(report["ends"]) for report in reports])
+        merged = added([{k: v for k, v in report.items() if k != "ends"} for report in reports])
+        return merged | {"tracks": len({n for own in numbers for n in own.values()})}
 
     def _opened(self) -> _Stretch:
         if self._stretch is None:
@@ -263,6 +292,10 @@ def _nearest(finds: list[Detection], box: Box) -> Detection | None:
 
 def _centre(box: Box) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
+def _boxes(frames: Iterable[FrameFaces]) -> dict[int, dict[int, Box]]:
+    return {f.pts: {face.track_id: face.box_xyxy_px for face in f.faces} for f in frames}
 
 
 def _face(sighting: Sighting) -> Face:

@@ -85,11 +85,6 @@ class Tracker:
         """Tracks that may still be seen again."""
         return tuple(self._tracks)
 
-    @property
-    def started(self) -> int:
-        """How many tracks there have been."""
-        return self._next_id - 1
-
     def cut(self) -> None:
         """Forget all tracks: what follows is another scene. Numbers are not used again."""
         self._tracks.clear()

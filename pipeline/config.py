@@ -30,7 +30,11 @@ _CONFIG_DIRS = (Path(__file__).parent / "configs", Path(__file__).parent.parent 
 
 
 class RunOptions(BaseModel):
-    """How a graph is run: nothing here changes what comes out."""
+    """How a graph is run.
+
+    Of these only `segment_s` and `threads` reach what comes out: an encoder starts anew with each
+    segment, and what some encoders make depends on their threads.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -40,6 +44,8 @@ class RunOptions(BaseModel):
     """Ray cluster to join, such as `ray://head:10001` or `auto`; None starts one here."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads to use on this machine; None takes every core this process may use."""
+    segment_s: float = Field(default=20.0, ge=0)
+    """About how long a segment is; a video shorter than 1.5 of them is one, and 0 never cuts."""
     window_frames: int = Field(default=32, ge=2)
     """Frames of one video that may be under way at once: the bound on memory."""
     max_wait_s: float = Field(default=0.004, ge=0)

@@ -5,6 +5,10 @@ overlap decode, tracking, restoration and encode. Every stream has one packet a 
 join takes one packet from each of its queues. Memory is bounded by credits: the source may be at
 most `window_frames` ahead of the slowest sink, whatever happens in between; with that bound the
 queues themselves need none, and no fork and join of paths can deadlock.
+
+Frames before the segment's start (`Segment.warmup_pts`) go only where they are needed: to nodes
+with bounded state and to those that feed them. Sinks never see them, nor does a pool of which no
+such node wants answers.
 """
 
 from __future__ import annotations
@@ -96,7 +100,9 @@ class SegmentExecutor:
                 infos[entry.name] = node.open(
                     segment, {port: infos[edge.node] for port, edge in entry.inputs.items()}
                 )
-            run = _Run(self._graph, self._nodes, self._pools, self._window_frames)
+            run = _Run(
+                self._graph, self._nodes, self._pools, self._window_frames, segment.start_pts
+            )
             run.drive(listener)
         finally:
             for node in reversed(opened):
@@ -119,19 +125,26 @@ class _Run:
         nodes: Mapping[str, Node[NodeConfig]],
         pools: Mapping[str, PoolClient],
         window_frames: int,
+        start_pts: int | None,
     ) -> None:
         self._nodes = nodes
         self._pools = pools
+        self._start_pts = start_pts
         self._queues = {(n.name, port): _Queue() for n in graph.nodes for port in n.inputs}
         self._readers: dict[tuple[str, str], list[_Queue]] = {}
+        self._warmed_readers: dict[tuple[str, str], list[_Queue]] = {}
+        warmed = graph.warmed_nodes()
         for node in graph.nodes:
             for port, edge in node.inputs.items():
-                readers = self._readers.setdefault((edge.node, edge.port), [])
-                readers.append(self._queues[node.name, port])
+                reader = self._queues[node.name, port]
+                self._readers.setdefault((edge.node, edge.port), []).append(reader)
+                if node.name in warmed:
+                    self._warmed_readers.setdefault((edge.node, edge.port), []).append(reader)
         self._answers = {name: _Queue() for name in pools}
         self._credits = threading.Semaphore(window_frames)
-        self._sinks = sum(isinstance(node, SinkNode) for node in nodes.values())
-        self._sunk: Counter[int] = Counter()
+        self._sinks = frozenset(n for n, node in nodes.items() if isinstance(node, SinkNode))
+        self._warmup_ends = graph.ends_of(warmed)
+        self._ended: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._failed = threading.Event()
         self._error: BaseException | None = None
@@ -201,7 +214,9 @@ class _Run:
             self.busy_s[entry.name] += time.perf_counter() - started
             if outputs is None:
                 break
+            pts = next(iter(outputs.values())).pts
             self._send(entry, outputs)
+            self._end_of_path(entry, pts)
         self._send_end(entry)
 
     def _map(self, entry: GraphNode) -> None:
@@ -211,6 +226,7 @@ class _Run:
             outputs = node.process(inputs)
             self.busy_s[entry.name] += time.perf_counter() - started
             self._send(entry, outputs)
+            self._end_of_path(entry, inputs.pts)
         self._send_end(entry)
 
     def _sink(self, entry: GraphNode) -> None:
@@ -219,19 +235,27 @@ class _Run:
             started = time.perf_counter()
             node.process(inputs)
             self.busy_s[entry.name] += time.perf_counter() - started
-            self._sink_done(inputs.pts)
+            self._end_of_path(entry, inputs.pts)
         started = time.perf_counter()
         node.finish()
         self.busy_s[entry.name] += time.perf_counter() - started
 
-    def _sink_done(self, pts: int) -> None:
+    def _end_of_path(self, entry: GraphNode, pts: int) -> None:
+        """Note that a node is through with a frame; after the last such node it counts as done."""
+        warming_up = self._warms_up(pts)
+        ends = self._warmup_ends if warming_up else self._sinks
+        if entry.name not in ends:
+            return
         with self._lock:
-            self._sunk[pts] += 1
-            if self._sunk[pts] < self._sinks:
+            self._ended[pts] += 1
+            if self._ended[pts] < len(ends):
                 return
-            del self._sunk[pts]
-            self._frames += 1
+            del self._ended[pts]
+            self._frames += not warming_up
         self._credits.release()
+
+    def _warms_up(self, pts: int) -> bool:
+        return self._start_pts is not None and pts < self._start_pts
 
     def _submit(self, entry: GraphNode) -> None:
         node = cast("PoolNode[NodeConfig]", self._nodes[entry.name])
@@ -290,8 +314,10 @@ class _Run:
     def _send(self, entry: GraphNode, outputs: Outputs) -> None:
         self._check()
         for port in entry.spec.outputs:
-            for reader in self._readers.get((entry.name, port.name), ()):
-                reader.put(outputs[port.name])
+            packet = outputs[port.name]
+            readers = self._warmed_readers if self._warms_up(packet.pts) else self._readers
+            for reader in readers.get((entry.name, port.name), ()):
+                reader.put(packet)
 
     def _send_end(self, entry: GraphNode) -> None:
         for port in entry.spec.outputs:

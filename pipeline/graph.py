@@ -16,7 +16,7 @@ The same in Python is a `GraphSpec` made of `NodeEntry`s, given to `Graph.build`
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -26,7 +26,17 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nodes.errors import NodeConfigError
-from nodes.node import Node, NodeConfig, NodeSpec, PoolNode, Port, SinkNode, SourceNode, find_node
+from nodes.node import (
+    Node,
+    NodeConfig,
+    NodeSpec,
+    PoolNode,
+    Port,
+    SinkNode,
+    SourceNode,
+    State,
+    find_node,
+)
 from pipeline.errors import GraphError
 
 __all__ = ["Edge", "Graph", "GraphNode", "GraphSpec", "NodeEntry", "read_graph_spec"]
@@ -167,6 +177,41 @@ class Graph:
                 for node in self.nodes
             },
         }
+
+    def warmed_nodes(self) -> frozenset[str]:
+        """Return the nodes that see the frames before a segment: bounded ones and their feeders."""
+        warmed: set[str] = set()
+        for node in reversed(self.nodes):
+            keeps = not issubclass(node.node_class, (SinkNode, PoolNode))
+            bounded = keeps and node.spec.state is State.BOUNDED
+            if bounded or any(node.name in self._feeds(other) for other in warmed):
+                warmed.add(node.name)
+        return frozenset(warmed)
+
+    def ends_of(self, names: Collection[str]) -> frozenset[str]:
+        """Return those of `names` that feed none of the others, or the source if there are none."""
+        feeders = {name for other in names for name in self._feeds(other)}
+        return frozenset(names) - feeders or frozenset({self.source.name})
+
+    @property
+    def source(self) -> GraphNode:
+        """The node that everything comes from."""
+        return next(n for n in self.nodes if issubclass(n.node_class, SourceNode))
+
+    @property
+    def warmup_s(self) -> float:
+        """Seconds before a segment that its nodes want to see: the longest path's sum."""
+        wanted: dict[str, float] = {}
+        for node in self.nodes:
+            before_s = max((wanted[edge.node] for edge in node.inputs.values()), default=0.0)
+            own_s = node.spec.warmup_s if node.spec.state is State.BOUNDED else 0.0
+            wanted[node.name] = before_s + own_s
+        return max(wanted.values())
+
+    def _feeds(self, node: str) -> set[str]:
+        """Return the nodes that feed `node`."""
+        (entry,) = (n for n in self.nodes if n.name == node)
+        return {edge.node for edge in entry.inputs.values()}
 
     def _readers(self, node: str, port: str) -> list[str]:
         edge = Edge(node, port)

@@ -127,7 +127,11 @@ class _Job:
                 stack.callback(shutil.rmtree, item.video.work_dir, ignore_errors=True)
                 segments[self._segment(item.video)] = item
             name, why = choose_runner(
-                self._options.runner, videos=len(ready), address=self._options.address
+                self._options.runner,
+                videos=len(ready),
+                segments=len(ready),
+                cores=self._threads,
+                address=self._options.address,
             )
             self._monitor.began({item.video: item.frames for item in ready}, name, why)
             runner = stack.enter_context(

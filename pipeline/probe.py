@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import PurePath
 from typing import Final, Literal
@@ -20,8 +21,9 @@ from nodes.formats import editable_format
 from nodes.media import codec_name, describe_video, open_media, read_packets, ticks_of, video_stream
 from nodes.reader import PictureReader
 from nodes.types import VideoInfo
+from pipeline.plan import PacketScan
 
-__all__ = ["ProbeResult", "StreamFacts", "TimingFacts", "is_media", "probe"]
+__all__ = ["ProbeResult", "StreamFacts", "TimingFacts", "is_media", "probe", "scan_packets"]
 
 _NOT_MEDIA_SUFFIXES: Final = frozenset(
     """.bmp .c .cfg .conf .csv .db .doc .docx .gz .htm .html .ini .jpeg .jpg .json .log .md .pdf
@@ -117,8 +119,21 @@ def probe(source: str) -> ProbeResult:
             edited_as=editable_format(info.pix_fmt),
             chapters=len(container.chapters()),
             metadata=_printable(container.metadata),
-            timing=_timing(container, video),
+            timing=_timing(_read_packets(container, video)),
         )
+
+
+def scan_packets(source: str) -> PacketScan:
+    """Read the packets of a file's video through, without decoding.
+
+    Args:
+        source: path or URL.
+
+    Raises:
+        MediaError: it cannot be opened, or holds no video that can be decoded.
+    """
+    with open_media(source) as container:
+        return _read_packets(container, video_stream(container, source))
 
 
 def is_media(path: PurePath) -> bool:
@@ -157,17 +172,22 @@ def _facts(stream: Stream) -> StreamFacts:
     )
 
 
-def _timing(container: InputContainer, video: VideoStream) -> TimingFacts:
-    pts, keys = array("q"), array("q")
-    frames = missing = damaged = keyframes = 0
+def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
+    pts, keys, digest = array("q"), array("q"), sha256()
+    frames = keyframes = missing = damaged = backward = 0
     ended_in_error = False
+    last_dts: int | None = None
     try:
         for packet in read_packets(container, video):
             if not packet.size or packet.is_discard:
                 continue
             frames += 1
             damaged += packet.is_corrupt
+            digest.update(f"{packet.pts} {packet.dts} {packet.size}\n".encode())
             keyframes += packet.is_keyframe
+            if packet.dts is not None:
+                backward += last_dts is not None and packet.dts < last_dts
+                last_dts = packet.dts
             if packet.pts is None:
                 missing += 1
                 continue
@@ -176,22 +196,38 @@ def _timing(container: InputContainer, video: VideoStream) -> TimingFacts:
                 keys.append(packet.pts)
     except FFmpegError:
         ended_in_error = True
-    shown = sorted(pts)
-    steps = [after - before for before, after in pairwise(shown)]
-    key_steps = [after - before for before, after in pairwise([*sorted(keys), *shown[-1:]])]
-    return TimingFacts(
+    return PacketScan(
+        container=container.format.name,
+        time_base=ticks_of(video),
         frames=frames,
         keyframes=keyframes,
-        longest_keyframe_interval_s=float(max(key_steps, default=0) * ticks_of(video)),
-        kind=_kind(shown, missing),
+        shown_pts=array("q", sorted(pts)),
+        keyframe_pts=array("q", sorted(keys)),
         missing_pts=missing,
+        backward_dts=backward,
+        damaged_packets=damaged,
+        ended_in_error=ended_in_error,
+        digest=digest.hexdigest(),
+    )
+
+
+def _timing(scan: PacketScan) -> TimingFacts:
+    shown, keys = scan.shown_pts, scan.keyframe_pts
+    steps = [after - before for before, after in pairwise(shown)]
+    key_steps = [after - before for before, after in pairwise([*keys, *shown[-1:]])]
+    return TimingFacts(
+        frames=scan.frames,
+        keyframes=scan.keyframes,
+        longest_keyframe_interval_s=float(max(key_steps, default=0) * scan.time_base),
+        kind=_kind(shown, scan.missing_pts),
+        missing_pts=scan.missing_pts,
         repeated_pts=steps.count(0),
         first_pts=shown[0] if shown else None,
         last_pts=shown[-1] if shown else None,
         shortest_step_ticks=min(steps, default=0),
         longest_step_ticks=max(steps, default=0),
-        damaged_packets=damaged,
-        ended_in_error=ended_in_error,
+        damaged_packets=scan.damaged_packets,
+        ended_in_error=scan.ended_in_error,
     )
 
 

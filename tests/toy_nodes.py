@@ -22,6 +22,7 @@ from nodes.node import (
     Segment,
     SinkNode,
     SourceNode,
+    State,
 )
 from nodes.types import ColorTags, VideoInfo
 from pipeline.graph import Edge, Graph, GraphNode
@@ -61,6 +62,7 @@ class Count(SourceNode[CountConfig]):
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         self.sent = 0
+        self.first_pts, self.end_pts = segment.first_pts, segment.end_pts
         if segment.input == self.config.die_on:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.config.pid_file and not self.config.pid_file.exists():
@@ -71,7 +73,11 @@ class Count(SourceNode[CountConfig]):
         for i in range(self.config.frames):
             if i == self.config.fail_at:
                 raise ValueError("source broke")
-            self.sent = i + 1
+            if self.first_pts is not None and i * 3 < self.first_pts:
+                continue
+            if self.end_pts is not None and i * 3 >= self.end_pts:
+                return
+            self.sent += 1
             yield {"numbers": Number(i * 3, i)}
 
 
@@ -95,6 +101,36 @@ class Add(MapNode[AddConfig]):
         time.sleep(self.config.delay_s)
         pts = number.pts + self.config.pts_shift
         return {"out": Number(pts, number.value + self.config.amount)}
+
+
+class RecallConfig(NodeConfig):
+    pass
+
+
+class Recall(MapNode[RecallConfig]):
+    """Adds up the last four numbers it saw, and remembers nothing else."""
+
+    spec = NodeSpec(
+        "toy.recall",
+        "recalls",
+        inputs=(Port("in", Number),),
+        outputs=(Port("out", Number),),
+        state=State.BOUNDED,
+        warmup_s=9 / 25,
+    )
+    Config = RecallConfig
+
+    def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        self.seen: list[int] = []
+        return INFO
+
+    def process(self, inputs: Inputs) -> Outputs:
+        number = inputs.get("in", Number)
+        self.seen = [*self.seen, number.value][-4:]
+        return {"out": Number(number.pts, sum(self.seen))}
+
+    def report(self) -> dict[str, Any]:
+        return {"last": self.seen}
 
 
 class DoubleConfig(NodeConfig):
@@ -177,6 +213,25 @@ def diamond(
                 Sum,
                 total or SumConfig(),
                 {"a": Edge("add", "out"), "b": Edge("double", "out")},
+            ),
+        ),
+        {},
+    )
+
+
+def remembering(count: CountConfig | None = None, double: DoubleConfig | None = None) -> Graph:
+    """count -> recall (bounded) -> double (pool) -> sum.b, and count -> sum.a."""
+    return Graph(
+        "remembering",
+        (
+            GraphNode("count", Count, count or CountConfig(), {}),
+            GraphNode("recall", Recall, RecallConfig(), {"in": Edge("count", "numbers")}),
+            GraphNode("double", Double, double or DoubleConfig(), {"in": Edge("recall", "out")}),
+            GraphNode(
+                "sum",
+                Sum,
+                SumConfig(),
+                {"a": Edge("count", "numbers"), "b": Edge("double", "out")},
             ),
         ),
         {},

@@ -25,11 +25,12 @@ def decode(
     threads: int = 1,
     start_pts: int | None = None,
     end_pts: int | None = None,
+    warmup_pts: int | None = None,
 ) -> tuple[VideoInfo, list[Frame], dict[str, Any]]:
     """Return the video, its frames, and the report."""
     node = Decode(DecodeConfig())
     try:
-        info = node.open(Segment(str(path), Path(), threads, start_pts, end_pts), {})
+        info = node.open(Segment(str(path), Path(), threads, start_pts, end_pts, warmup_pts), {})
         frames: list[Frame] = []
         for outputs in node.packets():
             frame = outputs["frames"]

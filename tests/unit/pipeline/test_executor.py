@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.toy_nodes import (
     SumConfig,
     diamond,
     expected_rows,
+    remembering,
 )
 
 
@@ -136,3 +138,49 @@ def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
     assert time.monotonic() - started < 10
     assert threading.active_count() == before - 1  # the batcher's
     assert isinstance(runner._executor, SegmentExecutor)
+
+
+def run_parts(graph: Graph, tmp_path: Path, *parts: Segment, window_frames: int = 4) -> Any:
+    runner = LocalRunner(graph, threads=1, window_frames=window_frames, max_wait_s=0.001)
+    with runner:
+        outcomes = list(runner.run(parts, ignore))
+        return outcomes, runner.report()
+
+
+def test_warmed_up_segments_together_give_what_the_whole_video_gives(tmp_path: Path) -> None:
+    graph = remembering(CountConfig(frames=40))
+    (whole,), _ = run_parts(graph, tmp_path, Segment("v", tmp_path, 1))
+    cuts = [None, 30, 33, 90, None]
+    parts = [
+        Segment("v", tmp_path, 1, start, end, None if start is None else start - 9)
+        for start, end in pairwise(cuts)
+    ]
+    outcomes, _ = run_parts(graph, tmp_path, *parts)
+    assert [row for outcome in outcomes for row in rows(outcome)] == rows(whole)
+    assert sum(outcome.result.progress.frames for outcome in outcomes) == 40
+
+
+def test_without_warm_up_they_do_not(tmp_path: Path) -> None:
+    graph = remembering(CountConfig(frames=40))
+    (whole,), _ = run_parts(graph, tmp_path, Segment("v", tmp_path, 1))
+    (cold,), _ = run_parts(graph, tmp_path, Segment("v", tmp_path, 1, start_pts=60))
+    assert rows(cold)[0] != rows(whole)[20]
+    assert rows(cold)[3:] == rows(whole)[23:]
+
+
+def test_frames_that_warm_up_reach_neither_pool_nor_sinks(tmp_path: Path) -> None:
+    # Far more of them than the window: each must give its credit back.
+    part = Segment("v", tmp_path, 1, start_pts=90, warmup_pts=0)
+    (outcome,), report = run_parts(remembering(CountConfig(frames=40)), tmp_path, part)
+    assert [row[0] for row in rows(outcome)] == list(range(90, 120, 3))
+    assert outcome.result.progress.frames == 10
+    assert sum(pool["items"] for pool in report["pools"]["double"]) == outcome.result.progress.items
+    assert outcome.result.progress.items <= 10
+
+
+def test_a_graph_without_memory_drops_frames_before_the_segment_at_the_source(
+    tmp_path: Path,
+) -> None:
+    part = Segment("v", tmp_path, 1, start_pts=60, warmup_pts=0)
+    (outcome,), _ = run_parts(diamond(CountConfig(frames=40)), tmp_path, part)
+    assert rows(outcome) == expected_rows(40)[20:]

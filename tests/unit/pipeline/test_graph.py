@@ -62,7 +62,8 @@ def test_parameters_reach_the_nodes_and_can_be_replaced() -> None:
 
 
 def test_the_resolved_graph_holds_every_default() -> None:
-    assert build().resolved()["nodes"]["count"]["config"] == {"frames": 10, "fail_at": None}
+    config = build().resolved()["nodes"]["count"]["config"]
+    assert config == toy_nodes.CountConfig().model_dump(mode="json")
 
 
 def test_describe_names_every_node_edge_and_changed_setting() -> None:
@@ -144,3 +145,12 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
 
 def test_edges_are_values() -> None:
     assert Edge("a", "b") == Edge("a", "b")
+
+
+def test_memory_adds_up_along_a_path_and_warms_only_what_feeds_it() -> None:
+    graph = toy_nodes.remembering()
+    assert graph.warmup_s == pytest.approx(9 / 25)
+    assert graph.warmed_nodes() == {"count", "recall"}
+    assert graph.ends_of(graph.warmed_nodes()) == {"recall"}
+    assert toy_nodes.diamond().warmed_nodes() == frozenset()
+    assert toy_nodes.diamond().warmup_s == 0
