@@ -193,7 +193,7 @@ def _publish(item: Ready, graph: Graph, outcome: SegmentOutcome) -> VideoReport:
     finished = video.work_dir / f"finished{video.target.suffix}"
     encode = encode_node(graph).name
     muxed = mux(
-        video.work_dir / VIDEO_FILE,
+        [video.work_dir / VIDEO_FILE],
         video.source,
         finished,
         result.infos[encode],

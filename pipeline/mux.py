@@ -1,5 +1,6 @@
-"""Putting the encoded pictures and the source's other streams together again, unchanged.
+"""Putting the encoded segments and the source's other streams together again, unchanged.
 
+The segments' packets follow each other in one stream, which needs that all were encoded alike.
 Every packet that is not the restored video's is copied as it is. The video's decoding times are
 made anew, since the encoder may reorder otherwise than the source did: the i-th packet is decoded
 when the picture shown D before it is, where D is the largest reorder.
@@ -10,7 +11,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -86,7 +87,7 @@ class MuxReport:
 
 
 def mux(
-    video: Path,
+    videos: Sequence[Path],
     source: str,
     target: Path,
     info: VideoInfo,
@@ -94,10 +95,10 @@ def mux(
     container: str | None = None,
     last_duration_ticks: int = 0,
 ) -> MuxReport:
-    """Write `target`: the pictures of `video`, and everything else of `source`.
+    """Write `target`: the pictures of `videos`, and everything else of `source`.
 
     Args:
-        video: what `nodes.encode` made.
+        videos: what `nodes.encode` made of the video's segments, in order.
         source: path or URL of the source.
         target: written in place: give a temporary name, and rename it when this returns.
         info: the encoded video; its time base is the one of the source.
@@ -105,16 +106,18 @@ def mux(
         last_duration_ticks: how long the last frame is shown; 0 takes the one before as a guide.
 
     Raises:
-        MediaError: `video` or `source` cannot be read, or the target does not hold every frame.
+        MediaError: one of `videos` or `source` cannot be read, the segments do not follow each
+            other in one stream, or the target does not hold every frame.
         OutputError: the target cannot be written, or its container cannot hold the streams; call
             `pipeline.containers.check_target` before the work to find out.
     """
     name = container or container_format(target)
     if name is None:
         raise OutputError(f"{target}: no container is known by that suffix")
-    timing = read_timing(video, info, last_duration_ticks)
-    with open_media(source) as original, open_media(str(video)) as encoded:
-        job = _Mux(encoded, original, source, info, timing, name)
+    timing = read_timing(videos, info, last_duration_ticks)
+    _check_headers(videos)
+    with open_media(source) as original, open_media(str(videos[0])) as first:
+        job = _Mux(videos, first, original, source, info, timing, name)
         try:
             job.write(target)
         except (FFmpegError, OSError, ValueError) as error:
@@ -128,14 +131,16 @@ class _Mux:
 
     def __init__(
         self,
-        encoded: InputContainer,
+        videos: Sequence[Path],
+        first: InputContainer,
         original: InputContainer,
         source: str,
         info: VideoInfo,
         timing: VideoTiming,
         container: str,
     ) -> None:
-        self._encoded, self._original, self._source = encoded, original, source
+        self._videos, self._first = videos, first
+        self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
         self._main = video_stream(original, source)
         self._matrix = _display_matrix(source)
@@ -195,7 +200,7 @@ class _Mux:
                 )
 
     def _add_video(self, output: OutputContainer) -> VideoStream:
-        info, template = self._info, self._encoded.streams.video[0]
+        info, template = self._info, self._first.streams.video[0]
         stream = output.add_stream_from_template(template, opaque=True)
         stream.time_base = info.time_base
         context = stream.codec_context
@@ -243,9 +248,7 @@ class _Mux:
             other = next(others, None)
 
     def _video_packets(self) -> Iterator[Packet[VideoStream]]:
-        stream = self._encoded.streams.video[0]
-        packets = (packet for packet in self._encoded.demux(stream) if packet.size)
-        for number, packet in enumerate(packets):
+        for number, packet in enumerate(_packets_of(self._videos)):
             packet.time_base = self._info.time_base
             packet.pts = self._timing.pts[number]
             packet.dts = self._timing.dts(number)
@@ -309,6 +312,28 @@ class _Mux:
             left_out=tuple(self._left_out),
             chapters=chapters,
         )
+
+
+def _packets_of(videos: Sequence[Path]) -> Iterator[Packet[VideoStream]]:
+    for video in videos:
+        with open_media(str(video)) as container:
+            for packet in container.demux(container.streams.video[0]):
+                if packet.size:
+                    yield packet
+
+
+def _check_headers(videos: Sequence[Path]) -> None:
+    """Make sure that one header serves all segments: a stream has only one."""
+    header: bytes | None = None
+    for place, video in enumerate(videos):
+        with open_media(str(video)) as container:
+            own = container.streams.video[0].codec_context.extradata
+        if place and own != header:
+            raise MediaError(
+                f"{video}: the encoder wrote another header than for the first segment, so that"
+                " they cannot become one stream; run it again with --set run.segment_s=0"
+            )
+        header = own
 
 
 def _time(packet: Packet[Stream] | Packet[VideoStream]) -> Fraction:

@@ -54,7 +54,7 @@ def restore(source: Path, work_dir: Path) -> tuple[Path, int] | None:
     info, frames, _ = decode(source, threads=2)
     video, _ = encode(info, frames, work_dir, EncodeConfig(codec="x264", preset="ultrafast"))
     target = work_dir / f"out{suffix}"
-    return target, mux(video, str(source), target, info).frames
+    return target, mux([video], str(source), target, info).frames
 
 
 @pytest.mark.slow

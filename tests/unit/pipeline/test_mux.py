@@ -106,7 +106,7 @@ def round_trip(
     video, encoded = encode(info, frames, work_dir / "work", config)
     target = work_dir / f"out{suffix}"
     report = mux(
-        video, str(source), target, info, last_duration_ticks=encoded["last_duration_ticks"]
+        [video], str(source), target, info, last_duration_ticks=encoded["last_duration_ticks"]
     )
     return target, report
 
@@ -397,7 +397,7 @@ def test_the_container_may_be_given_apart_from_the_name(tmp_path: Path) -> None:
     video, _ = encode(info, frames, tmp_path / "work", X264)
     target = tmp_path / "v.mp4.part"
 
-    report = mux(video, str(source), target, info, container="mp4")
+    report = mux([video], str(source), target, info, container="mp4")
 
     assert report.container == "mp4"
     with av.open(target) as container:
@@ -416,7 +416,7 @@ def test_a_target_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> 
     info, frames, _ = decode(source)
     video, _ = encode(info, frames, tmp_path / "work", X264)
     with pytest.raises(OutputError, match="cannot write") as caught:
-        mux(video, str(source), tmp_path / "nowhere" / "out.mp4", info)
+        mux([video], str(source), tmp_path / "nowhere" / "out.mp4", info)
     assert "\n" not in str(caught.value)
 
 
@@ -425,7 +425,7 @@ def test_an_encoded_file_without_frames_is_refused(tmp_path: Path) -> None:
     info, _, _ = decode(source)
     video, _ = encode(info, [], tmp_path / "work", X264)
     with pytest.raises(MediaError):
-        mux(video, str(source), tmp_path / "out.mp4", info)
+        mux([video], str(source), tmp_path / "out.mp4", info)
 
 
 def test_a_scaled_video_keeps_everything_else(tmp_path: Path) -> None:
@@ -439,7 +439,7 @@ def test_a_scaled_video_keeps_everything_else(tmp_path: Path) -> None:
     )
 
     target = tmp_path / "out.mp4"
-    mux(video, str(source), target, large)
+    mux([video], str(source), target, large)
 
     out, out_frames, _ = decode(target)
     assert (out.width_px, out.height_px, out.rotation_deg) == (128, 96, 90)
