@@ -13,26 +13,19 @@ from typing import Any, ClassVar, Final
 
 import av
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from pydantic import Field
 
 from nodes.geometry import Matrix, compose, invert, scaling
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.pixels import Region, RegionReader
+from nodes.sheet_page import PagePair, write_page
 from nodes.types import FacePatch, Frame, FramePatches, RgbImage, VideoInfo
 
 __all__ = ["SHEET_NAME", "Sheet", "SheetConfig"]
 
 SHEET_NAME: Final = "sheet.png"
 
-_CAPTION: Final = (
-    "Left: the source, enlarged (bicubic). Right: restored by AMINet. A restored face is an"
-    " estimate, not a proof of who it is."
-)
-_BACKGROUND: Final = (24, 24, 24)
-_TEXT: Final = (230, 230, 230)
-_GAP_PX: Final = 12
-_LINE_PX: Final = 24
 _BETTER: Final = 1.15
 """A new shot must beat the kept one by this factor: reading regions costs time."""
 _SHARP_ENOUGH: Final = 0.02
@@ -108,7 +101,8 @@ class Sheet(SinkNode[SheetConfig]):
     def finish(self) -> None:
         """Write the sheet; without any face there is no file."""
         if self._shots and self._path is not None:
-            self._drawn().save(self._path)
+            pairs = [self._pair(track_id, shot) for track_id, shot in self._shots.items()]
+            write_page(pairs, self._path, columns=self.config.columns)
             self._written = True
 
     def close(self) -> None:
@@ -166,30 +160,15 @@ class Sheet(SinkNode[SheetConfig]):
             .reduce(2)
         )
 
-    def _drawn(self) -> Image.Image:
-        side = self.config.face_px
-        columns = min(self.config.columns, len(self._shots))
-        rows = -(-len(self._shots) // columns)
-        cell_width, cell_height = 2 * side + 2 * _GAP_PX, side + _LINE_PX + _GAP_PX
-        caption = _wrapped(_CAPTION, columns * cell_width - 2 * _GAP_PX)
-        height = rows * cell_height + _GAP_PX + _LINE_PX * len(caption)
-        sheet = Image.new("RGB", (columns * cell_width, height), _BACKGROUND)
-        draw = ImageDraw.Draw(sheet)
-        for place, (track_id, shot) in enumerate(sorted(self._shots.items())):
-            x = place % columns * cell_width + _GAP_PX
-            y = place // columns * cell_height + _GAP_PX
-            label = (
-                f"face {track_id}   {shot.time_s:.2f} s   eyes {shot.eye_distance_px:.0f} px apart"
-            )
-            draw.text((x, y), label, _TEXT, _font())
-            before = self._face(shot.before, shot.crop_from_before, shot.size_px)
-            after = self._face(shot.after, shot.crop_from_after, shot.size_px)
-            sheet.paste(before, (x, y + _LINE_PX))
-            sheet.paste(after, (x + side + _GAP_PX // 2, y + _LINE_PX))
-        for line, text in enumerate(caption):
-            y = rows * cell_height + _GAP_PX + line * _LINE_PX
-            draw.text((_GAP_PX, y), text, _TEXT, _font())
-        return sheet
+    def _pair(self, track_id: int, shot: _Shot) -> PagePair:
+        return PagePair(
+            track_id=track_id,
+            quality=shot.quality,
+            time_s=shot.time_s,
+            eye_distance_px=shot.eye_distance_px,
+            before=self._face(shot.before, shot.crop_from_before, shot.size_px),
+            after=self._face(shot.after, shot.crop_from_after, shot.size_px),
+        )
 
 
 def shot_quality(patch: FacePatch) -> float:
@@ -203,18 +182,3 @@ def shot_quality(patch: FacePatch) -> float:
 
 def _to_8_bit(rgb: RgbImage, bit_depth: int) -> RgbImage:
     return (rgb >> (bit_depth - 8)).astype(np.uint8)
-
-
-def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
-    return ImageFont.load_default(16)
-
-
-def _wrapped(text: str, width_px: int) -> list[str]:
-    lines = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if _font().getlength(longer) > width_px and lines[-1]:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines

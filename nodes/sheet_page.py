@@ -1,0 +1,157 @@
+"""The page of a contact sheet: pairs of faces drawn on it, and read from it again.
+
+The PNG itself says where which face is (in a text chunk, as JSON), so the pages of a video's
+segments become one page without any other file between.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from PIL import Image, ImageDraw, ImageFont
+from PIL.PngImagePlugin import PngInfo
+
+__all__ = ["PagePair", "merge_pages", "read_page", "write_page"]
+
+_INDEX: Final = "aminet_faces"
+_CAPTION: Final = (
+    "Left: the source, enlarged (bicubic). Right: restored by AMINet. A restored face is an"
+    " estimate, not a proof of who it is."
+)
+_BACKGROUND: Final = (24, 24, 24)
+_TEXT: Final = (230, 230, 230)
+_GAP_PX: Final = 12
+_LINE_PX: Final = 24
+
+
+@dataclass(frozen=True, slots=True)
+class PagePair:
+    """One face on a page, before and after, both square and equally large."""
+
+    track_id: int
+    quality: float
+    time_s: float
+    eye_distance_px: float
+    before: Image.Image
+    after: Image.Image
+
+
+def write_page(pairs: Iterable[PagePair], path: Path, *, columns: int) -> None:
+    """Draw pairs by their numbers and save them as PNG.
+
+    Args:
+        pairs: at least one.
+        path: where to write.
+        columns: pairs side by side at most.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    ordered = sorted(pairs, key=lambda pair: pair.track_id)
+    side = ordered[0].before.width
+    columns = min(columns, len(ordered))
+    rows = -(-len(ordered) // columns)
+    cell_width, cell_height = 2 * side + 2 * _GAP_PX, side + _LINE_PX + _GAP_PX
+    caption = _wrapped(_CAPTION, columns * cell_width - 2 * _GAP_PX)
+    height = rows * cell_height + _GAP_PX + _LINE_PX * len(caption)
+    page = Image.new("RGB", (columns * cell_width, height), _BACKGROUND)
+    draw = ImageDraw.Draw(page)
+    index: list[dict[str, float]] = []
+    for place, pair in enumerate(ordered):
+        x = place % columns * cell_width + _GAP_PX
+        y = place // columns * cell_height + _GAP_PX
+        label = f"face {pair.track_id}   {pair.time_s:.2f} s"
+        draw.text((x, y), f"{label}   eyes {pair.eye_distance_px:.0f} px apart", _TEXT, _font())
+        page.paste(pair.before, (x, y + _LINE_PX))
+        page.paste(pair.after, (x + side + _GAP_PX // 2, y + _LINE_PX))
+        index.append(_entry(pair, x, y + _LINE_PX))
+    for line, text in enumerate(caption):
+        draw.text((_GAP_PX, rows * cell_height + _GAP_PX + line * _LINE_PX), text, _TEXT, _font())
+    about = PngInfo()
+    about.add_text(_INDEX, json.dumps(index))
+    page.save(path, pnginfo=about)
+
+
+def read_page(path: Path) -> list[PagePair]:
+    """Return the pairs of a page that `write_page` wrote, pixel by pixel.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: it is no such page.
+    """
+    with Image.open(path) as opened:
+        text = opened.info.get(_INDEX)
+        page = opened.convert("RGB")
+    if not isinstance(text, str):
+        raise ValueError(f"{path}: is no contact sheet with an index of its faces")
+    pairs: list[PagePair] = []
+    for entry in json.loads(text):
+        x, y, side = entry["x_px"], entry["y_px"], entry["side_px"]
+        lefts = x, x + side + _GAP_PX // 2
+        before, after = (page.crop((left, y, left + side, y + side)) for left in lefts)
+        about = (entry[key] for key in ("quality", "time_s", "eye_distance_px"))
+        pairs.append(PagePair(entry["face"], *about, before, after))
+    return pairs
+
+
+def merge_pages(
+    pages: Sequence[tuple[Path, Mapping[int, int]]], target: Path, *, max_tracks: int, columns: int
+) -> bool:
+    """Make one page of the best pair of each face.
+
+    Args:
+        pages: of the segments; each with the common number of each of its own faces. Pages that do
+            not exist had no face.
+        target: where to write.
+        max_tracks: faces shown at most; those with the best pairs stay.
+        columns: pairs side by side at most.
+
+    Returns:
+        Whether there was any face; without one nothing is written.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        ValueError: one of `pages` is no contact sheet.
+    """
+    best: dict[int, PagePair] = {}
+    for path, numbers in pages:
+        for pair in read_page(path) if path.exists() else ():
+            number = numbers[pair.track_id]
+            if number not in best or pair.quality > best[number].quality:
+                best[number] = replace(pair, track_id=number)
+    if not best:
+        return False
+    kept = sorted(best.values(), key=lambda pair: -pair.quality)[:max_tracks]
+    write_page(kept, target, columns=columns)
+    return True
+
+
+def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float]:
+    return {
+        "face": pair.track_id,
+        "quality": pair.quality,
+        "time_s": pair.time_s,
+        "eye_distance_px": pair.eye_distance_px,
+        "x_px": x_px,
+        "y_px": y_px,
+        "side_px": pair.before.width,
+    }
+
+
+def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
+    return ImageFont.load_default(16)
+
+
+def _wrapped(text: str, width_px: int) -> list[str]:
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if _font().getlength(longer) > width_px and lines[-1]:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
