@@ -93,8 +93,16 @@ def read_page(path: Path) -> list[PagePair]:
         x, y, side = entry["x_px"], entry["y_px"], entry["side_px"]
         lefts = x, x + side + _GAP_PX // 2
         before, after = (page.crop((left, y, left + side, y + side)) for left in lefts)
-        about = (entry[key] for key in ("quality", "time_s", "eye_distance_px"))
-        pairs.append(PagePair(entry["face"], *about, before, after))
+        pairs.append(
+            PagePair(
+                track_id=entry["face"],
+                quality=entry["quality"],
+                time_s=entry["time_s"],
+                eye_distance_px=entry["eye_distance_px"],
+                before=before,
+                after=after,
+            )
+        )
     return pairs
 
 
@@ -104,8 +112,8 @@ def merge_pages(
     """Make one page of the best pair of each face.
 
     Args:
-        pages: of the segments; each with the common number of each of its own faces. Pages that do
-            not exist had no face.
+        pages: of the segments; each with the common number of each of its own faces, where that is
+            another. Pages that do not exist had no face.
         target: where to write.
         max_tracks: faces shown at most; those with the best pairs stay.
         columns: pairs side by side at most.
@@ -120,7 +128,7 @@ def merge_pages(
     best: dict[int, PagePair] = {}
     for path, numbers in pages:
         for pair in read_page(path) if path.exists() else ():
-            number = numbers[pair.track_id]
+            number = numbers.get(pair.track_id, pair.track_id)
             if number not in best or pair.quality > best[number].quality:
                 best[number] = replace(pair, track_id=number)
     if not best:

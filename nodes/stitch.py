@@ -102,7 +102,7 @@ def _overlap(a: _Box, b: _Box) -> float:
 
 def _listed(seen: _Seen) -> list[list[Any]]:
     return [
-        [pts, [[track, *(round(side, 2) for side in box)] for track, box in faces.items()]]
+        [pts, [[track, *(round(float(side), 2) for side in box)] for track, box in faces.items()]]
         for pts, faces in seen.items()
     ]
 

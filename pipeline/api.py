@@ -25,6 +25,7 @@ def enhance(
     config: str | os.PathLike[str] | None = None,
     settings: Iterable[str] = (),
     overwrite: bool = False,
+    resume: bool = True,
     monitor: Monitor | None = None,
 ) -> RunReport:
     """Restore the faces in videos and leave everything else as it was.
@@ -39,6 +40,7 @@ def enhance(
         config: a run's YAML file; see `pipeline.config`.
         settings: single settings such as `"encode.crf=20"`, as `--set` takes them.
         overwrite: replace outputs that exist.
+        resume: use the segments that an earlier, interrupted call with the same arguments finished.
         monitor: told how it goes; silent if not given.
 
     Returns:
@@ -62,5 +64,6 @@ def enhance(
         Path(output),
         config=load_config(Path(config) if config else None, settings, flags),
         overwrite=overwrite,
+        resume=resume,
         monitor=monitor or SilentMonitor(),
     )

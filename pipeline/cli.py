@@ -66,6 +66,9 @@ def enhance(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing outputs.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option(help="Use what an interrupted run of the same command finished.")
+    ] = True,
 ) -> None:
     """Write the same videos with the faces restored, a report, and before/after sheets."""
     from pipeline.api import enhance as run
@@ -81,6 +84,7 @@ def enhance(
         config=config,
         settings=settings or (),
         overwrite=overwrite,
+        resume=resume,
         monitor=monitor_for(out),
     )
     for video in report.videos:

@@ -1,40 +1,35 @@
 """A job: many videos in, the same videos restored, each published whole or not at all.
 
-For each video: look at it and at its target, run it as a segment (on whichever runner), put the
-encoded pictures and the source's other streams together, and only then give the result its name. A
-video that cannot be done is reported and does not stop the others.
+For each video: look at it and at its target, plan its segments, run those that no earlier run has
+finished (on whichever runner), join them and the source's other streams, and only then give the
+result its name. A video that cannot be done is reported and does not stop the others.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from aminet.errors import AminetError
-from nodes.encode import VIDEO_FILE
 from nodes.node import Segment
-from nodes.sheet import SHEET_NAME
 from pipeline.config import RunConfig, RunOptions, load_graph
-from pipeline.containers import container_format
-from pipeline.errors import RunFailedError
 from pipeline.graph import Graph
+from pipeline.identity import content_ids
 from pipeline.inputs import JobFiles, VideoFiles, check_outputs, plan_files
 from pipeline.local_runner import LocalRunner
-from pipeline.mux import mux
 from pipeline.plan import choose_runner
 from pipeline.preflight import Ready, encode_node, look_at
 from pipeline.progress import Monitor
 from pipeline.report import RunReport, VideoReport, write_atomically
-from pipeline.runner import Runner, SegmentOutcome
+from pipeline.runner import Progress, Runner
+from pipeline.video_run import VideoRun
 
 __all__ = ["run_job"]
 
@@ -47,6 +42,7 @@ def run_job(
     *,
     config: RunConfig,
     overwrite: bool,
+    resume: bool,
     monitor: Monitor,
 ) -> RunReport:
     """Take every input through the configured graph.
@@ -56,6 +52,7 @@ def run_job(
         output: a file for one input file, else a folder.
         config: graph, node settings and run options.
         overwrite: replace outputs that exist.
+        resume: use segments that an earlier run of the same job finished.
         monitor: told how it goes.
 
     Returns:
@@ -70,7 +67,7 @@ def run_job(
     graph = load_graph(config)
     files = plan_files(inputs, output)
     job = _Job(graph, config.run, files, monitor)
-    runner = job.run(overwrite=overwrite)
+    runner = job.run(overwrite=overwrite, resume=resume)
     report = RunReport(
         path=str(files.report),
         version=version("aminet-video"),
@@ -113,142 +110,89 @@ class _Job:
         self.reports: dict[str, VideoReport] = {}
         """By source."""
 
-    def run(self, *, overwrite: bool) -> dict[str, Any]:
+    def run(self, *, overwrite: bool, resume: bool) -> dict[str, Any]:
         """Do every video; return what the runner has to say."""
         encode_node(self._graph)
         with ExitStack() as stack:
             stack.enter_context(self._monitor)
             ready = self._look()
             check_outputs([item.video for item in ready], self._files.report, overwrite=overwrite)
-            if not ready:
-                return {}
-            segments: dict[Segment, Ready] = {}
-            for item in ready:
-                stack.callback(shutil.rmtree, item.video.work_dir, ignore_errors=True)
-                segments[self._segment(item.video)] = item
-            name, why = choose_runner(
-                self._options.runner,
-                videos=len(ready),
-                segments=len(ready),
-                cores=self._threads,
-                address=self._options.address,
-            )
-            self._monitor.began({item.video: item.frames for item in ready}, name, why)
-            runner = stack.enter_context(
-                make_runner(name, self._graph, self._options, self._threads, len(ready))
-            )
-            for outcome in runner.run(
-                list(segments),
-                lambda segment, at: self._monitor.advanced(segments[segment].video, at),
-            ):
-                self._finish(segments[outcome.segment], outcome)
-            return {"name": name, "why": why, **runner.report()}
+            runs = [VideoRun(item, self._graph, resume=resume) for item in ready]
+            for run in runs:
+                stack.callback(self._leave, run)
+            return self._run(runs, stack)
 
     def _look(self) -> list[Ready]:
+        contents = content_ids(self._graph)
         ready: list[Ready] = []
         for video in self._files.videos:
             try:
-                ready.append(look_at(video, self._graph, threads=self._threads))
+                ready.append(
+                    look_at(
+                        video,
+                        self._graph,
+                        threads=self._threads,
+                        segment_s=self._options.segment_s,
+                        contents=contents,
+                    )
+                )
             except AminetError as error:
                 self._fail(video, error)
         return ready
 
-    def _segment(self, video: VideoFiles) -> Segment:
-        shutil.rmtree(video.work_dir, ignore_errors=True)  # left by a run that was killed
-        video.work_dir.mkdir()
-        return Segment(input=video.source, work_dir=video.work_dir, threads=self._threads)
+    def _run(self, runs: Sequence[VideoRun], stack: ExitStack) -> dict[str, Any]:
+        run_of = {segment: run for run in runs for segment in run.start()}
+        name, why = choose_runner(
+            self._options.runner,
+            videos=len(set(run_of.values())),
+            segments=len(run_of),
+            cores=self._threads,
+            address=self._options.address,
+        )
+        if not run_of:
+            name, why = "no", "every segment was finished by an earlier run"
+        self._monitor.began({run.item.video: run.item.frames for run in runs}, name, why)
+        for run in runs:
+            for note in run.notes:
+                self._monitor.noted(f"{run.item.video.source}: {note}")
+            if run.over:
+                self._finish(run)
+        if not run_of:
+            return {"name": name, "why": why}
+        runner = stack.enter_context(
+            make_runner(name, self._graph, self._options, self._threads, len(run_of))
+        )
+        for outcome in runner.run(
+            list(run_of), lambda segment, at: self._tell(run_of[segment], segment, at)
+        ):
+            run = run_of[outcome.segment]
+            run.take(outcome)
+            if run.over:
+                self._finish(run)
+        return {"name": name, "why": why, **runner.report()}
 
-    def _finish(self, item: Ready, outcome: SegmentOutcome) -> None:
+    def _tell(self, run: VideoRun, segment: Segment, at: Progress) -> None:
+        self._monitor.advanced(run.item.video, run.advanced(segment, at))
+
+    def _finish(self, run: VideoRun) -> None:
         try:
-            report = _publish(item, self._graph, outcome)
+            report = run.finish()
         except (AminetError, OSError) as error:
-            self._fail(item.video, error, outcome.attempts)
+            self._fail(run.item.video, error)
         else:
-            self.reports[item.video.source] = report
-            self._monitor.ended(item.video, report)
-        finally:
-            shutil.rmtree(item.video.work_dir, ignore_errors=True)
+            self.reports[run.item.video.source] = report
+            self._monitor.ended(run.item.video, report)
 
-    def _fail(self, video: VideoFiles, error: BaseException, attempts: int = 1) -> None:
+    def _leave(self, run: VideoRun) -> None:
+        kept = run.leave()
+        if kept:
+            self._monitor.noted(kept)
+
+    def _fail(self, video: VideoFiles, error: BaseException) -> None:
         """Record a failure, or raise it when there is no other video to go on with."""
         log.debug("%s failed", video.source, exc_info=error)
         if len(self._files.videos) == 1:
             raise error
-        report = VideoReport(video.source, None, "failed", error=str(error), attempts=attempts)
+        report = VideoReport(video.source, None, "failed", error=str(error))
         self.reports[video.source] = report
         self._monitor.ended(video, report)
-
-
-def _publish(item: Ready, graph: Graph, outcome: SegmentOutcome) -> VideoReport:
-    """Put the output together in the work folder, then give it and its sheet their names.
-
-    Raises:
-        AminetError: the segment failed, or the output cannot be put together.
-        OSError: a file cannot be written or renamed.
-    """
-    result = outcome.result
-    if result is None:
-        raise _expected(outcome.error)
-    video = item.video
-    finished = video.work_dir / f"finished{video.target.suffix}"
-    encode = encode_node(graph).name
-    muxed = mux(
-        [video.work_dir / VIDEO_FILE],
-        video.source,
-        finished,
-        result.infos[encode],
-        container=container_format(video.target),
-        last_duration_ticks=result.reports[encode]["last_duration_ticks"],
-    )
-    if muxed.frames != result.progress.frames:
-        raise RunFailedError(
-            f"{video.target}: holds {muxed.frames} of {result.progress.frames} frames, thrown away"
-        )
-    sheet = video.work_dir / SHEET_NAME
-    if sheet.exists():
-        sheet.replace(video.sheet)
-    _sync(finished)
-    finished.replace(video.target)
-    track = result.reports.get("track", {})
-    return VideoReport(
-        source=video.source,
-        output=str(video.target),
-        status="done",
-        frames=result.progress.frames,
-        faces=result.progress.items,
-        tracks=track.get("tracks", 0),
-        wall_s=round(result.wall_s, 3),
-        frames_per_s=round(result.progress.frames / max(result.wall_s, 1e-9), 2),
-        stage_busy_s={name: round(busy_s, 3) for name, busy_s in result.busy_s.items()},
-        sheet=str(video.sheet) if video.sheet.exists() else None,
-        attempts=outcome.attempts,
-        notes=(*item.notes, *_warnings(result.reports)),
-        nodes={name: report for name, report in result.reports.items() if report},
-        mux=asdict(muxed),
-    )
-
-
-def _warnings(reports: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Return what nodes want the user to know, each with the node's name."""
-    return [
-        f"{name}: {warning}"
-        for name, report in reports.items()
-        for warning in report.get("warnings", ())
-    ]
-
-
-def _expected(error: BaseException | None) -> Exception:
-    """Return an error of a segment as one that has a one-line message for the user."""
-    if isinstance(error, AminetError):
-        return error
-    kind = type(error).__name__
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else kind
-    wrapped = RunFailedError(f"the run failed ({kind}: {reason})")
-    wrapped.__cause__ = error
-    return wrapped
-
-
-def _sync(path: Path) -> None:
-    """Make sure a file's content is on the disk before its name says that it is finished."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from nodes.codecs import EncodeConfig, plan_encoder
 from nodes.encode import Encode
-from nodes.node import Segment, SourceNode
+from nodes.node import Segment
 from nodes.types import VideoInfo
 from pipeline.containers import check_target, default_suffix
 from pipeline.errors import GraphError, OutputError
 from pipeline.graph import Graph, GraphNode
+from pipeline.identity import Identity, fingerprint, identify
 from pipeline.inputs import VideoFiles
+from pipeline.merge import why_uncut
+from pipeline.plan import SegmentPlan, plan_segments
+from pipeline.probe import scan_packets
 
 __all__ = ["Ready", "encode_node", "look_at"]
+
+
+SEGMENT_THREADS: Final = 2
+"""CPU threads of a segment of many: more segments at once are worth more than more threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +35,14 @@ class Ready:
     video: VideoFiles
     """With the target's suffix decided."""
     frames: int | None
-    """How many frames the container claims, None when it does not: for progress only."""
+    """How many frames were counted, or claimed by the container, or None: for progress only."""
     notes: tuple[str, ...]
     """What the output's container changes or leaves out."""
+    plan: SegmentPlan
+    threads: int
+    """CPU threads of each segment's decoder and encoder."""
+    identity: Identity
+    """What the segments' results depend on."""
 
 
 def encode_node(graph: Graph) -> GraphNode:
@@ -45,13 +60,22 @@ def encode_node(graph: Graph) -> GraphNode:
     return nodes[0]
 
 
-def look_at(video: VideoFiles, graph: Graph, *, threads: int) -> Ready:
-    """Open a video, decide its output's container, and check that it can hold everything.
+def look_at(
+    video: VideoFiles,
+    graph: Graph,
+    *,
+    threads: int,
+    segment_s: float,
+    contents: Mapping[str, str],
+) -> Ready:
+    """Open a video, check that its output's container can hold everything, and plan its segments.
 
     Args:
         video: what to read and write.
         graph: what will run.
-        threads: CPU threads that decoder and encoder will use.
+        threads: CPU threads that decoder and encoder may use.
+        segment_s: wanted length of a segment in seconds, 0 for no cuts.
+        contents: of the files that the graph's nodes load.
 
     Raises:
         MediaError: the source cannot be read as video.
@@ -73,12 +97,24 @@ def look_at(video: VideoFiles, graph: Graph, *, threads: int) -> Ready:
     if fatal:
         raise OutputError(f"{video.target}: " + "; ".join(fatal))
     notes += [problem.message for problem in problems]
-    return Ready(video, _frame_hint(info), tuple(notes))
+    scan = None if "://" in video.source else scan_packets(video.source)
+    plan = plan_segments(scan, segment_s=segment_s, warmup_s=graph.warmup_s, uncut=why_uncut(graph))
+    # Not by the number of cores: an encoder's output depends on its threads, and a cluster's
+    # machines differ.
+    used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
+    identity = identify(
+        fingerprint=fingerprint(video.source, scan),
+        plan=plan,
+        graph=graph,
+        contents=contents,
+        threads=used,
+    )
+    frames = scan.frames if scan else _frame_hint(info)
+    return Ready(video, frames, tuple(notes), plan, used, identity)
 
 
 def _describe(source: str, graph: Graph, threads: int) -> VideoInfo:
-    (entry,) = (node for node in graph.nodes if issubclass(node.node_class, SourceNode))
-    node = entry.make()
+    node = graph.source.make()
     with tempfile.TemporaryDirectory() as folder:
         try:
             return node.open(Segment(source, Path(folder), threads), {})

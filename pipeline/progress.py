@@ -41,6 +41,10 @@ class Monitor(Protocol):
         """A video is done or has failed."""
         ...
 
+    def noted(self, text: str) -> None:
+        """There is something else to know, in one line."""
+        ...
+
     def __enter__(self) -> Self: ...
 
     def __exit__(
@@ -61,6 +65,9 @@ class SilentMonitor:
         """See `Monitor`."""
 
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
+        """See `Monitor`."""
+
+    def noted(self, text: str) -> None:
         """See `Monitor`."""
 
     def __enter__(self) -> Self:
@@ -108,6 +115,10 @@ class LineMonitor(SilentMonitor):
         """See `Monitor`."""
         self._console.print(_summary(video, report), highlight=False, soft_wrap=True)
 
+    def noted(self, text: str) -> None:
+        """See `Monitor`."""
+        self._console.print(text, highlight=False, soft_wrap=True)
+
 
 class BarMonitor(SilentMonitor):
     """Draws a bar a video, with frames and faces a second and the time left."""
@@ -153,6 +164,10 @@ class BarMonitor(SilentMonitor):
         if self._overall is not None:
             self._bars.advance(self._overall)
         self._bars.print(_summary(video, report), highlight=False, soft_wrap=True)
+
+    def noted(self, text: str) -> None:
+        """See `Monitor`."""
+        self._bars.print(text, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._bars.start()

@@ -28,8 +28,15 @@ class VideoReport:
     """Face patches restored, over all frames."""
     tracks: int = 0
     """Different faces followed."""
+    segments: int = 1
+    segments_reused: int = 0
+    """Those that an earlier run had finished."""
+    why_whole: str | None = None
+    """Why the video was not cut, None if it was."""
     wall_s: float = 0.0
+    """Sum over the segments, which may overlap."""
     frames_per_s: float = 0.0
+    """Frames for each second of `wall_s`."""
     stage_busy_s: dict[str, float] = field(default_factory=dict[str, float])
     """Wall time inside each node; nodes overlap, so the sum may exceed `wall_s`."""
     sheet: str | None = None
