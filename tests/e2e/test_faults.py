@@ -1,0 +1,209 @@
+"""Real kills of real processes: the output is complete and nothing finished is done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.media_factory import AudioTrack, Video, decode_all, make_video
+from tests.video_nodes import same_pixels
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+ROOT = Path(__file__).parents[2]
+FOOTAGE = Video(frames=90, gop_frames=10, b_frames=2, audio=(AudioTrack(duration_s=3.5),))
+GRAPH = """
+name: slow
+nodes:
+  decode: {type: aminet.decode}
+  slow: {type: faulty.slow, inputs: {frames: decode.frames}, config: {%s}}
+  encode: {type: aminet.encode, inputs: {frames: slow.frames}, config: {codec: ffv1}}
+"""
+NODE = '''
+"""A third-party package with one node, which is slow and may kill its process."""
+import os, signal, time
+from pathlib import Path
+from nodes.node import MapNode, NodeConfig, NodeSpec, Port
+from nodes.types import Frame
+
+
+class SlowConfig(NodeConfig):
+    delay_s: float = 0.02
+    die_at_pts: int | None = None
+    pids: str = ""
+
+
+class Slow(MapNode[SlowConfig]):
+    spec = NodeSpec(
+        "faulty.slow", "takes its time", (Port("frames", Frame),), (Port("frames", Frame),)
+    )
+    Config = SlowConfig
+
+    def open(self, segment, inputs):
+        if self.config.pids:
+            Path(self.config.pids, str(os.getpid())).touch()
+        return inputs["frames"]
+
+    def process(self, inputs):
+        frame = inputs.get("frames", Frame)
+        if self.config.die_at_pts is not None and frame.pts >= self.config.die_at_pts:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(self.config.delay_s)
+        return {"frames": frame}
+'''
+
+
+@pytest.fixture
+def plugin(tmp_path: Path) -> Path:
+    """An installed third-party package, as Python sees one."""
+    folder = tmp_path / "site"
+    about = folder / "faulty-1.0.dist-info"
+    about.mkdir(parents=True)
+    (folder / "faulty_nodes.py").write_text(NODE, encoding="utf-8")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[aminet.nodes]\nfaulty.slow = faulty_nodes:Slow\n", encoding="utf-8"
+    )
+    return folder
+
+
+def start(
+    plugin: Path, inputs: Path, target: Path, slow: str = "", *more: str
+) -> subprocess.Popen[str]:
+    graph = plugin.parent / "slow.yaml"
+    graph.write_text(GRAPH % slow, encoding="utf-8")
+    settings = ["run.segment_s=0.7", "run.threads=2", "run.workers=2", *more]
+    config = plugin.parent / "run.yaml"
+    config.write_text(f"graph: {graph}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pipeline", "enhance", str(inputs), "-o", str(target)]
+    command += ["--config", str(config), *(part for s in settings for part in ("--set", s))]
+    return subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{plugin}"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def manifests(target: Path) -> dict[str, Any]:
+    work_dir = target.with_name(f".{target.name}.aminet-part")
+    found = work_dir.glob("*/manifest.json")
+    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in found}
+
+
+def wait_for(
+    run: subprocess.Popen[str], target: Path, segments: int, deadline_s: float = 90
+) -> dict[str, Any]:
+    """Wait until so many segments are finished."""
+    end = time.monotonic() + deadline_s
+    while len(found := manifests(target)) < segments:
+        assert time.monotonic() < end
+        assert run.poll() is None, run.communicate()
+        time.sleep(0.02)
+    return found
+
+
+def times_while(run: subprocess.Popen[str], target: Path) -> dict[str, Any]:
+    """Return the manifests as they were seen until the run ended."""
+    seen: dict[str, Any] = {}
+    while run.poll() is None:
+        try:
+            seen |= manifests(target)
+        except OSError:
+            continue  # the folder goes when the video is finished
+        time.sleep(0.01)
+    return seen
+
+
+def assert_complete(source: Path, target: Path) -> None:
+    assert same_pixels(decode_all(source), decode_all(target))
+    assert [f.pts for f in decode_all(source)] == [f.pts for f in decode_all(target)]
+    assert not target.with_name(f".{target.name}.aminet-part").exists()
+
+
+@pytest.mark.parametrize("runner", ["local", pytest.param("ray", marks=pytest.mark.slow)])
+def test_a_killed_driver_run_again_does_only_what_is_missing(
+    tmp_path: Path, plugin: Path, runner: str
+) -> None:
+    source, target = make_video(tmp_path / "v.mp4", FOOTAGE), tmp_path / "out.mov"
+    more = (f"run.runner={runner}", "encode.codec=x264", "encode.options={qp: '0'}")
+    run = start(plugin, source, target, "delay_s: 0.03", *more)
+    kept = wait_for(run, target, 2)
+    run.send_signal(signal.SIGKILL)
+    run.communicate(timeout=60)
+    kept |= manifests(target)
+    assert not target.exists()
+
+    again = start(plugin, source, target, "delay_s: 0.03", *more)
+    seen = times_while(again, target)
+    output, errors = again.communicate(timeout=60)
+    assert again.returncode == 0, errors
+    assert f"{len(kept)} of 5 segments were finished by an earlier run" in output
+    for name, manifest in kept.items():
+        assert seen[name]["finished_utc"] == manifest["finished_utc"]
+    assert_complete(source, target)
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_only_its_own_segment(tmp_path: Path, plugin: Path) -> None:
+    source, target = make_video(tmp_path / "v.mp4", FOOTAGE), tmp_path / "out.mov"
+    pids = tmp_path / "pids"
+    pids.mkdir()
+    more = ("run.runner=ray", "encode.codec=x264", "encode.options={qp: '0'}")
+    run = start(plugin, source, target, f"delay_s: 0.04, pids: {pids}", *more)
+    before = wait_for(run, target, 1)
+    victim = int(sorted(path.name for path in pids.iterdir())[-1])
+    os.kill(victim, signal.SIGKILL)
+    seen = times_while(run, target)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 0, errors
+    for name, manifest in before.items():
+        assert seen[name]["finished_utc"] == manifest["finished_utc"]
+    report = json.loads((tmp_path / "out.report.json").read_text(encoding="utf-8"))
+    assert report["videos"][0]["attempts"] == 2
+    assert_complete(source, target)
+
+
+@pytest.mark.slow
+def test_a_poisoned_segment_fails_its_video_alone_and_the_rest_is_kept(
+    tmp_path: Path, plugin: Path
+) -> None:
+    footage = tmp_path / "footage"
+    footage.mkdir()
+    bad = make_video(footage / "bad.mp4", FOOTAGE)
+    good = make_video(footage / "good.mp4", Video(frames=20))
+    last_s = 3.2
+    more = ("run.runner=ray", "run.attempts=2", "encode.codec=x264", "encode.options={qp: '0'}")
+    ticks = int(last_s * 12_800)
+    run = start(plugin, footage, tmp_path / "out", f"delay_s: 0, die_at_pts: {ticks}", *more)
+    output, errors = run.communicate(timeout=120)
+    assert run.returncode == 4, errors
+    assert "1 of 2 videos failed" in errors
+    assert "bad.mp4: FAILED: segment 5 of 5 failed" in output
+    assert "4 of 5 segments are finished and kept" in output
+    assert_complete(good, tmp_path / "out" / "good.mp4")
+    assert sorted(manifests(tmp_path / "out" / "bad.mp4")) == [f"{n:05d}" for n in range(4)]
+    assert bad.exists()
+
+
+def test_a_terminated_run_keeps_finished_segments_and_says_so(tmp_path: Path, plugin: Path) -> None:
+    source, target = make_video(tmp_path / "v.mp4", FOOTAGE), tmp_path / "out.mkv"
+    run = start(plugin, source, target, "delay_s: 0.03", "run.runner=local")
+    wait_for(run, target, 1)
+    run.send_signal(signal.SIGTERM)
+    output, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "Traceback" not in errors
+    assert "segments are finished and kept" in output
+    assert "the same command goes on from there" in output
+    assert not list(tmp_path.glob(".out.mkv.aminet-part/*.part"))
