@@ -1,4 +1,4 @@
-"""The command line: `aminet enhance`, `probe`, `nodes`, `graph`, and the network's commands."""
+"""The command line: `aminet enhance`, `plan`, `probe`, `nodes`, `graph`, the network's commands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aminet.errors import AminetError
-from pipeline import cli_network
+from pipeline import cli_network, cli_plan
 from pipeline.errors import RunFailedError, exit_code
 
 __all__ = ["app", "main"]
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 graph_app = typer.Typer(no_args_is_help=True, help="Look at dataflow graphs.")
 app.add_typer(graph_app, name="graph")
+cli_plan.register(app)
 cli_network.register(app)
 
 out = Console()

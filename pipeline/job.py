@@ -27,9 +27,9 @@ from pipeline.local_runner import LocalRunner
 from pipeline.plan import choose_runner
 from pipeline.preflight import Ready, encode_node, look_at
 from pipeline.progress import Monitor
-from pipeline.report import RunReport, VideoReport, write_atomically
+from pipeline.report import RunReport, VideoReport, read_videos, write_atomically
 from pipeline.runner import Progress, Runner
-from pipeline.video_run import VideoRun
+from pipeline.video_run import VideoRun, is_finished
 
 __all__ = ["run_job"]
 
@@ -52,7 +52,7 @@ def run_job(
         output: a file for one input file, else a folder.
         config: graph, node settings and run options.
         overwrite: replace outputs that exist.
-        resume: use segments that an earlier run of the same job finished.
+        resume: use what an earlier run of the same job finished.
         monitor: told how it goes.
 
     Returns:
@@ -62,24 +62,9 @@ def run_job(
     Raises:
         AminetError: nothing could be started, or the only video failed.
     """
-    started = time.perf_counter()
-    began = datetime.now(UTC)
     graph = load_graph(config)
-    files = plan_files(inputs, output)
-    job = _Job(graph, config.run, files, monitor)
-    runner = job.run(overwrite=overwrite, resume=resume)
-    report = RunReport(
-        path=str(files.report),
-        version=version("aminet-video"),
-        started_utc=began.isoformat(timespec="seconds"),
-        wall_s=round(time.perf_counter() - started, 3),
-        runner=runner,
-        videos=tuple(job.reports[video.source] for video in files.videos),
-        skipped=files.skipped,
-        config={"run": config.run.model_dump(mode="json"), "graph": graph.resolved()},
-    )
-    write_atomically(files.report, report.to_json())
-    return report
+    job = _Job(graph, config.run, plan_files(inputs, output), monitor)
+    return job.save(job.run(overwrite=overwrite, resume=resume))
 
 
 def make_runner(name: str, graph: Graph, options: RunOptions, threads: int, videos: int) -> Runner:
@@ -107,8 +92,9 @@ class _Job:
         self._files = files
         self._monitor = monitor
         self._threads = options.threads or len(os.sched_getaffinity(0))
-        self.reports: dict[str, VideoReport] = {}
-        """By source."""
+        self._reports: dict[str, VideoReport] = {}
+        self._started = time.perf_counter()
+        self._began = datetime.now(UTC)
 
     def run(self, *, overwrite: bool, resume: bool) -> dict[str, Any]:
         """Do every video; return what the runner has to say."""
@@ -116,11 +102,48 @@ class _Job:
         with ExitStack() as stack:
             stack.enter_context(self._monitor)
             ready = self._look()
+            if resume and not overwrite:
+                ready = self._without_finished(ready)
             check_outputs([item.video for item in ready], self._files.report, overwrite=overwrite)
             runs = [VideoRun(item, self._graph, resume=resume) for item in ready]
             for run in runs:
                 stack.callback(self._leave, run)
-            return self._run(runs, stack)
+            return self._run(runs, stack) if runs else {}
+
+    def save(self, runner: dict[str, Any]) -> RunReport:
+        """Write the report of what has ended so far, and return it."""
+        report = RunReport(
+            path=str(self._files.report),
+            version=version("aminet-video"),
+            started_utc=self._began.isoformat(timespec="seconds"),
+            wall_s=round(time.perf_counter() - self._started, 3),
+            runner=runner,
+            videos=tuple(
+                self._reports[video.source]
+                for video in self._files.videos
+                if video.source in self._reports
+            ),
+            skipped=self._files.skipped,
+            config={
+                "run": self._options.model_dump(mode="json"),
+                "graph": self._graph.resolved(),
+            },
+        )
+        write_atomically(self._files.report, report.to_json())
+        return report
+
+    def _without_finished(self, ready: Sequence[Ready]) -> list[Ready]:
+        """Set the videos aside that an earlier run of the same job has finished."""
+        earlier = read_videos(self._files.report)
+        left: list[Ready] = []
+        for item in ready:
+            report = earlier.get(item.video.source)
+            if report is None or not is_finished(item, report):
+                left.append(item)
+                continue
+            self._reports[item.video.source] = report
+            self._monitor.noted(f"{report.source} -> {report.output}: done by an earlier run")
+        return left
 
     def _look(self) -> list[Ready]:
         contents = content_ids(self._graph)
@@ -180,8 +203,10 @@ class _Job:
         except (AminetError, OSError) as error:
             self._fail(run.item.video, error)
         else:
-            self.reports[run.item.video.source] = report
+            self._reports[run.item.video.source] = report
             self._monitor.ended(run.item.video, report)
+            # At once, so that a run that is killed later need not do this video again.
+            self.save({})
 
     def _leave(self, run: VideoRun) -> None:
         kept = run.leave()
@@ -194,5 +219,5 @@ class _Job:
         if len(self._files.videos) == 1:
             raise error
         report = VideoReport(video.source, None, "failed", error=str(error))
-        self.reports[video.source] = report
+        self._reports[video.source] = report
         self._monitor.ended(video, report)

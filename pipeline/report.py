@@ -6,9 +6,13 @@ import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-__all__ = ["RunReport", "VideoReport", "write_atomically"]
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.identity import Identity
+
+__all__ = ["RunReport", "VideoReport", "read_videos", "write_atomically"]
 
 NOTE = "A restored face is an estimate, not a proof of who it is."
 
@@ -48,6 +52,15 @@ class VideoReport:
     """For each node, its own report."""
     mux: dict[str, Any] = field(default_factory=dict[str, Any])
     """What became of the other streams, of timing and of metadata."""
+    output_bytes: int = 0
+    identity: Identity | None = None
+    """What the output depends on: a later run with the same need not do it again."""
+
+    @property
+    def output_is_there(self) -> bool:
+        """Whether the output is still the file that was written."""
+        path = Path(self.output or "")
+        return path.is_file() and path.stat().st_size == self.output_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,21 @@ class RunReport:
     def to_json(self) -> str:
         """Return the report as indented JSON."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str) + "\n"
+
+
+_VIDEOS: Final = TypeAdapter(tuple[VideoReport, ...])
+
+
+def read_videos(path: Path) -> dict[str, VideoReport]:
+    """Return what an earlier run's report says of each finished video, by source.
+
+    Without a report, or with one that cannot be read, nothing is known to be done.
+    """
+    try:
+        videos = _VIDEOS.validate_python(json.loads(path.read_bytes())["videos"])
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        return {}
+    return {video.source: video for video in videos if video.status == "done"}
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -23,7 +23,7 @@ from pipeline.report import VideoReport
 from pipeline.runner import Progress, SegmentOutcome, SegmentResult
 from pipeline.segment_store import Manifest, SegmentStore
 
-__all__ = ["VideoRun", "finished_segments"]
+__all__ = ["VideoRun", "finished_segments", "is_finished"]
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,12 @@ def finished_segments(item: Ready) -> tuple[dict[int, Manifest], str | None]:
         else:
             reason = item.identity.changes_since(manifest.identity)
     return usable, reason
+
+
+def is_finished(item: Ready, report: VideoReport) -> bool:
+    """Say whether an earlier run's report shows that a video is done as it would be done now."""
+    same_output = report.output == str(item.video.target)
+    return same_output and report.identity == item.identity and report.output_is_there
 
 
 class VideoRun:
@@ -238,6 +244,8 @@ class VideoRun:
             notes=(*self.notes, *_warnings(merged.reports)),
             nodes={name: report for name, report in merged.reports.items() if report},
             mux=asdict(muxed),
+            output_bytes=video.target.stat().st_size,
+            identity=self.item.identity,
         )
 
 

@@ -76,17 +76,22 @@ def plugin(tmp_path: Path) -> Path:
 
 
 def start(
-    plugin: Path, inputs: Path, target: Path, slow: str = "", *more: str
+    plugin: Path,
+    inputs: Path,
+    target: Path,
+    slow: str = "",
+    *more: str,
+    command: str = "enhance",
 ) -> subprocess.Popen[str]:
     graph = plugin.parent / "slow.yaml"
     graph.write_text(GRAPH % slow, encoding="utf-8")
     settings = ["run.segment_s=0.7", "run.threads=2", "run.workers=2", *more]
     config = plugin.parent / "run.yaml"
     config.write_text(f"graph: {graph}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "pipeline", "enhance", str(inputs), "-o", str(target)]
-    command += ["--config", str(config), *(part for s in settings for part in ("--set", s))]
+    words = [sys.executable, "-m", "pipeline", command, str(inputs), "-o", str(target)]
+    words += ["--config", str(config), *(part for s in settings for part in ("--set", s))]
     return subprocess.Popen(
-        command,
+        words,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{plugin}"},
         stdout=subprocess.PIPE,
@@ -207,3 +212,29 @@ def test_a_terminated_run_keeps_finished_segments_and_says_so(tmp_path: Path, pl
     assert "segments are finished and kept" in output
     assert "the same command goes on from there" in output
     assert not list(tmp_path.glob(".out.mkv.aminet-part/*.part"))
+
+
+def test_plan_tells_what_is_done_and_changes_nothing(tmp_path: Path, plugin: Path) -> None:
+    source, target = make_video(tmp_path / "v.mp4", FOOTAGE), tmp_path / "out.mkv"
+    more = ("delay_s: 0.03", "run.runner=local")
+
+    def told(slow: str = more[0]) -> str:
+        run = start(plugin, source, target, slow, more[1], command="plan")
+        output, errors = run.communicate(timeout=60)
+        assert run.returncode == 0, errors
+        return output
+
+    assert "90 frames in 5 segments\n5 segments to do, local runner" in told()
+    assert sorted(tmp_path.glob("*out*")) == []
+    run = start(plugin, source, target, *more)
+    wait_for(run, target, 1)
+    run.send_signal(signal.SIGTERM)
+    run.communicate(timeout=60)
+    kept = manifests(target)
+    assert f"90 frames in 5 segments, {len(kept)} of them done" in told()
+    assert "of one worker's time" in told()
+    assert "cannot be used: the settings changed" in told("delay_s: 0.02")
+    assert manifests(target) == kept
+    run = start(plugin, source, target, *more)
+    run.communicate(timeout=60)
+    assert told().endswith("done by an earlier run\nnothing is left to do\n")

@@ -11,6 +11,7 @@ import pytest
 
 import pipeline
 from nodes.errors import MediaError
+from pipeline.errors import OutputError
 from pipeline.inputs import VideoFiles
 from pipeline.progress import SilentMonitor
 from pipeline.report import VideoReport
@@ -178,3 +179,51 @@ def test_when_the_input_is_gone_nothing_is_touched(tmp_path: Path) -> None:
         run(source, target)
     assert manifests_in(tmp_path / ".out.mkv.aminet-part") == kept
     assert run(tmp_path / "elsewhere.mp4", target).segments_reused == len(kept)
+
+
+def test_the_same_command_again_finds_everything_done(tmp_path: Path) -> None:
+    source, target = make_video(tmp_path / "v.mp4", FOOTAGE), tmp_path / "out.mkv"
+    first = run(source, target)
+    made = target.stat().st_mtime_ns
+    watch = Watch()
+    assert replace(run(source, target, monitor=watch), mux={}) == replace(first, mux={})
+    assert target.stat().st_mtime_ns == made
+    assert watch.notes == [f"{source} -> {target}: done by an earlier run"]
+    for again in ({"resume": False}, {}):
+        more = () if again else ("params.strength=0.5",)
+        with pytest.raises(OutputError, match="add --overwrite"):
+            run(source, target, *more, **again)
+    target.write_bytes(b"something else")
+    with pytest.raises(OutputError, match="add --overwrite"):
+        run(source, target)
+
+
+def test_of_many_videos_the_finished_ones_are_not_done_again(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "abc":
+        make_video(folder / f"{name}.mp4", FOOTAGE)
+
+    def job(monitor: Watch) -> tuple[VideoReport, ...]:
+        settings = (*CUT, "encode.codec=x264", "run.runner=local")
+        return pipeline.enhance(folder, tmp_path / "out", settings=settings, monitor=monitor).videos
+
+    class StopInTheSecond(Watch):
+        def advanced(self, video: VideoFiles, progress: Progress) -> None:
+            self.stop_at = 50 if video.source.endswith("b.mp4") else None
+            super().advanced(video, progress)
+
+    with pytest.raises(KeyboardInterrupt):
+        job(StopInTheSecond())
+    made = (tmp_path / "out" / "a.mp4").stat().st_mtime_ns
+    a, b, c = job(Watch())
+    assert (tmp_path / "out" / "a.mp4").stat().st_mtime_ns == made
+    assert (a.status, b.status, c.status) == ("done", "done", "done")
+    assert b.segments_reused >= 1
+    assert c.segments_reused == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "a.mp4",
+        "b.mp4",
+        "c.mp4",
+        "report.json",
+    }
