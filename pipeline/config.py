@@ -39,7 +39,7 @@ class RunOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     runner: Literal["auto", "local", "ray"] = "auto"
-    """`auto` takes the local runner for one video and Ray for several, or when `address` is set."""
+    """`auto` takes Ray for several videos, a long one on many cores, or when `address` is set."""
     address: str | None = None
     """Ray cluster to join, such as `ray://head:10001` or `auto`; None starts one here."""
     threads: int | None = Field(default=None, ge=1)
