@@ -189,9 +189,11 @@ class _Job:
             list(run_of), lambda segment, at: self._tell(run_of[segment], segment, at)
         ):
             run = run_of[outcome.segment]
-            run.take(outcome)
+            error = run.take(outcome)
             if run.over:
                 self._finish(run)
+            elif error is not None:
+                self._monitor.noted(f"{run.item.video.source}: {error}; its other segments go on")
         return {"name": name, "why": why, **runner.report()}
 
     def _tell(self, run: VideoRun, segment: Segment, at: Progress) -> None:

@@ -12,8 +12,8 @@ from pipeline.config import RunConfig, load_graph
 from pipeline.identity import content_ids
 from pipeline.inputs import plan_files
 from pipeline.plan import SegmentPlan, choose_runner
-from pipeline.preflight import look_at
-from pipeline.report import read_videos
+from pipeline.preflight import Ready, look_at
+from pipeline.report import VideoReport, read_videos
 from pipeline.video_run import finished_segments, is_finished
 
 __all__ = ["JobOverview", "VideoOverview", "overview"]
@@ -92,24 +92,8 @@ def overview(inputs: Sequence[str], output: Path, config: RunConfig) -> JobOverv
             )
         except AminetError as error:
             videos.append(VideoOverview(video.source, str(video.target), error=str(error)))
-            continue
-        report = earlier.get(video.source)
-        finished = report is not None and is_finished(item, report)
-        usable, reason = finished_segments(item)
-        results = [manifest.result for manifest in usable.values()]
-        videos.append(
-            VideoOverview(
-                source=video.source,
-                target=str(item.video.target),
-                frames=item.frames,
-                plan=item.plan,
-                done=tuple(usable),
-                redo_reason=reason,
-                finished=finished,
-                frames_done=sum(result.progress.frames for result in results),
-                seconds_spent=sum(result.wall_s for result in results),
-            )
-        )
+        else:
+            videos.append(_of(item, earlier.get(video.source)))
     runner, why = choose_runner(
         options.runner,
         videos=sum(video.to_do > 0 for video in videos),
@@ -118,3 +102,19 @@ def overview(inputs: Sequence[str], output: Path, config: RunConfig) -> JobOverv
         address=options.address,
     )
     return JobOverview(tuple(videos), runner, why)
+
+
+def _of(item: Ready, report: VideoReport | None) -> VideoOverview:
+    usable, reason = finished_segments(item)
+    results = [manifest.result for manifest in usable.values()]
+    return VideoOverview(
+        source=item.video.source,
+        target=str(item.video.target),
+        frames=item.frames,
+        plan=item.plan,
+        done=tuple(usable),
+        redo_reason=reason,
+        finished=report is not None and is_finished(item, report),
+        frames_done=sum(result.progress.frames for result in results),
+        seconds_spent=sum(result.wall_s for result in results),
+    )

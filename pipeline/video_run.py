@@ -80,7 +80,7 @@ class VideoRun:
         self._reused = len(self._manifests)
         self._numbers: dict[Segment, int] = {}
         self._under_way: dict[Segment, Progress] = {}
-        self._error: BaseException | None = None
+        self._error: Exception | None = None
         self._attempts = 1
 
     @property
@@ -122,8 +122,11 @@ class VideoRun:
         done = [manifest.result.progress for manifest in self._manifests.values()]
         return _total([*done, *self._under_way.values()])
 
-    def take(self, outcome: SegmentOutcome) -> None:
-        """Keep a segment that is over: on disk, or as the reason why the video fails."""
+    def take(self, outcome: SegmentOutcome) -> Exception | None:
+        """Keep a segment that is over, on disk, or return why the video will fail.
+
+        The other segments still run: they are kept for when the command is run again.
+        """
         number = self._numbers.pop(outcome.segment)
         self._under_way.pop(outcome.segment, None)
         self._attempts = max(self._attempts, outcome.attempts)
@@ -140,9 +143,12 @@ class VideoRun:
                 )
             except (AminetError, OSError) as failure:
                 error = failure
-        if error is not None:
-            log.debug("segment %d of %s", number, self.item.video.source, exc_info=error)
-            self._error = self._error or self._explained(error, number)
+        if error is None:
+            return None
+        log.debug("segment %d of %s", number, self.item.video.source, exc_info=error)
+        explained = self._explained(error, number)
+        self._error = self._error or explained
+        return explained
 
     @property
     def over(self) -> bool:
