@@ -40,7 +40,7 @@ def enhance(
         config: a run's YAML file; see `pipeline.config`.
         settings: single settings such as `"encode.crf=20"`, as `--set` takes them.
         overwrite: replace outputs that exist.
-        resume: use the segments that an earlier, interrupted call with the same arguments finished.
+        resume: use what an earlier call with the same arguments finished.
         monitor: told how it goes; silent if not given.
 
     Returns:
@@ -49,8 +49,7 @@ def enhance(
     Raises:
         nodes.errors.MediaError: the only input cannot be read as video.
         pipeline.errors.OutputError: an output exists, or cannot be written.
-        pipeline.errors.ConfigError: a setting has an unknown key or an impossible value.
-        pipeline.errors.GraphError: the graph does not fit together.
+        pipeline.errors.ConfigError, GraphError: a setting or the graph cannot work.
     """
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
     flags = {

@@ -18,7 +18,7 @@ from pipeline.graph import Graph, GraphNode
 from pipeline.identity import Identity, fingerprint, identify
 from pipeline.inputs import VideoFiles
 from pipeline.merge import why_uncut
-from pipeline.plan import SegmentPlan, plan_segments
+from pipeline.plan import PacketScan, SegmentPlan, plan_segments
 from pipeline.probe import scan_packets
 
 __all__ = ["Ready", "encode_node", "look_at"]
@@ -91,7 +91,7 @@ def look_at(
     if not video.named:
         suffix, reason = default_suffix(video.source, codec)
         video = replace(video, target=video.target.with_suffix(suffix))
-        notes += [reason] if reason else []
+        notes = [reason] if reason else []
     problems = check_target(video.source, video.target, codec)
     fatal = [problem.message for problem in problems if problem.fatal]
     if fatal:
@@ -99,8 +99,7 @@ def look_at(
     notes += [problem.message for problem in problems]
     scan = None if "://" in video.source else scan_packets(video.source)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=graph.warmup_s, uncut=why_uncut(graph))
-    # Not by the number of cores: an encoder's output depends on its threads, and a cluster's
-    # machines differ.
+    # Not by the number of cores, which differs: encoders' output depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
     identity = identify(
         fingerprint=fingerprint(video.source, scan),
@@ -109,8 +108,7 @@ def look_at(
         contents=contents,
         threads=used,
     )
-    frames = scan.frames if scan else _frame_hint(info)
-    return Ready(video, frames, tuple(notes), plan, used, identity)
+    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity)
 
 
 def _describe(source: str, graph: Graph, threads: int) -> VideoInfo:
@@ -122,7 +120,9 @@ def _describe(source: str, graph: Graph, threads: int) -> VideoInfo:
             node.close()
 
 
-def _frame_hint(info: VideoInfo) -> int | None:
+def _frame_count(info: VideoInfo, scan: PacketScan | None) -> int | None:
+    if scan is not None:
+        return scan.frames
     if info.frame_count_hint:
         return info.frame_count_hint
     if info.duration_s and info.average_rate:

@@ -92,7 +92,7 @@ def test_what_is_seen_only_now_and_then_is_not_believed() -> None:
         glimpsed = [] if frame % 3 == 2 else [seen(50, 50, score=0.7)]
         sightings = tracker.update(frame * FRAME_S, glimpsed)
         assert all(not sighting.track.confirmed for sighting in sightings)
-    assert tracker.started == 1
+    assert [track.track_id for track in tracker.live] == [1]
 
 
 def test_a_believed_face_stays_believed_after_a_gap() -> None:
