@@ -43,6 +43,9 @@ _CONTAINER_KEYS: Final = frozenset(
 _STATISTICS: Final = ("bps", "duration", "number_of_", "_statistics", "encoder")
 """Beginnings of metadata keys that described the source's encoding of the video."""
 
+_EMPTY_TEXT: Final = b"\0\0"
+"""MP4's timed text of no length."""
+
 _MOV_KEYS: Final = frozenset(
     """album album_artist artist comment composer copyright creation_time date description
     episode_id genre grouping location location-eng lyrics network show synopsis title
@@ -264,7 +267,14 @@ class _Mux:
             return
         # What cannot be read further was told by `nodes.decode`, which met it first.
         with suppress(FFmpegError):
-            yield from (packet for packet in read_packets(self._original, *wanted) if packet.size)
+            for packet in read_packets(self._original, *wanted):
+                if packet.size and not self._is_gap(packet):
+                    yield packet
+
+    def _is_gap(self, packet: Packet[Stream]) -> bool:
+        """Say whether it is an empty text between two, which the muxer makes anew."""
+        is_timed_text = self._container in ("mp4", "mov") and packet.size == len(_EMPTY_TEXT)
+        return is_timed_text and bytes(packet) == _EMPTY_TEXT and packet.stream.type == "subtitle"
 
     def _copy(self, output: OutputContainer, packet: Packet[Stream]) -> None:
         index = packet.stream_index

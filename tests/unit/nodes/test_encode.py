@@ -282,3 +282,16 @@ encode(INFO, frames_of(INFO)[:2], Path({str(tmp_path)!r}), EncodeConfig(codec={c
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
+
+
+@pytest.mark.parametrize("codec_name", ["mjpeg", "hevc"])
+def test_an_odd_size_gets_an_encoder_that_takes_it(codec_name: str) -> None:
+    odd = replace(INFO, width_px=65, codec_name=codec_name)
+    assert plan_encoder(EncodeConfig(), odd, 1).encoder == "libvpx-vp9"
+    full = replace(odd, pix_fmt="yuv444p")
+    assert plan_encoder(EncodeConfig(), full, 1).encoder != "libvpx-vp9"
+
+
+def test_an_odd_size_that_the_chosen_encoder_refuses_is_told() -> None:
+    with pytest.raises(UnsupportedFormatError, match="cannot code 65x48 in yuv420p"):
+        plan_encoder(EncodeConfig(codec="x264"), replace(INFO, width_px=65), 1)
