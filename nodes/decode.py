@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from fractions import Fraction
 from itertools import chain
-from typing import Any, ClassVar
+from math import ceil
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import av
 from av.video.format import VideoFormat
 from av.video.frame import PictureType
+from pydantic import BeforeValidator, Field, model_validator
 
 from nodes.clock import PresentationClock
 from nodes.errors import MediaError
@@ -24,8 +28,32 @@ __all__ = ["Decode", "DecodeConfig"]
 MAX_NAMED_EVENTS = 50
 
 
+def _seconds(value: object) -> object:
+    """Turn `1:02:03.5` and `02:03.5` into seconds; leave everything else to the type."""
+    if not isinstance(value, str) or not _CLOCK.fullmatch(value):
+        return value
+    return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
+
+
+_CLOCK: Final = re.compile(r"(\d+:)?\d{1,2}:\d{1,2}(\.\d*)?")
+
+Seconds = Annotated[float, Field(ge=0), BeforeValidator(_seconds)]
+"""Seconds as a number, or as text: `01:30`, `1:02:03.5`."""
+
+
 class DecodeConfig(NodeConfig):
-    """Decoding has nothing to choose."""
+    """Which part of a video is wanted: times count from its first picture."""
+
+    from_s: Seconds | None = None
+    """Where to begin: the first frame at or after that time. None: at the start."""
+    to_s: Seconds | None = None
+    """Where to end: before the first frame at or after that time. None: at the end."""
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        if self.to_s is not None and self.to_s <= (self.from_s or 0):
+            raise ValueError(f"to_s is {self.to_s:g}, expected more than {self.from_s or 0:g}")
+        return self
 
 
 class Decode(SourceNode[DecodeConfig]):
@@ -58,7 +86,7 @@ class Decode(SourceNode[DecodeConfig]):
         """
         del inputs
         self._report = {}
-        self._stretch = _Stretch(segment)
+        self._stretch = _Stretch(segment, self.config)
         return self._stretch.info
 
     def packets(self) -> Iterator[Outputs]:
@@ -87,8 +115,7 @@ class Decode(SourceNode[DecodeConfig]):
 class _Stretch:
     """One stretch of one video, from open to close."""
 
-    def __init__(self, segment: Segment) -> None:
-        self._start, self._end = segment.start_pts, segment.end_pts
+    def __init__(self, segment: Segment, config: DecodeConfig) -> None:
         self._damage: list[dict[str, Any]] = []
         self._damage_count = 0
         self._conversions: dict[str, int] = {}
@@ -99,13 +126,15 @@ class _Stretch:
         try:
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
-            self.info = _editable(source)
+            self.info = _trimmed(_editable(source), config, first.pts or 0)
         except BaseException:
             self._reader.close()
             raise
         self._converter = PictureConverter(
             self.info.width_px, self.info.height_px, self.info.pix_fmt, self.info.color
         )
+        self._start, self._end = _bounds(segment, self.info)
+        self._name = segment.input
         self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
         self._clock = PresentationClock(frame_step_ticks(self._reader.stream))
         self._pictures: Iterator[av.VideoFrame] = chain([first], pictures)
@@ -131,8 +160,13 @@ class _Stretch:
             if self._start is not None and pts < self._start:
                 continue
             if self._end is not None and pts >= self._end:
-                return
+                break
             yield self._frame(picture, pts)
+        if not self._emitted and self.info.span_pts is not None:
+            raise MediaError(
+                f"{self._name}: no frame in the part that was asked for; check from_s and to_s"
+                " against the length that `aminet probe` shows"
+            )
 
     def _frame(self, picture: av.VideoFrame, pts: int) -> Frame:
         if picture.is_corrupt:
@@ -210,6 +244,40 @@ class _Stretch:
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
+
+
+def _trimmed(info: VideoInfo, config: DecodeConfig, first_pts: int) -> VideoInfo:
+    """Return `info` of the part that is wanted."""
+    if config.from_s is None and config.to_s is None:
+        return info
+    # To the nearest microsecond, so that 0.1 means a tenth.
+    first, after = (
+        None
+        if time_s is None
+        else first_pts + ceil(Fraction(round(time_s * 1_000_000), 1_000_000) / info.time_base)
+        for time_s in (config.from_s or 0.0, config.to_s)
+    )
+    end_s = info.duration_s if config.to_s is None else config.to_s
+    duration_s = None if end_s is None else max(0.0, end_s - (config.from_s or 0.0))
+    return replace(
+        info,
+        span_pts=(first or first_pts, after),
+        duration_s=duration_s,
+        frame_count_hint=None,
+    )
+
+
+def _bounds(segment: Segment, info: VideoInfo) -> tuple[int | None, int | None]:
+    """Return first and end pts of what is both wanted and in the segment."""
+    starts = [segment.start_pts]
+    ends = [segment.end_pts]
+    if info.span_pts is not None:
+        starts.append(info.span_pts[0])
+        ends.append(info.span_pts[1])
+    return (
+        max((pts for pts in starts if pts is not None), default=None),
+        min((pts for pts in ends if pts is not None), default=None),
+    )
 
 
 def _editable(info: VideoInfo) -> VideoInfo:

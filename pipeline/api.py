@@ -20,6 +20,8 @@ def enhance(
     *,
     scale: int | None = None,
     strength: float | None = None,
+    from_s: float | str | None = None,
+    to_s: float | str | None = None,
     runner: str | None = None,
     address: str | None = None,
     config: str | os.PathLike[str] | None = None,
@@ -34,6 +36,9 @@ def enhance(
         output: a file for one input file, else a folder.
         scale: output pixels per source pixel, 1 to 4.
         strength: how much of the restoration is applied, 0 to 1.
+        from_s: begin at the first frame at or after that time, in seconds from the first picture,
+            or as text such as `"01:30"`.
+        to_s: end before the first frame at or after that time.
         runner: `auto`, `local` or `ray`.
         address: Ray cluster to join.
         config: a run's YAML file; see `pipeline.config`.
@@ -54,6 +59,8 @@ def enhance(
     flags = {
         "params.scale": scale,
         "params.strength": strength,
+        "nodes.decode.from_s": from_s,
+        "nodes.decode.to_s": to_s,
         "run.runner": runner,
         "run.address": address,
     }

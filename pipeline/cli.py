@@ -57,6 +57,12 @@ def enhance(
     strength: Annotated[
         float | None, typer.Option(min=0, max=1, help="How much of the restoration to apply.")
     ] = None,
+    from_s: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
+    ] = None,
+    to_s: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="End before here.")
+    ] = None,
     config: Config = None,
     settings: Settings = None,
     runner: Annotated[str | None, typer.Option(help="auto, local or ray.")] = None,
@@ -76,6 +82,8 @@ def enhance(
         output,
         scale=scale,
         strength=strength,
+        from_s=from_s,
+        to_s=to_s,
         runner=runner,
         address=address,
         config=config,

@@ -31,6 +31,7 @@ from nodes.reader import PictureReader
 from nodes.types import VideoInfo
 from pipeline.containers import container_format, copy_stream, fits, is_cover, made_anew
 from pipeline.errors import OutputError
+from pipeline.trim import Trim
 from pipeline.video_timing import VideoTiming, deviation, read_timing
 
 __all__ = ["CopiedStream", "MuxReport", "mux"]
@@ -116,8 +117,11 @@ def mux(
     if name is None:
         raise OutputError(f"{target}: no container is known by that suffix")
     timing = read_timing(video, info, last_duration_ticks)
+    trim = None if info.span_pts is None else Trim(info, timing.shown[0])
+    if trim is not None:
+        timing = trim.timing(timing)
     with open_media(source) as original, open_media(str(video)) as encoded:
-        job = _Mux(encoded, original, source, info, timing, name)
+        job = _Mux(encoded, original, source, info, timing, name, trim)
         try:
             job.write(target)
         except (FFmpegError, OSError, ValueError) as error:
@@ -137,7 +141,9 @@ class _Mux:
         info: VideoInfo,
         timing: VideoTiming,
         container: str,
+        trim: Trim | None,
     ) -> None:
+        self._trim = trim
         self._encoded, self._original, self._source = encoded, original, source
         self._info, self._timing, self._container = info, timing, container
         self._main = video_stream(original, source)
@@ -223,7 +229,8 @@ class _Mux:
 
     def _describe(self, output: OutputContainer) -> None:
         output.metadata.update(self._global_metadata())
-        output.set_chapters(self._original.chapters())
+        chapters = self._original.chapters()
+        output.set_chapters(chapters if self._trim is None else self._trim.chapters(chapters))
 
     def _global_metadata(self) -> dict[str, str]:
         return {
@@ -268,8 +275,11 @@ class _Mux:
         # What cannot be read further was told by `nodes.decode`, which met it first.
         with suppress(FFmpegError):
             for packet in read_packets(self._original, *wanted):
-                if packet.size and not self._is_gap(packet):
+                if packet.size and not self._is_gap(packet) and self._is_wanted(packet):
                     yield packet
+
+    def _is_wanted(self, packet: Packet[Stream]) -> bool:
+        return self._trim is None or is_cover(packet.stream) or self._trim.keeps(packet)
 
     def _is_gap(self, packet: Packet[Stream]) -> bool:
         """Say whether it is an empty text between two, which the muxer makes anew."""
