@@ -11,6 +11,7 @@ from math import ceil
 from typing import Annotated, Any, ClassVar, Final, Self
 
 import av
+from av.container import InputContainer
 from av.video.format import VideoFormat
 from av.video.frame import PictureType
 from pydantic import BeforeValidator, Field, model_validator
@@ -20,7 +21,7 @@ from nodes.errors import MediaError
 from nodes.formats import PictureConverter, bit_depth, editable_format
 from nodes.media import describe_video, frame_step_ticks
 from nodes.node import NodeConfig, NodeSpec, Outputs, Port, Segment, SourceNode
-from nodes.reader import PictureReader
+from nodes.reader import PacketHandler, PictureReader
 from nodes.types import ColorTags, Frame, VideoInfo
 
 __all__ = ["Decode", "DecodeConfig"]
@@ -74,6 +75,8 @@ class Decode(SourceNode[DecodeConfig]):
 
     def __init__(self, config: DecodeConfig) -> None:
         super().__init__(config)
+        self.on_other: PacketHandler | None = None
+        """Given the packets of all other streams, for a source that can be read only once."""
         self._stretch: _Stretch | None = None
         self._report: dict[str, Any] = {}
 
@@ -86,7 +89,7 @@ class Decode(SourceNode[DecodeConfig]):
         """
         del inputs
         self._report = {}
-        self._stretch = _Stretch(segment, self.config)
+        self._stretch = _Stretch(segment, self.config, self.on_other)
         return self._stretch.info
 
     def packets(self) -> Iterator[Outputs]:
@@ -99,6 +102,17 @@ class Decode(SourceNode[DecodeConfig]):
             raise MediaError("decode: packets() was called without open()")
         for frame in self._stretch.frames():
             yield {"frames": frame}
+
+    @property
+    def container(self) -> InputContainer:
+        """The open file.
+
+        Raises:
+            MediaError: called before `open`.
+        """
+        if self._stretch is None:
+            raise MediaError("decode: container was asked for without open()")
+        return self._stretch.container
 
     def close(self) -> None:
         """Close the file."""
@@ -115,14 +129,16 @@ class Decode(SourceNode[DecodeConfig]):
 class _Stretch:
     """One stretch of one video, from open to close."""
 
-    def __init__(self, segment: Segment, config: DecodeConfig) -> None:
+    def __init__(
+        self, segment: Segment, config: DecodeConfig, on_other: PacketHandler | None
+    ) -> None:
         self._damage: list[dict[str, Any]] = []
         self._damage_count = 0
         self._conversions: dict[str, int] = {}
         self._emitted = 0
         self._first_pts: int | None = None
         self._last_pts: int | None = None
-        self._reader = PictureReader(segment.input, segment.threads, self._note_damage)
+        self._reader = PictureReader(segment.input, segment.threads, self._note_damage, on_other)
         try:
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
@@ -152,6 +168,10 @@ class _Stretch:
                 " check that it plays"
             )
         return first, pictures
+
+    @property
+    def container(self) -> InputContainer:
+        return self._reader.container
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the stretch."""

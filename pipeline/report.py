@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["RunReport", "VideoReport", "write_atomically"]
+__all__ = ["NOTE", "RunReport", "VideoReport", "write_atomically"]
 
 NOTE = "A restored face is an estimate, not a proof of who it is."
 
