@@ -23,7 +23,7 @@ from av.video import VideoStream
 from av.video.format import VideoFormat
 
 from nodes.codecs import EncodeConfig, EncoderPlan, plan_encoder
-from nodes.errors import MediaError, NodeConfigError
+from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.formats import PictureConverter
 from nodes.node import Inputs, NodeSpec, Port, Segment, SinkNode
 from nodes.types import Frame, VideoInfo
@@ -133,7 +133,7 @@ class Writer:
             self._container = self.open_container()
             self._stream = self.add_stream(threads)
         except FFmpegError as error:
-            raise MediaError(f"{path}: cannot write ({error.strerror})") from error
+            raise WriteError(f"{path}: cannot write ({error.strerror})") from error
         self._fields = _FieldMarker(plan, info) if self._codes_fields() else None
         self._open_encoder()
 
@@ -226,7 +226,7 @@ class Writer:
                 self._packets += 1
                 self.put(packet)
         except (FFmpegError, OSError) as error:
-            raise MediaError(f"{self._path}: cannot write ({error.strerror})") from error
+            raise WriteError(f"{self._path}: cannot write ({error.strerror})") from error
 
     def finish(self) -> None:
         """Empty the encoder, complete the file, check it."""
@@ -235,7 +235,7 @@ class Writer:
         try:
             self._container.close()
         except (FFmpegError, OSError) as error:
-            raise MediaError(f"{self._path}: cannot write ({error.strerror})") from error
+            raise WriteError(f"{self._path}: cannot write ({error.strerror})") from error
         if self._packets != self._frames:
             raise MediaError(
                 f"{self._path}: encoder {self._plan.encoder} gave {self._packets} packets for"
