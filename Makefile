@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow bench lint format clean
+.PHONY: help setup demo test test-slow conformance bench lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ test: $(READY) ## the tests that CI runs
 
 test-slow: $(READY) ## heavy end-to-end, fault and compile tests
 	$(BIN)/python -m pytest -m slow --timeout 1200
+
+conformance: $(READY) ## the table of what goes in and what comes out; writes docs/conformance.md
+	$(BIN)/python -m tests.conformance.table
 
 bench: $(READY) ## benchmarks; JSON in tests/bench/results
 	$(BIN)/python -m pytest -m bench --timeout 3600

@@ -14,6 +14,7 @@ from typing import Final
 
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
+from av.video.format import VideoFormat
 from pydantic import Field
 
 from nodes.errors import NodeConfigError, UnsupportedFormatError
@@ -91,20 +92,29 @@ _ENCODERS: Final = {
     "hevc_nvenc": _Encoder("hevc_nvenc", 20, "p5", crf_key="cq", options={"rc": "vbr", "b": "0"}),
 }
 
-_FAMILY: Final = {"h264": "x264", "hevc": "x265", "av1": "av1", "vp9": "vp9", "ffv1": "ffv1"} | {
-    "prores": "prores"
+_FAMILY: Final = {
+    "h264": "x264",
+    "hevc": "x265",
+    "av1": "av1",
+    "vp8": "vp9",
+    "vp9": "vp9",
+    "ffv1": "ffv1",
+    "prores": "prores",
 }
 """Source codec -> encoder. Every other codec is old or a camera's own: it becomes H.264."""
 
 _SUCCESSORS: Final = {
-    "x264": ("x265", "ffv1"),
-    "x265": ("ffv1",),
+    "x264": ("x265", "vp9", "ffv1"),
+    "x265": ("vp9", "ffv1"),
     "av1": ("x265", "ffv1"),
     "vp9": ("av1", "x265", "ffv1"),
     "prores": ("ffv1",),
     "nvenc": ("hevc_nvenc", "ffv1"),
 }
 
+
+_WHOLE_CHROMA: Final = frozenset({"libx264", "libx265"})
+"""Encoders that refuse a width or height which the chroma planes do not divide."""
 
 _QUALITY_KEYS: Final = frozenset({"qp", "cq", "crf", "lossless"})
 """Encoders' own words for quality: one given among the options takes the place of ours."""
@@ -135,10 +145,17 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
                 f" {', '.join(_formats(encoder.name))}: choose encode.codec ffv1 or auto, or set"
                 " encode.pix_fmt"
             )
+        if not _takes_size(encoder.name, pix_fmt, info):
+            raise UnsupportedFormatError(
+                f"encoder {encoder.name} cannot code {info.width_px}x{info.height_px} in"
+                f" {pix_fmt}, expected even numbers; choose encode.codec auto or vp9, or set"
+                " encode.pix_fmt to yuv444p"
+            )
         return _plan(encoder, choice, pix_fmt, threads)
     first = _FAMILY.get(info.codec_name, "x264")
     for key in (first, *_SUCCESSORS.get(first, ())):
-        if pix_fmt := _held_format(_ENCODERS[key].name, wanted):
+        name = _ENCODERS[key].name
+        if (pix_fmt := _held_format(name, wanted)) and _takes_size(name, pix_fmt, info):
             return _plan(_ENCODERS[key], choice, pix_fmt, threads)
     raise UnsupportedFormatError(
         f"no encoder here can hold pixel format {wanted}; set encode.pix_fmt to a common one,"
@@ -183,6 +200,14 @@ def _held_format(encoder: str, pix_fmt: str) -> str | None:
     # `yuvj` names only repeat what the range tag says.
     plain = pix_fmt.replace("yuvj", "yuv")
     return plain if plain in formats else nearest_format(plain, _plain(formats))
+
+
+def _takes_size(encoder: str, pix_fmt: str, info: VideoInfo) -> bool:
+    if encoder not in _WHOLE_CHROMA:
+        return True
+    form = VideoFormat(pix_fmt)
+    columns, rows = 8 // form.chroma_width(8), 8 // form.chroma_height(8)
+    return info.width_px % columns == 0 == info.height_px % rows
 
 
 def _plain(formats: list[str]) -> list[str]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from itertools import chain
-from typing import Any, ClassVar
+from math import ceil
+from typing import Annotated, Any, ClassVar, Final, Self
 
 import av
+from av.container import InputContainer
 from av.video.format import VideoFormat
 from av.video.frame import PictureType
+from pydantic import BeforeValidator, Field, model_validator
 
 from nodes.clock import PresentationClock
 from nodes.errors import MediaError
 from nodes.formats import PictureConverter, bit_depth, editable_format
 from nodes.media import describe_video, frame_step_ticks
 from nodes.node import NodeConfig, NodeSpec, Outputs, Port, Segment, SourceNode
-from nodes.reader import PictureReader
+from nodes.reader import PacketHandler, PictureReader
 from nodes.reports import added
 from nodes.types import ColorTags, Frame, VideoInfo
 
@@ -25,8 +30,37 @@ __all__ = ["Decode", "DecodeConfig"]
 MAX_NAMED_EVENTS = 50
 
 
+def _seconds(value: object) -> object:
+    """Turn `1:02:03.5` and `02:03.5` into seconds; leave everything else to the type."""
+    if not isinstance(value, str) or not _CLOCK.fullmatch(value):
+        return value
+    return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
+
+
+_CLOCK: Final = re.compile(r"(\d+:)?\d{1,2}:\d{1,2}(\.\d*)?")
+
+Seconds = Annotated[float, Field(ge=0), BeforeValidator(_seconds)]
+"""Seconds as a number, or as text: `01:30`, `1:02:03.5`."""
+
+
 class DecodeConfig(NodeConfig):
-    """Decoding has nothing to choose."""
+    """Which part of a video is wanted: times count from its first picture."""
+
+    from_s: Seconds | None = None
+    """Where to begin: the first frame at or after that time. None: at the start."""
+    to_s: Seconds | None = None
+    """Where to end: before the first frame at or after that time. None: at the end."""
+
+    @property
+    def trims(self) -> bool:
+        """Whether less than the whole video is wanted."""
+        return self.from_s is not None or self.to_s is not None
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        if self.to_s is not None and self.to_s <= (self.from_s or 0):
+            raise ValueError(f"to_s is {self.to_s:g}, expected more than {self.from_s or 0:g}")
+        return self
 
 
 class Decode(SourceNode[DecodeConfig]):
@@ -47,6 +81,8 @@ class Decode(SourceNode[DecodeConfig]):
 
     def __init__(self, config: DecodeConfig) -> None:
         super().__init__(config)
+        self.on_other: PacketHandler | None = None
+        """Given the packets of all other streams, for a source that can be read only once."""
         self._stretch: _Stretch | None = None
         self._report: dict[str, Any] = {}
 
@@ -59,7 +95,7 @@ class Decode(SourceNode[DecodeConfig]):
         """
         del inputs
         self._report = {}
-        self._stretch = _Stretch(segment)
+        self._stretch = _Stretch(segment, self.config, self.on_other)
         return self._stretch.info
 
     def packets(self) -> Iterator[Outputs]:
@@ -72,6 +108,17 @@ class Decode(SourceNode[DecodeConfig]):
             raise MediaError("decode: packets() was called without open()")
         for frame in self._stretch.frames():
             yield {"frames": frame}
+
+    @property
+    def container(self) -> InputContainer:
+        """The open file.
+
+        Raises:
+            MediaError: called before `open`.
+        """
+        if self._stretch is None:
+            raise MediaError("decode: container was asked for without open()")
+        return self._stretch.container
 
     def close(self) -> None:
         """Close the file."""
@@ -99,8 +146,9 @@ class Decode(SourceNode[DecodeConfig]):
 class _Stretch:
     """One stretch of one video, from open to close."""
 
-    def __init__(self, segment: Segment) -> None:
-        self._first, self._end = segment.first_pts, segment.end_pts
+    def __init__(
+        self, segment: Segment, config: DecodeConfig, on_other: PacketHandler | None
+    ) -> None:
         self._counts_from = segment.start_pts
         self._damage: list[dict[str, Any]] = []
         self._damage_count = 0
@@ -109,17 +157,19 @@ class _Stretch:
         self._warmup_frames = 0
         self._first_pts: int | None = None
         self._last_pts: int | None = None
-        self._reader = PictureReader(segment.input, segment.threads, self._note_damage)
+        self._reader = PictureReader(segment.input, segment.threads, self._note_damage, on_other)
         try:
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
-            self.info = _editable(source)
+            self.info = _trimmed(_editable(source), config, first.pts or 0)
         except BaseException:
             self._reader.close()
             raise
         self._converter = PictureConverter(
             self.info.width_px, self.info.height_px, self.info.pix_fmt, self.info.color
         )
+        self._first, self._end = _bounds(segment, self.info)
+        self._name = segment.input
         self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
         self._clock = PresentationClock(frame_step_ticks(self._reader.stream))
         self._pictures: Iterator[av.VideoFrame] = chain([first], pictures)
@@ -138,6 +188,10 @@ class _Stretch:
             )
         return first, pictures
 
+    @property
+    def container(self) -> InputContainer:
+        return self._reader.container
+
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the stretch."""
         for number, picture in enumerate(self._pictures):
@@ -145,8 +199,13 @@ class _Stretch:
             if self._first is not None and pts < self._first:
                 continue
             if self._end is not None and pts >= self._end:
-                return
+                break
             yield self._frame(picture, pts)
+        if not self._emitted and self.info.span_pts is not None:
+            raise MediaError(
+                f"{self._name}: no frame in the part that was asked for; check from_s and to_s"
+                " against the length that `aminet probe` shows"
+            )
 
     def _frame(self, picture: av.VideoFrame, pts: int) -> Frame:
         if picture.is_corrupt:
@@ -230,6 +289,40 @@ def _warnings(report: Mapping[str, Any], *, whole: bool) -> list[str]:
         lines.append(f"{count} frames without a usable time got one from the frame rate")
     lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
     return lines
+
+
+def _trimmed(info: VideoInfo, config: DecodeConfig, first_pts: int) -> VideoInfo:
+    """Return `info` of the part that is wanted."""
+    if not config.trims:
+        return info
+    # To the nearest microsecond, so that 0.1 means a tenth.
+    first, after = (
+        None
+        if time_s is None
+        else first_pts + ceil(Fraction(round(time_s * 1_000_000), 1_000_000) / info.time_base)
+        for time_s in (config.from_s or 0.0, config.to_s)
+    )
+    end_s = info.duration_s if config.to_s is None else config.to_s
+    duration_s = None if end_s is None else max(0.0, end_s - (config.from_s or 0.0))
+    return replace(
+        info,
+        span_pts=(first or first_pts, after),
+        duration_s=duration_s,
+        frame_count_hint=None,
+    )
+
+
+def _bounds(segment: Segment, info: VideoInfo) -> tuple[int | None, int | None]:
+    """Return first and end pts of what is both wanted and in the segment with its warm-up."""
+    starts = [segment.first_pts]
+    ends = [segment.end_pts]
+    if info.span_pts is not None:
+        starts.append(info.span_pts[0])
+        ends.append(info.span_pts[1])
+    return (
+        max((pts for pts in starts if pts is not None), default=None),
+        min((pts for pts in ends if pts is not None), default=None),
+    )
 
 
 def _editable(info: VideoInfo) -> VideoInfo:

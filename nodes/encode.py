@@ -18,16 +18,17 @@ from av.codec.context import Flags
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.filter import Graph
+from av.packet import Packet
 from av.video import VideoStream
 from av.video.format import VideoFormat
 
 from nodes.codecs import EncodeConfig, EncoderPlan, plan_encoder
-from nodes.errors import MediaError, NodeConfigError
+from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.formats import PictureConverter
 from nodes.node import Inputs, NodeSpec, Port, Segment, SinkNode
 from nodes.types import Frame, VideoInfo
 
-__all__ = ["PTS_OFFSET_KEY", "VIDEO_FILE", "Encode", "EncodeConfig"]
+__all__ = ["PTS_OFFSET_KEY", "VIDEO_FILE", "Encode", "EncodeConfig", "Writer"]
 
 VIDEO_FILE = "encoded.video"
 
@@ -61,7 +62,7 @@ class Encode(SinkNode[EncodeConfig]):
 
     def __init__(self, config: EncodeConfig) -> None:
         super().__init__(config)
-        self._writer: _Writer | None = None
+        self._writer: Writer | None = None
         self._report: dict[str, Any] = {}
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
@@ -75,8 +76,12 @@ class Encode(SinkNode[EncodeConfig]):
         (info,) = inputs.values()
         plan = plan_encoder(self.config, info, segment.threads)
         self._report = {}
-        self._writer = _Writer(segment.work_dir / VIDEO_FILE, plan, info, segment.threads)
+        self._writer = self.make_writer(segment, plan, info)
         return info
+
+    def make_writer(self, segment: Segment, plan: EncoderPlan, info: VideoInfo) -> Writer:
+        """Start the file that the frames go to."""
+        return Writer(segment.work_dir / VIDEO_FILE, plan, info, segment.threads)
 
     def process(self, inputs: Inputs) -> None:
         """Encode one frame.
@@ -112,14 +117,14 @@ class Encode(SinkNode[EncodeConfig]):
         sums = {key: sum(report[key] for report in reports) for key in ("frames", "bytes")}
         return {**reports[-1], **sums}
 
-    def _opened(self) -> _Writer:
+    def _opened(self) -> Writer:
         if self._writer is None:
             raise MediaError("encode: used without open()")
         return self._writer
 
 
-class _Writer:
-    """One file from open to close."""
+class Writer:
+    """One file from open to close. `pipeline.stream` writes another kind."""
 
     def __init__(self, path: Path, plan: EncoderPlan, info: VideoInfo, threads: int) -> None:
         self._path, self._plan, self._info = path, plan, info
@@ -130,21 +135,24 @@ class _Writer:
         self._converter = PictureConverter(info.width_px, info.height_px, plan.pix_fmt, info.color)
         # SVT-AV1 talks on the terminal, and listens only to this.
         os.environ.setdefault("SVT_LOG", "1")
-        muxer = "mov" if plan.codec_name == "prores" else "nut"
         try:
-            self._container: OutputContainer = av.open(
-                path, "w", format=muxer, container_options=_MUXERS[muxer]
-            )
-            self._stream = self._add_stream(threads)
+            self._container = self.open_container()
+            self._stream = self.add_stream(threads)
         except FFmpegError as error:
-            raise MediaError(f"{path}: cannot write ({error.strerror})") from error
+            raise WriteError(f"{path}: cannot write ({error.strerror})") from error
         self._fields = _FieldMarker(plan, info) if self._codes_fields() else None
         self._open_encoder()
 
     def _codes_fields(self) -> bool:
         return self._info.interlaced and self._plan.encoder in _FIELD_ENCODERS
 
-    def _add_stream(self, threads: int) -> VideoStream:
+    def open_container(self) -> OutputContainer:
+        """Start the file."""
+        muxer = "mov" if self._plan.codec_name == "prores" else "nut"
+        return av.open(self._path, "w", format=muxer, container_options=_MUXERS[muxer])
+
+    def add_stream(self, threads: int) -> VideoStream:
+        """Add the video, its encoder set but not open."""
         plan, info = self._plan, self._info
         rate = info.average_rate or Fraction(25)
         stream = self._container.add_stream(plan.encoder, rate=rate, options=dict(plan.options))
@@ -193,7 +201,7 @@ class _Writer:
                 f" {info.width_px}x{info.height_px} as announced"
             )
         if self._last is None:
-            self._offset_ticks = min(0, frame.pts)
+            self._offset_ticks = self.offset_of(frame.pts)
             if self._offset_ticks:
                 self._container.metadata[PTS_OFFSET_KEY] = str(self._offset_ticks)
         elif frame.pts <= self._last.pts:
@@ -210,13 +218,21 @@ class _Writer:
         self._frames += 1
         self._last = frame
 
+    def offset_of(self, first_pts: int) -> int:
+        """Return the ticks by which the file's times are less than they should be."""
+        return min(0, first_pts)
+
+    def put(self, packet: Packet[VideoStream]) -> None:
+        """Write a packet of the encoder."""
+        self._container.mux(packet)
+
     def _encode(self, picture: av.VideoFrame | None) -> None:
         try:
             for packet in self._stream.encode(picture):
                 self._packets += 1
-                self._container.mux(packet)
+                self.put(packet)
         except (FFmpegError, OSError) as error:
-            raise MediaError(f"{self._path}: cannot write ({error.strerror})") from error
+            raise WriteError(f"{self._path}: cannot write ({error.strerror})") from error
 
     def finish(self) -> None:
         """Empty the encoder, complete the file, check it."""
@@ -225,7 +241,7 @@ class _Writer:
         try:
             self._container.close()
         except (FFmpegError, OSError) as error:
-            raise MediaError(f"{self._path}: cannot write ({error.strerror})") from error
+            raise WriteError(f"{self._path}: cannot write ({error.strerror})") from error
         if self._packets != self._frames:
             raise MediaError(
                 f"{self._path}: encoder {self._plan.encoder} gave {self._packets} packets for"

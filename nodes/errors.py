@@ -2,7 +2,8 @@
 
     AminetError
     └── NodeError
-        ├── MediaError (also OSError)          a file or stream cannot be read or written
+        ├── MediaError (also OSError)          a file or stream cannot be read
+        │   └── WriteError                     one cannot be written: disk full, pipe closed
         ├── NodeConfigError (also ValueError)  a node's configuration cannot work
         └── UnsupportedFormatError (also ValueError)  a pixel format nothing here can hold
 
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from aminet.errors import AminetError
 
-__all__ = ["MediaError", "NodeConfigError", "NodeError", "UnsupportedFormatError"]
+__all__ = ["MediaError", "NodeConfigError", "NodeError", "UnsupportedFormatError", "WriteError"]
 
 
 class NodeError(AminetError):
@@ -22,7 +23,11 @@ class NodeError(AminetError):
 
 
 class MediaError(NodeError, OSError):
-    """A media file or stream cannot be read or written."""
+    """A media file or stream cannot be read."""
+
+
+class WriteError(MediaError):
+    """A media file or stream cannot be written further: the disk is full, the pipe closed."""
 
 
 class NodeConfigError(NodeError, ValueError):

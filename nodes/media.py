@@ -55,7 +55,7 @@ def open_media(source: str) -> InputContainer:
     Raises:
         MediaError: there is no such file, it is empty, or nothing here can read it.
     """
-    is_url = "://" in source
+    is_url = "://" in source or source.startswith("pipe:")
     path = Path(source)
     if not is_url:
         if not path.exists():
@@ -69,7 +69,7 @@ def open_media(source: str) -> InputContainer:
             source,
             "r",
             metadata_errors="surrogateescape",
-            timeout=NETWORK_TIMEOUT_S if is_url else None,
+            timeout=NETWORK_TIMEOUT_S if "://" in source else None,
         )
     except PermissionError as error:
         raise MediaError(f"{source}: no permission to read the file") from error

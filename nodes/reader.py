@@ -21,10 +21,13 @@ from nodes.media import (
     video_stream,
 )
 
-__all__ = ["DamageHandler", "PictureReader"]
+__all__ = ["DamageHandler", "PacketHandler", "PictureReader"]
 
 DamageHandler = Callable[[str, int | None], None]
 """Told what happened, and the pts nearest to it in stream ticks where one is known."""
+
+PacketHandler = Callable[["Packet[Stream]"], None]
+"""Given a packet of a stream that is not decoded."""
 
 SEEK_BACK_S = (0.0, 2.0, 4.0, 8.0)
 """How far before the wanted time to look for a keyframe, before reading from the beginning."""
@@ -39,13 +42,20 @@ class PictureReader:
     Pictures have the source's own pts in the stream's time base, which may be missing or wrong.
     """
 
-    def __init__(self, source: str, threads: int, on_damage: DamageHandler) -> None:
+    def __init__(
+        self,
+        source: str,
+        threads: int,
+        on_damage: DamageHandler,
+        on_other: PacketHandler | None = None,
+    ) -> None:
         """Open `source`.
 
         Args:
             source: path or URL.
             threads: CPU threads to decode with.
             on_damage: told of each packet that cannot be read or decoded.
+            on_other: given the packets of all other streams as they come; None leaves them unread.
 
         Raises:
             MediaError: it cannot be opened, or holds no video that can be decoded.
@@ -53,6 +63,7 @@ class PictureReader:
         self._source = source
         self._threads = threads
         self._on_damage = on_damage
+        self._on_other = on_other
         self.ended_early = False
         """True once reading ended in an error, in a packet cut short, or before the end that the
         container's header announces."""
@@ -66,8 +77,9 @@ class PictureReader:
             self.container.close()
             raise
         for other in self.container.streams:
-            if other is not self.stream:
+            if other is not self.stream and self._on_other is None:
                 other.discard = Discard.all
+        self._wanted = [self.stream] if self._on_other is None else list(self.container.streams)
         self.stream.codec_context.thread_count = self._threads
         self.stream.thread_type = "AUTO"
         self.time_base = ticks_of(self.stream)
@@ -174,7 +186,10 @@ class PictureReader:
         errors = 0
         while errors < MAX_READ_ERRORS:
             try:
-                for packet in read_packets(self.container, self.stream):
+                for packet in read_packets(self.container, *self._wanted):
+                    if self._on_other is not None and packet.stream_index != self.stream.index:
+                        self._on_other(packet)
+                        continue
                     if self._packets_read is not None:
                         self._packets_read += 1
                     # An empty packet would tell the decoder that the stream is over.

@@ -86,6 +86,9 @@ class VideoInfo:
     duration_s: float | None = None
     frame_count_hint: int | None = None
     """What the container claims: for progress bars only, never trusted."""
+    span_pts: tuple[int, int | None] | None = None
+    """First pts and first pts after the part of the source that is wanted (None: to the end); None
+    when all of it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,10 @@ from pipeline.config import load_config
 from pipeline.job import run_job
 from pipeline.progress import Monitor, SilentMonitor
 from pipeline.report import RunReport
+from pipeline.runner import SegmentResult
+from pipeline.stream_job import run_stream
 
-__all__ = ["enhance"]
+__all__ = ["enhance", "enhance_stream"]
 
 
 def enhance(
@@ -20,6 +22,8 @@ def enhance(
     *,
     scale: int | None = None,
     strength: float | None = None,
+    from_s: float | str | None = None,
+    to_s: float | str | None = None,
     runner: str | None = None,
     address: str | None = None,
     config: str | os.PathLike[str] | None = None,
@@ -35,6 +39,9 @@ def enhance(
         output: a file for one input file, else a folder.
         scale: output pixels per source pixel, 1 to 4.
         strength: how much of the restoration is applied, 0 to 1.
+        from_s: begin at the first frame at or after that time, in seconds from the first picture,
+            or as text such as `"01:30"`.
+        to_s: end before the first frame at or after that time.
         runner: `auto`, `local` or `ray`.
         address: Ray cluster to join.
         config: a run's YAML file; see `pipeline.config`.
@@ -55,6 +62,8 @@ def enhance(
     flags = {
         "params.scale": scale,
         "params.strength": strength,
+        "nodes.decode.from_s": from_s,
+        "nodes.decode.to_s": to_s,
         "run.runner": runner,
         "run.address": address,
     }
@@ -66,3 +75,45 @@ def enhance(
         resume=resume,
         monitor=monitor or SilentMonitor(),
     )
+
+
+def enhance_stream(
+    source: str,
+    output: str | os.PathLike[str],
+    *,
+    scale: int | None = None,
+    strength: float | None = None,
+    from_s: float | str | None = None,
+    to_s: float | str | None = None,
+    config: str | os.PathLike[str] | None = None,
+    settings: Iterable[str] = (),
+    overwrite: bool = False,
+) -> SegmentResult:
+    """Restore the faces in a pipe or a live source, written as it comes.
+
+    Args:
+        source: `-` for standard input, a URL or a path.
+        output: `-` for standard output, or a file.
+        scale: see `enhance`, as for all that follow.
+        strength: how much of the restoration is applied.
+        from_s: where to begin.
+        to_s: where to end.
+        config: a run's YAML file.
+        settings: single settings.
+        overwrite: replace an output that exists.
+
+    Returns:
+        Frames, faces, and the nodes' reports.
+
+    Raises:
+        nodes.errors.MediaError: the source cannot be read as video, or the output's reader is gone.
+        pipeline.errors.OutputError: the output exists, or cannot be written.
+    """
+    flags = {
+        "params.scale": scale,
+        "params.strength": strength,
+        "nodes.decode.from_s": from_s,
+        "nodes.decode.to_s": to_s,
+    }
+    run_config = load_config(Path(config) if config else None, settings, flags)
+    return run_stream(source, Path(output), run_config, overwrite=overwrite)

@@ -17,6 +17,7 @@ from rich.table import Table
 from aminet.errors import AminetError
 from pipeline import cli_network, cli_plan
 from pipeline.errors import RunFailedError, exit_code
+from pipeline.report import NOTE
 
 __all__ = ["app", "main"]
 
@@ -47,16 +48,26 @@ Settings = Annotated[
 @app.command()
 def enhance(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="Video files, folders, or URLs.")
+        list[str],
+        typer.Argument(metavar="IN...", help="Video files, folders, URLs, or - for a pipe."),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="A file for one input file, else a folder.")
+        Path,
+        typer.Option(
+            "--output", "-o", help="A file for one input file, - for a pipe, else a folder."
+        ),
     ],
     scale: Annotated[
         int | None, typer.Option(min=1, max=4, help="Enlarge the picture: 1, 2, 3 or 4.")
     ] = None,
     strength: Annotated[
         float | None, typer.Option(min=0, max=1, help="How much of the restoration to apply.")
+    ] = None,
+    from_s: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
+    ] = None,
+    to_s: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="End before here.")
     ] = None,
     config: Config = None,
     settings: Settings = None,
@@ -73,13 +84,33 @@ def enhance(
 ) -> None:
     """Write the same videos with the faces restored, a report, and before/after sheets."""
     from pipeline.api import enhance as run
+    from pipeline.api import enhance_stream
     from pipeline.progress import monitor_for
+    from pipeline.stream_job import is_stream
 
+    if len(inputs) == 1 and is_stream(inputs[0], output):
+        result = enhance_stream(
+            inputs[0],
+            output,
+            scale=scale,
+            strength=strength,
+            from_s=from_s,
+            to_s=to_s,
+            config=config,
+            settings=settings or (),
+            overwrite=overwrite,
+        )
+        frames, faces = result.progress.frames, result.progress.items
+        err.print(f"{inputs[0]} -> {output}: {frames} frames, {faces} patches restored")
+        err.print(NOTE, soft_wrap=True)
+        return
     report = run(
         inputs,
         output,
         scale=scale,
         strength=strength,
+        from_s=from_s,
+        to_s=to_s,
         runner=runner,
         address=address,
         config=config,

@@ -8,15 +8,15 @@
         ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
         └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
 
-`nodes.errors.MediaError` leads to exit 3; `nodes.errors.NodeConfigError` and the errors of the
-network's weights, data and settings lead to exit 2. Attributes are optional keywords, because
-required ones do not survive pickling through Ray.
+`nodes.errors.MediaError` leads to exit 3, but its child `WriteError` to 4. `NodeConfigError` and
+the errors of the network's weights, data and settings lead to exit 2. Attributes are optional
+keywords, because required ones do not survive pickling through Ray.
 """
 
 from __future__ import annotations
 
 from aminet.errors import AminetError, DataError, TrainConfigError, WeightsError
-from nodes.errors import MediaError, NodeConfigError
+from nodes.errors import MediaError, NodeConfigError, WriteError
 
 __all__ = [
     "ClusterError",
@@ -70,7 +70,7 @@ _USAGE = (
 
 def exit_code(error: BaseException) -> int:
     """Return the exit code of the command line for an error that ended a run."""
-    if isinstance(error, MediaError):
+    if isinstance(error, MediaError) and not isinstance(error, WriteError):
         return EXIT_MEDIA
     if isinstance(error, _USAGE):
         return EXIT_USAGE

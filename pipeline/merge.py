@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from nodes.decode import DecodeConfig
 from nodes.encode import Encode
 from nodes.node import SinkNode, State
 from nodes.sheet import SHEET_NAME, Sheet, SheetConfig
@@ -21,6 +22,8 @@ __all__ = ["merge_results", "merge_sheets", "why_uncut"]
 def why_uncut(graph: Graph) -> str | None:
     """Return why a graph's segments could not become one result, None if they can."""
     for node in graph.nodes:
+        if isinstance(node.config, DecodeConfig) and node.config.trims:
+            return "only a part of it is wanted"
         if node.spec.state is State.UNBOUNDED:
             return f"node {node.name!r} ({node.spec.type_name}) needs the whole video"
         if issubclass(node.node_class, SinkNode) and not issubclass(

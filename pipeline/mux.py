@@ -32,6 +32,7 @@ from nodes.reader import PictureReader
 from nodes.types import VideoInfo
 from pipeline.containers import container_format, copy_stream, fits, is_cover, made_anew
 from pipeline.errors import OutputError
+from pipeline.trim import Trim
 from pipeline.video_timing import VideoTiming, deviation, read_timing
 
 __all__ = ["CopiedStream", "MuxReport", "mux"]
@@ -43,6 +44,9 @@ _CONTAINER_KEYS: Final = frozenset(
 
 _STATISTICS: Final = ("bps", "duration", "number_of_", "_statistics", "encoder")
 """Beginnings of metadata keys that described the source's encoding of the video."""
+
+_EMPTY_TEXT: Final = b"\0\0"
+"""MP4's timed text of no length."""
 
 _MOV_KEYS: Final = frozenset(
     """album album_artist artist comment composer copyright creation_time date description
@@ -116,8 +120,11 @@ def mux(
         raise OutputError(f"{target}: no container is known by that suffix")
     timing = read_timing(videos, info, last_duration_ticks)
     _check_headers(videos)
+    trim = None if info.span_pts is None else Trim(info, timing.shown[0])
+    if trim is not None:
+        timing = trim.timing(timing)
     with open_media(source) as original, open_media(str(videos[0])) as first:
-        job = _Mux(videos, first, original, source, info, timing, name)
+        job = _Mux(videos, first, original, source, info, timing, name, trim)
         try:
             job.write(target)
         except (FFmpegError, OSError, ValueError) as error:
@@ -138,8 +145,9 @@ class _Mux:
         info: VideoInfo,
         timing: VideoTiming,
         container: str,
+        trim: Trim | None,
     ) -> None:
-        self._videos, self._first = videos, first
+        self._videos, self._first, self._trim = videos, first, trim
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
         self._main = video_stream(original, source)
@@ -225,7 +233,8 @@ class _Mux:
 
     def _describe(self, output: OutputContainer) -> None:
         output.metadata.update(self._global_metadata())
-        output.set_chapters(self._original.chapters())
+        chapters = self._original.chapters()
+        output.set_chapters(chapters if self._trim is None else self._trim.chapters(chapters))
 
     def _global_metadata(self) -> dict[str, str]:
         return {
@@ -267,7 +276,17 @@ class _Mux:
             return
         # What cannot be read further was told by `nodes.decode`, which met it first.
         with suppress(FFmpegError):
-            yield from (packet for packet in read_packets(self._original, *wanted) if packet.size)
+            for packet in read_packets(self._original, *wanted):
+                if packet.size and not self._is_gap(packet) and self._is_wanted(packet):
+                    yield packet
+
+    def _is_wanted(self, packet: Packet[Stream]) -> bool:
+        return self._trim is None or is_cover(packet.stream) or self._trim.keeps(packet)
+
+    def _is_gap(self, packet: Packet[Stream]) -> bool:
+        """Say whether it is an empty text between two, which the muxer makes anew."""
+        is_timed_text = self._container in ("mp4", "mov") and packet.size == len(_EMPTY_TEXT)
+        return is_timed_text and bytes(packet) == _EMPTY_TEXT and packet.stream.type == "subtitle"
 
     def _copy(self, output: OutputContainer, packet: Packet[Stream]) -> None:
         index = packet.stream_index

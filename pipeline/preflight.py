@@ -121,7 +121,7 @@ def _describe(source: str, graph: Graph, threads: int) -> VideoInfo:
 
 
 def _frame_count(info: VideoInfo, scan: PacketScan | None) -> int | None:
-    if scan is not None:
+    if scan is not None and info.span_pts is None:
         return scan.frames
     if info.frame_count_hint:
         return info.frame_count_hint

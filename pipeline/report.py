@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pipeline.identity import Identity
 
-__all__ = ["RunReport", "VideoReport", "read_videos", "write_atomically"]
+__all__ = ["NOTE", "RunReport", "VideoReport", "read_videos", "write_atomically"]
 
 NOTE = "A restored face is an estimate, not a proof of who it is."
 

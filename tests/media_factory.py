@@ -54,8 +54,10 @@ class AudioTrack:
 
 @dataclass(frozen=True, slots=True)
 class Subtitle:
-    """A text subtitle track (SubRip): (start, end) in milliseconds, and the text."""
+    """A text subtitle track: (start, end) in milliseconds, and the text."""
 
+    codec: str = "subrip"
+    """subrip, webvtt or mov_text."""
     lines: tuple[tuple[int, int, str], ...] = ((0, 200, "hello"), (200, 400, "world"))
     language: str = ""
 
@@ -316,7 +318,7 @@ def _write_tone(container: OutputContainer, stream: AudioStream, track: AudioTra
 
 
 def _add_subtitle(container: OutputContainer, text: Subtitle) -> SubtitleStream:
-    stream = container.add_mux_stream("subrip")
+    stream = container.add_mux_stream(text.codec)
     assert isinstance(stream, SubtitleStream)
     stream.time_base = Fraction(1, 1000)
     if text.language:
@@ -326,7 +328,10 @@ def _add_subtitle(container: OutputContainer, text: Subtitle) -> SubtitleStream:
 
 def _write_subtitle(container: OutputContainer, stream: SubtitleStream, text: Subtitle) -> None:
     for start_ms, end_ms, words in text.lines:
-        packet = av.Packet(words.encode())
+        content = words.encode()
+        # Timed text of MP4 says its length first.
+        length = len(content).to_bytes(2, "big") if text.codec == "mov_text" else b""
+        packet = av.Packet(length + content)
         packet.stream = stream
         packet.time_base = Fraction(1, 1000)
         packet.pts = packet.dts = start_ms

@@ -13,10 +13,11 @@ import av
 import pytest
 
 from nodes.codecs import EncodeConfig, plan_encoder
-from nodes.encode import PTS_OFFSET_KEY, Encode
-from nodes.errors import MediaError, NodeConfigError, UnsupportedFormatError
+from nodes.encode import PTS_OFFSET_KEY, VIDEO_FILE, Encode
+from nodes.errors import MediaError, NodeConfigError, UnsupportedFormatError, WriteError
 from nodes.node import Inputs, Segment
 from nodes.types import ColorTags, Frame, VideoInfo
+from pipeline.errors import exit_code
 from tests.media_factory import decode_all, make_picture
 from tests.video_nodes import decode, encode, same_pixels
 
@@ -282,3 +283,27 @@ encode(INFO, frames_of(INFO)[:2], Path({str(tmp_path)!r}), EncodeConfig(codec={c
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
+
+
+@pytest.mark.parametrize("codec_name", ["mjpeg", "hevc"])
+def test_an_odd_size_gets_an_encoder_that_takes_it(codec_name: str) -> None:
+    odd = replace(INFO, width_px=65, codec_name=codec_name)
+    assert plan_encoder(EncodeConfig(), odd, 1).encoder == "libvpx-vp9"
+    full = replace(odd, pix_fmt="yuv444p")
+    assert plan_encoder(EncodeConfig(), full, 1).encoder != "libvpx-vp9"
+
+
+def test_an_odd_size_that_the_chosen_encoder_refuses_is_told() -> None:
+    with pytest.raises(UnsupportedFormatError, match="cannot code 65x48 in yuv420p"):
+        plan_encoder(EncodeConfig(codec="x264"), replace(INFO, width_px=65), 1)
+
+
+def test_a_full_disk_is_told_and_leaves_no_file(tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    file = tmp_path / "work" / VIDEO_FILE
+    file.symlink_to("/dev/full")
+    frames = [Frame(n, pts, 512, make_picture(n)) for n, pts in enumerate(REGULAR)]
+    with pytest.raises(WriteError, match="cannot write") as caught:
+        encode(INFO, frames, tmp_path / "work", FFV1)
+    assert exit_code(caught.value) == 4
+    assert not file.is_symlink()

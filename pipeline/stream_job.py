@@ -1,0 +1,171 @@
+"""A job on a pipe or a live source: one graph in this process, written as it comes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from nodes.codecs import EncodeConfig
+from nodes.decode import Decode, DecodeConfig
+from nodes.node import Node, NodeConfig, Segment
+from nodes.sheet import Sheet
+from pipeline.config import RunConfig, load_graph
+from pipeline.containers import container_format
+from pipeline.errors import GraphError, OutputError
+from pipeline.graph import Graph, GraphNode
+from pipeline.local_runner import LocalRunner
+from pipeline.preflight import encode_node
+from pipeline.runner import Progress, SegmentResult
+from pipeline.stream import StreamDecode, StreamEncode
+
+__all__ = ["PIPE", "is_stream", "run_stream"]
+
+PIPE: Final = "-"
+"""Standard input as a source, standard output as a target."""
+
+_LIVE: Final = ("rtsp:", "rtsps:", "rtmp:", "rtp:", "udp:", "tcp:", "srt:")
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadyNode(GraphNode):
+    """A node of which there is one only, made already."""
+
+    instance: Node[NodeConfig]
+
+    def make(self) -> Node[NodeConfig]:
+        """Return the instance."""
+        return self.instance
+
+
+def is_stream(source: str, target: Path) -> bool:
+    """Say whether a source can be read only once, or a target written only once."""
+    return source == PIPE or str(target) == PIPE or source.startswith(_LIVE)
+
+
+def run_stream(source: str, target: Path, config: RunConfig, *, overwrite: bool) -> SegmentResult:
+    """Take one stream through the configured graph, until it ends or an interrupt comes.
+
+    A target that is a file gets its name when it is complete. With standard output as the target,
+    whatever else the process writes there goes to standard error.
+
+    Args:
+        source: `-`, a URL or a path.
+        target: `-` or a file.
+        config: graph, node settings and run options.
+        overwrite: replace a target that exists.
+
+    Raises:
+        MediaError: the source cannot be read as video.
+        NodeConfigError: the settings cannot work, or the container cannot hold the codec.
+        GraphError: the graph is not one that decodes and encodes.
+        OutputError: the target exists or is no container that is written here.
+    """
+    piped = str(target) == PIPE
+    container = None if piped else container_format(target)
+    if not piped and container is None:
+        raise OutputError(f"{target}: no container is known by that suffix; try .mkv")
+    if not piped and target.exists() and not overwrite:
+        raise OutputError(f"{target} exists already: add --overwrite to replace it")
+    part = target.with_name(f".{target.name}.aminet-part")
+    work_dir = Path(tempfile.mkdtemp(prefix="aminet-"))
+    try:
+        with _own_stdout() if piped else _no_stdout() as descriptor:
+            where = str(part) if descriptor is None else f"pipe:{descriptor}"
+            graph, decode = _joined(load_graph(config), where, container)
+            with _ending_on_interrupt(decode):
+                read = f"pipe:{sys.stdin.fileno()}" if source == PIPE else source
+                result = _run(graph, read, work_dir, config)
+        if not piped:
+            part.replace(target)
+        return result
+    finally:
+        shutil.rmtree(work_dir, ignore_errors=True)
+        if not piped:
+            part.unlink(missing_ok=True)
+
+
+def _run(graph: Graph, source: str, work_dir: Path, config: RunConfig) -> SegmentResult:
+    threads = config.run.threads or len(os.sched_getaffinity(0))
+    runner = LocalRunner(
+        graph,
+        threads=threads,
+        window_frames=config.run.window_frames,
+        max_wait_s=config.run.max_wait_s,
+    )
+    with runner:
+        (outcome,) = runner.run([Segment(source, work_dir, threads)], _ignore)
+    if outcome.result is None:
+        raise outcome.error or RuntimeError("the stream gave no result")
+    return outcome.result
+
+
+def _ignore(segment: Segment, progress: Progress) -> None:
+    """A stream has no length, so there is no progress to show."""
+
+
+def _joined(graph: Graph, target: str, container: str | None) -> tuple[Graph, StreamDecode]:
+    """Return the graph with its ends on the stream, and without sheets."""
+    encode = encode_node(graph)
+    sources = [node for node in graph.nodes if issubclass(node.node_class, Decode)]
+    if len(sources) != 1 or not isinstance(sources[0].config, DecodeConfig):
+        raise GraphError(
+            f"graph {graph.name!r} has {len(sources)} nodes of type {Decode.spec.type_name},"
+            " expected exactly one: it reads the stream"
+        )
+    assert isinstance(encode.config, EncodeConfig)  # noqa: S101 - for the type checker
+    decode = StreamDecode(sources[0].config)
+    ends: dict[str, Node[NodeConfig]] = {
+        sources[0].name: decode,
+        encode.name: StreamEncode(encode.config, decode, target, container),
+    }
+    nodes = tuple(
+        _ReadyNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
+        for n in graph.nodes
+        if not issubclass(n.node_class, Sheet)
+    )
+    return replace(graph, nodes=nodes), decode
+
+
+@contextmanager
+def _own_stdout() -> Generator[int | None]:
+    """Keep standard output for the video; what libraries print there goes to standard error."""
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield ours
+    finally:
+        sys.stdout.flush()
+        os.dup2(ours, 1)
+        os.close(ours)
+
+
+@contextmanager
+def _no_stdout() -> Generator[int | None]:
+    yield None
+
+
+@contextmanager
+def _ending_on_interrupt(decode: StreamDecode) -> Generator[None]:
+    """Let the first interrupt end the source; a second one ends the program."""
+
+    def end(signum: int, frame: FrameType | None) -> None:
+        del frame
+        decode.stop()
+        signal.signal(signum, signal.default_int_handler)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
