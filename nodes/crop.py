@@ -8,8 +8,8 @@ reason and left alone downstream.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Final
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import av
 import numpy as np
@@ -41,6 +41,8 @@ from nodes.types import (
 
 __all__ = ["Crop", "CropConfig"]
 
+Box = tuple[float, float, float, float]
+
 _WARP_MARGIN_PX: Final = 2.0
 """Source pixels around the square that bicubic interpolation reaches for."""
 
@@ -49,6 +51,12 @@ def _ascending(sizes_px: tuple[int, ...]) -> tuple[int, ...]:
     if not sizes_px or any(size % 32 or size < 64 for size in sizes_px):
         raise ValueError(f"sizes_px is {sizes_px}; expected multiples of 32, at least 64")
     return tuple(sorted(sizes_px))
+
+
+def _not_empty(box: Box) -> Box:
+    if not (box[0] < box[2] and box[1] < box[3]):
+        raise ValueError(f"region_xyxy_px is {box}; expected left < right and top < bottom")
+    return box
 
 
 class CropConfig(NodeConfig):
@@ -64,6 +72,13 @@ class CropConfig(NodeConfig):
     """Least confidence of the detector in this frame."""
     max_yaw_deg: float = Field(default=55.0, ge=0, le=90)
     """Faces turned farther to a side are unlike those the network was trained on."""
+    faces: Literal["all", "largest"] | Annotated[int, Field(ge=1)] = "all"
+    """How many faces a frame: `all`, the `largest`, or the so many largest of those worth
+    restoring. Judged in each frame; for a choice that stays, name `track_ids`."""
+    track_ids: tuple[int, ...] | None = None
+    """Only faces of these tracks (the contact sheet shows their numbers); none: of every track."""
+    region_xyxy_px: Annotated[Box, AfterValidator(_not_empty)] | None = None
+    """Only faces whose middle lies in this part of the source frame; none: anywhere."""
     sizes_px: Annotated[tuple[int, ...], AfterValidator(_ascending)] = (128, 192, 256)
     """Sides of AMINet's square to choose from: the smallest that holds the face's detail at the
     output's scale, else the largest."""
@@ -107,8 +122,9 @@ class Crop(MapNode[CropConfig]):
         frame = inputs.get("frames", Frame)
         patches: list[FacePatch] = []
         gated: list[GatedFace] = []
-        for face in inputs.get("faces", FrameFaces).faces:
-            made = self._patch(self._reader, frame.picture, face)
+        faces = inputs.get("faces", FrameFaces).faces
+        for face, reason in zip(faces, _gated(faces, self.config), strict=True):
+            made = reason or self._patch(self._reader, frame.picture, face)
             if isinstance(made, FacePatch):
                 patches.append(made)
             else:
@@ -128,9 +144,6 @@ class Crop(MapNode[CropConfig]):
     def _patch(
         self, reader: RegionReader, picture: av.VideoFrame, face: Face
     ) -> FacePatch | GateReason:
-        reason = self._gate(face)
-        if reason is not None:
-            return reason
         wanted_px = face.eye_distance_px * self.config.scale / EYES_OF_SIZE
         sizes_px = self.config.sizes_px
         size_px = next((size for size in sizes_px if size >= wanted_px), sizes_px[-1])
@@ -150,16 +163,38 @@ class Crop(MapNode[CropConfig]):
             score=face.score,
         )
 
-    def _gate(self, face: Face) -> GateReason | None:
-        config = self.config
-        checks: tuple[tuple[bool, GateReason], ...] = (
-            (not face.confirmed, "unconfirmed"),
-            (face.score < config.min_score, "low_score"),
-            (face.eye_distance_px < config.min_eye_distance_px, "too_small"),
-            (face.eye_distance_px > config.max_eye_distance_px, "too_large"),
-            (abs(yaw_deg(face.points_px)) > config.max_yaw_deg, "turned"),
-        )
-        return next((reason for failed, reason in checks if failed), None)
+
+def _gated(faces: Sequence[Face], config: CropConfig) -> list[GateReason | None]:
+    """Return for each face of one frame why it is left alone; None: it is worth restoring."""
+    reasons: list[GateReason | None] = [_gate(face, config) for face in faces]
+    if config.faces != "all":
+        worth = [index for index, reason in enumerate(reasons) if reason is None]
+        worth.sort(key=lambda index: -faces[index].eye_distance_px)
+        for index in worth[1 if config.faces == "largest" else config.faces :]:
+            reasons[index] = "not_selected"
+    return reasons
+
+
+def _gate(face: Face, config: CropConfig) -> GateReason | None:
+    checks: tuple[tuple[bool, GateReason], ...] = (
+        (not face.confirmed, "unconfirmed"),
+        (not _is_asked_for(face, config), "not_selected"),
+        (face.score < config.min_score, "low_score"),
+        (face.eye_distance_px < config.min_eye_distance_px, "too_small"),
+        (face.eye_distance_px > config.max_eye_distance_px, "too_large"),
+        (abs(yaw_deg(face.points_px)) > config.max_yaw_deg, "turned"),
+    )
+    return next((reason for failed, reason in checks if failed), None)
+
+
+def _is_asked_for(face: Face, config: CropConfig) -> bool:
+    if config.track_ids is not None and face.track_id not in config.track_ids:
+        return False
+    if config.region_xyxy_px is None:
+        return True
+    left, top, right, bottom = config.region_xyxy_px
+    x0, y0, x1, y1 = face.box_xyxy_px
+    return left <= (x0 + x1) / 2 < right and top <= (y0 + y1) / 2 < bottom
 
 
 def _region(picture: av.VideoFrame, aligned: Matrix, size_px: int) -> Region | None:

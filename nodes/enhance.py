@@ -7,10 +7,12 @@ that runs the network: alignment, AMINet, mask, and the way back to the frame's 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Hashable, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import Field
 
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port
@@ -20,9 +22,10 @@ if TYPE_CHECKING:
     import torch
 
     from aminet.network import AMINet
-    from nodes.warp import Bucket
 
 __all__ = ["BASELINE", "Enhance", "EnhanceConfig"]
+
+Key = TypeVar("Key", bound=Hashable)
 
 BASELINE = "bicubic"
 """In place of weights: a network that adds nothing, to compare with."""
@@ -101,13 +104,10 @@ class Enhance(PoolNode[EnhanceConfig]):
     def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:
         """Restore the faces of many frames."""
         frames = [inputs.get("patches", FramePatches) for inputs in batch]
-        restored: list[list[RestoredPatch | None]] = [[None] * len(f.patches) for f in frames]
-        for patches, places in self._batches_of(frames):
-            for (frame, face), patch in zip(places, self._restore(patches), strict=True):
-                restored[frame][face] = patch
+        restored = iter(self._restore([patch for frame in frames for patch in frame.patches]))
         return [
-            {"restored": FrameRestored(frame.pts, tuple(p for p in patches if p is not None))}
-            for frame, patches in zip(frames, restored, strict=True)
+            {"restored": FrameRestored(frame.pts, tuple(islice(restored, len(frame.patches))))}
+            for frame in frames
         ]
 
     def report(self) -> dict[str, Any]:
@@ -120,42 +120,37 @@ class Enhance(PoolNode[EnhanceConfig]):
             "batches": self._batches,
         }
 
-    def _batches_of(
-        self, frames: Sequence[FramePatches]
-    ) -> list[tuple[list[FacePatch], list[tuple[int, int]]]]:
-        """Sort faces into batches of one bucket; each comes with its frame and place there."""
-        from nodes.warp import bucket_of
-
-        buckets: dict[tuple[Bucket, int], list[tuple[FacePatch, tuple[int, int]]]]
-        buckets = defaultdict(list)
-        for index, frame in enumerate(frames):
-            for place, patch in enumerate(frame.patches):
-                key = (bucket_of(patch), patch.bit_depth)
-                buckets[key].append((patch, (index, place)))
-        step = self.config.max_batch
-        return [
-            ([patch for patch, _ in chunk], [place for _, place in chunk])
-            for members in buckets.values()
-            for chunk in (members[i : i + step] for i in range(0, len(members), step))
-        ]
-
-    def _restore(self, patches: list[FacePatch]) -> list[RestoredPatch]:
+    def _restore(self, patches: Sequence[FacePatch]) -> list[RestoredPatch]:
+        """Warp in groups of one bucket, but run the network on all squares of a side together."""
         import torch
 
         from nodes.warp import align_patches, bucket_of, mask_residuals, unalign_residuals
 
-        if self._device is None:
+        if patches and self._device is None:
             raise RuntimeError("Enhance.process_batch was called with faces before setup")
         self._faces += len(patches)
-        self._batches += 1
-        if self._network is None:
+        if self._network is None or self._device is None:
             return [_restored(patch, None) for patch in patches]
-        bucket = bucket_of(patches[0])
+        most = self.config.max_batch
+        alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
+        squares: dict[int, torch.Tensor] = {}
+        grids: dict[int, npt.NDArray[np.float16]] = {}
         with torch.inference_mode():
-            aligned = align_patches(patches, bucket, self._device)
-            residuals = mask_residuals(self._residuals(self._network, aligned), patches)
-            grids = unalign_residuals(residuals, patches, bucket)
-        return [_restored(patch, grid) for patch, grid in zip(patches, grids, strict=True)]
+            for (bucket, _), places in alike:
+                aligned = align_patches([patches[i] for i in places], bucket, self._device)
+                squares.update(zip(places, aligned, strict=True))
+            for _, places in _grouped([patch.size_px for patch in patches], most):
+                residuals = self._residuals(
+                    self._network, torch.stack([squares[i] for i in places])
+                )
+                masked = mask_residuals(residuals, [patches[i] for i in places])
+                squares.update(zip(places, masked, strict=True))
+                self._batches += 1
+            for (bucket, _), places in alike:
+                masked = torch.stack([squares[i] for i in places])
+                unaligned = unalign_residuals(masked, [patches[i] for i in places], bucket)
+                grids.update(zip(places, unaligned, strict=True))
+        return [_restored(patch, grids[place]) for place, patch in enumerate(patches)]
 
     def _residuals(self, network: AMINet, aligned: torch.Tensor) -> torch.Tensor:
         import torch
@@ -169,9 +164,19 @@ class Enhance(PoolNode[EnhanceConfig]):
             return network.residual(faces).to(torch.float32)
 
 
-def _restored(
-    patch: FacePatch, residual: np.ndarray[Any, np.dtype[np.float16]] | None
-) -> RestoredPatch:
+def _grouped(keys: Sequence[Key], most: int) -> list[tuple[Key, list[int]]]:
+    """Gather the places of equal keys, in order, at most so many together."""
+    groups: dict[Key, list[int]] = defaultdict(list)
+    for place, key in enumerate(keys):
+        groups[key].append(place)
+    return [
+        (key, places[start : start + most])
+        for key, places in groups.items()
+        for start in range(0, len(places), most)
+    ]
+
+
+def _restored(patch: FacePatch, residual: npt.NDArray[np.float16] | None) -> RestoredPatch:
     x0, y0, x1, y1 = (side * patch.scale for side in patch.region_xyxy_px)
     if residual is None:
         residual = np.zeros((y1 - y0, x1 - x0, 3), np.float16)

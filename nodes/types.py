@@ -160,7 +160,9 @@ class FacePatch:
         return self.size_px * EYES_OF_SIZE / float(np.hypot(*self.crop_from_region[:, 0]))
 
 
-GateReason = Literal["unconfirmed", "too_small", "too_large", "low_score", "turned", "outside"]
+GateReason = Literal[
+    "unconfirmed", "too_small", "too_large", "low_score", "turned", "outside", "not_selected"
+]
 """Why a face was left alone."""
 
 

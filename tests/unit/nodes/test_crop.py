@@ -133,6 +133,47 @@ def test_open_counts_afresh(frame: Frame, tmp_path: Path) -> None:
         assert node.report() == {"patches": 1, "gated": {"too_small": 1}}
 
 
+def chosen(frame: Frame, tmp_path: Path, **config: Any) -> list[int]:
+    """Track ids restored of five faces: 10 to 40 px between the eyes, the largest unconfirmed."""
+    faces = [
+        face_at(80 + 120 * place, 150, eyes_px, track_id=place + 1, confirmed=eyes_px < 40)
+        for place, eyes_px in enumerate((20, 10, 30, 40, 15))
+    ]
+    packet, _ = crop(frame, *faces, tmp_path=tmp_path, **config)
+    reasons = {gated.track_id: gated.reason for gated in packet.gated}
+    assert reasons.pop(4) == "unconfirmed"
+    assert set(reasons.values()) <= {"not_selected"}
+    return [patch.track_id for patch in packet.patches]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({}, [1, 2, 3, 5]),
+        ({"faces": "largest"}, [3]),
+        ({"faces": 2}, [1, 3]),
+        ({"faces": 9}, [1, 2, 3, 5]),
+        ({"track_ids": (2, 5, 77)}, [2, 5]),
+        ({"track_ids": ()}, []),
+        ({"region_xyxy_px": (150, 100, 350, 200)}, [2, 3]),
+        ({"region_xyxy_px": (150, 0, 350, 100)}, []),
+        ({"region_xyxy_px": (0, 0, 250, 360), "faces": "largest"}, [1]),
+    ],
+)
+def test_faces_can_be_chosen(
+    frame: Frame, tmp_path: Path, config: dict[str, Any], expected: list[int]
+) -> None:
+    assert chosen(frame, tmp_path, **config) == expected
+
+
+@pytest.mark.parametrize(
+    "config", [{"faces": 0}, {"faces": "some"}, {"region_xyxy_px": (9, 0, 9, 5)}]
+)
+def test_choices_that_mean_nothing_are_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        CropConfig(**config)
+
+
 @pytest.mark.parametrize("sizes", [(), (100,), (32,)])
 def test_sizes_the_network_cannot_take_are_refused(sizes: tuple[int, ...]) -> None:
     with pytest.raises(ValidationError, match="multiples of 32"):

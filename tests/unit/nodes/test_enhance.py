@@ -247,6 +247,14 @@ def test_a_faces_answer_does_not_depend_on_the_batch(enhance: Enhance) -> None:
         assert np.abs(difference).max() <= 1e-4
 
 
+def test_faces_of_any_size_and_depth_share_a_batch_if_their_squares_do(enhance: Enhance) -> None:
+    names = ("tiny", "small, turned", "10 bit")
+    assert len({(bucket_of(CASES[name]), CASES[name].bit_depth) for name in names}) == 3
+    before = enhance.report()["batches"]
+    restore(enhance, frames([CASES[name] for name in names]))
+    assert enhance.report()["batches"] == before + 1
+
+
 def test_frames_without_faces_need_no_setup() -> None:
     node = Enhance(EnhanceConfig(weights="no such weights"))
     inputs = frames([], [])
