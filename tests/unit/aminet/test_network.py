@@ -123,6 +123,7 @@ def test_it_exports(tiny_network: AMINet) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # torch's own
 def test_it_compiles(tiny_network: AMINet) -> None:
     x = torch.rand(2, 3, 64, 64)
     with torch.inference_mode():
