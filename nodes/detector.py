@@ -92,8 +92,10 @@ class FaceDetector:
                     min_detection_confidence=min_score,
                 )
             )
-            # The first call has things to say on stderr too.
-            self.detect(np.zeros((DETECTOR_SIDE_PX, DETECTOR_SIDE_PX, 3), np.uint8))
+            # The first calls have things to say on stderr too: once, where a tensor happens to lie
+            # off a boundary, which other sizes bring about sooner.
+            for side_px in range(DETECTOR_SIDE_PX - 64, DETECTOR_SIDE_PX + 96, 16):
+                self.detect(np.zeros((side_px, side_px, 3), np.uint8))
 
     def detect(self, rgb: npt.NDArray[np.uint8]) -> list[Detection]:
         """Find faces.
