@@ -29,7 +29,7 @@ class TrackEnds:
     """What stitching needs to know of one segment."""
 
     tracks: tuple[int, ...]
-    """Numbers of the tracks seen from the segment's start on."""
+    """Numbers of the tracks confirmed from the segment's start on."""
     head: _Seen
     """The last frames of its warm-up."""
     tail: _Seen

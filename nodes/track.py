@@ -170,7 +170,8 @@ class Track(MapNode[TrackConfig]):
             self._counts = dict.fromkeys(self._counts, 0)
             return
         self._tail.append(faces)
-        self._tracks.update(face.track_id for face in faces.faces)
+        # One look that was never repeated is not a face that was followed.
+        self._tracks.update(face.track_id for face in faces.faces if face.confirmed)
         self._counts["faces"] += len(faces.faces)
 
     def close(self) -> None:
@@ -180,7 +181,7 @@ class Track(MapNode[TrackConfig]):
             self._stretch = None
 
     def report(self) -> dict[str, Any]:
-        """Count tracks, faces (over all frames), detector runs, squares scanned, scene cuts."""
+        """Count confirmed tracks, faces (over all frames), detector runs, scanned squares, cuts."""
         ends = TrackEnds(tuple(sorted(self._tracks)), _boxes(self._head), _boxes(self._tail))
         return {"tracks": len(self._tracks), **self._counts, "ends": ends.as_report()}
 
