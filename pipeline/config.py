@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ConfigError, GraphError
 from pipeline.graph import Graph, explain, read_graph_spec
+from pipeline.sizing import Wishes
 
 __all__ = ["RunConfig", "RunOptions", "available_graphs", "load_config", "load_graph"]
 
@@ -56,8 +57,22 @@ class RunOptions(BaseModel):
     """Segment workers under Ray; None sizes them from the cluster."""
     enhancers: int | None = Field(default=None, ge=1)
     """Enhancer actors under Ray; None sizes them from the cluster."""
+    enhancer_gpus: float | None = Field(default=None, ge=0)
+    """GPUs of each enhancer under Ray: 0.5 puts two on each, 0 uses none; None gives each one."""
+    store_mb: int | None = Field(default=None, ge=1)
+    """Megabytes of faces that may be under way in Ray's object store; None takes 30 % of it."""
     attempts: int = Field(default=3, ge=1)
     """How often a segment is tried under Ray when its worker dies."""
+
+    @property
+    def wishes(self) -> Wishes:
+        """What is asked for of the sizes under Ray."""
+        return Wishes(
+            workers=self.workers,
+            enhancers=self.enhancers,
+            enhancer_gpus=self.enhancer_gpus,
+            store_bytes=self.store_mb and self.store_mb * 1_000_000,
+        )
 
 
 class RunConfig(BaseModel):
