@@ -194,6 +194,11 @@ class RestoredPatch:
     """Shape (h, w, 3), to be added to RGB in [0, 1]; feathered: exactly 0 outside the face mask."""
     region_xyxy_px: tuple[int, int, int, int]
     """Where it lies in the output frame: the patch's region times `scale`."""
+    strength: float = 1.0
+    """Share of the residual that is to be added, 0 to 1: less where the face is unsure."""
+    consistency_db: float | None = None
+    """How well the face with its whole residual, degraded to the source's resolution again, matches
+    the source: PSNR over the mask, peak 1; None: there is nothing to compare."""
 
 
 @dataclass(frozen=True, slots=True)
