@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Final, Literal
 
+from PIL import Image
+
 from nodes.errors import MediaError
 from nodes.media import codec_name, is_photo, open_media, video_stream
 from nodes.picture_files import PHOTO_SUFFIXES, files_of, is_animated_webp, is_numbered, numbered
@@ -76,6 +78,7 @@ def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> lis
         raise OutputError(
             f"{target}: numbered pictures end in {', '.join(sorted(PHOTO_SUFFIXES))} here"
         )
+    _check_colors(source)
     with open_media(source) as container:
         main = video_stream(container, source)
         is_single = is_photo(container)
@@ -94,6 +97,13 @@ def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> lis
     if form == "numbered" and not is_numbered(source) and not is_single:
         others.append("numbered pictures hold no times: those are in the source only")
     return others
+
+
+def _check_colors(source: str) -> None:
+    if Path(source).suffix.lower() in {".jpg", ".jpeg"} and Path(source).is_file():
+        with Image.open(source) as image:
+            if image.mode == "CMYK":
+                raise MediaError(f"{source}: is in CMYK, for print; convert it to RGB first")
 
 
 def write_pictures(

@@ -232,3 +232,10 @@ def test_a_missing_number_is_named(tmp_path: Path) -> None:
     source = save_numbered(tmp_path, (1, 2, 4))
     with pytest.raises(MediaError, match=r"number 3 is missing, the files go from 1 to 4"):
         run(source, tmp_path / "out" / "g_%03d.png")
+
+
+def test_a_jpeg_for_print_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "in.jpg"
+    waves().convert("CMYK").save(source)
+    with pytest.raises(MediaError, match="is in CMYK, for print; convert it to RGB"):
+        run(source, tmp_path / "out.jpg")
