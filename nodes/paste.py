@@ -86,7 +86,8 @@ class Paste(MapNode[PasteConfig]):
         else:
             return {"frames": frame}
         for patch in patches:
-            residual = patch.residual_rgb.astype(np.float32) * np.float32(self.config.strength)
+            strength = np.float32(self.config.strength * patch.strength)
+            residual = patch.residual_rgb.astype(np.float32) * strength
             add_rgb_residual(picture, patch.region_xyxy_px, residual, self._color)
         return {"frames": replace(frame, picture=picture)}
 

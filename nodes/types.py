@@ -80,6 +80,8 @@ class VideoInfo:
     """libav's name of the source's codec, such as `h264`."""
     bit_depth: int
     """Bits per component, 8 to 16."""
+    still: bool = False
+    """Whether it is a photograph: one picture, that nothing before or after it confirms."""
     interlaced: bool = False
     top_field_first: bool = True
     """Which field of an interlaced picture is shown first."""
@@ -199,6 +201,11 @@ class RestoredPatch:
     """Shape (h, w, 3), to be added to RGB in [0, 1]; feathered: exactly 0 outside the face mask."""
     region_xyxy_px: tuple[int, int, int, int]
     """Where it lies in the output frame: the patch's region times `scale`."""
+    strength: float = 1.0
+    """Share of the residual that is to be added, 0 to 1: less where the face is unsure."""
+    consistency_db: float | None = None
+    """How well the face with its whole residual, degraded to the source's resolution again, matches
+    the source: PSNR over the mask, peak 1; None: there is nothing to compare."""
 
 
 @dataclass(frozen=True, slots=True)

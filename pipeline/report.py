@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from nodes.picture_files import files_of
 from pipeline.identity import Identity
 
 __all__ = ["NOTE", "RunReport", "VideoReport", "read_videos", "write_atomically"]
@@ -59,8 +60,8 @@ class VideoReport:
     @property
     def output_is_there(self) -> bool:
         """Whether the output is still the file that was written."""
-        path = Path(self.output or "")
-        return path.is_file() and path.stat().st_size == self.output_bytes
+        files = files_of(self.output or "")
+        return bool(files) and sum(f.stat().st_size for f in files) == self.output_bytes
 
 
 @dataclass(frozen=True, slots=True)

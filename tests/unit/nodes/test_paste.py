@@ -108,6 +108,16 @@ def test_strength_scales_what_is_added(tmp_path: Path) -> None:
     assert luma[0.5] - luma[0.0] == pytest.approx((luma[1.0] - luma[0.0]) / 2, rel=0.05)
 
 
+def test_a_faces_own_strength_counts_as_well(tmp_path: Path) -> None:
+    frame, unsure = wavy("yuv444p"), replace(oval(1), strength=0.4)
+    both, _ = paste(frame, unsure, tmp_path=tmp_path, strength=0.5)
+    whole, _ = paste(frame, oval(1), tmp_path=tmp_path, strength=0.2)
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(planes_of(both.picture), planes_of(whole.picture), strict=True)
+    )
+
+
 def test_faces_that_overlap_add_up(tmp_path: Path) -> None:
     frame = wavy("yuv444p")
     once, _ = paste(frame, oval(1), tmp_path=tmp_path)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nodes.node import Segment
+from pipeline.config import RunOptions
 from pipeline.graph import Graph
 from pipeline.local_runner import LocalRunner
 from pipeline.runner import Progress, SegmentOutcome
@@ -30,9 +31,13 @@ def run(
     graph: Graph, tmp_path: Path, window_frames: int = 4, times: int = 1
 ) -> list[SegmentOutcome]:
     segments = [Segment(f"video {i}", tmp_path, threads=1) for i in range(times)]
-    runner = LocalRunner(graph, threads=1, window_frames=window_frames, max_wait_s=0.001)
+    runner = LocalRunner(graph, options(window_frames), threads=1)
     with runner:
         return list(runner.run(segments, ignore))
+
+
+def options(window_frames: int) -> RunOptions:
+    return RunOptions(window_frames=window_frames, max_wait_s=0.001)
 
 
 def ignore(segment: Segment, progress: Progress) -> None:
@@ -125,7 +130,7 @@ def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
     from pipeline.executor import SegmentExecutor
 
     graph = diamond(CountConfig(frames=10_000), AddConfig(delay_s=0.005))
-    runner = LocalRunner(graph, threads=1, window_frames=4, max_wait_s=0.001)
+    runner = LocalRunner(graph, options(4), threads=1)
     before = threading.active_count()
 
     def interrupt(segment: Segment, progress: Progress) -> None:
@@ -141,7 +146,7 @@ def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
 
 
 def run_parts(graph: Graph, tmp_path: Path, *parts: Segment, window_frames: int = 4) -> Any:
-    runner = LocalRunner(graph, threads=1, window_frames=window_frames, max_wait_s=0.001)
+    runner = LocalRunner(graph, options(window_frames), threads=1)
     with runner:
         outcomes = list(runner.run(parts, ignore))
         return outcomes, runner.report()
