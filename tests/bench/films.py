@@ -69,11 +69,10 @@ def crowd(
     for place, width_px in enumerate(widths_px):
         middle = cell * (place % columns + 0.5, place // columns + 0.45)
         direction = rng.uniform(0, 2 * np.pi)
-        step = (
-            pace * width_px * frames / RATE / 2 * np.array([np.cos(direction), np.sin(direction)])
-        )
+        seconds = frames / RATE
+        step = pace * width_px * seconds / 2 * np.array([np.cos(direction), np.sin(direction)])
         ends = [middle + rng.uniform(-0.1, 0.1, 2) * cell + sign * step for sign in (-1, 1)]
-        way = tuple((t, float(x), float(y)) for t, (x, y) in zip((0.0, frames / RATE), ends))
+        way = tuple((t, float(x), float(y)) for t, (x, y) in zip((0.0, seconds), ends, strict=True))
         clip = clips[place % len(clips)]
         phase = int(rng.integers(0, len(clip.pictures)))
         actors.append(Actor(f"{seed}.{place}", clip, width_px, way, phase))
