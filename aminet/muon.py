@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 ROUNDS: Final = 5
 COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)
@@ -24,7 +24,7 @@ SMALLEST_SIDE: Final = 8
 """Narrower weights (attention masks, colours) have too few directions to even out."""
 
 
-def is_matrix(weight: nn.Parameter) -> bool:
+def is_matrix(weight: Tensor) -> bool:
     """Whether Muon is for it: a convolution or linear map between enough channels."""
     return weight.ndim >= 2 and min(weight.shape[:2]) >= SMALLEST_SIDE
 
@@ -60,7 +60,7 @@ class Muon(torch.optim.Optimizer):
 
     def __init__(
         self,
-        weights: Iterable[nn.Parameter],
+        weights: Iterable[Tensor],
         lr: float,
         *,
         momentum: float = 0.95,
@@ -74,7 +74,7 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("Muon takes no closure, got one: compute the gradients before step()")
         for group in self.param_groups:
-            alike: dict[tuple[int, int], list[nn.Parameter]] = defaultdict(list)
+            alike: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
             for weight in group["params"]:
                 if weight.grad is not None:
                     alike[weight.shape[0], weight[0].numel()].append(weight)
@@ -90,7 +90,7 @@ class Muon(torch.optim.Optimizer):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
                     weight.sub_(direction.reshape(weight.shape), alpha=size)
 
-    def _nudge(self, weight: nn.Parameter, momentum: float) -> Tensor:
+    def _nudge(self, weight: Tensor, momentum: float) -> Tensor:
         """Return the gradient looked ahead by the momentum (Nesterov's)."""
         gradient = weight.grad
         assert gradient is not None  # noqa: S101  the caller leaves such weights out

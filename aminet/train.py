@@ -98,10 +98,12 @@ def new_state(config: TrainConfig, device: torch.device) -> TrainState:
     torch.manual_seed(config.seed)
     network = AMINet(PRESETS[config.preset]).to(device)
     average = copy.deepcopy(network).requires_grad_(requires_grad=False)
-    return TrainState(network, average, _optimisers(network, config.optimiser))
+    return TrainState(network, average, make_optimisers(network, config.optimiser))
 
 
-def _optimisers(network: AMINet, settings: OptimiserSection) -> tuple[torch.optim.Optimizer, ...]:
+def make_optimisers(
+    network: AMINet, settings: OptimiserSection
+) -> tuple[torch.optim.Optimizer, ...]:
     """Muon for the matrices, if wanted, and AdamW for everything else."""
     weights = list(network.parameters())
     matrices = [w for w in weights if settings.kind == "muon" and is_matrix(w)]
