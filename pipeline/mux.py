@@ -25,8 +25,9 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
-from nodes.media import codec_name, display_matrix, open_media, read_packets, video_stream
+from nodes.media import codec_name, open_media, read_packets, video_stream
 from nodes.reader import PictureReader
+from nodes.side_data import display_matrix
 from nodes.types import VideoInfo
 from pipeline.containers import container_format, copy_stream, fits, is_cover, made_anew
 from pipeline.convert import StreamConverter
@@ -151,9 +152,8 @@ class _Mux:
         trim: Trim | None,
         convert: Mapping[int, str],
     ) -> None:
-        self._convert = convert
+        self._videos, self._first, self._trim, self._convert = videos, first, trim, convert
         self._converters: dict[int, StreamConverter] = {}
-        self._videos, self._first, self._trim = videos, first, trim
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
         self._main = video_stream(original, source)
