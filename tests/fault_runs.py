@@ -147,7 +147,7 @@ def manifests(target: Path) -> dict[str, Any]:
 
 
 def wait_for(
-    run: subprocess.Popen[str], target: Path, segments: int, deadline_s: float = 150
+    run: subprocess.Popen[str], target: Path, segments: int, deadline_s: float = 400
 ) -> dict[str, Any]:
     """Wait until so many segments are finished."""
     end = time.monotonic() + deadline_s

@@ -11,7 +11,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SAMPLES", "four_faces", "looped"]
+__all__ = ["RATE", "SAMPLES", "four_faces", "looped"]
 
 SAMPLES = Path(__file__).parents[1] / "samples"
 RATE = 25
