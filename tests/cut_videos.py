@@ -43,7 +43,11 @@ def drop_times(path: Path, *, every: int) -> None:
     for packet in range(0, len(data), 188):
         starts, adapts = data[packet + 1] & 0x40, data[packet + 3] & 0x20
         pes = packet + 4 + (data[packet + 4] + 1 if adapts else 0)
-        if not starts or data[pes : pes + 3] != b"\0\0\1" or not 0xE0 <= data[pes + 3] < 0xF0:
+        if (
+            not starts
+            or bytes(data[pes : pes + 3]) != b"\0\0\1"
+            or not 0xE0 <= data[pes + 3] < 0xF0
+        ):
             continue
         count += 1
         if count % every == 0:
