@@ -33,6 +33,7 @@ from pipeline.graph import Graph
 from pipeline.plan import ClusterPlan, plan_cluster
 from pipeline.ray_enhancer import EnhancerActor, RayPoolClient
 from pipeline.runner import Progress, ProgressListener, SegmentOutcome, SegmentResult
+from pipeline.staging import run_segment
 
 __all__ = ["RayRunner"]
 
@@ -56,15 +57,16 @@ class SegmentWorker:
             for entry in graph.nodes
             if entry.name in pools
         }
+        self._options = options
         self._progress = Progress()
         self._executor = SegmentExecutor(
             graph, clients, threads=threads, window_frames=options.window_frames
         )
 
     def run(self, segment: Segment) -> SegmentResult:
-        """Run one segment; its files are in its `work_dir` when this returns."""
+        """Run one segment; what it made is kept when this returns."""
         self._progress = Progress()
-        return self._executor.run(segment, self._note)
+        return run_segment(self._executor, segment, self._note, self._options)
 
     def progress(self) -> Progress:
         """Return how far the segment under way has come. Called while `run` runs."""
