@@ -159,6 +159,9 @@ class Segment:
     """First pts that the source sends, where that is before `start_pts`: nodes with bounded state
     and those that feed them see these frames too, and nothing is made of them."""
 
+    codec: str | None = None
+    """What the encoder's `auto` means, where the form of the output decides it."""
+
     @property
     def first_pts(self) -> int | None:
         """First pts that the source sends, None for the video's start."""

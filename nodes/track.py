@@ -134,7 +134,7 @@ class Track(MapNode[TrackConfig]):
                 TrackerParams(
                     max_gap_s=config.max_gap_s,
                     confirm_score=config.confirm_score,
-                    confirm_hits=config.confirm_hits,
+                    confirm_hits=1 if info.still else config.confirm_hits,
                 )
             ),
             scan=RollingScan(squares, interval_s=config.scan_interval_s, step_px=step_px),

@@ -80,6 +80,8 @@ class VideoInfo:
     """libav's name of the source's codec, such as `h264`."""
     bit_depth: int
     """Bits per component, 8 to 16."""
+    still: bool = False
+    """Whether it is a photograph: one picture, that nothing before or after it confirms."""
     interlaced: bool = False
     top_field_first: bool = True
     """Which field of an interlaced picture is shown first."""

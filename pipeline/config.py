@@ -23,6 +23,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ConfigError, GraphError
 from pipeline.graph import Graph, explain, read_graph_spec
+from pipeline.sizing import Wishes
 
 __all__ = ["RunConfig", "RunOptions", "available_graphs", "flagged", "load_config", "load_graph"]
 
@@ -67,6 +68,10 @@ class RunOptions(BaseModel):
     """Segment workers under Ray; None sizes them from the cluster."""
     enhancers: int | None = Field(default=None, ge=1)
     """Enhancer actors under Ray; None sizes them from the cluster."""
+    enhancer_gpus: float | None = Field(default=None, ge=0)
+    """GPUs of each enhancer under Ray: 0.5 puts two on each, 0 uses none; None gives each one."""
+    store_mb: int | None = Field(default=None, ge=1)
+    """Megabytes of faces that may be under way in Ray's object store; None takes 30 % of it."""
     scratch_dir: Path | None = None
     """Where each machine keeps copies of what is in object stores; None takes its temporary folder.
     """
@@ -74,6 +79,16 @@ class RunOptions(BaseModel):
     """How much may lie there, such as `20GB`; who finds no space waits."""
     attempts: int = Field(default=3, ge=1)
     """How often a segment is tried under Ray when its worker dies."""
+
+    @property
+    def wishes(self) -> Wishes:
+        """What is asked for of the sizes under Ray."""
+        return Wishes(
+            workers=self.workers,
+            enhancers=self.enhancers,
+            enhancer_gpus=self.enhancer_gpus,
+            store_bytes=self.store_mb and self.store_mb * 1_000_000,
+        )
 
 
 class RunConfig(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Container, Sequence
@@ -11,11 +12,12 @@ from pathlib import Path, PurePosixPath
 from upath import UPath
 
 from nodes.errors import MediaError
+from nodes.picture_files import PHOTO_SUFFIXES, files_of, is_numbered, numbered, numbers_among
 from pipeline.errors import OutputError
 from pipeline.probe import is_media
 from pipeline.storage import is_folder, is_remote, list_files, place_of, size_of, stored_at
 
-__all__ = ["JobFiles", "VideoFiles", "check_outputs", "plan_files"]
+__all__ = ["JobFiles", "VideoFiles", "check_outputs", "plan_files", "written"]
 
 VIDEO_SUFFIXES = frozenset(
     """.264 .265 .3g2 .3gp .asf .avi .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m2ts .m2v .m4v
@@ -39,6 +41,11 @@ class VideoFiles:
     """Whether the user chose the target's name; if not, its suffix may change."""
 
     @property
+    def exists(self) -> bool:
+        """Whether the target is there already, or one of its numbered files."""
+        return bool(written(self.target))
+
+    @property
     def work_dir(self) -> UPath:
         """Private folder beside the target, in the same storage; gone after the run."""
         return self.target.with_name(f".{self.target.name}.aminet-part")
@@ -46,7 +53,7 @@ class VideoFiles:
     @property
     def sheet(self) -> UPath:
         """Where the contact sheet goes."""
-        return self.target.with_suffix(".faces.png")
+        return beside(self.target, ".faces.png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:
     folders = [_folder(given) for given in inputs]
     if folders == [None] and output.suffix and not is_folder(output):
         video = VideoFiles(_existing(inputs[0]), output, named=True)
-        return JobFiles((video,), output.with_suffix(".report.json"), ())
+        return JobFiles((video,), beside(output, ".report.json"), ())
     found: list[tuple[str, str]] = []
     skipped: list[str] = []
     for given, folder in zip(inputs, folders, strict=True):
@@ -118,9 +125,9 @@ def check_outputs(
             raise OutputError(f"{video.target} is both input and output: choose another output")
         if overwrite or video in own:
             continue
-        for made in (video.target, video.sheet):
-            if is_folder(made) or size_of(made) is not None:
-                raise OutputError(f"{made} exists already: add --overwrite to replace it")
+        if video.exists or is_folder(video.target) or size_of(video.sheet) is not None:
+            made = video.sheet if size_of(video.sheet) is not None else video.target
+            raise OutputError(f"{made} exists already: add --overwrite to replace it")
     folders = {video.target.parent for video in videos}
     for folder in sorted(folder for folder in folders if isinstance(folder, Path)):
         try:
@@ -130,6 +137,30 @@ def check_outputs(
         except OSError as error:
             reason = error.strerror or str(error)
             raise OutputError(f"cannot write to folder {folder}: {reason}") from error
+
+
+def written(target: UPath) -> dict[str, int]:
+    """Return the files that an output consists of and that exist, by name, with their bytes.
+
+    That is the target itself, or the numbered pictures that its name stands for.
+    """
+    if isinstance(target, Path):
+        return {file.name: file.stat().st_size for file in files_of(target)}
+    if is_numbered(target.name):
+        files = list_files(target.parent)
+        return {name: files[name] for name in numbers_among(target.name, files).values()}
+    size = size_of(target)
+    return {} if size is None else {target.name: size}
+
+
+def beside(target: UPath, ending: str) -> UPath:
+    """Return the name of a file that belongs to an output.
+
+    Beside a picture it has that one's whole name: telephones name a film and a picture alike.
+    """
+    is_picture = target.suffix.lower() in PHOTO_SUFFIXES | {".gif", ".apng"}
+    stem = target.name if is_picture and not is_numbered(target.name) else target.stem
+    return target.with_name(re.sub(r"[-_.]?%\d*d", "", stem) + ending)
 
 
 def _folder(given: str) -> UPath | None:
@@ -142,16 +173,19 @@ def _existing(given: str) -> str:
     place = stored_at(given) if "://" in given else place_of(given)
     if place is None:
         return given
-    if is_remote(place) and size_of(place) is None:
+    if is_numbered(given):
+        if not numbered(given):
+            raise MediaError(f"no such numbered files: {given}")
+    elif is_remote(place) and size_of(place) is None:
         raise MediaError(f"no such file, folder or bucket: {given}")
-    if isinstance(place, Path) and not place.exists():
+    elif isinstance(place, Path) and not place.exists():
         raise MediaError(f"no such file: {given}")
     return given
 
 
 def _is_video(file: UPath) -> bool:
     """Go by the name; files of unknown names are opened to see, where that costs no download."""
-    if file.suffix.lower() in VIDEO_SUFFIXES:
+    if file.suffix.lower() in VIDEO_SUFFIXES | PHOTO_SUFFIXES:
         return True
     return isinstance(file, Path) and is_media(file)
 
@@ -180,4 +214,6 @@ def _same(one: UPath, other: UPath) -> bool:
 def _same_file(source: str, target: UPath) -> bool:
     if "://" in source or not isinstance(target, Path):
         return source == str(target)
+    if is_numbered(source):
+        return Path(source).absolute() == target.absolute()
     return Path(source).exists() and target.exists() and Path(source).samefile(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from nodes.codecs import EncodeConfig, plan_encoder
@@ -19,9 +19,11 @@ from pipeline.graph import Graph, GraphNode
 from pipeline.identity import Identity, fingerprint, identify
 from pipeline.inputs import VideoFiles
 from pipeline.merge import why_uncut
+from pipeline.pictures import Form, check_pictures, form_of
 from pipeline.plan import PacketScan, SegmentPlan, plan_segments
 from pipeline.probe import scan_packets
 from pipeline.staging import scratch_of, staged
+from pipeline.storage import name_of
 
 __all__ = ["Ready", "encode_node", "look_at"]
 
@@ -45,6 +47,8 @@ class Ready:
     """CPU threads of each segment's decoder and encoder."""
     identity: Identity
     """What the segments' results depend on."""
+    form: Form | None = None
+    """What kind of pictures the output is, None for video."""
 
 
 def encode_node(graph: Graph) -> GraphNode:
@@ -101,17 +105,14 @@ def _look_at(
     info = _describe(source, graph, threads)
     config = encode_node(graph).config
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
-    codec = plan_encoder(config, info, threads).codec_name
-    notes: list[str] = []
-    if not video.named:
-        suffix, reason = default_suffix(source, codec)
-        video = replace(video, target=video.target.with_suffix(suffix))
-        notes = [reason] if reason else []
-    problems = check_target(source, PurePosixPath(video.target.name), codec)
-    fatal = [problem.message for problem in problems if problem.fatal]
-    if fatal:
-        raise OutputError(f"{video.target}: " + "; ".join(fatal))
-    notes += [problem.message for problem in problems]
+    if info.still and not video.named and form_of(name_of(video.target), source) is None:
+        video = replace(video, target=video.target.with_suffix(".png"))
+    form = form_of(name_of(video.target), source)
+    if form is not None:
+        notes = check_pictures(form, source, name_of(video.target), config.codec)
+    else:
+        codec = plan_encoder(config, info, threads).codec_name
+        video, notes = _fitting(video, source, codec)
     scan = None if "://" in source else scan_packets(source)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=graph.warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
@@ -123,7 +124,25 @@ def _look_at(
         contents=contents,
         threads=used,
     )
-    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity)
+    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form)
+
+
+def _fitting(video: VideoFiles, source: str, codec: str) -> tuple[VideoFiles, list[str]]:
+    """Return a video with a target whose container holds all, and what that changes.
+
+    Raises:
+        OutputError: the container that was asked for cannot.
+    """
+    notes: list[str] = []
+    if not video.named:
+        suffix, reason = default_suffix(source, codec)
+        video = replace(video, target=video.target.with_suffix(suffix))
+        notes = [reason] if reason else []
+    problems = check_target(source, name_of(video.target), codec)
+    fatal = [problem.message for problem in problems if problem.fatal]
+    if fatal:
+        raise OutputError(f"{video.target}: " + "; ".join(fatal))
+    return video, notes + [problem.message for problem in problems]
 
 
 def _describe(source: str, graph: Graph, threads: int) -> VideoInfo:

@@ -10,7 +10,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any, Final, Self, cast
 
 import ray
@@ -22,17 +22,16 @@ from ray.exceptions import (
     RayTaskError,
     WorkerCrashedError,
 )
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-import aminet
-import nodes
 from nodes.node import NodeConfig, PoolNode, Segment
 from pipeline.config import RunOptions
-from pipeline.errors import ClusterError
 from pipeline.executor import SegmentExecutor
-from pipeline.graph import Graph
-from pipeline.plan import ClusterPlan, plan_cluster
+from pipeline.graph import Graph, GraphNode
+from pipeline.ray_cluster import connect, machines
 from pipeline.ray_enhancer import EnhancerActor, RayPoolClient
 from pipeline.runner import Progress, ProgressListener, SegmentOutcome, SegmentResult
+from pipeline.sizing import Place, size
 from pipeline.staging import run_segment
 
 __all__ = ["RayRunner"]
@@ -95,18 +94,15 @@ class RayRunner:
         """
         self._graph = graph
         self._options = options
-        self._started = _connect(options.address, threads)
-        have = ray.cluster_resources()
-        self.plan = plan_cluster(
-            cpus=have.get("CPU", 1.0),
-            gpus=have.get("GPU", 0.0),
-            segments=segments,
-            workers=options.workers,
-            enhancers=options.enhancers,
-        )
+        self._started = connect(options.address, threads)
+        self.sizing = size(machines(), segments=segments, wishes=options.wishes)
         self._actors: list[ActorHandle[Any]] = []
         self._pools: _Pools = {
-            entry.name: [self._make_enhancer(entry) for _ in range(self.plan.enhancers)]
+            entry.name: [
+                self._make_enhancer(entry, place)
+                for place in self.sizing.places
+                for _ in range(place.enhancers)
+            ]
             for entry in graph.nodes
             if issubclass(entry.node_class, PoolNode)
         }
@@ -116,25 +112,29 @@ class RayRunner:
     ) -> Iterator[SegmentOutcome]:
         """Yield each segment's outcome as it comes; retry those whose worker died."""
         waiting = deque((segment, 1) for segment in segments)
-        idle = [self._make_worker() for _ in range(min(self.plan.workers, len(segments)))]
-        busy: dict[Any, tuple[ActorHandle[SegmentWorker], Segment, int]] = {}
+        idle = [
+            (self._make_worker(place), place)
+            for place in self.sizing.places
+            for _ in range(place.workers)
+        ]
+        busy: dict[Any, tuple[ActorHandle[SegmentWorker], Place, Segment, int]] = {}
         while waiting or busy:
             while waiting and idle:
-                worker = idle.pop()
+                worker, place = idle.pop()
                 segment, attempt = waiting.popleft()
-                busy[worker.run.remote(segment)] = (worker, segment, attempt)
+                busy[worker.run.remote(segment)] = (worker, place, segment, attempt)
             done, _ = ray.wait(list(busy), timeout=POLL_S)
             for reply in done:
-                worker, segment, attempt = busy.pop(reply)
+                worker, place, segment, attempt = busy.pop(reply)
                 outcome = _outcome(reply, segment, attempt)
                 if isinstance(outcome.error, _WORKER_LOST):
-                    worker = self._make_worker()
+                    worker = self._make_worker(place)
                     if attempt < self._options.attempts:
                         log.warning("worker lost on %s, trying it again", segment.input)
                         waiting.append((segment, attempt + 1))
-                        idle.append(worker)
+                        idle.append((worker, place))
                         continue
-                idle.append(worker)
+                idle.append((worker, place))
                 yield outcome
             _tell(busy, listener)
 
@@ -148,9 +148,9 @@ class RayRunner:
                 pools[name] = []
         return {
             "cluster": {k: v for k, v in ray.cluster_resources().items() if k in {"CPU", "GPU"}},
-            "workers": self.plan.workers,
-            "enhancers": self.plan.enhancers,
-            "threads": self.plan.worker_threads,
+            "workers": self.sizing.workers,
+            "enhancers": self.sizing.enhancers,
+            "places": [asdict(place) for place in self.sizing.places],
             "pools": pools,
         }
 
@@ -169,22 +169,24 @@ class RayRunner:
             return
         self.release()
 
-    def _make_enhancer(self, entry: Any) -> ActorHandle[EnhancerActor]:
-        plan: ClusterPlan = self.plan
+    def _make_enhancer(self, entry: GraphNode, place: Place) -> ActorHandle[EnhancerActor]:
         actor = ray.remote(EnhancerActor).options(
-            num_cpus=plan.enhancer_cpus,
-            num_gpus=plan.enhancer_gpus,
+            num_cpus=place.enhancer_cpus,
+            num_gpus=place.enhancer_gpus,
             max_restarts=-1,
             max_task_retries=-1,
             max_concurrency=1000,
+            scheduling_strategy=_on(place),
         )
-        return self._keep(actor.remote(entry, plan.enhancer_threads, self._options.max_wait_s))
+        return self._keep(actor.remote(entry, place.enhancer_threads, self._options.max_wait_s))
 
-    def _make_worker(self) -> ActorHandle[SegmentWorker]:
+    def _make_worker(self, place: Place) -> ActorHandle[SegmentWorker]:
         # One call for the segment and one for its progress.
-        actor = ray.remote(SegmentWorker).options(num_cpus=self.plan.worker_cpus, max_concurrency=2)
+        actor = ray.remote(SegmentWorker).options(
+            num_cpus=place.worker_cpus, max_concurrency=2, scheduling_strategy=_on(place)
+        )
         return self._keep(
-            actor.remote(self._graph, self._pools, self.plan.worker_threads, self._options)
+            actor.remote(self._graph, self._pools, place.worker_threads, self._options)
         )
 
     def _keep(self, actor: Any) -> Any:
@@ -192,38 +194,9 @@ class RayRunner:
         return actor
 
 
-def _connect(address: str | None, threads: int) -> bool:
-    """Start or join a cluster; return whether this process is to leave it again."""
-    if ray.is_initialized():
-        return False
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    logging.getLogger("ray").setLevel(logging.ERROR)  # it is chatty before init sets its own
-    try:
-        if address is None:
-            # A bare ray.init() would join whatever cluster this machine last knew.
-            ray.init(
-                address="local",
-                num_cpus=threads,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-        else:
-            # The packages themselves travel: `nodes` and `pipeline` are common names, and a path
-            # might mean something else on another machine.
-            files = (aminet.__file__, nodes.__file__, __file__)
-            packages = [str(Path(file or "").parent) for file in files]
-            ray.init(
-                address=address,
-                runtime_env={"py_modules": packages},
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
-    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
-        where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ClusterError(f"cannot {where}: {reason}; --runner local works without") from error
-    return True
+def _on(place: Place) -> NodeAffinitySchedulingStrategy:
+    """Ask for a machine; another one will do when that one is gone."""
+    return NodeAffinitySchedulingStrategy(place.machine, soft=True)
 
 
 def _outcome(reply: Any, segment: Segment, attempt: int) -> SegmentOutcome:
@@ -237,9 +210,10 @@ def _outcome(reply: Any, segment: Segment, attempt: int) -> SegmentOutcome:
 
 
 def _tell(
-    busy: Mapping[Any, tuple[ActorHandle[SegmentWorker], Segment, int]], listener: ProgressListener
+    busy: Mapping[Any, tuple[ActorHandle[SegmentWorker], Place, Segment, int]],
+    listener: ProgressListener,
 ) -> None:
-    for worker, segment, _ in busy.values():
+    for worker, _, segment, _ in busy.values():
         try:
             reply = worker.progress.remote()
             listener(segment, cast("Progress", ray.get(reply, timeout=POLL_S)))

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from pipeline.identity import Identity
+from pipeline.inputs import written
 from pipeline.storage import place_of, read, size_of
 
 __all__ = ["NOTE", "RunReport", "VideoReport", "read_videos"]
@@ -59,7 +60,8 @@ class VideoReport:
     @property
     def outputs_are_there(self) -> bool:
         """Whether the output is still the file that was written, and its sheet is there."""
-        if self.output is None or size_of(place_of(self.output)) != self.output_bytes:
+        files = written(place_of(self.output)) if self.output else {}
+        if not files or sum(files.values()) != self.output_bytes:
             return False
         return self.sheet is None or size_of(place_of(self.sheet)) is not None
 

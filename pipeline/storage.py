@@ -13,7 +13,7 @@ import re
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Final, TypeGuard, cast
 
 from upath import UPath
@@ -27,6 +27,7 @@ __all__ = [
     "is_folder",
     "is_remote",
     "list_files",
+    "name_of",
     "place_of",
     "publish",
     "read",
@@ -82,6 +83,11 @@ def stored_at(source: str) -> UPath | None:
 def is_remote(place: UPath) -> bool:
     """Say whether a place is in an object store, not on a file system."""
     return not _is_local(place)
+
+
+def name_of(place: UPath) -> PurePath:
+    """Return what a place is called, for those who look at nothing but its name."""
+    return place if _is_local(place) else PurePosixPath(place.name)
 
 
 def size_of(place: UPath) -> int | None:

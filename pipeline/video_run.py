@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from aminet.errors import AminetError
+from nodes.codecs import EncodeConfig
 from nodes.encode import VIDEO_FILE
 from nodes.node import Segment
+from nodes.picture_files import files_of
 from nodes.sheet import SHEET_NAME
-from pipeline.containers import container_format
+from nodes.types import VideoInfo
 from pipeline.errors import RunFailedError
 from pipeline.graph import Graph
 from pipeline.merge import merge_results, merge_sheets
 from pipeline.mux import MuxReport, mux
+from pipeline.pictures import EXACT_CODEC, write_pictures
 from pipeline.preflight import Ready, encode_node
 from pipeline.report import VideoReport
 from pipeline.runner import Progress, SegmentOutcome, SegmentResult
@@ -132,6 +135,7 @@ class VideoRun:
                     start_pts=interval.start_pts,
                     end_pts=interval.end_pts,
                     warmup_pts=interval.warmup_pts,
+                    codec=EXACT_CODEC if self.item.form else None,
                     number=number,
                     store=str(self._store.folder),
                     identity=self.item.identity,
@@ -184,16 +188,19 @@ class VideoRun:
         results = [self._results[number] for number in range(self.total)]
         merged = merge_results(self._graph, results)
         with self._workplace() as (source, folders, here):
-            made, sheet = here / f"finished{video.target.suffix}", here / SHEET_NAME
+            made, sheet = here / "finished" / video.target.name, here / SHEET_NAME
+            made.parent.mkdir(exist_ok=True)
             muxed = self._mux(merged, results, source, folders, made)
             has_sheet = merge_sheets(self._graph, results, folders, sheet)
-            report = self._report(merged, muxed, made.stat().st_size, has_sheet=has_sheet)
+            output_bytes = sum(file.stat().st_size for file in files_of(made))
+            report = self._report(merged, muxed, output_bytes, has_sheet=has_sheet)
             self._store.record(report)
             if has_sheet:
                 publish(sheet, video.sheet)
             else:
                 remove(video.sheet)
-            publish(made, video.target)
+            for file in files_of(made):
+                publish(file, video.target.with_name(file.name))
         return report
 
     def forget(self) -> None:
@@ -240,13 +247,12 @@ class VideoRun:
             for folder, result in zip(folders, results, strict=True)
             if result.progress.frames or self.total == 1
         ]
-        muxed = mux(
+        muxed = self._written(
             parts,
             source,
             made,
             merged.infos[self._encoder],
-            container=container_format(PurePosixPath(self.item.video.target.name)),
-            last_duration_ticks=merged.reports[self._encoder]["last_duration_ticks"],
+            merged.reports[self._encoder]["last_duration_ticks"],
         )
         if muxed.frames != merged.progress.frames:
             raise RunFailedError(
@@ -254,6 +260,29 @@ class VideoRun:
                 " frames, thrown away"
             )
         return muxed
+
+    def _written(
+        self,
+        parts: Sequence[Path],
+        source: str,
+        made: Path,
+        info: VideoInfo,
+        last_duration_ticks: int,
+    ) -> MuxReport:
+        form = self.item.form
+        if form is None:
+            return mux(parts, source, made, info, last_duration_ticks=last_duration_ticks)
+        config = encode_node(self._graph).config
+        assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
+        return write_pictures(
+            form,
+            parts,
+            source,
+            made,
+            info,
+            last_duration_ticks=last_duration_ticks,
+            quality=config.quality,
+        )
 
     def _explained(self, error: BaseException, number: int) -> Exception:
         """Return an error as one that has a one-line message for the user."""

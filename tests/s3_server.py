@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -16,7 +16,7 @@ __all__ = ["s3_server"]
 
 
 @contextmanager
-def s3_server() -> Iterator[str]:
+def s3_server() -> Generator[str]:
     """Run a server and point everything that speaks S3 to it; yields a bucket's URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
