@@ -112,7 +112,7 @@ def _look_at(
         notes = check_pictures(form, source, name_of(video.target), config.codec)
     else:
         codec = plan_encoder(config, info, threads).codec_name
-        video, notes = _fitting(video, source, codec)
+        video, notes = _fitting(video, source, codec, config.convert)
     scan = None if "://" in source else scan_packets(source)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=graph.warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
@@ -127,7 +127,9 @@ def _look_at(
     return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form)
 
 
-def _fitting(video: VideoFiles, source: str, codec: str) -> tuple[VideoFiles, list[str]]:
+def _fitting(
+    video: VideoFiles, source: str, codec: str, convert: Mapping[int, str]
+) -> tuple[VideoFiles, list[str]]:
     """Return a video with a target whose container holds all, and what that changes.
 
     Raises:
@@ -135,10 +137,10 @@ def _fitting(video: VideoFiles, source: str, codec: str) -> tuple[VideoFiles, li
     """
     notes: list[str] = []
     if not video.named:
-        suffix, reason = default_suffix(source, codec)
+        suffix, reason = default_suffix(source, codec, convert)
         video = replace(video, target=video.target.with_suffix(suffix))
         notes = [reason] if reason else []
-    problems = check_target(source, name_of(video.target), codec)
+    problems = check_target(source, name_of(video.target), codec, convert)
     fatal = [problem.message for problem in problems if problem.fatal]
     if fatal:
         raise OutputError(f"{video.target}: " + "; ".join(fatal))
