@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 NODES = '''
 """A third-party package whose nodes are slow, and may kill their process or eat its memory."""
 import os, signal, time
+from dataclasses import dataclass
 from pathlib import Path
 from nodes.node import MapNode, NodeConfig, NodeSpec, PoolNode, Port
 from nodes.types import Frame
@@ -65,12 +66,31 @@ class Slow(MapNode[SlowConfig]):
         return {"frames": frame}
 
 
+@dataclass(frozen=True)
+class Mark:
+    pts: int
+
+
+class Nothing(NodeConfig):
+    pass
+
+
+class Marked(MapNode[Nothing]):
+    spec = NodeSpec("faulty.marked", "only the times of frames", FRAMES, (Port("marks", Mark),))
+    Config = Nothing
+
+    def process(self, inputs):
+        return {"marks": Mark(inputs.pts)}
+
+
 class PoolConfig(NodeConfig):
     die_at_pts: int | None = None
 
 
 class Pool(PoolNode[PoolConfig]):
-    spec = NodeSpec("faulty.pool", "passes frames on, far away", FRAMES, FRAMES)
+    spec = NodeSpec(
+        "faulty.pool", "far away", (Port("marks", Mark),), (Port("marks", Mark),)
+    )
     Config = PoolConfig
 
     @property
@@ -81,10 +101,20 @@ class Pool(PoolNode[PoolConfig]):
         return 1
 
     def process_batch(self, batch):
-        frames = [inputs.get("frames", Frame) for inputs in batch]
-        if any(frame.pts == self.config.die_at_pts for frame in frames):
+        if any(inputs.pts == self.config.die_at_pts for inputs in batch):
             os.kill(os.getpid(), signal.SIGKILL)
-        return [{"frames": frame} for frame in frames]
+        return [{"marks": Mark(inputs.pts)} for inputs in batch]
+
+
+class Joined(MapNode[Nothing]):
+    spec = NodeSpec("faulty.joined", "waits for both", (*FRAMES, Port("marks", Mark)), FRAMES)
+    Config = Nothing
+
+    def open(self, segment, inputs):
+        return inputs["frames"]
+
+    def process(self, inputs):
+        return {"frames": inputs.get("frames", Frame)}
 '''
 
 
@@ -96,7 +126,11 @@ def install_plugin(folder: Path) -> Path:
     (site / "faulty_nodes.py").write_text(NODES, encoding="utf-8")
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
     (about / "entry_points.txt").write_text(
-        "[aminet.nodes]\nfaulty.slow = faulty_nodes:Slow\nfaulty.pool = faulty_nodes:Pool\n",
+        "[aminet.nodes]\n"
+        + "".join(
+            f"faulty.{name.lower()} = faulty_nodes:{name}\n"
+            for name in ("Slow", "Marked", "Pool", "Joined")
+        ),
         encoding="utf-8",
     )
     return site
