@@ -57,6 +57,8 @@ class EncodeConfig(NodeConfig):
     """Average bits a second, in place of constant quality."""
     options: dict[str, str] = Field(default_factory=dict)
     """Further private options of the encoder."""
+    quality: int = Field(default=95, ge=1, le=100)
+    """Of JPEG and lossy WebP pictures; a JPEG made of a JPEG keeps that one's tables instead."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,11 @@ from av.video.frame import PictureType
 from pydantic import BeforeValidator, Field, model_validator
 
 from nodes.clock import PresentationClock
-from nodes.errors import MediaError
+from nodes.errors import MediaError, NodeConfigError
 from nodes.formats import PictureConverter, bit_depth, editable_format
 from nodes.media import describe_video, frame_step_ticks
 from nodes.node import NodeConfig, NodeSpec, Outputs, Port, Segment, SourceNode
+from nodes.picture_files import is_numbered
 from nodes.reader import PacketHandler, PictureReader
 from nodes.reports import added
 from nodes.types import ColorTags, Frame, VideoInfo
@@ -50,6 +51,8 @@ class DecodeConfig(NodeConfig):
     """Where to begin: the first frame at or after that time. None: at the start."""
     to_s: Seconds | None = None
     """Where to end: before the first frame at or after that time. None: at the end."""
+    rate: float | None = Field(default=None, gt=0, le=1000)
+    """Pictures a second of numbered pictures, which do not say it themselves. None: 25."""
 
     @property
     def trims(self) -> bool:
@@ -161,6 +164,8 @@ class _Stretch:
         try:
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
+            if config.rate is not None:
+                source = _paced(source, config.rate, segment.input)
             self.info = _trimmed(_editable(source), config, first.pts or 0)
         except BaseException:
             self._reader.close()
@@ -289,6 +294,21 @@ def _warnings(report: Mapping[str, Any], *, whole: bool) -> list[str]:
         lines.append(f"{count} frames without a usable time got one from the frame rate")
     lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
     return lines
+
+
+def _paced(info: VideoInfo, rate: float, name: str) -> VideoInfo:
+    """Return numbered pictures' info with another rate: their pts are their numbers."""
+    if not is_numbered(name):
+        raise NodeConfigError(
+            f"decode.rate is {rate:g}, but {name} has times of its own; it is for numbered pictures"
+        )
+    exact = Fraction(rate).limit_denominator(1001)
+    return replace(
+        info,
+        time_base=1 / exact,
+        average_rate=exact,
+        duration_s=info.frame_count_hint and float(info.frame_count_hint / exact),
+    )
 
 
 def _trimmed(info: VideoInfo, config: DecodeConfig, first_pts: int) -> VideoInfo:

@@ -18,6 +18,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from nodes.appearance import Appearance
 from nodes.errors import NodeError
 
 __all__ = ["DETECTOR_SIDE_PX", "Box", "Detection", "FaceDetector", "mean_of", "mirror"]
@@ -48,6 +49,8 @@ class Detection:
     points_px: npt.NDArray[np.float64]
     """Shape (4, 2): right eye, left eye, nose tip, mouth centre."""
     score: float
+    appearance: Appearance | None = None
+    """What the face's colours are, if it was seen close up; see `nodes.appearance`."""
 
 
 _MIRRORED_POINTS: Final = (1, 0, 2, 3)
@@ -63,7 +66,8 @@ def mirror(found: Detection, width_px: float) -> Detection:
 def mean_of(a: Detection, b: Detection) -> Detection:
     """Return what two looks at one face say together."""
     x0, y0, x1, y1 = ((p + q) / 2 for p, q in zip(a.box_xyxy_px, b.box_xyxy_px, strict=True))
-    return Detection((x0, y0, x1, y1), (a.points_px + b.points_px) / 2, (a.score + b.score) / 2)
+    points_px, score = (a.points_px + b.points_px) / 2, (a.score + b.score) / 2
+    return Detection((x0, y0, x1, y1), points_px, score, a.appearance)
 
 
 class FaceDetector:

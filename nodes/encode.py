@@ -74,7 +74,10 @@ class Encode(SinkNode[EncodeConfig]):
             MediaError: the file cannot be written.
         """
         (info,) = inputs.values()
-        plan = plan_encoder(self.config, info, segment.threads)
+        config = self.config
+        if config.codec == "auto" and segment.codec is not None:
+            config = config.model_copy(update={"codec": segment.codec})
+        plan = plan_encoder(config, info, segment.threads)
         self._report = {}
         self._writer = self.make_writer(segment, plan, info)
         return info

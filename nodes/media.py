@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
+import struct
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
+from av.buffer import Buffer
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.filter import Graph
@@ -16,16 +20,20 @@ from av.stream import Disposition, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
+from nodes.picture_files import is_animated_webp, is_numbered, open_animated_webp, open_numbered
 from nodes.types import ColorTags, VideoInfo
 
 __all__ = [
     "clockwise_rotation_deg",
     "codec_name",
     "describe_video",
+    "display_matrix",
     "frame_rate",
     "frame_step_ticks",
+    "is_photo",
     "open_media",
     "read_packets",
+    "side_data",
     "tagged_end_s",
     "ticks_of",
     "video_stream",
@@ -42,6 +50,9 @@ _NOT_VIDEO_FORMATS = frozenset({"tty"})
 
 _UNSPECIFIED = 2
 
+_RANGE_OF = {"mjpeg": 2}
+"""Codec -> AVCOL_RANGE_* of what it makes when it does not say."""
+
 _PROGRESSIVE = 1
 _BOTTOM_FIRST = frozenset({3, 4})
 """AVFieldOrder: both fields bottom first; or the top one coded first but shown second."""
@@ -55,22 +66,10 @@ def open_media(source: str) -> InputContainer:
     Raises:
         MediaError: there is no such file, it is empty, or nothing here can read it.
     """
-    is_url = "://" in source or source.startswith("pipe:")
-    path = Path(source)
-    if not is_url:
-        if not path.exists():
-            raise MediaError(f"{source}: no such file; check the path")
-        if path.is_dir():
-            raise MediaError(f"{source}: is a folder, expected a video file")
-        if path.is_file() and path.stat().st_size == 0:
-            raise MediaError(f"{source}: the file is empty (0 bytes); copy or record it again")
     try:
-        container = av.open(
-            source,
-            "r",
-            metadata_errors="surrogateescape",
-            timeout=NETWORK_TIMEOUT_S if "://" in source else None,
-        )
+        container = _open(source)
+    except MediaError:
+        raise
     except PermissionError as error:
         raise MediaError(f"{source}: no permission to read the file") from error
     except (FFmpegError, OSError, ValueError) as error:
@@ -82,6 +81,28 @@ def open_media(source: str) -> InputContainer:
         container.close()
         raise MediaError(f"{source}: a text file, expected a video file")
     return container
+
+
+def _open(source: str) -> InputContainer:
+    if is_numbered(source):
+        return open_numbered(source)
+    is_url = "://" in source or source.startswith("pipe:")
+    path = Path(source)
+    if not is_url:
+        if not path.exists():
+            raise MediaError(f"{source}: no such file; check the path")
+        if path.is_dir():
+            raise MediaError(f"{source}: is a folder, expected a video file")
+        if path.is_file() and path.stat().st_size == 0:
+            raise MediaError(f"{source}: the file is empty (0 bytes); copy or record it again")
+        if path.is_file() and is_animated_webp(path):
+            return open_animated_webp(path)
+    return av.open(
+        source,
+        "r",
+        metadata_errors="surrogateescape",
+        timeout=NETWORK_TIMEOUT_S if "://" in source else None,
+    )
 
 
 def video_stream(container: InputContainer, source: str) -> VideoStream:
@@ -169,6 +190,36 @@ def clockwise_rotation_deg(picture: av.VideoFrame) -> int:
     return round(-picture.rotation / 90) * 90 % 360
 
 
+def is_photo(container: InputContainer) -> bool:
+    """Say whether a file holds one picture only."""
+    name = container.format.name
+    return name.endswith("_pipe") or (name == "image2" and not is_numbered(container.name))
+
+
+def side_data(picture: av.VideoFrame, name: str) -> bytes | None:
+    """Return a picture's side data of that name (`av.sidedata.sidedata.Type`), None without it.
+
+    PyAV reads all or nothing, and stumbles over kinds that are newer than it, such as EXIF.
+    """
+    try:
+        found = cast("Mapping[str, Buffer]", picture.side_data).get(name)
+    except ValueError:
+        return None
+    return None if found is None else bytes(found)
+
+
+def display_matrix(picture: av.VideoFrame) -> tuple[int, ...] | None:
+    """Return the nine numbers of a picture's display matrix, None when it has none."""
+    matrix = side_data(picture, "DISPLAYMATRIX")
+    if matrix is not None:
+        return struct.unpack("=9i", matrix)
+    if not picture.rotation:
+        return None
+    angle = math.radians(-picture.rotation)
+    cos, sin = round(65536 * math.cos(angle)), round(65536 * math.sin(angle))
+    return (cos, -sin, 0, sin, cos, 0, 0, 0, 1 << 30)
+
+
 def describe_video(
     container: InputContainer, stream: VideoStream, first: av.VideoFrame
 ) -> VideoInfo:
@@ -193,6 +244,7 @@ def describe_video(
         top_field_first=_top_field_first(first, context.field_order),
         duration_s=None if duration_s is None else float(duration_s),
         frame_count_hint=stream.frames or None,
+        still=is_photo(container),
     )
 
 
@@ -231,7 +283,8 @@ def _color_tags(stream: VideoStream, first: av.VideoFrame) -> ColorTags:
 
     return ColorTags(
         matrix=known(context.colorspace, first.colorspace),
-        range=first.color_range or context.color_range,
+        # A JPEG is of full range, whether or not libav says so (of gray ones it does not).
+        range=first.color_range or context.color_range or _RANGE_OF.get(context.codec.name, 0),
         primaries=known(context.color_primaries, first.color_primaries),
         transfer=known(context.color_trc, first.color_trc),
     )

@@ -159,6 +159,9 @@ class Segment:
     """First pts that the source sends, where that is before `start_pts`: nodes with bounded state
     and those that feed them see these frames too, and nothing is made of them."""
 
+    codec: str | None = None
+    """What the encoder's `auto` means, where the form of the output decides it."""
+
     @property
     def first_pts(self) -> int | None:
         """First pts that the source sends, None for the video's start."""
@@ -256,6 +259,14 @@ class PoolNode(Node[ConfigT_co]):
     @abstractmethod
     def weight(self, inputs: Inputs) -> int:
         """How many items of work `inputs` hold; those with 0 are answered without `setup`."""
+
+    def travel_bytes(self, inputs: Inputs) -> int:
+        """How many bytes `inputs` and the answer to them are: that much is under way for a while.
+
+        Runners bound the sum. 0, the default, is for packets too small to matter.
+        """
+        del inputs
+        return 0
 
     @abstractmethod
     def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:

@@ -1,8 +1,10 @@
 """Where to look for new faces, and when: a rolling scan that follows motion, and scene cuts.
 
-Looking everywhere at every size costs dozens of detections, so each frame pays for a few squares:
-all are due once in an interval, those where nothing moved are let off until `MAX_SKIP_S`, and
-after a cut all of them are due at once. Pure decisions on small luma pictures.
+Looking everywhere at every size costs hundreds of detections, so each frame pays for a few squares:
+first those where something moved that is no part of a known person, each at most once in an
+interval; then, at a rate that does not depend on the picture's size, those where known people move
+and those not looked at for longest. After a cut all of them are due at once. Pure decisions on
+small luma pictures.
 """
 
 from __future__ import annotations
@@ -13,22 +15,31 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from nodes.detector import Box
 from nodes.views import Square
 
-__all__ = ["MAX_SKIP_S", "RollingScan", "SceneCuts"]
+__all__ = ["IDLE_LOOKS_PER_S", "RollingScan", "SceneCuts"]
 
 Luma = npt.NDArray[np.float32]
 """Shape (rows, columns), 0 to 1: every n-th luma sample of a frame."""
 
-MAX_SKIP_S: Final = 2.0
-"""A square where nothing moves is looked at this often all the same: faces turn towards us."""
+IDLE_LOOKS_PER_S: Final = 25.0
+"""Squares where nothing moves that are looked at in a second, all the same: faces turn towards us,
+and the detector misses some."""
 
 _MOVED_SHARE: Final = 0.005
-"""Share of a square's samples that must change for it to count as moving."""
-_MOVED_LEVEL: Final = 0.03
-"""Change of one sample, above three times the picture's median change (noise, flicker)."""
-_MOST_NOISE: Final = 0.05
-"""A larger median change is no noise: everything moves."""
+"""Share of a square's samples that must change since it was looked at for it to have moved."""
+_MOVED_LEVEL: Final = 0.045
+"""Change of one sample, above `_NOISE_FACTOR` times the picture's median change (noise)."""
+_NOISE_FACTOR: Final = 4.5
+_MOST_NOISE: Final = 0.04
+"""A larger median change is no noise: everything moves, and all of it counts."""
+
+_BODY: Final = (2.2, 1.7, 5.0)
+"""How far a person reaches from the middle of the face to each side, up and down, in widths of the
+face. What moves there is hardly ever another face ..."""
+_IDLE_REST: Final = 4.0
+"""... so it is looked at as idle squares are, if sooner: each at most once in so many intervals."""
 
 _CUT_BLOCK: Final = 8
 _CUT_LEVEL: Final = 0.08
@@ -45,7 +56,7 @@ class RollingScan:
 
         Args:
             squares: of the full scan, the large ones first.
-            interval_s: every square comes up once in this time.
+            interval_s: a square where something moves comes up once in this time.
             step_px: frame pixels between the luma samples that `due` will be given.
         """
         self._squares = list(squares)
@@ -55,38 +66,101 @@ class RollingScan:
 
     def restart(self) -> None:
         """Make all squares due at once: what is shown is new."""
-        self._seen: list[tuple[float, Luma] | None] = [None] * len(self._squares)
-        self._next = 0
-        self._credit = float(len(self._squares))
-        self._last_s: float | None = None
+        self._reference: Luma | None = None
+        self._seen_s = np.full(len(self._squares), -np.inf)
+        # When each was last looked at because something moved.
+        self._followed_s = self._seen_s.copy()
+        # Samples that changed in each since it was looked at: known people aside, and in all.
+        self._moved = np.zeros(len(self._squares))
+        self._moved_at_all = np.zeros(len(self._squares))
+        self._moving_credit = self._idle_credit = 0.0
+        self._last_s = 0.0
 
-    def due(self, time_s: float, luma: Luma) -> list[Square]:
-        """Return the squares to look at in this frame."""
-        count = len(self._squares)
-        if self._last_s is not None:
-            self._credit += count * max(0.0, time_s - self._last_s) / self._interval_s
-        self._last_s = time_s
-        turn, self._credit = divmod(min(self._credit, float(count)), 1.0)
-        chosen: list[Square] = []
-        for _ in range(int(turn)):
-            index, self._next = self._next, (self._next + 1) % count
-            if self._worth_it(index, time_s, luma):
-                self._seen[index] = (time_s, luma)
-                chosen.append(self._squares[index])
-        return chosen
+    def due(self, time_s: float, luma: Luma, known: Sequence[Box] = ()) -> list[Square]:
+        """Return the squares to look at in this frame.
 
-    def _worth_it(self, index: int, time_s: float, luma: Luma) -> bool:
-        seen = self._seen[index]
-        if seen is None or time_s - seen[0] >= MAX_SKIP_S:
-            return True
-        change = np.abs(luma - seen[1])
-        noise = min(float(np.median(change)), _MOST_NOISE)
-        square = self._squares[index]
-        half = square.side_px / 2
-        x0, x1 = (max(0, int((square.centre_px[0] + s * half) / self._step_px)) for s in (-1, 1))
-        y0, y1 = (max(0, int((square.centre_px[1] + s * half) / self._step_px)) for s in (-1, 1))
-        moved = change[y0 : y1 + 1, x0 : x1 + 1] > _MOVED_LEVEL + 3 * noise
-        return bool(moved.mean() > _MOVED_SHARE)
+        Args:
+            time_s: later than before.
+            luma: of the frame.
+            known: boxes of the faces that are followed.
+        """
+        if self._reference is None:
+            self._reference = luma.copy()
+            self._windows = self._windows_in(luma.shape)
+            self._last_s = time_s
+            return self._take(np.arange(len(self._squares)), time_s)
+        changed = self._changed(luma, self._reference)
+        self._moved_at_all += self._count(changed)
+        self._moved += self._count(self._without(changed, known))
+        passed_s, self._last_s = time_s - self._last_s, time_s
+        least = _MOVED_SHARE * self._windows[4]
+        rate_per_s = len(self._squares) / self._interval_s
+        self._moving_credit = _credit(self._moving_credit, passed_s, rate_per_s)
+        rested = time_s - self._followed_s >= self._interval_s
+        moving = np.flatnonzero(rested & (self._moved > least))
+        oldest_first = np.argsort(self._seen_s[moving], kind="stable")
+        moving = moving[oldest_first][: int(self._moving_credit)]
+        self._moving_credit -= len(moving)
+        self._followed_s[moving] = time_s
+        chosen = self._take(moving, time_s)
+        self._idle_credit = _credit(self._idle_credit, passed_s, IDLE_LOOKS_PER_S)
+        bodies_first = np.lexsort((self._seen_s, self._moved_at_all <= least))
+        rested = time_s - self._seen_s >= _IDLE_REST * self._interval_s
+        idle = bodies_first[rested[bodies_first]][: int(self._idle_credit)]
+        self._idle_credit -= len(idle)
+        return chosen + self._take(idle, time_s)
+
+    def _take(self, places: npt.NDArray[np.intp], time_s: float) -> list[Square]:
+        self._seen_s[places] = time_s
+        self._moved[places] = self._moved_at_all[places] = 0
+        return [self._squares[place] for place in places]
+
+    def _changed(self, luma: Luma, reference: Luma) -> npt.NDArray[np.bool_]:
+        """Tell which samples differ from when they last did; what a sample was then is kept."""
+        change = luma - reference
+        # Without its median, so that a lamp that flickers is no motion.
+        change = np.abs(change - np.median(change))
+        noise = float(np.median(change))
+        level = _MOVED_LEVEL + (_NOISE_FACTOR * noise if noise < _MOST_NOISE else 0)
+        changed = change > level
+        reference[changed] = luma[changed]
+        return changed
+
+    def _without(
+        self, changed: npt.NDArray[np.bool_], known: Sequence[Box]
+    ) -> npt.NDArray[np.bool_]:
+        aside, up, down = _BODY
+        for x0, y0, x1, y1 in known:
+            x, y, width = (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0
+            left, right = (max(0, round((x + s * width) / self._step_px)) for s in (-aside, aside))
+            top, bottom = (max(0, round((y + s * width) / self._step_px)) for s in (-up, down))
+            changed[top : bottom + 1, left : right + 1] = False
+        return changed
+
+    def _count(self, changed: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """Count the changed samples in every square, by a summed-area table."""
+        table = np.zeros((changed.shape[0] + 1, changed.shape[1] + 1), np.int64)
+        np.cumsum(changed.cumsum(axis=0, dtype=np.int64), axis=1, out=table[1:, 1:])
+        left, top, right, bottom, _ = self._windows
+        return table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
+
+    def _windows_in(self, shape: tuple[int, ...]) -> npt.NDArray[np.int64]:
+        """Return left, top, right, bottom and area of every square, in samples; shape (5, N)."""
+        rows, columns = shape
+        centres = np.array([square.centre_px for square in self._squares])
+        half = np.array([square.side_px for square in self._squares]) / 2
+        low = np.floor((centres - half[:, None]) / self._step_px)
+        high = np.ceil((centres + half[:, None]) / self._step_px)
+        left, right = (np.clip(side[:, 0], 0, columns) for side in (low, high))
+        top, bottom = (np.clip(side[:, 1], 0, rows) for side in (low, high))
+        area = (right - left) * (bottom - top)
+        return np.stack([left, top, right, bottom, area]).astype(np.int64)
+
+
+def _credit(credit: float, passed_s: float, rate_per_s: float) -> float:
+    """Add what time brings; a quarter of a second's worth is kept at most, but always one look."""
+    most = max(1.0, rate_per_s / 4)
+    return min(credit + rate_per_s * max(0.0, passed_s), most)
 
 
 class SceneCuts:

@@ -80,6 +80,8 @@ class VideoInfo:
     """libav's name of the source's codec, such as `h264`."""
     bit_depth: int
     """Bits per component, 8 to 16."""
+    still: bool = False
+    """Whether it is a photograph: one picture, that nothing before or after it confirms."""
     interlaced: bool = False
     top_field_first: bool = True
     """Which field of an interlaced picture is shown first."""
@@ -111,7 +113,7 @@ class Face:
     """One face in one frame, in that frame's pixels."""
 
     track_id: int
-    """The same number while the same face is followed, from 1."""
+    """The same number while the same face is followed, from 1; 0 until it is confirmed."""
     box_xyxy_px: tuple[float, float, float, float]
     points_px: npt.NDArray[np.float32]
     """Shape (4, 2): the person's right eye, left eye, nose tip, mouth centre; smoothed in time."""
@@ -161,7 +163,14 @@ class FacePatch:
 
 
 GateReason = Literal[
-    "unconfirmed", "too_small", "too_large", "low_score", "turned", "outside", "not_selected"
+    "unconfirmed",
+    "too_small",
+    "too_large",
+    "low_score",
+    "turned",
+    "blurred",
+    "outside",
+    "not_selected",
 ]
 """Why a face was left alone."""
 

@@ -7,7 +7,7 @@ and turn in the frame, made from that region alone.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import av
 import numpy as np
@@ -45,7 +45,8 @@ class View:
         x0, y0, x1, y1 = found.box_xyxy_px
         ((x, y),) = apply(self.frame_from_view, np.array([((x0 + x1) / 2, (y0 + y1) / 2)]))
         half = (x1 - x0) / 2 * math.hypot(*self.frame_from_view[:, 0])
-        return Detection((x - half, y - half, x + half, y + half), points, found.score)
+        box = (x - half, y - half, x + half, y + half)
+        return replace(found, box_xyxy_px=box, points_px=points)
 
 
 def cut_view(reader: RegionReader, picture: av.VideoFrame, square: Square) -> View | None:
@@ -81,12 +82,12 @@ def scan_squares(
     """Return the squares that a full scan looks at, the large ones first.
 
     Each is at most `_FACES_PER_SIDE` times as wide as the smallest face it must show, so it takes
-    several sizes: the whole frame in one square, then halves, down to `min_face_px`.
+    several sizes: the whole frame in one square, then about halves, down to `min_face_px`.
     """
-    smallest_px = max(min_face_px * _FACES_PER_SIDE, 16.0)
-    sides_px = [float(max(width_px, height_px))]
-    while sides_px[-1] > smallest_px * 1.2:
-        sides_px.append(max(sides_px[-1] / 2, smallest_px))
+    largest_px = float(max(width_px, height_px))
+    span = max(1.0, largest_px / max(min_face_px * _FACES_PER_SIDE, 16.0))
+    steps = max(1, round(math.log2(span)))
+    sides_px = [largest_px / span ** (step / steps) for step in range(steps + 1)]
     return [
         Square((x, y), side_px, turn_deg)
         for side_px in sides_px

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from pipeline.config import load_config
+from pipeline.config import flagged
 from pipeline.job import run_job
 from pipeline.progress import Monitor, SilentMonitor
 from pipeline.report import RunReport
@@ -59,18 +59,20 @@ def enhance(
         pipeline.errors.ConfigError, GraphError: a setting or the graph cannot work.
     """
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
-    flags = {
-        "params.scale": scale,
-        "params.strength": strength,
-        "nodes.decode.from_s": from_s,
-        "nodes.decode.to_s": to_s,
-        "run.runner": runner,
-        "run.address": address,
-    }
+    run_config = flagged(
+        config,
+        settings,
+        scale=scale,
+        strength=strength,
+        from_s=from_s,
+        to_s=to_s,
+        runner=runner,
+        address=address,
+    )
     return run_job(
         [os.fspath(item) for item in given],
         Path(output),
-        config=load_config(Path(config) if config else None, settings, flags),
+        config=run_config,
         overwrite=overwrite,
         resume=resume,
         monitor=monitor or SilentMonitor(),
@@ -109,11 +111,5 @@ def enhance_stream(
         nodes.errors.MediaError: the source cannot be read as video, or the output's reader is gone.
         pipeline.errors.OutputError: the output exists, or cannot be written.
     """
-    flags = {
-        "params.scale": scale,
-        "params.strength": strength,
-        "nodes.decode.from_s": from_s,
-        "nodes.decode.to_s": to_s,
-    }
-    run_config = load_config(Path(config) if config else None, settings, flags)
+    run_config = flagged(config, settings, scale=scale, strength=strength, from_s=from_s, to_s=to_s)
     return run_stream(source, Path(output), run_config, overwrite=overwrite)

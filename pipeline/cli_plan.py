@@ -39,16 +39,13 @@ def plan(
     address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
 ) -> None:
     """Say what `enhance` would do with the same options: segments, what is done, how long."""
-    from pipeline.config import load_config
+    from pipeline.config import flagged
     from pipeline.overview import overview
 
-    flags = {
-        "params.scale": scale,
-        "params.strength": strength,
-        "run.runner": runner,
-        "run.address": address,
-    }
-    for line in _lines(overview(inputs, output, load_config(config, settings or (), flags))):
+    run_config = flagged(
+        config, settings or (), scale=scale, strength=strength, runner=runner, address=address
+    )
+    for line in _lines(overview(inputs, output, run_config)):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

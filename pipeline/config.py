@@ -13,17 +13,29 @@ command line. Everything that starts neither with `params.` nor with `run.` name
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ConfigError, GraphError
 from pipeline.graph import Graph, explain, read_graph_spec
+from pipeline.sizing import Wishes
 
-__all__ = ["RunConfig", "RunOptions", "available_graphs", "load_config", "load_graph"]
+__all__ = ["RunConfig", "RunOptions", "available_graphs", "flagged", "load_config", "load_graph"]
+
+_FLAGS: Final = {
+    "scale": "params.scale",
+    "strength": "params.strength",
+    "from_s": "nodes.decode.from_s",
+    "to_s": "nodes.decode.to_s",
+    "runner": "run.runner",
+    "address": "run.address",
+}
+"""Flags of the command line and arguments of the Python call -> what they set."""
 
 # In a checkout the graphs lie at the top; in an installed wheel, inside this package.
 _CONFIG_DIRS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
@@ -56,8 +68,22 @@ class RunOptions(BaseModel):
     """Segment workers under Ray; None sizes them from the cluster."""
     enhancers: int | None = Field(default=None, ge=1)
     """Enhancer actors under Ray; None sizes them from the cluster."""
+    enhancer_gpus: float | None = Field(default=None, ge=0)
+    """GPUs of each enhancer under Ray: 0.5 puts two on each, 0 uses none; None gives each one."""
+    store_mb: int | None = Field(default=None, ge=1)
+    """Megabytes of faces that may be under way in Ray's object store; None takes 30 % of it."""
     attempts: int = Field(default=3, ge=1)
     """How often a segment is tried under Ray when its worker dies."""
+
+    @property
+    def wishes(self) -> Wishes:
+        """What is asked for of the sizes under Ray."""
+        return Wishes(
+            workers=self.workers,
+            enhancers=self.enhancers,
+            enhancer_gpus=self.enhancer_gpus,
+            store_bytes=self.store_mb and self.store_mb * 1_000_000,
+        )
 
 
 class RunConfig(BaseModel):
@@ -72,6 +98,23 @@ class RunConfig(BaseModel):
     nodes: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """For each node name, configuration that replaces the graph's."""
     run: RunOptions = Field(default_factory=RunOptions)
+
+
+def flagged(
+    file: str | os.PathLike[str] | None, settings: Iterable[str], **flags: float | str | None
+) -> RunConfig:
+    """Merge the levels of configuration, with the highest one as a command's flags.
+
+    Args:
+        file: a run's YAML file.
+        settings: `dotted.key=value` texts.
+        flags: `scale`, `strength`, `from_s`, `to_s`, `runner`, `address`; None means "not given".
+
+    Raises:
+        ConfigError: see `load_config`.
+    """
+    dotted = {_FLAGS[name]: value for name, value in flags.items()}
+    return load_config(Path(file) if file else None, settings, dotted)
 
 
 def load_config(

@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from nodes.picture_files import files_of
 from pipeline.graph import Graph
 from pipeline.plan import PacketScan, SegmentPlan
 
@@ -90,13 +91,15 @@ def fingerprint(source: str, scan: PacketScan | None) -> str:
     """
     if scan is None:
         return _digest(source)
-    path = Path(source)
+    return _digest([*(_ends(path) for path in files_of(source)), scan.digest])
+
+
+def _ends(path: Path) -> list[int | str]:
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_ENDS_BYTES)
         file.seek(max(0, size - _ENDS_BYTES))
-        tail = file.read()
-    return _digest([size, sha256(head + tail).hexdigest(), scan.digest])
+        return [size, sha256(head + file.read()).hexdigest()]
 
 
 def content_ids(graph: Graph) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodes.errors import MediaError
+from nodes.picture_files import PHOTO_SUFFIXES, files_of, is_numbered, numbered
 from pipeline.errors import OutputError
 from pipeline.probe import is_media
 
@@ -37,6 +39,11 @@ class VideoFiles:
     """Whether the user chose the target's name; if not, its suffix may change."""
 
     @property
+    def exists(self) -> bool:
+        """Whether the target is there already, or one of its numbered files."""
+        return bool(files_of(self.target))
+
+    @property
     def work_dir(self) -> Path:
         """Private folder beside the target, on the same file system; gone after the run."""
         return self.target.with_name(f".{self.target.name}.aminet-part")
@@ -44,7 +51,7 @@ class VideoFiles:
     @property
     def sheet(self) -> Path:
         """Where the contact sheet goes."""
-        return self.target.with_suffix(".faces.png")
+        return beside(self.target, ".faces.png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ def plan_files(inputs: Sequence[str], output: Path) -> JobFiles:
     single = len(inputs) == 1 and not Path(inputs[0]).is_dir()
     if single and not output.is_dir() and output.suffix:
         video = VideoFiles(_existing(inputs[0]), output, named=True)
-        return JobFiles((video,), output.with_suffix(".report.json"), ())
+        return JobFiles((video,), beside(output, ".report.json"), ())
     found: list[tuple[str, Path]] = []
     skipped: list[str] = []
     for given in inputs:
@@ -78,7 +85,8 @@ def plan_files(inputs: Sequence[str], output: Path) -> JobFiles:
             found.append((_existing(given), Path(folder.name)))
             continue
         files = _files_below(folder, output)
-        videos = [f for f in files if f.suffix.lower() in VIDEO_SUFFIXES or is_media(f)]
+        known = VIDEO_SUFFIXES | PHOTO_SUFFIXES
+        videos = [f for f in files if f.suffix.lower() in known or is_media(f)]
         if not videos:
             raise MediaError(
                 f"no video found in folder {folder}: name the files to try them anyway"
@@ -104,9 +112,9 @@ def check_outputs(videos: Sequence[VideoFiles], report: Path, *, overwrite: bool
     for video in videos:
         if _same_file(video.source, video.target):
             raise OutputError(f"{video.target} is both input and output: choose another output")
-        for made in (video.target, video.sheet):
-            if not overwrite and made.exists():
-                raise OutputError(f"{made} exists already: add --overwrite to replace it")
+        if not overwrite and (video.exists or video.sheet.exists()):
+            made = video.target if video.exists else video.sheet
+            raise OutputError(f"{made} exists already: add --overwrite to replace it")
     for folder in sorted({video.target.parent for video in videos} | {report.parent}):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -117,8 +125,21 @@ def check_outputs(videos: Sequence[VideoFiles], report: Path, *, overwrite: bool
             raise OutputError(f"cannot write to folder {folder}: {reason}") from error
 
 
+def beside(target: Path, ending: str) -> Path:
+    """Return the name of a file that belongs to an output.
+
+    Beside a picture it has that one's whole name: telephones name a film and a picture alike.
+    """
+    is_picture = target.suffix.lower() in PHOTO_SUFFIXES | {".gif", ".apng"}
+    stem = target.name if is_picture and not is_numbered(str(target)) else target.stem
+    return target.with_name(re.sub(r"[-_.]?%\d*d", "", stem) + ending)
+
+
 def _existing(given: str) -> str:
-    if "://" not in given and not Path(given).exists():
+    if is_numbered(given):
+        if not numbered(given):
+            raise MediaError(f"no such numbered files: {given}")
+    elif "://" not in given and not Path(given).exists():
         raise MediaError(f"no such file: {given}")
     return given
 
@@ -142,4 +163,6 @@ def _visible(names: Iterable[str]) -> list[str]:
 
 
 def _same_file(source: str, target: Path) -> bool:
+    if is_numbered(source):
+        return Path(source).absolute() == target.absolute()
     return Path(source).exists() and target.exists() and Path(source).samefile(target)

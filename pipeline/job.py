@@ -73,12 +73,7 @@ def make_runner(name: str, graph: Graph, options: RunOptions, threads: int, vide
         from pipeline.ray_runner import RayRunner
 
         return RayRunner(graph, options, threads=threads, segments=videos)
-    return LocalRunner(
-        graph,
-        threads=threads,
-        window_frames=options.window_frames,
-        max_wait_s=options.max_wait_s,
-    )
+    return LocalRunner(graph, options, threads=threads)
 
 
 class _Job:

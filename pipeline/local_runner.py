@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 
 from nodes.node import Inputs, NodeConfig, Outputs, PoolNode, Segment
 from pipeline.batcher import Batcher
+from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
 from pipeline.runner import PoolClient, ProgressListener, SegmentOutcome
@@ -46,26 +47,25 @@ class LocalRunner:
 
     name = "local"
 
-    def __init__(
-        self, graph: Graph, *, threads: int, window_frames: int, max_wait_s: float
-    ) -> None:
+    def __init__(self, graph: Graph, options: RunOptions, *, threads: int) -> None:
         """Load every node.
 
         Args:
             graph: the dataflow.
+            options: how to run it.
             threads: CPU threads each node's libraries may use.
-            window_frames: how many frames may be under way at once.
-            max_wait_s: how long a batch may wait for more work.
         """
         self._pools = {
-            entry.name: _LocalPool(cast("PoolNode[NodeConfig]", entry.make()), threads, max_wait_s)
+            entry.name: _LocalPool(
+                cast("PoolNode[NodeConfig]", entry.make()), threads, options.max_wait_s
+            )
             for entry in graph.nodes
             if issubclass(entry.node_class, PoolNode)
         }
         clients = cast("Mapping[str, PoolClient]", self._pools)
         self._threads = threads
         self._executor = SegmentExecutor(
-            graph, clients, threads=threads, window_frames=window_frames
+            graph, clients, threads=threads, window_frames=options.window_frames
         )
 
     def run(
@@ -100,10 +100,4 @@ class LocalRunner:
 
 def pool_report(node: PoolNode[NodeConfig], batcher: Batcher) -> dict[str, Any]:
     """Return what one member of a pool has to say: the node's report and the batches it ran."""
-    stats = batcher.stats
-    return {
-        **node.report(),
-        "items": stats.items,
-        "busy_s": round(stats.busy_s, 3),
-        "batch_sizes": {str(size): n for size, n in sorted(stats.batches.items())},
-    }
+    return {**node.report(), **batcher.stats.as_report()}

@@ -8,18 +8,16 @@ when the picture shown D before it is, where D is the largest reorder.
 
 from __future__ import annotations
 
-import struct
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import av
-from av.buffer import Buffer
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -27,7 +25,7 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
-from nodes.media import codec_name, open_media, read_packets, video_stream
+from nodes.media import codec_name, display_matrix, open_media, read_packets, video_stream
 from nodes.reader import PictureReader
 from nodes.types import VideoInfo
 from pipeline.containers import container_format, copy_stream, fits, is_cover, made_anew
@@ -375,10 +373,6 @@ def _display_matrix(source: str) -> tuple[int, ...] | None:
     reader = PictureReader(source, 1, lambda _what, _pts: None)
     try:
         first = next(reader.pictures(), None)
-        if first is None:
-            return None
-        side_data = cast("Mapping[str, Buffer]", first.side_data)
-        matrix = side_data.get("DISPLAYMATRIX")
-        return None if matrix is None else struct.unpack("=9i", bytes(matrix))
+        return None if first is None else display_matrix(first)
     finally:
         reader.close()

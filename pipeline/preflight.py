@@ -18,6 +18,7 @@ from pipeline.graph import Graph, GraphNode
 from pipeline.identity import Identity, fingerprint, identify
 from pipeline.inputs import VideoFiles
 from pipeline.merge import why_uncut
+from pipeline.pictures import Form, check_pictures, form_of
 from pipeline.plan import PacketScan, SegmentPlan, plan_segments
 from pipeline.probe import scan_packets
 
@@ -43,6 +44,8 @@ class Ready:
     """CPU threads of each segment's decoder and encoder."""
     identity: Identity
     """What the segments' results depend on."""
+    form: Form | None = None
+    """What kind of pictures the output is, None for video."""
 
 
 def encode_node(graph: Graph) -> GraphNode:
@@ -86,17 +89,14 @@ def look_at(
     info = _describe(video.source, graph, threads)
     config = encode_node(graph).config
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
-    codec = plan_encoder(config, info, threads).codec_name
-    notes: list[str] = []
-    if not video.named:
-        suffix, reason = default_suffix(video.source, codec)
-        video = replace(video, target=video.target.with_suffix(suffix))
-        notes = [reason] if reason else []
-    problems = check_target(video.source, video.target, codec)
-    fatal = [problem.message for problem in problems if problem.fatal]
-    if fatal:
-        raise OutputError(f"{video.target}: " + "; ".join(fatal))
-    notes += [problem.message for problem in problems]
+    if info.still and not video.named and form_of(video.target, video.source) is None:
+        video = replace(video, target=video.target.with_suffix(".png"))
+    form = form_of(video.target, video.source)
+    if form is not None:
+        notes = check_pictures(form, video.source, video.target, config.codec)
+    else:
+        codec = plan_encoder(config, info, threads).codec_name
+        video, notes = _fitting(video, codec)
     scan = None if "://" in video.source else scan_packets(video.source)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=graph.warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
@@ -108,7 +108,25 @@ def look_at(
         contents=contents,
         threads=used,
     )
-    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity)
+    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form)
+
+
+def _fitting(video: VideoFiles, codec: str) -> tuple[VideoFiles, list[str]]:
+    """Return a video with a target whose container holds all, and what that changes.
+
+    Raises:
+        OutputError: the container that was asked for cannot.
+    """
+    notes: list[str] = []
+    if not video.named:
+        suffix, reason = default_suffix(video.source, codec)
+        video = replace(video, target=video.target.with_suffix(suffix))
+        notes = [reason] if reason else []
+    problems = check_target(video.source, video.target, codec)
+    fatal = [problem.message for problem in problems if problem.fatal]
+    if fatal:
+        raise OutputError(f"{video.target}: " + "; ".join(fatal))
+    return video, notes + [problem.message for problem in problems]
 
 
 def _describe(source: str, graph: Graph, threads: int) -> VideoInfo:

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from nodes.picture_files import files_of
 from pipeline.identity import Identity
 
 __all__ = ["NOTE", "RunReport", "VideoReport", "read_videos", "write_atomically"]
@@ -43,6 +44,8 @@ class VideoReport:
     """Frames for each second of `wall_s`."""
     stage_busy_s: dict[str, float] = field(default_factory=dict[str, float])
     """Wall time inside each node; nodes overlap, so the sum may exceed `wall_s`."""
+    flow: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What held the work back, and how many bytes it had under way: see `pipeline.runner.Flow`."""
     sheet: str | None = None
     """The before/after contact sheet, None when there was no face."""
     attempts: int = 1
@@ -59,8 +62,8 @@ class VideoReport:
     @property
     def output_is_there(self) -> bool:
         """Whether the output is still the file that was written."""
-        path = Path(self.output or "")
-        return path.is_file() and path.stat().st_size == self.output_bytes
+        files = files_of(self.output or "")
+        return bool(files) and sum(f.stat().st_size for f in files) == self.output_bytes
 
 
 @dataclass(frozen=True, slots=True)

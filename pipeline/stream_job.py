@@ -95,13 +95,7 @@ def run_stream(source: str, target: Path, config: RunConfig, *, overwrite: bool)
 
 def _run(graph: Graph, source: str, work_dir: Path, config: RunConfig) -> SegmentResult:
     threads = config.run.threads or len(os.sched_getaffinity(0))
-    runner = LocalRunner(
-        graph,
-        threads=threads,
-        window_frames=config.run.window_frames,
-        max_wait_s=config.run.max_wait_s,
-    )
-    with runner:
+    with LocalRunner(graph, config.run, threads=threads) as runner:
         (outcome,) = runner.run([Segment(source, work_dir, threads)], _ignore)
     if outcome.result is None:
         raise outcome.error or RuntimeError("the stream gave no result")

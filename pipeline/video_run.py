@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from aminet.errors import AminetError
+from nodes.codecs import EncodeConfig
 from nodes.encode import VIDEO_FILE
 from nodes.node import Segment
+from nodes.picture_files import files_of
 from nodes.sheet import SHEET_NAME
-from pipeline.containers import container_format
+from nodes.types import VideoInfo
 from pipeline.errors import RunFailedError
 from pipeline.graph import Graph
 from pipeline.merge import merge_results, merge_sheets
 from pipeline.mux import MuxReport, mux
+from pipeline.pictures import EXACT_CODEC, publish, write_pictures
 from pipeline.preflight import Ready, encode_node
 from pipeline.report import VideoReport
 from pipeline.runner import Progress, SegmentOutcome, SegmentResult
@@ -112,6 +115,7 @@ class VideoRun:
                     start_pts=interval.start_pts,
                     end_pts=interval.end_pts,
                     warmup_pts=interval.warmup_pts,
+                    codec=EXACT_CODEC if self.item.form else None,
                 )
                 self._numbers[segment] = number
         return list(self._numbers)
@@ -168,16 +172,18 @@ class VideoRun:
         results = [self._manifests[number].result for number in places]
         folders = [self._store.place(number) for number in places]
         merged = merge_results(self._graph, results)
-        made = video.work_dir / f"finished{video.target.suffix}"
+        made = video.work_dir / "finished" / video.target.name
+        made.parent.mkdir(exist_ok=True)
         muxed = self._mux(merged, results, folders, made)
         sheet = video.work_dir / SHEET_NAME
         has_sheet = merge_sheets(self._graph, results, folders, sheet)
-        _sync(made)
+        for path in files_of(made):
+            _sync(path)
         if has_sheet:
             sheet.replace(video.sheet)
         else:
             video.sheet.unlink(missing_ok=True)
-        made.replace(video.target)
+        publish(made, video.target)
         self._store.drop()
         return self._report(merged, muxed, has_sheet=has_sheet)
 
@@ -204,13 +210,11 @@ class VideoRun:
             for folder, result in zip(folders, results, strict=True)
             if result.progress.frames or self.total == 1
         ]
-        muxed = mux(
+        muxed = self._written(
             parts,
-            self.item.video.source,
             made,
             merged.infos[self._encoder],
-            container=container_format(self.item.video.target),
-            last_duration_ticks=merged.reports[self._encoder]["last_duration_ticks"],
+            merged.reports[self._encoder]["last_duration_ticks"],
         )
         if muxed.frames != merged.progress.frames:
             raise RunFailedError(
@@ -218,6 +222,24 @@ class VideoRun:
                 " frames, thrown away"
             )
         return muxed
+
+    def _written(
+        self, parts: Sequence[Path], made: Path, info: VideoInfo, last_duration_ticks: int
+    ) -> MuxReport:
+        source, form = self.item.video.source, self.item.form
+        if form is None:
+            return mux(parts, source, made, info, last_duration_ticks=last_duration_ticks)
+        config = encode_node(self._graph).config
+        assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
+        return write_pictures(
+            form,
+            parts,
+            source,
+            made,
+            info,
+            last_duration_ticks=last_duration_ticks,
+            quality=config.quality,
+        )
 
     def _explained(self, error: BaseException, number: int) -> Exception:
         """Return an error as one that has a one-line message for the user."""
@@ -245,12 +267,13 @@ class VideoRun:
             wall_s=round(merged.wall_s, 3),
             frames_per_s=round(frames / max(merged.wall_s, 1e-9), 2),
             stage_busy_s={name: round(busy_s, 3) for name, busy_s in merged.busy_s.items()},
+            flow=asdict(merged.flow),
             sheet=str(video.sheet) if has_sheet else None,
             attempts=self._attempts,
             notes=(*self.notes, *_warnings(merged.reports)),
             nodes={name: report for name, report in merged.reports.items() if report},
             mux=asdict(muxed),
-            output_bytes=video.target.stat().st_size,
+            output_bytes=sum(path.stat().st_size for path in files_of(video.target)),
             identity=self.item.identity,
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from nodes.detector import FaceDetector
 from nodes.types import Frame
 
-__all__ = ["RATE", "Actor", "Clip", "TrueFace", "backdrop", "compose", "encoded", "load_clip"]
+__all__ = ["RATE", "Actor", "Box", "Clip", "Shot", "TrueFace", "backdrop", "filmed", "load_clip"]
 
 RATE = 25
 Rgb = npt.NDArray[np.uint8]
@@ -37,6 +37,8 @@ class TrueFace:
     box_xyxy_px: Box
     points_px: npt.NDArray[np.float64]
     """Shape (4, 2): right eye, left eye, nose, mouth."""
+    sure: bool = True
+    """Whether it shows well enough that it has to be found."""
 
     @property
     def width_px(self) -> float:
@@ -62,15 +64,34 @@ class Clip:
 class Actor:
     """A clip, its size, and its way through the picture."""
 
+    name: str
+    """Who it is in the truth: no two actors of a film share one."""
     clip: Clip
     face_px: float
-    start_px: tuple[float, float]
-    """Where the face's middle is when it appears."""
-    velocity_px_s: tuple[float, float] = (0.0, 0.0)
-    frames: tuple[int, int] = (0, 1_000_000)
-    """First frame, and first frame after."""
+    way: tuple[tuple[float, float, float], ...]
+    """Where the face's middle is: seconds since the shot's start, x and y, in straight lines
+    between; before the first and after the last it stands."""
+    phase: int = 0
+    """Which picture of the clip it starts with."""
     still: bool = False
-    """Show the clip's first picture throughout: nothing but the codec's noise changes."""
+    """Show one picture throughout: nothing but noise and the codec change it."""
+
+    def place(self, time_s: float) -> tuple[float, float]:
+        """Return where the face's middle is."""
+        times, xs, ys = zip(*self.way, strict=True)
+        return float(np.interp(time_s, times, xs)), float(np.interp(time_s, times, ys))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """What a camera sees between two cuts. Actors are drawn in order, pillars over them."""
+
+    back: Image.Image
+    actors: tuple[Actor, ...]
+    frames: int
+    pillars: tuple[Box, ...] = ()
+    noise: float = 0.0
+    """Standard deviation of the sensor's noise, of 255."""
 
 
 @cache
@@ -125,32 +146,69 @@ def backdrop(width_px: int, height_px: int, seed: int) -> Image.Image:
     return Image.fromarray(np.clip(soft + noise, 0, 255).astype(np.uint8))
 
 
-def compose(
-    back: Image.Image, actors: Sequence[Actor], frame: int
-) -> tuple[Image.Image, list[TrueFace], list[Box]]:
-    """Return one picture, the faces surely in it, and boxes around all actors in it."""
-    picture, faces, places = back.copy(), list[TrueFace](), list[Box]()
-    for actor in actors:
-        first, after = actor.frames
-        if not first <= frame < after:
-            continue
+def filmed(shots: Sequence[Shot], crf: int = 28) -> tuple[list[Frame], list[list[TrueFace]]]:
+    """Compose and encode shots one after the other; return the frames, and each one's faces."""
+    made = [compose(shot, index) for shot in shots for index in range(shot.frames)]
+    return encoded([picture for picture, _ in made], crf), [faces for _, faces in made]
+
+
+def compose(shot: Shot, index: int) -> tuple[Image.Image, list[TrueFace]]:
+    """Return one picture of a shot, and the faces in it."""
+    picture = shot.back.copy()
+    boxes: list[Box] = []
+    ovals: list[tuple[int, int, Image.Image]] = []
+    found: list[TrueFace] = []
+    for actor in shot.actors:
         clip, scale = actor.clip, actor.face_px / actor.clip.face_px
-        turn = 0 if actor.still else (frame - first) % (2 * len(clip.pictures) - 2)
-        shown = min(turn, 2 * len(clip.pictures) - 2 - turn)
+        around = 2 * len(clip.pictures) - 2
+        turn = (actor.phase if actor.still else actor.phase + index) % around
+        shown = min(turn, around - turn)
         middle = _middle(clip)
-        seconds = (frame - first) / RATE
-        x = actor.start_px[0] + actor.velocity_px_s[0] * seconds - scale * middle[0]
-        y = actor.start_px[1] + actor.velocity_px_s[1] * seconds - scale * middle[1]
-        _lay(picture, clip, shown, scale, (x, y))
-        side = scale * clip.pictures[0].shape[0]
-        places.append((x, y, x + side, y + side))
+        shift = np.array(actor.place(index / RATE)) - scale * np.array(middle)
+        ovals.append(_lay(picture, clip, shown, scale, (float(shift[0]), float(shift[1]))))
         face = clip.faces[shown]
-        shift = np.array([x, y])
-        if _is_inside(scale * face.points_px + shift, picture.size):
-            x0, y0, x1, y1 = (scale * side for side in face.box_xyxy_px)
-            box = (x0 + x, y0 + y, x1 + x, y1 + y)
-            faces.append(TrueFace(clip.name, box, scale * face.points_px + shift))
-    return picture, faces, places
+        left, top, right, bottom = (scale * side for side in face.box_xyxy_px)
+        x, y = shift
+        boxes.append((left + x, top + y, right + x, bottom + y))
+        found.append(TrueFace(actor.name, boxes[-1], scale * face.points_px + shift))
+    for x0, y0, x1, y1 in shot.pillars:
+        pillar = Image.new("RGB", (int(x1 - x0), int(y1 - y0)), (74, 70, 66))
+        picture.paste(pillar, (int(x0), int(y0)))
+    faces = [
+        face
+        for place, face in enumerate(found)
+        if (shown := _visible(face, ovals[place + 1 :], shot.pillars, picture.size)) > _GLIMPSE
+        for face in (replace(face, sure=shown > _SURE),)
+    ]
+    if shot.noise:
+        rng = np.random.default_rng(index)
+        grain = rng.normal(0, shot.noise, (picture.height, picture.width, 1))
+        noisy = np.clip(np.asarray(picture, np.float64) + grain, 0, 255).astype(np.uint8)
+        picture = Image.fromarray(noisy)
+    return picture, faces
+
+
+_GLIMPSE, _SURE = 0.15, 0.75
+"""Share of a face's box that must show for it to be there at all, and to be surely seen."""
+
+
+def _visible(
+    face: TrueFace,
+    over: Sequence[tuple[int, int, Image.Image]],
+    pillars: Sequence[Box],
+    size: tuple[int, int],
+) -> float:
+    """Return what share of a face's box is inside the picture and not covered."""
+    x0, y0, x1, y1 = (round(side) for side in face.box_xyxy_px)
+    shows = np.zeros((max(1, y1 - y0), max(1, x1 - x0)), bool)
+    shows[max(0, -y0) : max(0, size[1] - y0), max(0, -x0) : max(0, size[0] - x0)] = True
+    for left, top, right, bottom in pillars:
+        rows = slice(max(0, int(top) - y0), max(0, int(bottom) - y0))
+        shows[rows, max(0, int(left) - x0) : max(0, int(right) - x0)] = False
+    for left, top, oval in over:
+        box = (x0 - left, y0 - top, x0 - left + shows.shape[1], y0 - top + shows.shape[0])
+        shows &= np.asarray(oval.crop(box)) < 128
+    return float(shows.mean())
 
 
 def _middle(clip: Clip) -> tuple[float, float]:
@@ -158,14 +216,14 @@ def _middle(clip: Clip) -> tuple[float, float]:
     return (x0 + x1) / 2, (y0 + y1) / 2
 
 
-def _is_inside(points_px: npt.NDArray[np.float64], size: tuple[int, int]) -> bool:
-    return bool((points_px >= 0).all() and (points_px < np.array(size)).all())
-
-
 def _lay(
     picture: Image.Image, clip: Clip, shown: int, scale: float, at: tuple[float, float]
-) -> None:
-    """Shrink a clip's picture to its place, to a fraction of a pixel, and blend it in."""
+) -> tuple[int, int, Image.Image]:
+    """Shrink a clip's picture to its place, to a fraction of a pixel, and blend it in.
+
+    Returns:
+        Left and top of what was laid, and its mask.
+    """
     left, top = int(np.floor(at[0])), int(np.floor(at[1]))
     side = int(np.ceil(scale * clip.pictures[0].shape[0])) + 1
     # Area average first, so that nothing aliases; the rest is a shift by a fraction of a pixel.
@@ -177,6 +235,7 @@ def _lay(
     warped = small.transform((side, side), Image.Transform.AFFINE, matrix, 3)
     oval = _oval(clip).reduce(step).transform((side, side), Image.Transform.AFFINE, matrix, 3)
     picture.paste(warped, (left, top), oval)
+    return left, top, oval
 
 
 @cache
@@ -195,7 +254,7 @@ def _oval(clip: Clip) -> Image.Image:
     return mask.filter(ImageFilter.GaussianBlur(5))
 
 
-def encoded(pictures: Sequence[Image.Image], crf: int = 28) -> list[Frame]:
+def encoded(pictures: Sequence[Image.Image], crf: int) -> list[Frame]:
     """Take pictures through H.264 and back."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="matroska") as container:

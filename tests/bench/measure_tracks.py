@@ -2,8 +2,8 @@
 
     python -m tests.bench.measure_tracks MEDIA_DIR OUT_DIR
 
-`MEDIA_DIR` holds `clip_*.mp4` (see `composites.py`). Writes `tracks.json`, and `tracks.png` with
-recall over face width when matplotlib is there.
+`MEDIA_DIR` holds `clip_*.mp4` (see `composites.py` and `films.py`). Writes `tracks.json`,
+`tracks.md` (the table of `docs/tracking.md`) and `tracks.png` (recall over face width).
 """
 
 from __future__ import annotations
@@ -21,20 +21,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from PIL import Image
+from scipy.optimize import linear_sum_assignment
 
 from nodes.node import Inputs, Segment
 from nodes.track import Track, TrackConfig
 from nodes.types import ColorTags, Face, Frame, FrameFaces, VideoInfo
-from tests.bench.composites import RATE, Actor, Clip, TrueFace, backdrop, compose, encoded
-from tests.bench.composites import load_clip as load
+from tests.bench.composites import RATE, Box, TrueFace, filmed
+from tests.bench.films import cast, crowd, films, still_face
 
-CLIPS: Final = ("man_shouting", "man_snow", "woman_beanie", "woman_beige", "woman_tram")
-"""Those whose one face stays in view long enough; two more people stand in the sample videos."""
-EDGES_PX: Final = (12, 16, 24, 32, 48, 64, 96, 200)
-FRAMES: Final = 50
-WARM_UP_FRAMES: Final = 13
-"""Half a second: by then every part of the picture has been looked at."""
+EDGES_PX: Final = (12, 16, 20, 24, 32, 48, 64, 96, 140, 280)
+GRACE_FRAMES: Final = 13
+"""Half a second from a face's first frame: by then every part of the picture was looked at."""
 
 
 @dataclass
@@ -42,16 +39,51 @@ class Tally:
     """What was seen of what there was."""
 
     wanted: dict[int, int] = field(default_factory=lambda: defaultdict(int))
-    """Faces by the lower edge of their width's class."""
+    """Faces by the lower edge of their width's class, from half a second after they appear."""
     found: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+    wanted_at_once: int = 0
+    """Faces of 24 px and more from their first frame on."""
+    found_at_once: int = 0
     believed: int = 0
     strays: int = 0
     people: int = 0
     switches: int = 0
 
+    def add(self, other: Tally) -> None:
+        """Add what another film gave."""
+        for name, value in vars(other).items():
+            if isinstance(value, dict):
+                mine = getattr(self, name)
+                for edge, count in value.items():
+                    mine[edge] += count
+            else:
+                setattr(self, name, getattr(self, name) + value)
 
-def follow(frames: Sequence[Frame]) -> tuple[list[tuple[Face, ...]], float]:
-    """Return the confirmed faces of each frame, and CPU ms a frame after the first second."""
+    def numbers(self) -> dict[str, Any]:
+        """Return shares and rates."""
+        return {
+            "recall_by_width_px": {
+                edge: round(self.found[edge] / self.wanted[edge], 4) for edge in sorted(self.wanted)
+            },
+            "faces_by_width_px": {edge: self.wanted[edge] for edge in sorted(self.wanted)},
+            "recall_16_to_24_px": self.recall(16, 24),
+            "recall_from_24_px": self.recall(24, 10_000),
+            "recall_from_24_px_at_once": round(self.found_at_once / max(1, self.wanted_at_once), 4),
+            "precision": round(1 - self.strays / max(1, self.believed), 4),
+            "people": self.people,
+            "id_switches": self.switches,
+            "id_switches_per_track": round(self.switches / max(1, self.people), 4),
+        }
+
+    def recall(self, low_px: int, high_px: int) -> float | None:
+        """Return the share found of the faces of some widths."""
+        edges = [edge for edge in self.wanted if low_px <= edge < high_px]
+        wanted = sum(self.wanted[edge] for edge in edges)
+        return round(sum(self.found[edge] for edge in edges) / wanted, 4) if wanted else None
+
+
+def follow(frames: Sequence[Frame]) -> tuple[list[tuple[Face, ...]], float, float]:
+    """Return the confirmed faces of each frame; CPU ms and looks a frame after the first second."""
     picture = frames[0].picture
     info = VideoInfo(
         width_px=picture.width,
@@ -69,94 +101,109 @@ def follow(frames: Sequence[Frame]) -> tuple[list[tuple[Face, ...]], float]:
     track.open(Segment("composite", Path(), 1), {"frames": info})
     found: list[tuple[Face, ...]] = []
     spent_s: list[float] = []
+    looks: list[int] = []
     for frame in frames:
         started_s = time.process_time()
         packet = track.process(Inputs({"frames": frame}))["faces"]
         spent_s.append(time.process_time() - started_s)
+        looks.append(track.report()["detections"])
         assert isinstance(packet, FrameFaces)
         found.append(tuple(face for face in packet.faces if face.confirmed))
     track.close()
-    return found, 1000 * float(np.mean(spent_s[RATE:]))
+    late = float(np.mean(np.diff(looks)[RATE - 1 :]))
+    return found, 1000 * float(np.mean(spent_s[RATE:])), late
 
 
-def is_of(face: Face, true: TrueFace) -> bool:
-    """Tell whether a found face is that person's."""
-    x0, y0, x1, y1 = face.box_xyxy_px
+def pairs(faces: Sequence[Face], trues: Sequence[TrueFace]) -> dict[str, Face]:
+    """Return which found face is whose: one each, the nearest together."""
+    if not faces or not trues:
+        return {}
+    cost = np.array([[_apart(face.box_xyxy_px, true) for true in trues] for face in faces])
+    rows, columns = linear_sum_assignment(np.minimum(cost, 1e3))
+    return {
+        trues[column].name: faces[row]
+        for row, column in zip(rows, columns, strict=True)
+        if cost[row, column] < 1e3
+    }
+
+
+def _apart(box: Box, true: TrueFace) -> float:
+    """Return the distance of two faces' middles in face widths, infinite if they are not one."""
+    x0, y0, x1, y1 = box
     left, top, right, bottom = true.box_xyxy_px
     inside = left < (x0 + x1) / 2 < right and top < (y0 + y1) / 2 < bottom
-    return inside and 0.5 < (x1 - x0) / true.width_px < 2
+    if not (inside and 0.5 < (x1 - x0) / true.width_px < 2):
+        return np.inf
+    return float(np.hypot(x0 + x1 - left - right, y0 + y1 - top - bottom)) / (2 * true.width_px)
 
 
-def score(tally: Tally, found: list[tuple[Face, ...]], truth: list[list[TrueFace]]) -> None:
-    """Add one scene to the tally."""
+def score(found: list[tuple[Face, ...]], truth: list[list[TrueFace]]) -> Tally:
+    """Compare a film's faces with those that were found."""
+    tally = Tally()
     numbers: dict[str, list[int]] = defaultdict(list)
-    for index, (faces, trues) in enumerate(zip(found, truth, strict=True)):
+    ages: dict[str, int] = defaultdict(int)
+    for faces, trues in zip(found, truth, strict=True):
+        paired = pairs(faces, trues)
         tally.believed += len(faces)
-        tally.strays += sum(not any(is_of(face, true) for true in trues) for face in faces)
+        tally.strays += len(faces) - len(paired)
         for true in trues:
-            ids = [face.track_id for face in faces if is_of(face, true)]
-            numbers[true.name] += ids[:1]
-            if index >= WARM_UP_FRAMES:
-                edge = max(edge for edge in EDGES_PX if edge <= max(true.width_px, EDGES_PX[0]))
+            if true.name in paired:
+                numbers[true.name].append(paired[true.name].track_id)
+            if not true.sure or true.width_px < EDGES_PX[0]:
+                continue
+            ages[true.name] += 1
+            if true.width_px >= 24:
+                tally.wanted_at_once += 1
+                tally.found_at_once += true.name in paired
+            if ages[true.name] > GRACE_FRAMES:
+                edge = max(edge for edge in EDGES_PX if edge <= true.width_px)
                 tally.wanted[edge] += 1
-                tally.found[edge] += bool(ids)
-    tally.people += len(numbers)
-    tally.switches += sum(a != b for ids in numbers.values() for a, b in pairwise(ids))
+                tally.found[edge] += true.name in paired
+    tally.people = len(numbers)
+    tally.switches = sum(a != b for ids in numbers.values() for a, b in pairwise(ids))
+    return tally
 
 
-def scene(
-    clips: Sequence[Clip], widths_px: Sequence[float], size_px: tuple[int, int], seed: int
-) -> tuple[list[Frame], list[list[TrueFace]]]:
-    """Let people of given face widths wander over a backdrop, each from a place of its own."""
-    rng = np.random.default_rng(seed)
-    step_px = size_px[0] / len(clips)
-    actors = [
-        Actor(
-            clip,
-            width_px,
-            ((place + 0.5) * step_px, size_px[1] * (0.35 + 0.3 * (place % 2))),
-            (float(rng.uniform(-30, 30)), float(rng.uniform(-15, 15))),
-        )
-        for place, (clip, width_px) in enumerate(zip(clips, widths_px, strict=True))
-    ]
-    return filmed(backdrop(*size_px, seed), actors)
-
-
-def filmed(back: Image.Image, actors: Sequence[Actor]) -> tuple[list[Frame], list[list[TrueFace]]]:
-    """Compose and encode `FRAMES` frames."""
-    made = [compose(back, actors, index) for index in range(FRAMES)]
-    return encoded([picture for picture, _, _ in made]), [faces for _, faces, _ in made]
-
-
-def jitter_of_eye_distance(clip: Clip) -> float:
+def jitter_of_eye_distance(media: Path, noise: float) -> float:
     """Return the points' standard deviation over its eye distance, for a face that stays still."""
-    actor = Actor(clip, 60.0, (320.0, 180.0), still=True)
-    frames, _ = filmed(backdrop(640, 360, 9), [actor])
-    found, _ = follow(frames)
-    faces = [faces[0] for faces in found[WARM_UP_FRAMES:] if faces]
+    frames, _ = filmed([still_face(cast(media)[0], noise=noise)])
+    found, _, _ = follow(frames)
+    faces = [faces[0] for faces in found[GRACE_FRAMES:] if faces]
     points = np.stack([face.points_px for face in faces])
-    return float(points.std(axis=0).mean()) / faces[0].eye_distance_px
+    return round(float(points.std(axis=0).mean()) / faces[0].eye_distance_px, 5)
+
+
+def cost_ms(media: Path) -> dict[str, float]:
+    """Return CPU ms a frame by picture size and number of faces, all of them moving."""
+    clips, costs = cast(media), dict[str, float]()
+    for size_px in ((1280, 720), (1920, 1080), (2560, 1440)):
+        for count in (0, 1, 4, 16):
+            shot = crowd(clips, [48.0] * count, size_px, seed=count, frames=2 * RATE)
+            frames, _ = filmed([shot])
+            costs[f"{size_px[0]}x{size_px[1]}, {count} faces"] = round(follow(frames)[1], 1)
+    return costs
 
 
 def measure(media: Path) -> dict[str, Any]:
-    """Run all scenes and return the numbers."""
-    clips = [load(media / f"clip_{name}.mp4") for name in CLIPS]
-    tally = Tally()
-    for seed, widths_px in enumerate(([14, 18, 22, 28, 36], [20, 26, 44, 56, 80])):
-        order = [clips[(place + 2 * seed) % len(clips)] for place in range(len(clips))]
-        frames, truth = scene(order, widths_px, (1280, 720), seed)
-        score(tally, follow(frames)[0], truth)
-    frames, truth = scene(clips[:4], [40, 60, 90, 120], (1920, 1080), 7)
-    found, ms_per_frame = follow(frames)
-    score(tally, found, truth)
+    """Run all films and return the numbers."""
+    total, by_film = Tally(), dict[str, dict[str, Any]]()
+    for film in films(cast(media)):
+        frames, truth = filmed(film.shots)
+        found, ms_per_frame, looks = follow(frames)
+        tally = score(found, truth)
+        total.add(tally)
+        by_film[film.name] = {
+            **tally.numbers(),
+            "cpu_ms_per_frame": round(ms_per_frame, 1),
+            "looks_per_frame": round(looks, 1),
+        }
     return {
-        "recall_by_width_px": {
-            edge: round(tally.found[edge] / tally.wanted[edge], 4) for edge in sorted(tally.wanted)
-        },
-        "precision": round(1 - tally.strays / max(1, tally.believed), 4),
-        "id_switches_per_track": round(tally.switches / max(1, tally.people), 4),
-        "jitter_of_eye_distance": round(jitter_of_eye_distance(clips[3]), 5),
-        "cpu_ms_per_1080p_frame_with_4_faces": round(ms_per_frame, 1),
+        **total.numbers(),
+        "jitter_of_eye_distance": jitter_of_eye_distance(media, 0),
+        "jitter_with_sensor_noise": jitter_of_eye_distance(media, 4),
+        "cpu_ms_per_1080p_frame_with_4_faces": by_film["four"]["cpu_ms_per_frame"],
+        "cpu_ms_by_size_and_faces": cost_ms(media),
+        "films": by_film,
     }
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
-from nodes.scan import MAX_SKIP_S, RollingScan, SceneCuts
+from nodes.scan import IDLE_LOOKS_PER_S, RollingScan, SceneCuts
 from nodes.views import Square, scan_squares
 
 Luma = npt.NDArray[np.float32]
@@ -48,29 +49,83 @@ def test_a_changed_picture_is_looked_through_once_an_interval() -> None:
     scan, squares = rolling()
     scan.due(0.0, luma(0))
     looked: list[Square] = []
-    for frame in range(1, 14):
+    for frame in range(1, 28):
         due = scan.due(frame / 25, luma(frame))
-        assert len(due) <= len(squares) / 12.5 + 1
+        assert len(due) <= len(squares) / 2 + IDLE_LOOKS_PER_S / 4
         looked += due
+    assert set(looked) == set(squares)
+    assert len(looked) <= 2.5 * len(squares)
+
+
+def test_what_starts_to_move_after_a_calm_is_looked_at_at_once() -> None:
+    scan, _ = rolling()
+    scan.due(0.0, luma())
+    for frame in range(1, 50):
+        scan.due(frame / 25, luma() + noise(frame))
+    picture = luma() + noise(50)
+    picture[10:16, 20:25] += 0.3
+    due = scan.due(2.0, picture)
+    assert any(
+        abs(square.centre_px[0] - 90) < square.side_px / 2
+        and abs(square.centre_px[1] - 52) < square.side_px / 2
+        and square.side_px < 200
+        for square in due
+    )
+
+
+@pytest.mark.parametrize("size_px", [(640, 360), (2560, 1440)])
+def test_where_nothing_moves_looks_do_not_grow_with_the_picture(size_px: tuple[int, int]) -> None:
+    squares = scan_squares(*size_px, min_face_px=20, turn_deg=0)
+    scan = RollingScan(squares, interval_s=0.5, step_px=size_px[0] // 160)
+    assert len(scan.due(0.0, luma())) == len(squares)
+    looks = [scan.due(frame / 25, luma() + noise(frame)) for frame in range(1, 151)]
+    assert 0 < sum(map(len, looks)) <= 6 * IDLE_LOOKS_PER_S
+    assert max(map(len, looks)) <= IDLE_LOOKS_PER_S / 4
+
+
+def test_squares_where_nothing_moves_take_turns() -> None:
+    scan, squares = rolling()
+    scan.due(0.0, luma())
+    frames = range(1, 76 + round(25 * len(squares) / IDLE_LOOKS_PER_S))
+    looked = [s for frame in frames for s in scan.due(frame / 25, luma() + noise(frame))]
     assert set(looked) == set(squares)
 
 
-def test_where_nothing_moves_nothing_is_looked_at_for_a_while() -> None:
-    scan, squares = rolling()
+def test_what_moves_on_a_known_person_is_looked_at_seldom() -> None:
+    picture = [luma() + noise(frame) for frame in range(50)]
+    for frame in range(1, 50):
+        picture[frame][40:50, 60:70] += 0.3 * (frame % 2)  # a chest at (240..280, 160..200)
+    looks: list[int] = []
+    for known in ((), ((240.0, 110.0, 280.0, 150.0),)):
+        scan, _ = rolling()
+        scan.due(0.0, picture[0])
+        looks.append(sum(len(scan.due(f / 25, picture[f], known)) for f in range(1, 50)))
+    assert looks[1] <= 2 * IDLE_LOOKS_PER_S
+    assert looks[0] >= looks[1] + 10
+
+
+def test_a_square_where_a_known_person_moves_comes_before_one_where_nothing_does() -> None:
+    scan, _ = rolling()
     scan.due(0.0, luma())
-    frames = int(MAX_SKIP_S * 25)
-    assert not any(scan.due(frame / 25, luma() + noise(frame)) for frame in range(1, frames - 1))
-    later = [scan.due(frame / 25, luma() + noise(frame)) for frame in range(frames, frames + 14)]
-    assert {square for due in later for square in due} == set(squares)
+    looked: list[Square] = []
+    for frame in range(1, 60):
+        picture = luma() + noise(frame)
+        picture[40:50, 60:70] += 0.3 * (frame % 2)
+        looked += scan.due(frame / 25, picture, [(240.0, 110.0, 280.0, 150.0)])
+    assert len(looked) > 6
+    for square in looked[:6]:
+        x, y = square.centre_px
+        assert abs(x - 260) < 24 + square.side_px / 2
+        assert abs(y - 180) < 24 + square.side_px / 2
 
 
 def test_only_squares_with_motion_are_looked_at() -> None:
     scan, _ = rolling()
     scan.due(0.0, luma())
     looked: set[Square] = set()
-    for frame in range(1, 14):
+    for frame in range(1, 40):  # until then no square is looked at again where nothing moves
         picture = luma() + noise(frame)
-        picture[10:16, 20:25] += 0.3  # a face of 20 px at (80..100, 40..64)
+        picture[10:16, 20:25] += 0.3 * (frame % 2)  # a face of 20 px at (80..100, 40..64)
         looked |= set(scan.due(frame / 25, picture))
     assert looked
     for square in looked:

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 
 from nodes.node import Segment
+from pipeline.config import RunOptions
+from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
-from pipeline.local_runner import LocalRunner
+from pipeline.local_runner import LocalRunner, _LocalPool
 from pipeline.runner import Progress, SegmentOutcome
 from tests.toy_nodes import (
     AddConfig,
     Count,
     CountConfig,
+    Double,
     DoubleConfig,
     SumConfig,
     diamond,
@@ -30,9 +33,53 @@ def run(
     graph: Graph, tmp_path: Path, window_frames: int = 4, times: int = 1
 ) -> list[SegmentOutcome]:
     segments = [Segment(f"video {i}", tmp_path, threads=1) for i in range(times)]
-    runner = LocalRunner(graph, threads=1, window_frames=window_frames, max_wait_s=0.001)
+    runner = LocalRunner(graph, options(window_frames), threads=1)
     with runner:
         return list(runner.run(segments, ignore))
+
+
+def options(window_frames: int) -> RunOptions:
+    return RunOptions(window_frames=window_frames, max_wait_s=0.001)
+
+
+def run_within(
+    window_bytes: int | None, tmp_path: Path, *, bytes_each: int, window_frames: int = 30
+) -> SegmentOutcome:
+    """Run the diamond with a bound on the bytes of its pool's work."""
+    graph = diamond(CountConfig(frames=60), double=DoubleConfig(bytes_each=bytes_each))
+    segment = Segment("video", tmp_path, threads=1)
+    pool = _LocalPool(Double(DoubleConfig(delay_s=0.01)), threads=1, max_wait_s=0.001)
+    executor = SegmentExecutor(
+        graph,
+        {"double": pool},
+        threads=1,
+        window_frames=window_frames,
+        window_bytes=window_bytes,
+    )
+    result = executor.run(segment, lambda _: None)
+    pool.batcher.close()
+    return SegmentOutcome(segment, result=result)
+
+
+@pytest.mark.parametrize("window_bytes", [None, 35, 10, 1])
+def test_bytes_under_way_stay_within_their_bound_and_change_nothing(
+    tmp_path: Path, window_bytes: int | None
+) -> None:
+    outcome = run_within(window_bytes, tmp_path, bytes_each=10)
+    assert rows(outcome) == expected_rows(60)
+    assert outcome.result is not None
+    flow = outcome.result.flow
+    assert flow.travelled_bytes == 600
+    # One frame always gets through.
+    assert flow.peak_bytes <= max(window_bytes or 300, 10)
+    assert (flow.byte_wait_s > 0) == (window_bytes is not None)
+
+
+def test_a_source_ahead_of_its_sinks_waits_and_tells(tmp_path: Path) -> None:
+    outcome = run_within(None, tmp_path, bytes_each=1, window_frames=3)
+    assert outcome.result is not None
+    assert outcome.result.flow.frame_wait_s > 0
+    assert outcome.result.flow.peak_bytes <= 3
 
 
 def ignore(segment: Segment, progress: Progress) -> None:
@@ -125,7 +172,7 @@ def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
     from pipeline.executor import SegmentExecutor
 
     graph = diamond(CountConfig(frames=10_000), AddConfig(delay_s=0.005))
-    runner = LocalRunner(graph, threads=1, window_frames=4, max_wait_s=0.001)
+    runner = LocalRunner(graph, options(4), threads=1)
     before = threading.active_count()
 
     def interrupt(segment: Segment, progress: Progress) -> None:
@@ -141,7 +188,7 @@ def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
 
 
 def run_parts(graph: Graph, tmp_path: Path, *parts: Segment, window_frames: int = 4) -> Any:
-    runner = LocalRunner(graph, threads=1, window_frames=window_frames, max_wait_s=0.001)
+    runner = LocalRunner(graph, options(window_frames), threads=1)
     with runner:
         outcomes = list(runner.run(parts, ignore))
         return outcomes, runner.report()

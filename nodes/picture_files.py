@@ -1,0 +1,125 @@
+"""Pictures in files of their own: photographs, numbered sequences, animations.
+
+libav reads all of them but animated WebP, which Pillow reads and which is handed on as a lossless
+video in memory.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video import VideoStream
+from PIL import Image, ImageSequence
+
+from nodes.errors import MediaError
+
+__all__ = [
+    "PHOTO_SUFFIXES",
+    "files_of",
+    "is_animated_webp",
+    "is_numbered",
+    "numbered",
+    "open_animated_webp",
+    "open_numbered",
+]
+
+PHOTO_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
+"""Names of files that hold one picture. The last two may hold an animation."""
+
+_NUMBER: Final = re.compile(r"%(0\d+)?d")
+
+_MILLISECONDS: Final = Fraction(1, 1000)
+
+
+def is_numbered(name: str) -> bool:
+    """Say whether a name stands for numbered files, such as `frame_%05d.png`."""
+    return bool(_NUMBER.search(Path(name).name)) and "://" not in name and not Path(name).exists()
+
+
+def numbered(pattern: str | Path) -> dict[int, Path]:
+    """Return the files of a pattern that exist, by number, in order."""
+    pattern = Path(pattern)
+    before, _, after = _split(pattern.name)
+    form = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    found: dict[int, Path] = {}
+    for path in pattern.parent.iterdir() if pattern.parent.is_dir() else ():
+        match = form.fullmatch(path.name)
+        # The digits must be those that the pattern would write: %03d has no file named 7.
+        if match and pattern.name % int(match[1]) == path.name:
+            found[int(match[1])] = path
+    return dict(sorted(found.items()))
+
+
+def files_of(name: str | Path) -> list[Path]:
+    """Return the files that a name stands for: itself, or the numbered ones; existing ones only."""
+    if is_numbered(str(name)):
+        return list(numbered(name).values())
+    path = Path(name)
+    return [path] if path.is_file() else []
+
+
+def open_numbered(pattern: str) -> InputContainer:
+    """Open numbered pictures as one video of 25 pictures a second.
+
+    Raises:
+        MediaError: there are none, or one is missing between two others.
+    """
+    numbers = list(numbered(pattern))
+    if not numbers:
+        raise MediaError(f"{pattern}: no such numbered files; check folder and pattern")
+    first, last = numbers[0], numbers[-1]
+    if len(numbers) <= last - first:
+        missing = next(n for n, found in enumerate(numbers, first) if n != found)
+        raise MediaError(
+            f"{pattern}: number {missing} is missing, the files go from {first} to {last}; put the"
+            " file there or number them without a gap"
+        )
+    return av.open(pattern, "r", format="image2", options={"start_number": str(first)})
+
+
+def is_animated_webp(path: Path) -> bool:
+    """Say whether a file is a WebP with more than one picture, by its header."""
+    with path.open("rb") as file:
+        head = file.read(21)
+    is_extended = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
+    return is_extended and len(head) > 20 and bool(head[20] & 2)
+
+
+def open_animated_webp(path: Path) -> InputContainer:
+    """Open an animated WebP as a lossless video in memory, transparency and times kept.
+
+    Raises:
+        MediaError: it is damaged.
+    """
+    video = io.BytesIO()
+    try:
+        with Image.open(path) as image, av.open(video, "w", format="mov") as container:
+            stream = container.add_stream("png", rate=25)
+            assert isinstance(stream, VideoStream)  # noqa: S101 - for the type checker
+            context = stream.codec_context
+            context.width, context.height, context.pix_fmt = *image.size, "rgba"
+            context.time_base, time_ms = _MILLISECONDS, 0
+            for shown in ImageSequence.Iterator(image):
+                picture = av.VideoFrame.from_ndarray(np.asarray(shown.convert("RGBA")), "rgba")
+                picture.pts, picture.time_base = time_ms, _MILLISECONDS
+                picture.duration = max(1, round(shown.info.get("duration", 0)))
+                time_ms += picture.duration
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode(None))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise MediaError(f"{path}: a damaged animation ({error}); copy it again") from error
+    video.seek(0)
+    return av.open(video, "r", metadata_errors="surrogateescape")
+
+
+def _split(name: str) -> tuple[str, str, str]:
+    match = _NUMBER.search(name)
+    assert match is not None  # noqa: S101 - callers ask is_numbered first
+    return name[: match.start()], match[0], name[match.end() :]

@@ -1,0 +1,76 @@
+"""The Ray cluster itself: starting or joining it, and what its machines have."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Final
+
+import ray
+
+import aminet
+import nodes
+from pipeline.errors import ClusterError
+from pipeline.sizing import Machine
+
+__all__ = ["connect", "machines"]
+
+_PACKAGES: Final = (aminet.__file__, nodes.__file__, __file__)
+
+
+def connect(address: str | None, threads: int) -> bool:
+    """Start or join a cluster.
+
+    Args:
+        address: of the cluster to join; None starts one on this machine.
+        threads: cores to give to a cluster started here.
+
+    Returns:
+        Whether this process is to leave it again; not if it was in one already.
+
+    Raises:
+        ClusterError: the cluster cannot be started or joined.
+    """
+    if ray.is_initialized():
+        return False
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it is chatty before init sets its own
+    try:
+        if address is None:
+            # A bare ray.init() would join whatever cluster this machine last knew.
+            ray.init(
+                address="local",
+                num_cpus=threads,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        else:
+            # The packages themselves travel: `nodes` and `pipeline` are common names, and a path
+            # might mean something else on another machine.
+            ray.init(
+                address=address,
+                runtime_env={"py_modules": [str(Path(file or "").parent) for file in _PACKAGES]},
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+        where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ClusterError(f"cannot {where}: {reason}; --runner local works without") from error
+    return True
+
+
+def machines() -> list[Machine]:
+    """Return what each living machine of the cluster has, in an order that stays."""
+    return [
+        Machine(
+            name=node["NodeID"],
+            cpus=node["Resources"].get("CPU", 0.0),
+            gpus=node["Resources"].get("GPU", 0.0),
+            store_bytes=int(node["Resources"].get("object_store_memory", 0)),
+        )
+        for node in sorted(ray.nodes(), key=lambda node: node["NodeID"])
+        if node["Alive"]
+    ]
