@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import affine_transform, gaussian_filter
 
 from nodes.geometry import Matrix, compose, invert, translation
 
@@ -19,8 +19,9 @@ __all__ = ["Plane", "enlarged", "register", "warped"]
 
 Plane = npt.NDArray[np.float32]
 
+_SPLINE_ORDER: Final = 2
 _SMOOTHING_PX: Final = 0.7
-_STEPS: Final = 4
+_STEPS: Final = 6
 _ENOUGH_PX: Final = 0.01
 _FARTHEST: Final = 0.15
 """Of the picture's side: points do not jump farther than this, so a larger step is a mistake."""
@@ -31,19 +32,23 @@ _RIDGE: Final = 1e-6
 """Holds still what the picture does not show: a mean squared slope, of full scale a pixel."""
 
 
-def warped(
-    plane: Plane,
-    out_from_plane: Matrix,
-    shape: tuple[int, int],
-    resample: Image.Resampling = Image.Resampling.BICUBIC,
-) -> Plane:
-    """Draw a plane on another grid of that shape (height, width); NaN where it has no pixel."""
-    drawn = Image.fromarray(plane).transform(
-        (shape[1], shape[0]),
-        Image.Transform.AFFINE,
-        tuple(invert(out_from_plane).ravel()),
-        resample,
-        fillcolor=float("nan"),
+def warped(plane: Plane, out_from_plane: Matrix, shape: tuple[int, int]) -> Plane:
+    """Draw a plane on another grid of that shape (height, width); NaN where it has no pixel.
+
+    By splines: drawn again and again over a second, a face must neither blur nor sharpen.
+    """
+    linear, shift = np.split(invert(out_from_plane), [2], axis=1)
+    # SciPy counts pixel centres as integers, rows first.
+    first = linear.sum(axis=1) / 2 + shift[:, 0] - 0.5
+    drawn = affine_transform(
+        plane,
+        linear[::-1, ::-1],
+        first[::-1],
+        shape,
+        np.float32,
+        order=_SPLINE_ORDER,
+        mode="constant",
+        cval=np.nan,
     )
     return np.asarray(drawn, np.float32)
 
@@ -72,12 +77,12 @@ def register(now: Plane, before: Plane, now_from_before: Matrix, weights: Plane)
     Source: B. D. Lucas, T. Kanade, "An Iterative Image Registration Technique", IJCAI 1981, for a
     similarity, with the robust weights of M. J. Black, P. Anandan, CVIU 1996.
     """
-    now, before = (gaussian_filter(plane, _SMOOTHING_PX) for plane in (now, before))
+    now, before = _smooth(now), _smooth(before)
     side = max(now.shape)
     slopes = _slopes(now, side)
     found, spreads = now_from_before, list[float]()
     for _ in range(_STEPS):
-        error = now - warped(before, found, now.shape, Image.Resampling.BILINEAR)
+        error = now - warped(before, found, now.shape)
         counts = np.where(np.isnan(error), 0, weights)
         error = np.nan_to_num(error)
         spread = float((np.abs(error) * counts).sum()) / max(float(counts.sum()), 1e-6)
@@ -90,6 +95,10 @@ def register(now: Plane, before: Plane, now_from_before: Matrix, weights: Plane)
         if np.abs(move_px).max() < _ENOUGH_PX:
             break
     return found if spreads[-1] <= spreads[0] else now_from_before
+
+
+def _smooth(plane: Plane) -> Plane:
+    return gaussian_filter(plane, _SMOOTHING_PX).astype(np.float32, copy=False)
 
 
 def _slopes(plane: Plane, side_px: int) -> npt.NDArray[np.float32]:
@@ -107,12 +116,14 @@ def _slopes(plane: Plane, side_px: int) -> npt.NDArray[np.float32]:
 
 
 def _least_squares(
-    slopes: npt.NDArray[np.float32], error: Plane, trust: Plane
+    slopes: npt.NDArray[np.float32], error: Plane, trust: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
     counted = trust > 0
-    rows, weights = slopes[counted], trust[counted][:, None]
+    rows = slopes[counted]
+    weights = trust[counted][:, None]
     normal = (rows * weights).T @ rows + _RIDGE * float(trust.sum() + 1) * np.eye(4)
-    return np.linalg.solve(normal, ((rows * weights).T @ error[counted]).astype(np.float64))
+    wanted = (rows * weights).T @ error[counted]
+    return np.asarray(np.linalg.solve(normal, wanted), np.float64)
 
 
 def _similarity(move_px: npt.NDArray[np.float64], shape: tuple[int, int]) -> Matrix:

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
 from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
@@ -39,9 +39,9 @@ class SteadyConfig(NodeConfig):
     memory_frames: int = Field(default=12, ge=1)
     """Most frames that a pixel is the mean of, where nothing moves; 1 leaves the faces as they
     come."""
-    noise: float = Field(default=0.012, gt=0)
+    noise: float = Field(default=0.015, gt=0)
     """Change of the source between frames that counts as noise, of full scale."""
-    slack_px: float = Field(default=0.2, ge=0)
+    slack_px: float = Field(default=0.15, ge=0)
     """Misplacement that is not taken for motion, in source pixels."""
 
 
@@ -109,13 +109,15 @@ class Steady(MapNode[SteadyConfig]):
             return face
         top = np.float32((1 << patch.bit_depth) - 1)
         source = patch.rgb.astype(np.float32) @ _LUMA / top
-        shown = enlarged(source, patch.scale) + face.residual_rgb.astype(np.float32) @ _LUMA
+        added = face.residual_rgb.astype(np.float32) @ _LUMA
+        shown = np.asarray(enlarged(source, patch.scale) + added, np.float32)
         age = np.zeros_like(source)
         if before is not None:
             change, age = self._change(patch, source, shown, before)
             residual = face.residual_rgb + change[..., None].astype(np.float16)
             strength = self._strength(face.strength, pts, before)
-            shown, face = shown + change, replace(face, residual_rgb=residual, strength=strength)
+            shown += change
+            face = replace(face, residual_rgb=residual, strength=strength)
         age = np.minimum(age + 1, self.config.memory_frames - 1)
         self._shown[patch.track_id] = _Shown(pts, patch, source, shown, age, face.strength)
         return face
@@ -141,20 +143,22 @@ class Steady(MapNode[SteadyConfig]):
         moved[unseen] = 0
         light = _light(moved, oval, _LIGHT_SIGMA * patch.eye_distance_px)
         still = self._still(np.where(unseen, 1, moved - light), source)
-        aged = warped(before.age, now_from_before, source.shape, Image.Resampling.BILINEAR)
-        age = still * np.nan_to_num(aged)
+        aged = warped(before.age, now_from_before, source.shape)
+        age = still * np.nan_to_num(aged).clip(0, self.config.memory_frames - 1)
         on_grid = compose(compose(scaling(patch.scale), now_from_before), scaling(1 / patch.scale))
         earlier = warped(before.shown, on_grid, shown.shape)
         difference = np.nan_to_num(earlier - shown) + enlarged(light, patch.scale)
         share = np.clip(enlarged(age / (age + 1), patch.scale), 0, 1)
-        return _oval(patch, shown.shape, patch.scale) * share * difference, age
+        change = _oval(patch, shown.shape, patch.scale) * share * difference
+        return change.astype(np.float32), age
 
-    def _still(self, moved: Plane, source: Plane) -> Plane:
+    def _still(self, moved: npt.NDArray[np.floating], source: Plane) -> Plane:
         """Return for each pixel how surely it shows what it showed before, 0 to 1."""
         along_y, along_x = np.gradient(gaussian_filter(source, 0.7))
         slope = gaussian_filter(along_x**2 + along_y**2, _GATE_SIGMA_PX)
         allowed = self.config.noise**2 + self.config.slack_px**2 * slope
-        return np.exp(-gaussian_filter(moved**2, _GATE_SIGMA_PX) / allowed)
+        energy = gaussian_filter(moved**2, _GATE_SIGMA_PX)
+        return np.exp(-energy / allowed).astype(np.float32)
 
 
 def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:
@@ -175,4 +179,4 @@ def _light(moved: Plane, oval: Plane, sigma_px: float) -> Plane:
     """Return the slow part of a change over the face."""
     both = (gaussian_filter(plane, sigma_px, truncate=2) for plane in (moved * oval, oval))
     weighted, weights = both
-    return weighted / np.maximum(weights, 1e-3)
+    return (weighted / np.maximum(weights, 1e-3)).astype(np.float32)
