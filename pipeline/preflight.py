@@ -96,7 +96,7 @@ def look_at(
         notes = check_pictures(form, video.source, video.target, config.codec)
     else:
         codec = plan_encoder(config, info, threads).codec_name
-        video, notes = _fitting(video, codec)
+        video, notes = _fitting(video, codec, config.convert)
     scan = None if "://" in video.source else scan_packets(video.source)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=graph.warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
@@ -111,7 +111,9 @@ def look_at(
     return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form)
 
 
-def _fitting(video: VideoFiles, codec: str) -> tuple[VideoFiles, list[str]]:
+def _fitting(
+    video: VideoFiles, codec: str, convert: Mapping[int, str]
+) -> tuple[VideoFiles, list[str]]:
     """Return a video with a target whose container holds all, and what that changes.
 
     Raises:
@@ -119,10 +121,10 @@ def _fitting(video: VideoFiles, codec: str) -> tuple[VideoFiles, list[str]]:
     """
     notes: list[str] = []
     if not video.named:
-        suffix, reason = default_suffix(video.source, codec)
+        suffix, reason = default_suffix(video.source, codec, convert)
         video = replace(video, target=video.target.with_suffix(suffix))
         notes = [reason] if reason else []
-    problems = check_target(video.source, video.target, codec)
+    problems = check_target(video.source, video.target, codec, convert)
     fatal = [problem.message for problem in problems if problem.fatal]
     if fatal:
         raise OutputError(f"{video.target}: " + "; ".join(fatal))

@@ -227,10 +227,17 @@ class VideoRun:
         self, parts: Sequence[Path], made: Path, info: VideoInfo, last_duration_ticks: int
     ) -> MuxReport:
         source, form = self.item.video.source, self.item.form
-        if form is None:
-            return mux(parts, source, made, info, last_duration_ticks=last_duration_ticks)
         config = encode_node(self._graph).config
         assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
+        if form is None:
+            return mux(
+                parts,
+                source,
+                made,
+                info,
+                last_duration_ticks=last_duration_ticks,
+                convert=config.convert,
+            )
         return write_pictures(
             form,
             parts,
