@@ -6,19 +6,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.media_factory import AudioTrack, Video, decode_all, make_video
-from tests.video_nodes import same_pixels
+from tests import fault_runs
+from tests.fault_runs import assert_complete, install_plugin, manifests, times_while, wait_for
+from tests.media_factory import AudioTrack, Video, make_video
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-ROOT = Path(__file__).parents[2]
 FOOTAGE = Video(frames=90, gop_frames=10, b_frames=2, audio=(AudioTrack(duration_s=3.5),))
 GRAPH = """
 name: slow
@@ -27,52 +24,11 @@ nodes:
   slow: {type: faulty.slow, inputs: {frames: decode.frames}, config: {%s}}
   encode: {type: aminet.encode, inputs: {frames: slow.frames}, config: {codec: ffv1}}
 """
-NODE = '''
-"""A third-party package with one node, which is slow and may kill its process."""
-import os, signal, time
-from pathlib import Path
-from nodes.node import MapNode, NodeConfig, NodeSpec, Port
-from nodes.types import Frame
-
-
-class SlowConfig(NodeConfig):
-    delay_s: float = 0.02
-    die_at_pts: int | None = None
-    pids: str = ""
-
-
-class Slow(MapNode[SlowConfig]):
-    spec = NodeSpec(
-        "faulty.slow", "takes its time", (Port("frames", Frame),), (Port("frames", Frame),)
-    )
-    Config = SlowConfig
-
-    def open(self, segment, inputs):
-        if self.config.pids:
-            Path(self.config.pids, str(os.getpid())).touch()
-        return inputs["frames"]
-
-    def process(self, inputs):
-        frame = inputs.get("frames", Frame)
-        if self.config.die_at_pts is not None and frame.pts >= self.config.die_at_pts:
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(self.config.delay_s)
-        return {"frames": frame}
-'''
 
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Path:
-    """An installed third-party package, as Python sees one."""
-    folder = tmp_path / "site"
-    about = folder / "faulty-1.0.dist-info"
-    about.mkdir(parents=True)
-    (folder / "faulty_nodes.py").write_text(NODE, encoding="utf-8")
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(
-        "[aminet.nodes]\nfaulty.slow = faulty_nodes:Slow\n", encoding="utf-8"
-    )
-    return folder
+    return install_plugin(tmp_path)
 
 
 def start(
@@ -82,58 +38,18 @@ def start(
     slow: str = "",
     *more: str,
     command: str = "enhance",
+    patch: str = "",
 ) -> subprocess.Popen[str]:
-    graph = plugin.parent / "slow.yaml"
-    graph.write_text(GRAPH % slow, encoding="utf-8")
     settings = ["run.segment_s=0.7", "run.threads=2", "run.workers=2", *more]
-    config = plugin.parent / "run.yaml"
-    config.write_text(f"graph: {graph}\n", encoding="utf-8")
-    words = [sys.executable, "-m", "pipeline", command, str(inputs), "-o", str(target)]
-    words += ["--config", str(config), *(part for s in settings for part in ("--set", s))]
-    return subprocess.Popen(
-        words,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{plugin}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    return fault_runs.start(
+        inputs,
+        target,
+        settings,
+        graph=GRAPH % slow,
+        plugin=plugin,
+        command=command,
+        patch=patch,
     )
-
-
-def manifests(target: Path) -> dict[str, Any]:
-    work_dir = target.with_name(f".{target.name}.aminet-part")
-    found = work_dir.glob("*/manifest.json")
-    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in found}
-
-
-def wait_for(
-    run: subprocess.Popen[str], target: Path, segments: int, deadline_s: float = 90
-) -> dict[str, Any]:
-    """Wait until so many segments are finished."""
-    end = time.monotonic() + deadline_s
-    while len(found := manifests(target)) < segments:
-        assert time.monotonic() < end
-        assert run.poll() is None, run.communicate()
-        time.sleep(0.02)
-    return found
-
-
-def times_while(run: subprocess.Popen[str], target: Path) -> dict[str, Any]:
-    """Return the manifests as they were seen until the run ended."""
-    seen: dict[str, Any] = {}
-    while run.poll() is None:
-        try:
-            seen |= manifests(target)
-        except OSError:
-            continue  # the folder goes when the video is finished
-        time.sleep(0.01)
-    return seen
-
-
-def assert_complete(source: Path, target: Path) -> None:
-    assert same_pixels(decode_all(source), decode_all(target))
-    assert [f.pts for f in decode_all(source)] == [f.pts for f in decode_all(target)]
-    assert not target.with_name(f".{target.name}.aminet-part").exists()
 
 
 @pytest.mark.parametrize("runner", ["local", pytest.param("ray", marks=pytest.mark.slow)])
@@ -156,6 +72,59 @@ def test_a_killed_driver_run_again_does_only_what_is_missing(
     assert f"{len(kept)} of 5 segments were finished by an earlier run" in output
     for name, manifest in kept.items():
         assert seen[name]["finished_utc"] == manifest["finished_utc"]
+    assert_complete(source, target)
+
+
+DIES_AT = """
+import os, signal
+import pipeline.job, pipeline.video_run
+def die(*_): os.kill(os.getpid(), signal.SIGKILL)
+{} = die
+"""
+
+
+@pytest.mark.parametrize(
+    ("moment", "made"),
+    [
+        pytest.param("pipeline.video_run.publish", False, marks=pytest.mark.slow),
+        ("pipeline.job._Job.save", True),
+        pytest.param("pipeline.video_run.VideoRun.forget", True, marks=pytest.mark.slow),
+    ],
+    ids=["before the output has its name", "before the report", "before the segments are gone"],
+)
+def test_a_run_killed_around_its_end_knows_its_output_again(
+    tmp_path: Path, plugin: Path, moment: str, made: bool
+) -> None:
+    source = make_video(tmp_path / "v.mp4", Video(frames=40, gop_frames=10))
+    target, more = tmp_path / "out.mkv", ("delay_s: 0", "run.runner=local")
+    run = start(plugin, source, target, *more, patch=DIES_AT.format(moment))
+    _, errors = run.communicate(timeout=90)
+    assert run.returncode == -signal.SIGKILL, errors
+    assert target.exists() == made
+    before = target.stat().st_mtime_ns if made else None
+
+    again = start(plugin, source, target, *more)
+    output, errors = again.communicate(timeout=90)
+    assert again.returncode == 0, errors
+    said = "done by an earlier run" if made else "2 of 2 segments were finished by an earlier run"
+    assert said in output
+    assert not made or target.stat().st_mtime_ns == before
+    report = json.loads((tmp_path / "out.report.json").read_text(encoding="utf-8"))
+    assert [video["status"] for video in report["videos"]] == ["done"]
+    assert_complete(source, target)
+
+
+def test_the_same_command_at_the_same_time_is_told_who_runs(tmp_path: Path, plugin: Path) -> None:
+    source, target = make_video(tmp_path / "v.mp4", FOOTAGE), tmp_path / "out.mkv"
+    first = start(plugin, source, target, "delay_s: 0.1", "run.runner=local")
+    wait_for(first, target, 1)
+    second = start(plugin, source, target, "delay_s: 0.1", "run.runner=local")
+    _, errors = second.communicate(timeout=90)
+    assert second.returncode == 2
+    assert f"another run writes there already: process {first.pid} of " in errors
+    assert str(source) in errors
+    _, errors = first.communicate(timeout=90)
+    assert first.returncode == 0, errors
     assert_complete(source, target)
 
 
