@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -34,6 +35,10 @@ PORTS = (
 )
 
 
+TOKEN = secrets.token_hex(32)
+"""Of this cluster alone: Ray's dashboard answers nobody without it."""
+
+
 @dataclass(frozen=True)
 class Cluster:
     dashboard: str
@@ -53,7 +58,13 @@ def free_ports(count: int) -> list[int]:
 def environment(**more: str) -> dict[str, str]:
     """Return an environment in which `ray` and `python` are this one's."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PATH": path, "RAY_METRICS_EXPORT_INTERVAL_MS": "1000", **more}
+    ray = {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": TOKEN,
+        "RAY_agent_register_timeout_ms": "200000",
+        "RAY_METRICS_EXPORT_INTERVAL_MS": "1000",
+    }
+    return {**os.environ, "PATH": path, **ray, **more}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +73,7 @@ def cluster() -> Iterator[Cluster]:
     # Ray's sockets lie below it, whose names must be short.
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
         head = subprocess.Popen(
-            ["ray", "start", "--head", "--block", "--num-cpus=2", "--node-ip-address=127.0.0.1"]
+            ["ray", "start", "--head", "--block", "--num-cpus=2"]
             + ["--object-store-memory=200000000", "--disable-usage-stats", f"--temp-dir={folder}"]
             + [f"--{name}={port}" for name, port in ports.items()],
             env=environment(),
@@ -74,6 +85,8 @@ def cluster() -> Iterator[Cluster]:
             f"http://127.0.0.1:{ports['metrics-export-port']}/metrics",
         )
         try:
+            # The metrics are the last thing to be there.
+            wait_for(made.metrics, head)
             wait_for(f"{made.dashboard}/api/version", head)
             yield made
         finally:
@@ -85,7 +98,8 @@ def wait_for(url: str, process: subprocess.Popen[bytes], deadline_s: float = 180
     end = time.monotonic() + deadline_s
     while True:
         try:
-            urllib.request.urlopen(url).close()  # noqa: S310
+            asked = urllib.request.Request(url, headers={"Authorization": f"Bearer {TOKEN}"})  # noqa: S310
+            urllib.request.urlopen(asked).close()  # noqa: S310
         except OSError:
             assert process.poll() is None
             assert time.monotonic() < end
