@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aminet.errors import AminetError
-from pipeline import cli_network, cli_plan
+from pipeline import cli_network, cli_plan, cli_video
 from pipeline.errors import RunFailedError, exit_code
 from pipeline.report import NOTE
 
@@ -32,6 +32,7 @@ graph_app = typer.Typer(no_args_is_help=True, help="Look at dataflow graphs.")
 app.add_typer(graph_app, name="graph")
 cli_plan.register(app)
 cli_network.register(app)
+cli_video.register(app)
 
 out = Console()
 err = Console(stderr=True)
