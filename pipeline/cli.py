@@ -82,13 +82,22 @@ def enhance(
     resume: Annotated[
         bool, typer.Option(help="Use what an interrupted run of the same command finished.")
     ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, as `aminet plan` does.")
+    ] = False,
 ) -> None:
     """Write the same videos with the faces restored, a report, and before/after sheets."""
     from pipeline.api import enhance as run
     from pipeline.api import enhance_stream
+    from pipeline.config import flagged
     from pipeline.progress import monitor_for
     from pipeline.stream_job import is_stream
 
+    if dry_run:
+        flags = {"scale": scale, "strength": strength, "from_s": from_s, "to_s": to_s}
+        flags |= {"runner": runner, "address": address}
+        cli_plan.tell(inputs, output, flagged(config, settings or (), **flags))
+        return
     if len(inputs) == 1 and is_stream(inputs[0], output):
         result = enhance_stream(
             inputs[0],
