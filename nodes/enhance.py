@@ -101,6 +101,13 @@ class Enhance(PoolNode[EnhanceConfig]):
         """Return how many faces wait in `inputs`."""
         return len(inputs.get("patches", FramePatches).patches)
 
+    def travel_bytes(self, inputs: Inputs) -> int:
+        """Return the bytes of the faces in `inputs` and of their residuals."""
+        return sum(
+            patch.rgb.nbytes + patch.rgb.size * patch.scale**2 * np.dtype(np.float16).itemsize
+            for patch in inputs.get("patches", FramePatches).patches
+        )
+
     def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:
         """Restore the faces of many frames."""
         frames = [inputs.get("patches", FramePatches) for inputs in batch]

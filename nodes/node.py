@@ -260,6 +260,14 @@ class PoolNode(Node[ConfigT_co]):
     def weight(self, inputs: Inputs) -> int:
         """How many items of work `inputs` hold; those with 0 are answered without `setup`."""
 
+    def travel_bytes(self, inputs: Inputs) -> int:
+        """How many bytes `inputs` and the answer to them are: that much is under way for a while.
+
+        Runners bound the sum. 0, the default, is for packets too small to matter.
+        """
+        del inputs
+        return 0
+
     @abstractmethod
     def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:
         """Handle many frames' packets; the answer must not depend on what else is in the batch."""

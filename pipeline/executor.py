@@ -4,7 +4,8 @@ Everything heavy in the nodes (libav, MediaPipe, torch) releases the interpreter
 overlap decode, tracking, restoration and encode. Every stream has one packet a frame in order, so a
 join takes one packet from each of its queues. Memory is bounded by credits: the source may be at
 most `window_frames` ahead of the slowest sink, whatever happens in between; with that bound the
-queues themselves need none, and no fork and join of paths can deadlock.
+queues themselves need none, and no fork and join of paths can deadlock. What pools have under way
+is bounded in bytes as well.
 
 Frames before the segment's start (`Segment.warmup_pts`) go only where they are needed: to nodes
 with bounded state and to those that feed them. Sinks never see them, nor does a pool of which no
@@ -34,8 +35,9 @@ from nodes.node import (
     Timed,
 )
 from nodes.types import VideoInfo
+from pipeline.credits import ByteCredits
 from pipeline.graph import Graph, GraphNode
-from pipeline.runner import PoolClient, Progress, SegmentResult
+from pipeline.runner import Flow, PoolClient, Progress, SegmentResult
 
 __all__ = ["SegmentExecutor"]
 
@@ -62,6 +64,7 @@ class SegmentExecutor:
         *,
         threads: int,
         window_frames: int,
+        window_bytes: int | None = None,
     ) -> None:
         """Make and set up the nodes.
 
@@ -70,10 +73,12 @@ class SegmentExecutor:
             pools: for each pool node of the graph, the way to it.
             threads: CPU threads each node's libraries may use.
             window_frames: how many frames may be under way at once.
+            window_bytes: how many bytes of pool work may be under way at once, None for any.
         """
         self._graph = graph
         self._pools = pools
         self._window_frames = window_frames
+        self._window_bytes = window_bytes
         self._nodes = {node.name: node.make() for node in graph.nodes}
         for name, node in self._nodes.items():
             if name not in pools:
@@ -101,7 +106,12 @@ class SegmentExecutor:
                     segment, {port: infos[edge.node] for port, edge in entry.inputs.items()}
                 )
             run = _Run(
-                self._graph, self._nodes, self._pools, self._window_frames, segment.start_pts
+                self._graph,
+                self._nodes,
+                self._pools,
+                self._window_frames,
+                ByteCredits(self._window_bytes),
+                segment.start_pts,
             )
             run.drive(listener)
         finally:
@@ -113,6 +123,7 @@ class SegmentExecutor:
             wall_s=time.perf_counter() - started,
             busy_s=dict(run.busy_s),
             reports={e.name: self._nodes[e.name].report() for e in self._graph.nodes},
+            flow=run.flow,
         )
 
 
@@ -125,6 +136,7 @@ class _Run:
         nodes: Mapping[str, Node[NodeConfig]],
         pools: Mapping[str, PoolClient],
         window_frames: int,
+        byte_credits: ByteCredits,
         start_pts: int | None,
     ) -> None:
         self._nodes = nodes
@@ -142,6 +154,7 @@ class _Run:
                     self._warmed_readers.setdefault((edge.node, edge.port), []).append(reader)
         self._answers = {name: _Queue() for name in pools}
         self._credits = threading.Semaphore(window_frames)
+        self._byte_credits = byte_credits
         self._sinks = frozenset(n for n, node in nodes.items() if isinstance(node, SinkNode))
         self._warmup_ends = graph.ends_of(warmed)
         self._ended: Counter[int] = Counter()
@@ -150,6 +163,7 @@ class _Run:
         self._error: BaseException | None = None
         self._items = 0
         self._frames = 0
+        self._frame_wait_s = 0.0
         self.busy_s: dict[str, float] = {node.name: 0.0 for node in graph.nodes}
         self._threads = [
             threading.Thread(target=self._guard, args=(body, node), name=node.name, daemon=True)
@@ -160,6 +174,15 @@ class _Run:
     @property
     def progress(self) -> Progress:
         return Progress(self._frames, self._items)
+
+    @property
+    def flow(self) -> Flow:
+        return Flow(
+            frame_wait_s=self._frame_wait_s,
+            byte_wait_s=self._byte_credits.waited_s,
+            peak_bytes=self._byte_credits.peak_bytes,
+            travelled_bytes=self._byte_credits.travelled_bytes,
+        )
 
     def drive(self, listener: Callable[[Progress], None]) -> None:
         for thread in self._threads:
@@ -206,10 +229,12 @@ class _Run:
         node = cast("SourceNode[NodeConfig]", self._nodes[entry.name])
         packets = node.packets()
         while True:
+            waited = time.perf_counter()
             while not self._credits.acquire(timeout=POLL_S):
                 self._check()
             self._check()
             started = time.perf_counter()
+            self._frame_wait_s += started - waited
             outputs = next(packets, None)
             self.busy_s[entry.name] += time.perf_counter() - started
             if outputs is None:
@@ -252,6 +277,7 @@ class _Run:
                 return
             del self._ended[pts]
             self._frames += not warming_up
+        self._byte_credits.give_back(pts)
         self._credits.release()
 
     def _warms_up(self, pts: int) -> bool:
@@ -262,6 +288,7 @@ class _Run:
         client = self._pools[entry.name]
         while (inputs := self._receive(entry)) is not None:
             self._items += node.weight(inputs)
+            self._byte_credits.take(inputs.pts, node.travel_bytes(inputs), self._check)
             self._answers[entry.name].put((inputs.pts, client.submit(inputs)))
         self._answers[entry.name].put(_END)
 

@@ -100,10 +100,4 @@ class LocalRunner:
 
 def pool_report(node: PoolNode[NodeConfig], batcher: Batcher) -> dict[str, Any]:
     """Return what one member of a pool has to say: the node's report and the batches it ran."""
-    stats = batcher.stats
-    return {
-        **node.report(),
-        "items": stats.items,
-        "busy_s": round(stats.busy_s, 3),
-        "batch_sizes": {str(size): n for size, n in sorted(stats.batches.items())},
-    }
+    return {**node.report(), **batcher.stats.as_report()}

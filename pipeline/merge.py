@@ -14,7 +14,7 @@ from nodes.sheet_page import merge_pages
 from nodes.stitch import TrackEnds, stitch
 from nodes.track import Track
 from pipeline.graph import Graph
-from pipeline.runner import Progress, SegmentResult
+from pipeline.runner import Flow, Progress, SegmentResult
 
 __all__ = ["merge_results", "merge_sheets", "why_uncut"]
 
@@ -58,6 +58,12 @@ def merge_results(graph: Graph, results: Sequence[SegmentResult]) -> SegmentResu
             node.name: node.node_class.merge_reports([r.reports[node.name] for r in results])
             for node in graph.nodes
         },
+        flow=Flow(
+            frame_wait_s=sum(result.flow.frame_wait_s for result in results),
+            byte_wait_s=sum(result.flow.byte_wait_s for result in results),
+            peak_bytes=max(result.flow.peak_bytes for result in results),
+            travelled_bytes=sum(result.flow.travelled_bytes for result in results),
+        ),
     )
 
 

@@ -7,70 +7,81 @@ tasks: a task that waits in `ray.get` gives its core away and the machine is ove
 from __future__ import annotations
 
 import logging
-import os
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self, cast
 
 import ray
-from ray.actor import ActorHandle
 from ray.exceptions import (
+    ActorUnavailableError,
+    ActorUnschedulableError,
     NodeDiedError,
     OutOfMemoryError,
     RayActorError,
+    RayError,
     RayTaskError,
     WorkerCrashedError,
 )
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nodes.node import NodeConfig, PoolNode, Segment
+from nodes.node import Segment
 from pipeline.config import RunOptions
-from pipeline.executor import SegmentExecutor
-from pipeline.graph import Graph, GraphNode
+from pipeline.errors import ClusterError
+from pipeline.graph import Graph
 from pipeline.ray_cluster import connect, machines
-from pipeline.ray_enhancer import EnhancerActor, RayPoolClient
-from pipeline.runner import Progress, ProgressListener, SegmentOutcome, SegmentResult
-from pipeline.sizing import Place, size
+from pipeline.ray_fleet import Fleet, Worker
+from pipeline.runner import Progress, ProgressListener, SegmentOutcome
+from pipeline.sizing import Machine, Sizing, size
 
 __all__ = ["RayRunner"]
 
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.25
-_WORKER_LOST = (RayActorError, NodeDiedError, WorkerCrashedError, OutOfMemoryError)
+"""How often progress is asked for."""
 
-_Pools = Mapping[str, Sequence[ActorHandle[EnhancerActor]]]
+LOOK_S: Final = 1.0
+"""How often the cluster is looked at for machines that came or went."""
+
+NO_MACHINE_S: Final = 300.0
+"""How long a run without any machine waits for one, before the rest of it fails."""
+
+DOUBT_S: Final = 45.0
+"""How long a cluster may take to notice that a machine is gone."""
+
+_WORKER_LOST = (
+    ActorUnschedulableError,
+    NodeDiedError,
+    OutOfMemoryError,
+    RayActorError,
+    WorkerCrashedError,
+)
 
 
-class SegmentWorker:
-    """An actor that takes one segment at a time through the graph."""
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A segment to do, and the machines on which workers were lost with it."""
 
-    def __init__(self, graph: Graph, pools: _Pools, threads: int, options: RunOptions) -> None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        clients = {
-            entry.name: RayPoolClient(
-                cast("PoolNode[NodeConfig]", entry.make()), pools[entry.name], options.block_frames
-            )
-            for entry in graph.nodes
-            if entry.name in pools
-        }
-        self._progress = Progress()
-        self._executor = SegmentExecutor(
-            graph, clients, threads=threads, window_frames=options.window_frames
-        )
+    segment: Segment
+    lost_on: tuple[str, ...] = ()
 
-    def run(self, segment: Segment) -> SegmentResult:
-        """Run one segment; its files are in its `work_dir` when this returns."""
-        self._progress = Progress()
-        return self._executor.run(segment, self._note)
+    @property
+    def attempt(self) -> int:
+        return len(self.lost_on) + 1
 
-    def progress(self) -> Progress:
-        """Return how far the segment under way has come. Called while `run` runs."""
-        return self._progress
+    def blamed(self, machines: Sequence[Machine]) -> int:
+        """Return how often it may be to blame: a machine that went took its worker along."""
+        alive = {machine.name for machine in machines}
+        return sum(name in alive for name in self.lost_on)
 
-    def _note(self, progress: Progress) -> None:
-        self._progress = progress
+
+@dataclass(slots=True, eq=False)
+class _UnderWay:
+    worker: Worker
+    task: _Task
+    progress: Any = None
+    """Ray's promise of it, None while not asked for."""
 
 
 class RayRunner:
@@ -79,7 +90,7 @@ class RayRunner:
     name = "ray"
 
     def __init__(self, graph: Graph, options: RunOptions, *, threads: int, segments: int) -> None:
-        """Start or join the cluster and make the enhancers.
+        """Start or join the cluster and make the actors.
 
         Args:
             graph: the dataflow.
@@ -90,73 +101,50 @@ class RayRunner:
         Raises:
             ClusterError: the cluster cannot be started or joined.
         """
-        self._graph = graph
         self._options = options
         self._started = connect(options.address, threads)
-        self.sizing = size(machines(), segments=segments, wishes=options.wishes)
-        self._actors: list[ActorHandle[Any]] = []
-        self._pools: _Pools = {
-            entry.name: [
-                self._make_enhancer(entry, place)
-                for place in self.sizing.places
-                for _ in range(place.enhancers)
-            ]
-            for entry in graph.nodes
-            if issubclass(entry.node_class, PoolNode)
-        }
+        self._fleet = Fleet(graph, options)
+        self._waiting: deque[_Task] = deque()
+        self._doubtful: list[tuple[_Task, SegmentOutcome, float]] = []
+        self._busy: dict[Any, _UnderWay] = {}
+        self._lost = 0
+        self._looked_s = 0.0
+        self._machine_seen_s = time.monotonic()
+        self._machines: list[Machine] = []
+        self._largest = Sizing((), None)
+        self._fit(segments)
 
     def run(
         self, segments: Sequence[Segment], listener: ProgressListener
     ) -> Iterator[SegmentOutcome]:
         """Yield each segment's outcome as it comes; retry those whose worker died."""
-        waiting = deque((segment, 1) for segment in segments)
-        idle = [
-            (self._make_worker(place), place)
-            for place in self.sizing.places
-            for _ in range(place.workers)
-        ]
-        busy: dict[Any, tuple[ActorHandle[SegmentWorker], Place, Segment, int]] = {}
-        while waiting or busy:
-            while waiting and idle:
-                worker, place = idle.pop()
-                segment, attempt = waiting.popleft()
-                busy[worker.run.remote(segment)] = (worker, place, segment, attempt)
-            done, _ = ray.wait(list(busy), timeout=POLL_S)
-            for reply in done:
-                worker, place, segment, attempt = busy.pop(reply)
-                outcome = _outcome(reply, segment, attempt)
-                if isinstance(outcome.error, _WORKER_LOST):
-                    worker = self._make_worker(place)
-                    if attempt < self._options.attempts:
-                        log.warning("worker lost on %s, trying it again", segment.input)
-                        waiting.append((segment, attempt + 1))
-                        idle.append((worker, place))
-                        continue
-                idle.append((worker, place))
-                yield outcome
-            _tell(busy, listener)
+        self._waiting.extend(_Task(segment) for segment in segments)
+        while self._open:
+            self._look()
+            self._hand_out()
+            for reply in self._finished():
+                outcome = self._over(reply)
+                if outcome is not None:
+                    yield outcome
+            self._tell(listener)
+            yield from self._judged()
+            yield from self._without_machine()
 
     def report(self) -> dict[str, Any]:
         """Return the cluster's size, the plan, and what each pool member did."""
-        pools: dict[str, list[dict[str, Any]]] = {}
-        for name, members in self._pools.items():
-            try:
-                pools[name] = ray.get([member.report.remote() for member in members], timeout=30)
-            except (RayActorError, TimeoutError):
-                pools[name] = []
         return {
             "cluster": {k: v for k, v in ray.cluster_resources().items() if k in {"CPU", "GPU"}},
-            "workers": self.sizing.workers,
-            "enhancers": self.sizing.enhancers,
-            "places": [asdict(place) for place in self.sizing.places],
-            "pools": pools,
+            "workers": self._largest.workers,
+            "workers_lost": self._lost,
+            "enhancers": self._largest.enhancers,
+            "worker_bytes": self._largest.worker_bytes,
+            "places": [asdict(place) for place in self._largest.places],
+            "pools": self._fleet.reports(),
         }
 
     def release(self) -> None:
         """End every actor made here, which gives their cores and GPUs back to the cluster."""
-        for actor in self._actors:
-            ray.kill(actor)
-        self._actors.clear()
+        self._fleet.close()
 
     def __enter__(self) -> Self:
         return self
@@ -167,53 +155,114 @@ class RayRunner:
             return
         self.release()
 
-    def _make_enhancer(self, entry: GraphNode, place: Place) -> ActorHandle[EnhancerActor]:
-        actor = ray.remote(EnhancerActor).options(
-            num_cpus=place.enhancer_cpus,
-            num_gpus=place.enhancer_gpus,
-            max_restarts=-1,
-            max_task_retries=-1,
-            max_concurrency=1000,
-            scheduling_strategy=_on(place),
+    @property
+    def _open(self) -> int:
+        return len(self._waiting) + len(self._busy) + len(self._doubtful)
+
+    def _look(self) -> None:
+        """Follow the cluster: machines come and go, and fewer segments need fewer workers."""
+        if time.monotonic() - self._looked_s > LOOK_S:
+            self._fit(self._open)
+
+    def _fit(self, segments: int) -> None:
+        self._looked_s = time.monotonic()
+        self._machines = machines()
+        busy = [item.worker for item in self._busy.values()]
+        self.sizing = size(
+            self._machines,
+            segments=segments,
+            wishes=self._options.wishes,
+            busy=Counter(worker.machine for worker in busy),
         )
-        return self._keep(actor.remote(entry, place.enhancer_threads, self._options.max_wait_s))
+        self._largest = max(self._largest, self.sizing, key=lambda sizing: sizing.workers)
+        if self._fleet.fit(self.sizing, busy):
+            for worker in busy:
+                worker.actor.use.remote(self._fleet.pools)
 
-    def _make_worker(self, place: Place) -> ActorHandle[SegmentWorker]:
-        # One call for the segment and one for its progress.
-        actor = ray.remote(SegmentWorker).options(
-            num_cpus=place.worker_cpus, max_concurrency=2, scheduling_strategy=_on(place)
-        )
-        return self._keep(
-            actor.remote(self._graph, self._pools, place.worker_threads, self._options)
-        )
+    def _hand_out(self) -> None:
+        idle = self._fleet.workers - {item.worker for item in self._busy.values()}
+        while self._waiting and idle:
+            worker = idle.pop()
+            task = self._waiting.popleft()
+            reply = worker.actor.run.remote(task.segment, self._fleet.pools)
+            self._busy[reply] = _UnderWay(worker, task)
 
-    def _keep(self, actor: Any) -> Any:
-        self._actors.append(actor)
-        return actor
+    def _finished(self) -> list[Any]:
+        if not self._busy:
+            time.sleep(POLL_S)
+            return []
+        done, _ = ray.wait(list(self._busy), timeout=POLL_S)
+        return done
+
+    def _over(self, reply: Any) -> SegmentOutcome | None:
+        """Return what became of a segment, None if it is to be tried again or in doubt."""
+        item = self._busy.pop(reply)
+        outcome = _outcome(reply, item.task)
+        if not isinstance(outcome.error, _WORKER_LOST):
+            return outcome
+        self._lost += 1
+        self._fleet.end(item.worker)
+        task = replace(item.task, lost_on=(*item.task.lost_on, item.worker.machine))
+        self._fit(self._open + 1)
+        if task.blamed(self._machines) < self._options.attempts:
+            self._try_again(task)
+        else:
+            self._doubtful.append((task, outcome, time.monotonic()))
+        return None
+
+    def _try_again(self, task: _Task) -> None:
+        log.warning("worker lost on %s, trying it again", task.segment.input)
+        self._waiting.append(task)
+
+    def _judged(self) -> Iterator[SegmentOutcome]:
+        """Give up what lost too many workers, once it is sure that no machine was the reason."""
+        for case in list(self._doubtful):
+            task, outcome, since_s = case
+            if task.blamed(self._machines) < self._options.attempts:
+                self._doubtful.remove(case)
+                self._try_again(task)
+            elif time.monotonic() - since_s > DOUBT_S or not _in_doubt(outcome):
+                self._doubtful.remove(case)
+                yield outcome
+
+    def _without_machine(self) -> Iterator[SegmentOutcome]:
+        """Give up what waits when there has been no machine for it for long."""
+        if self.sizing.places or self._busy:
+            self._machine_seen_s = time.monotonic()
+        elif time.monotonic() - self._machine_seen_s > NO_MACHINE_S:
+            error = ClusterError(
+                f"the cluster has had no machine with a core for {NO_MACHINE_S:.0f} s"
+            )
+            while self._waiting:
+                task = self._waiting.popleft()
+                yield SegmentOutcome(task.segment, error=error, attempts=task.attempt)
+
+    def _tell(self, listener: ProgressListener) -> None:
+        """Pass on the progress that has come, and ask for more; a worker may be slow to answer."""
+        asked = {item.progress: item for item in self._busy.values() if item.progress is not None}
+        came, _ = ray.wait(list(asked), num_returns=len(asked), timeout=0) if asked else ([], [])
+        for reply in came:
+            item = asked[reply]
+            item.progress = None
+            try:
+                listener(item.task.segment, cast("Progress", ray.get(reply)))
+            except RayError:
+                continue  # a worker that is gone has nothing to tell; `run` notices
+        for item in self._busy.values():
+            if item.progress is None:
+                item.progress = item.worker.actor.progress.remote()
 
 
-def _on(place: Place) -> NodeAffinitySchedulingStrategy:
-    """Ask for a machine; another one will do when that one is gone."""
-    return NodeAffinitySchedulingStrategy(place.machine, soft=True)
-
-
-def _outcome(reply: Any, segment: Segment, attempt: int) -> SegmentOutcome:
+def _outcome(reply: Any, task: _Task) -> SegmentOutcome:
     try:
-        return SegmentOutcome(segment, result=ray.get(reply), attempts=attempt)
+        return SegmentOutcome(task.segment, result=ray.get(reply), attempts=task.attempt)
     except RayTaskError as error:
         # What the segment itself raised, without Ray's wrapping.
-        return SegmentOutcome(segment, error=error.cause, attempts=attempt)
+        return SegmentOutcome(task.segment, error=error.cause, attempts=task.attempt)
     except _WORKER_LOST as error:
-        return SegmentOutcome(segment, error=error, attempts=attempt)
+        return SegmentOutcome(task.segment, error=error, attempts=task.attempt)
 
 
-def _tell(
-    busy: Mapping[Any, tuple[ActorHandle[SegmentWorker], Place, Segment, int]],
-    listener: ProgressListener,
-) -> None:
-    for worker, _, segment, _ in busy.values():
-        try:
-            reply = worker.progress.remote()
-            listener(segment, cast("Progress", ray.get(reply, timeout=POLL_S)))
-        except (*_WORKER_LOST, TimeoutError):
-            continue  # a worker that is starting or gone has nothing to tell; `run` notices
+def _in_doubt(outcome: SegmentOutcome) -> bool:
+    """Say whether Ray only knows that a worker does not answer, and not yet why."""
+    return isinstance(outcome.error, ActorUnavailableError)

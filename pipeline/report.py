@@ -44,6 +44,8 @@ class VideoReport:
     """Frames for each second of `wall_s`."""
     stage_busy_s: dict[str, float] = field(default_factory=dict[str, float])
     """Wall time inside each node; nodes overlap, so the sum may exceed `wall_s`."""
+    flow: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What held the work back, and how many bytes it had under way: see `pipeline.runner.Flow`."""
     sheet: str | None = None
     """The before/after contact sheet, None when there was no face."""
     attempts: int = 1

@@ -11,6 +11,7 @@ from nodes.node import Inputs, Outputs, Segment
 from nodes.types import VideoInfo
 
 __all__ = [
+    "Flow",
     "PoolClient",
     "Progress",
     "ProgressListener",
@@ -30,6 +31,20 @@ class Progress:
     """Items of pool work handed in: faces, in the main job."""
 
 
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How a segment's work flowed, and what held it back."""
+
+    frame_wait_s: float = 0.0
+    """How long the source waited because `window_frames` were under way."""
+    byte_wait_s: float = 0.0
+    """How long pool work waited because too many bytes were under way."""
+    peak_bytes: int = 0
+    """Most bytes of pool work that were under way at once, as the nodes reckon them."""
+    travelled_bytes: int = 0
+    """Bytes of pool work in all, there and back."""
+
+
 ProgressListener = Callable[[Segment, Progress], None]
 """Called now and then, from the thread that runs the runner."""
 
@@ -46,6 +61,7 @@ class SegmentResult:
     """For each node, wall time spent inside it; nodes overlap, so the sum may exceed `wall_s`."""
     reports: Mapping[str, dict[str, Any]]
     """For each node, its own report."""
+    flow: Flow = Flow()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ the videos' plan never does, so the output does not depend on where it is made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,7 +81,13 @@ class Sizing:
         return sum(place.enhancers for place in self.places)
 
 
-def size(machines: Sequence[Machine], *, segments: int, wishes: Wishes | None = None) -> Sizing:
+def size(
+    machines: Sequence[Machine],
+    *,
+    segments: int,
+    wishes: Wishes | None = None,
+    busy: Mapping[str, int] | None = None,
+) -> Sizing:
     """Size segment workers and enhancers for a cluster.
 
     Where there are GPUs, one enhancer each, and every core of every machine is for workers. Where
@@ -94,20 +100,26 @@ def size(machines: Sequence[Machine], *, segments: int, wishes: Wishes | None = 
         machines: of the cluster.
         segments: to run; more workers than that are of no use.
         wishes: what the configuration asks for.
+        busy: for each machine, how many workers have a segment there: they stay.
     """
-    wishes = wishes or Wishes()
+    wishes, busy = wishes or Wishes(), busy or {}
     usable = [machine for machine in machines if machine.cpus > 0]
     slots = [_gpu_slots(machine, wishes) for machine in usable]
     on_gpus = any(slots)
     room = [_worker_room(machine, on_gpus=on_gpus) for machine in usable]
-    workers = _spread(wishes.workers or min(max(1, segments), sum(room)), room, first=slots)
+    workers = _spread(
+        wishes.workers or min(max(1, segments), sum(room)),
+        room,
+        first=slots,
+        dealt=[busy.get(machine.name, 0) for machine in usable],
+    )
     if not on_gpus:
         slots = [
             max(1, int(machine.cpus) // (2 * CORES_AN_ENHANCER)) if count else 0
             for machine, count in zip(usable, workers, strict=True)
         ]
     total = wishes.enhancers or min(sum(slots), sum(workers))
-    enhancers = _spread(total, slots, first=workers)
+    enhancers = _spread(total, slots, first=workers, dealt=[0] * len(slots))
     places = tuple(
         _place(machine, workers=some, enhancers=others, on_gpus=on_gpus, wishes=wishes)
         for machine, some, others in zip(usable, workers, enhancers, strict=True)
@@ -141,20 +153,23 @@ def _worker_room(machine: Machine, *, on_gpus: bool) -> int:
     return max(cores - cores // 2, min(2, cores))
 
 
-def _spread(total: int, room: Sequence[int], *, first: Sequence[int]) -> list[int]:
+def _spread(
+    total: int, room: Sequence[int], *, first: Sequence[int], dealt: Sequence[int]
+) -> list[int]:
     """Deal `total` out so that each place is filled to about the same share of its room.
 
     Args:
         total: to deal out; more than there is room for fills all places over, evenly.
         room: of each place; one with 0 gets nothing.
         first: among places filled alike, that with the most of this comes first.
+        dealt: what each place has already, of the total.
     """
-    dealt = [0] * len(room)
+    out = list(dealt)
     places = [place for place, some in enumerate(room) if some]
-    for _ in range(total if places else 0):
-        place = min(places, key=lambda p: (dealt[p] / room[p], -first[p], p))
-        dealt[place] += 1
-    return dealt
+    for _ in range(total - sum(out) if places else 0):
+        place = min(places, key=lambda p: (out[p] / room[p], -first[p], p))
+        out[place] += 1
+    return out
 
 
 def _place(

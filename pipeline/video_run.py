@@ -267,6 +267,7 @@ class VideoRun:
             wall_s=round(merged.wall_s, 3),
             frames_per_s=round(frames / max(merged.wall_s, 1e-9), 2),
             stage_busy_s={name: round(busy_s, 3) for name, busy_s in merged.busy_s.items()},
+            flow=asdict(merged.flow),
             sheet=str(video.sheet) if has_sheet else None,
             attempts=self._attempts,
             notes=(*self.notes, *_warnings(merged.reports)),

@@ -138,6 +138,7 @@ class DoubleConfig(NodeConfig):
     fail_at: int | None = None
     delay_s: float = 0.0
     pid_file: Path | None = None
+    bytes_each: int = 0
 
 
 class Double(PoolNode[DoubleConfig]):
@@ -154,6 +155,9 @@ class Double(PoolNode[DoubleConfig]):
 
     def weight(self, inputs: Inputs) -> int:
         return 1 - inputs.get("in", Number).value % 2
+
+    def travel_bytes(self, inputs: Inputs) -> int:
+        return self.config.bytes_each
 
     def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:
         time.sleep(self.config.delay_s)
@@ -192,7 +196,12 @@ class Sum(SinkNode[SumConfig]):
         self.ended_s = time.time()
 
     def report(self) -> dict[str, Any]:
-        return {"rows": self.rows, "began_s": self.began_s, "ended_s": self.ended_s}
+        return {
+            "rows": self.rows,
+            "pid": os.getpid(),
+            "began_s": self.began_s,
+            "ended_s": self.ended_s,
+        }
 
 
 def diamond(

@@ -307,3 +307,16 @@ def test_unknown_devices_are_refused_before_anything_runs() -> None:
 def test_it_pickles_before_setup() -> None:
     node: Enhance = pickle.loads(pickle.dumps(Enhance(EnhanceConfig(max_batch=5))))  # noqa: S301
     assert node.max_batch == 5
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_travels_is_told_to_the_byte(case: str) -> None:
+    patch = CASES[case]
+    node = Enhance(EnhanceConfig(weights="bicubic"))
+    node.setup(1)
+    inputs = Inputs({"patches": FramePatches(0, (patch, patch))})
+    (outputs,) = node.process_batch([inputs])
+    restored = outputs["restored"]
+    assert isinstance(restored, FrameRestored)
+    answer = sum(one.residual_rgb.nbytes for one in restored.patches)
+    assert node.travel_bytes(inputs) == 2 * patch.rgb.nbytes + answer

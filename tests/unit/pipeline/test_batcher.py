@@ -53,3 +53,58 @@ def test_closing_finishes_what_was_handed_in() -> None:
     answers = [batcher.submit(inputs(2)) for _ in range(5)]
     batcher.close()
     assert all(answer.done() for answer in answers)
+
+
+def test_a_batch_is_never_larger_than_the_node_wants() -> None:
+    batcher = Batcher(Double(DoubleConfig(max_batch=4, delay_s=0.02)), max_wait_s=0.2)
+    answers = [batcher.submit(inputs(*[2] * 6)) for _ in range(2)]
+    for answer in answers:
+        assert [out["out"] for out in answer.result(5)] == [Number(2, 4)] * 6
+    batcher.close()
+    assert batcher.stats.batches == {4: 3}
+
+
+def test_callers_share_batches() -> None:
+    batcher = Batcher(Double(DoubleConfig(max_batch=4)), max_wait_s=0.2)
+    for answer in [batcher.submit(inputs(2, 4), caller=caller) for caller in "ab"]:
+        answer.result(5)
+    batcher.close()
+    assert (batcher.stats.batches, batcher.stats.mixed) == ({4: 1}, 1)
+
+
+def test_what_must_go_alone_shares_no_batch() -> None:
+    batcher = Batcher(Double(DoubleConfig(max_batch=8, delay_s=0.05)), max_wait_s=0.2)
+    answers = [
+        batcher.submit(inputs(2, 2)),
+        batcher.submit(inputs(4, 4, 4), alone=True),
+        batcher.submit(inputs(6)),
+    ]
+    for answer in answers:
+        answer.result(5)
+    batcher.close()
+    assert batcher.stats.batches == {2: 1, 3: 1, 1: 1}
+    assert batcher.stats.mixed == 0
+
+
+def test_waiting_and_busy_times_are_told() -> None:
+    batcher = Batcher(Double(DoubleConfig(max_batch=1, delay_s=0.1)), max_wait_s=0)
+    for answer in [batcher.submit(inputs(2)) for _ in range(4)]:
+        answer.result(5)
+    batcher.close()
+    report = batcher.stats.as_report()
+    assert report["items"] == 4
+    assert report["batch_sizes"] == {"1": 4}
+    # The first waits for nobody, the last for three others.
+    waits = report["queue_wait_ms"]
+    assert waits["p50"] < waits["max"]
+    assert waits["max"] >= 300
+    assert report["busy_s"] >= 0.4
+    assert 0.5 < report["busy_share"] <= 1
+
+
+def test_nothing_done_is_told_as_nothing() -> None:
+    batcher = Batcher(Double(DoubleConfig()), max_wait_s=0)
+    assert batcher.submit([]).result(5) == []
+    batcher.close()
+    report = Batcher(Double(DoubleConfig()), max_wait_s=0).stats.as_report()
+    assert (report["items"], report["busy_share"], report["queue_wait_ms"]["max"]) == (0, 0.0, 0)

@@ -12,13 +12,15 @@ import pytest
 
 from nodes.node import Segment
 from pipeline.config import RunOptions
+from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
-from pipeline.local_runner import LocalRunner
+from pipeline.local_runner import LocalRunner, _LocalPool
 from pipeline.runner import Progress, SegmentOutcome
 from tests.toy_nodes import (
     AddConfig,
     Count,
     CountConfig,
+    Double,
     DoubleConfig,
     SumConfig,
     diamond,
@@ -38,6 +40,46 @@ def run(
 
 def options(window_frames: int) -> RunOptions:
     return RunOptions(window_frames=window_frames, max_wait_s=0.001)
+
+
+def run_within(
+    window_bytes: int | None, tmp_path: Path, *, bytes_each: int, window_frames: int = 30
+) -> SegmentOutcome:
+    """Run the diamond with a bound on the bytes of its pool's work."""
+    graph = diamond(CountConfig(frames=60), double=DoubleConfig(bytes_each=bytes_each))
+    segment = Segment("video", tmp_path, threads=1)
+    pool = _LocalPool(Double(DoubleConfig(delay_s=0.01)), threads=1, max_wait_s=0.001)
+    executor = SegmentExecutor(
+        graph,
+        {"double": pool},
+        threads=1,
+        window_frames=window_frames,
+        window_bytes=window_bytes,
+    )
+    result = executor.run(segment, lambda _: None)
+    pool.batcher.close()
+    return SegmentOutcome(segment, result=result)
+
+
+@pytest.mark.parametrize("window_bytes", [None, 35, 10, 1])
+def test_bytes_under_way_stay_within_their_bound_and_change_nothing(
+    tmp_path: Path, window_bytes: int | None
+) -> None:
+    outcome = run_within(window_bytes, tmp_path, bytes_each=10)
+    assert rows(outcome) == expected_rows(60)
+    assert outcome.result is not None
+    flow = outcome.result.flow
+    assert flow.travelled_bytes == 600
+    # One frame always gets through.
+    assert flow.peak_bytes <= max(window_bytes or 300, 10)
+    assert (flow.byte_wait_s > 0) == (window_bytes is not None)
+
+
+def test_a_source_ahead_of_its_sinks_waits_and_tells(tmp_path: Path) -> None:
+    outcome = run_within(None, tmp_path, bytes_each=1, window_frames=3)
+    assert outcome.result is not None
+    assert outcome.result.flow.frame_wait_s > 0
+    assert outcome.result.flow.peak_bytes <= 3
 
 
 def ignore(segment: Segment, progress: Progress) -> None:

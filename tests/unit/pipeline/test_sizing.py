@@ -105,6 +105,16 @@ def test_few_segments_go_where_the_gpus_are() -> None:
     assert [place.machine for place in sizing.places] == ["m1"]
 
 
+def test_workers_that_have_a_segment_stay_where_they_are() -> None:
+    machines = cluster((4, 0), (4, 0), (4, 0))
+    sizing = size(machines, segments=2, busy={"m1": 1, "m2": 1})
+    assert [(place.machine, place.workers, place.enhancers) for place in sizing.places] == [
+        ("m1", 1, 1),
+        ("m2", 1, 1),
+    ]
+    assert size(machines, segments=1, busy={"m2": 2}).workers == 2
+
+
 def test_a_part_of_a_gpu_is_claimed_as_offered() -> None:
     assert one(size(SHAPES["part_of_a_gpu"], segments=9)).enhancer_gpus == 0.5
 

@@ -1,0 +1,59 @@
+"""A segment worker: the actor that takes segments through the graph, one at a time."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+from nodes.node import NodeConfig, PoolNode, Segment
+from pipeline.config import RunOptions
+from pipeline.executor import SegmentExecutor
+from pipeline.graph import Graph
+from pipeline.ray_pool import Pools, RayPoolClient
+from pipeline.runner import Progress, SegmentResult
+
+__all__ = ["SegmentWorker"]
+
+
+class SegmentWorker:
+    """Holds the graph's nodes, set up once. `progress` and `use` may be called while `run` runs."""
+
+    def __init__(
+        self, graph: Graph, options: RunOptions, threads: int, window_bytes: int | None
+    ) -> None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        self._clients = {
+            entry.name: RayPoolClient(
+                cast("PoolNode[NodeConfig]", entry.make()), options.block_frames
+            )
+            for entry in graph.nodes
+            if issubclass(entry.node_class, PoolNode)
+        }
+        self._progress = Progress()
+        self._executor = SegmentExecutor(
+            graph,
+            self._clients,
+            threads=threads,
+            window_frames=options.window_frames,
+            window_bytes=window_bytes,
+        )
+
+    def run(self, segment: Segment, pools: Pools) -> SegmentResult:
+        """Run one segment; its files are in its `work_dir` when this returns."""
+        self._progress = Progress()
+        self.use(pools)
+        for client in self._clients.values():
+            client.caller = segment.input
+        return self._executor.run(segment, self._note)
+
+    def use(self, pools: Pools) -> None:
+        """Send faces to these enhancers from now on."""
+        for name, client in self._clients.items():
+            client.use(pools[name])
+
+    def progress(self) -> Progress:
+        """Return how far the segment under way has come."""
+        return self._progress
+
+    def _note(self, progress: Progress) -> None:
+        self._progress = progress
