@@ -21,6 +21,7 @@ from nodes.geometry import (
     compose,
     crop_from_frame,
     invert,
+    pitch_deg,
     template_points,
     translation,
     yaw_deg,
@@ -160,6 +161,7 @@ class Crop(MapNode[CropConfig]):
             size_px=size_px,
             scale=self.config.scale,
             yaw_deg=yaw_deg(face.points_px),
+            pitch_deg=pitch_deg(face.points_px),
             score=face.score,
         )
 

@@ -6,12 +6,15 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["TRACKS_NAME", "TrackPart", "TrackRow", "merge_tracks", "write_parquet"]
+__all__ = ["TRACKS_NAME", "TrackPart", "TrackRow", "merge_tracks", "read_tracks", "write_parquet"]
 
 TRACKS_NAME: Final = "tracks.jsonl"
+
+_ROWS_AT_ONCE: Final = 20_000
 
 TrackRow = dict[str, Any]
 """One face in one frame, in JSON's types; docs/tracking.md says what each value is."""
@@ -73,23 +76,27 @@ def write_parquet(tracks: Path, target: Path) -> bool:
     """
     if find_spec("pyarrow") is None:
         return False
-    import pyarrow
+    import pyarrow as pa
     from pyarrow import parquet
 
-    rows = list(read_tracks(tracks))
-    if not rows:
+    rows = read_tracks(tracks)
+    batch = list(islice(rows, _ROWS_AT_ONCE))
+    if not batch:
         return False
-    real, whole = pyarrow.float64(), pyarrow.int64()
+    real, whole = pa.float64(), pa.int64()
     types: dict[str, Any] = {
         "frame": whole,
         "pts": whole,
         "time_s": real,
         "track_id": whole,
-        "box_xyxy_px": pyarrow.list_(real, 4),
-        "points_px": pyarrow.list_(pyarrow.list_(real, 2), 4),
-        "gate": pyarrow.string(),
+        "box_xyxy_px": pa.list_(real, 4),
+        "points_px": pa.list_(pa.list_(real, 2), 4),
+        "gate": pa.string(),
         "patch_px": whole,
     }
-    schema = pyarrow.schema([(name, types.get(name, real)) for name in rows[0]])
-    parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), target)
+    schema = pa.schema([(name, types.get(name, real)) for name in batch[0]])
+    with parquet.ParquetWriter(target, schema) as writer:
+        while batch:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            batch = list(islice(rows, _ROWS_AT_ONCE))
     return True

@@ -122,6 +122,8 @@ def enhance(
     for video in report.videos:
         if video.sheet:
             say(f"before/after: {video.sheet}")
+        if video.tracks_file:
+            say(f"tracks: {video.tracks_file}")
     say(f"report: {report.path}")
     say(report.note)
     if report.failed:

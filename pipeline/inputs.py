@@ -14,6 +14,7 @@ from nodes.errors import MediaError
 from nodes.picture_files import PHOTO_SUFFIXES, files_of, is_numbered, numbered
 from pipeline.errors import OutputError
 from pipeline.probe import is_media
+from pipeline.side_files import BEST_SHOTS_FOLDER, SIDE_ENDINGS
 
 __all__ = ["JobFiles", "VideoFiles", "check_outputs", "plan_files"]
 
@@ -48,10 +49,25 @@ class VideoFiles:
         """Private folder beside the target, on the same file system; gone after the run."""
         return self.target.with_name(f".{self.target.name}.aminet-part")
 
+    def side(self, ending: str) -> Path:
+        """Return where a file goes that belongs to the output, such as its contact sheet."""
+        ending, _, name = ending.partition("/")
+        place = beside(self.target, ending)
+        return place / name if name else place
+
     @property
-    def sheet(self) -> Path:
-        """Where the contact sheet goes."""
-        return beside(self.target, ".faces.png")
+    def existing_side(self) -> Path | None:
+        """A file or folder of an earlier run that belongs to the output, None if there is none."""
+        return next((p for p in map(self.side, SIDE_ENDINGS) if p.exists()), None)
+
+    def drop_sides(self) -> None:
+        """Remove what an earlier run left beside the output; files of others stay."""
+        folder = self.side(BEST_SHOTS_FOLDER)
+        for path in (*map(self.side, SIDE_ENDINGS), *folder.glob("[0-9][0-9][0-9][0-9].png")):
+            if path.is_file():
+                path.unlink()
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +128,8 @@ def check_outputs(videos: Sequence[VideoFiles], report: Path, *, overwrite: bool
     for video in videos:
         if _same_file(video.source, video.target):
             raise OutputError(f"{video.target} is both input and output: choose another output")
-        if not overwrite and (video.exists or video.sheet.exists()):
-            made = video.target if video.exists else video.sheet
+        made = video.target if video.exists else video.existing_side
+        if made and not overwrite:
             raise OutputError(f"{made} exists already: add --overwrite to replace it")
     for folder in sorted({video.target.parent for video in videos} | {report.parent}):
         try:

@@ -48,6 +48,10 @@ class VideoReport:
     """What held the work back, and how many bytes it had under way: see `pipeline.runner.Flow`."""
     sheet: str | None = None
     """The before/after contact sheet, None when there was no face."""
+    best_shots: str | None = None
+    """The folder of the faces' own sheets: sharpest, largest, most frontal shot of each."""
+    tracks_file: str | None = None
+    """Where each face was in each frame and what was done to it, as JSON Lines; None when there was no face."""
     attempts: int = 1
     notes: tuple[str, ...] = ()
     """What the user should know: what the container changed or left out, what was damaged."""

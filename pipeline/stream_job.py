@@ -18,6 +18,7 @@ from nodes.codecs import EncodeConfig
 from nodes.decode import Decode, DecodeConfig
 from nodes.node import Node, NodeConfig, Segment
 from nodes.sheet import Sheet
+from nodes.tracks import Tracks
 from pipeline.config import RunConfig, load_graph
 from pipeline.containers import container_format
 from pipeline.errors import GraphError, OutputError
@@ -107,7 +108,7 @@ def _ignore(segment: Segment, progress: Progress) -> None:
 
 
 def _joined(graph: Graph, target: str, container: str | None) -> tuple[Graph, StreamDecode]:
-    """Return the graph with its ends on the stream, and without sheets."""
+    """Return the graph with its ends on the stream, and without what is written beside."""
     encode = encode_node(graph)
     sources = [node for node in graph.nodes if issubclass(node.node_class, Decode)]
     if len(sources) != 1 or not isinstance(sources[0].config, DecodeConfig):
@@ -124,7 +125,7 @@ def _joined(graph: Graph, target: str, container: str | None) -> tuple[Graph, St
     nodes = tuple(
         _ReadyNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
         for n in graph.nodes
-        if not issubclass(n.node_class, Sheet)
+        if not issubclass(n.node_class, Sheet | Tracks)
     )
     return replace(graph, nodes=nodes), decode
 

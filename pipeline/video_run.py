@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,17 @@ from nodes.codecs import EncodeConfig
 from nodes.encode import VIDEO_FILE
 from nodes.node import Segment
 from nodes.picture_files import files_of
-from nodes.sheet import SHEET_NAME
 from nodes.types import VideoInfo
 from pipeline.errors import RunFailedError
 from pipeline.graph import Graph
-from pipeline.merge import merge_results, merge_sheets
+from pipeline.merge import merge_results
 from pipeline.mux import MuxReport, mux
 from pipeline.pictures import EXACT_CODEC, publish, write_pictures
 from pipeline.preflight import Ready, encode_node
 from pipeline.report import VideoReport
 from pipeline.runner import Progress, SegmentOutcome, SegmentResult
 from pipeline.segment_store import Manifest, SegmentStore
+from pipeline.side_files import BEST_SHOTS_FOLDER, SHEET, TRACKS, merge_side_files
 
 __all__ = ["VideoRun", "finished_segments", "is_finished"]
 
@@ -160,7 +160,7 @@ class VideoRun:
         return not self._numbers
 
     def finish(self) -> VideoReport:
-        """Join the segments in the work folder, then give the output and its sheet their names.
+        """Join the segments in the work folder, then give all that was made its names.
 
         Raises:
             AminetError: a segment failed, or the output cannot be put together.
@@ -175,17 +175,16 @@ class VideoRun:
         made = video.work_dir / "finished" / video.target.name
         made.parent.mkdir(exist_ok=True)
         muxed = self._mux(merged, results, folders, made)
-        sheet = video.work_dir / SHEET_NAME
-        has_sheet = merge_sheets(self._graph, results, folders, sheet)
+        sides = merge_side_files(self._graph, results, folders, video.work_dir / "beside")
         for path in files_of(made):
             _sync(path)
-        if has_sheet:
-            sheet.replace(video.sheet)
-        else:
-            video.sheet.unlink(missing_ok=True)
+        video.drop_sides()
+        for ending, path in sides.items():
+            video.side(ending).parent.mkdir(exist_ok=True)
+            path.replace(video.side(ending))
         publish(made, video.target)
         self._store.drop()
-        return self._report(merged, muxed, has_sheet=has_sheet)
+        return self._report(merged, muxed, sides)
 
     def leave(self) -> str | None:
         """Remove what is not finished; return a line about what stays for the same command."""
@@ -252,7 +251,9 @@ class VideoRun:
         wrapped.__cause__ = error
         return wrapped
 
-    def _report(self, merged: SegmentResult, muxed: MuxReport, *, has_sheet: bool) -> VideoReport:
+    def _report(
+        self, merged: SegmentResult, muxed: MuxReport, sides: Container[str]
+    ) -> VideoReport:
         video, frames = self.item.video, merged.progress.frames
         return VideoReport(
             source=video.source,
@@ -268,7 +269,9 @@ class VideoRun:
             frames_per_s=round(frames / max(merged.wall_s, 1e-9), 2),
             stage_busy_s={name: round(busy_s, 3) for name, busy_s in merged.busy_s.items()},
             flow=asdict(merged.flow),
-            sheet=str(video.sheet) if has_sheet else None,
+            sheet=str(video.side(SHEET)) if SHEET in sides else None,
+            best_shots=str(video.side(BEST_SHOTS_FOLDER)) if SHEET in sides else None,
+            tracks_file=str(video.side(TRACKS)) if TRACKS in sides else None,
             attempts=self._attempts,
             notes=(*self.notes, *_warnings(merged.reports)),
             nodes={name: report for name, report in merged.reports.items() if report},
