@@ -63,6 +63,9 @@ def enhance(
     strength: Annotated[
         float | None, typer.Option(min=0, max=1, help="How much of the restoration to apply.")
     ] = None,
+    faces: Annotated[
+        str | None, typer.Option(help="Which faces: largest, all, or so many of the largest.")
+    ] = None,
     from_s: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
     ] = None,
@@ -94,6 +97,7 @@ def enhance(
             output,
             scale=scale,
             strength=strength,
+            faces=faces,
             from_s=from_s,
             to_s=to_s,
             config=config,
@@ -109,6 +113,7 @@ def enhance(
         output,
         scale=scale,
         strength=strength,
+        faces=faces,
         from_s=from_s,
         to_s=to_s,
         runner=runner,

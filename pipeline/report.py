@@ -51,7 +51,7 @@ class VideoReport:
     best_shots: str | None = None
     """The folder of the faces' own sheets: sharpest, largest, most frontal shot of each."""
     tracks_file: str | None = None
-    """Where each face was in each frame and what was done to it, as JSON Lines; None when there was no face."""
+    """Where each face was in each frame and what was done to it, as JSON Lines."""
     attempts: int = 1
     notes: tuple[str, ...] = ()
     """What the user should know: what the container changed or left out, what was damaged."""

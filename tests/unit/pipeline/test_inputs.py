@@ -107,7 +107,7 @@ def test_what_an_earlier_run_left_beside_goes_and_what_others_put_there_stays(
     folder.mkdir()
     for path in (video.side(SHEET), video.side(".faces/0001.png"), folder / "mine.png"):
         path.write_bytes(b"x")
-    with pytest.raises(OutputError, match="out.faces"):
+    with pytest.raises(OutputError, match=r"out\.faces"):
         check_outputs([video], tmp_path / "out.report.json", overwrite=False)
     video.drop_sides()
     assert [path.name for path in folder.iterdir()] == ["mine.png"]
