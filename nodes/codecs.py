@@ -19,6 +19,7 @@ from pydantic import Field
 
 from nodes.errors import NodeConfigError, UnsupportedFormatError
 from nodes.formats import bit_depth, editable_format, nearest_format
+from nodes.hdr import encoder_words
 from nodes.node import NodeConfig
 from nodes.types import VideoInfo
 
@@ -57,6 +58,8 @@ class EncodeConfig(NodeConfig):
     """Average bits a second, in place of constant quality."""
     options: dict[str, str] = Field(default_factory=dict)
     """Further private options of the encoder."""
+    convert: dict[int, str] = Field(default_factory=dict)
+    """Streams beside the video that are not copied but converted: number -> libav encoder."""
     quality: int = Field(default=95, ge=1, le=100)
     """Of JPEG and lossy WebP pictures; a JPEG made of a JPEG keeps that one's tables instead."""
 
@@ -153,19 +156,21 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
                 f" {pix_fmt}, expected even numbers; choose encode.codec auto or vp9, or set"
                 " encode.pix_fmt to yuv444p"
             )
-        return _plan(encoder, choice, pix_fmt, threads)
+        return _plan(encoder, choice, pix_fmt, info, threads)
     first = _FAMILY.get(info.codec_name, "x264")
     for key in (first, *_SUCCESSORS.get(first, ())):
         name = _ENCODERS[key].name
         if (pix_fmt := _held_format(name, wanted)) and _takes_size(name, pix_fmt, info):
-            return _plan(_ENCODERS[key], choice, pix_fmt, threads)
+            return _plan(_ENCODERS[key], choice, pix_fmt, info, threads)
     raise UnsupportedFormatError(
         f"no encoder here can hold pixel format {wanted}; set encode.pix_fmt to a common one,"
         " such as yuv420p"
     )
 
 
-def _plan(encoder: _Encoder, choice: EncodeConfig, pix_fmt: str, threads: int) -> EncoderPlan:
+def _plan(
+    encoder: _Encoder, choice: EncodeConfig, pix_fmt: str, info: VideoInfo, threads: int
+) -> EncoderPlan:
     options = dict(encoder.options)
     preset = choice.preset if choice.preset is not None else encoder.preset
     if preset is not None:
@@ -179,6 +184,9 @@ def _plan(encoder: _Encoder, choice: EncodeConfig, pix_fmt: str, threads: int) -
         options["profile"] = "4444" if "444" in pix_fmt else "hq"
     options |= choice.options
     _limit_threads(encoder.name, options, threads)
+    if words := encoder_words(encoder.name, info.hdr):
+        key, ours = words
+        options[key] = ":".join(filter(None, (ours, options.get(key))))
     return EncoderPlan(
         encoder.name, _codec(encoder.name).canonical_name, pix_fmt, options, choice.bitrate_bps
     )

@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from nodes.clock import PresentationClock
 from nodes.errors import MediaError, NodeConfigError
+from nodes.fields import deinterlaced
 from nodes.formats import PictureConverter, bit_depth, editable_format
 from nodes.media import describe_video, frame_step_ticks
 from nodes.node import NodeConfig, NodeSpec, Outputs, Port, Segment, SourceNode
@@ -53,6 +54,9 @@ class DecodeConfig(NodeConfig):
     """Where to end: before the first frame at or after that time. None: at the end."""
     rate: float | None = Field(default=None, gt=0, le=1000)
     """Pictures a second of numbered pictures, which do not say it themselves. None: 25."""
+
+    deinterlace: bool = False
+    """Make whole pictures of interlaced ones, as many as there were; otherwise they stay woven."""
 
     @property
     def trims(self) -> bool:
@@ -166,6 +170,10 @@ class _Stretch:
             source = describe_video(self._reader.container, self._reader.stream, first)
             if config.rate is not None:
                 source = _paced(source, config.rate, segment.input)
+            self._deinterlaces = config.deinterlace and source.interlaced
+            self._top_field_first = source.top_field_first
+            if self._deinterlaces:
+                source = replace(source, interlaced=False)
             self.info = _trimmed(_editable(source), config, first.pts or 0)
         except BaseException:
             self._reader.close()
@@ -199,7 +207,10 @@ class _Stretch:
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the stretch."""
-        for number, picture in enumerate(self._pictures):
+        pictures = self._pictures
+        if self._deinterlaces:
+            pictures = deinterlaced(pictures, top_field_first=self._top_field_first)
+        for number, picture in enumerate(pictures):
             pts = self._clock.next(number, picture.pts)
             if self._first is not None and pts < self._first:
                 continue
@@ -257,6 +268,7 @@ class _Stretch:
                 "repeated_or_backward": self._clock.disordered,
                 "first_frames": self._clock.frames,
             },
+            "deinterlaced": self._deinterlaces,
             "conversions": [
                 {"what": what, "frames": count} for what, count in self._conversions.items()
             ],

@@ -25,6 +25,7 @@ from av.video.format import VideoFormat
 from nodes.codecs import EncodeConfig, EncoderPlan, plan_encoder
 from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.formats import PictureConverter
+from nodes.hdr import encoder_words
 from nodes.node import Inputs, NodeSpec, Port, Segment, SinkNode
 from nodes.types import Frame, VideoInfo
 
@@ -266,6 +267,11 @@ class Writer:
             return None
         return "coded as fields" if self._codes_fields() else "kept in the pixels, coded as frames"
 
+    def _hdr_report(self) -> str | None:
+        if self._info.hdr is None:
+            return None
+        return "kept" if encoder_words(self._plan.encoder, self._info.hdr) else "left out"
+
     def report(self) -> dict[str, Any]:
         """Return what was done, for JSON."""
         plan = self._plan
@@ -278,9 +284,16 @@ class Writer:
             "fields": self._field_report(),
             "settings": dict(plan.options),
             "bitrate_bps": plan.bitrate_bps,
+            "hdr": self._hdr_report(),
             "frames": self._frames,
             "bytes": self._path.stat().st_size if self._path.exists() else 0,
             "last_duration_ticks": self._last.duration_ticks if self._last else 0,
+            "warnings": [
+                f"{plan.encoder} cannot be told of the HDR10 mastering display and light levels:"
+                " left out; x264, x265 and av1 can"
+            ]
+            if self._hdr_report() == "left out"
+            else [],
         }
 
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
-from av.buffer import Buffer
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.filter import Graph
@@ -20,6 +16,7 @@ from av.stream import Disposition, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
+from nodes.hdr import read_hdr_facts
 from nodes.picture_files import is_animated_webp, is_numbered, open_animated_webp, open_numbered
 from nodes.types import ColorTags, VideoInfo
 
@@ -27,13 +24,11 @@ __all__ = [
     "clockwise_rotation_deg",
     "codec_name",
     "describe_video",
-    "display_matrix",
     "frame_rate",
     "frame_step_ticks",
     "is_photo",
     "open_media",
     "read_packets",
-    "side_data",
     "tagged_end_s",
     "ticks_of",
     "video_stream",
@@ -196,30 +191,6 @@ def is_photo(container: InputContainer) -> bool:
     return name.endswith("_pipe") or (name == "image2" and not is_numbered(container.name))
 
 
-def side_data(picture: av.VideoFrame, name: str) -> bytes | None:
-    """Return a picture's side data of that name (`av.sidedata.sidedata.Type`), None without it.
-
-    PyAV reads all or nothing, and stumbles over kinds that are newer than it, such as EXIF.
-    """
-    try:
-        found = cast("Mapping[str, Buffer]", picture.side_data).get(name)
-    except ValueError:
-        return None
-    return None if found is None else bytes(found)
-
-
-def display_matrix(picture: av.VideoFrame) -> tuple[int, ...] | None:
-    """Return the nine numbers of a picture's display matrix, None when it has none."""
-    matrix = side_data(picture, "DISPLAYMATRIX")
-    if matrix is not None:
-        return struct.unpack("=9i", matrix)
-    if not picture.rotation:
-        return None
-    angle = math.radians(-picture.rotation)
-    cos, sin = round(65536 * math.cos(angle)), round(65536 * math.sin(angle))
-    return (cos, -sin, 0, sin, cos, 0, 0, 0, 1 << 30)
-
-
 def describe_video(
     container: InputContainer, stream: VideoStream, first: av.VideoFrame
 ) -> VideoInfo:
@@ -244,6 +215,7 @@ def describe_video(
         top_field_first=_top_field_first(first, context.field_order),
         duration_s=None if duration_s is None else float(duration_s),
         frame_count_hint=stream.frames or None,
+        hdr=read_hdr_facts(first),
         still=is_photo(container),
     )
 

@@ -15,6 +15,7 @@ import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 from pydantic import Field
 
+from nodes.fields import enlarged_by_fields
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
 from nodes.pixels import add_rgb_residual, copy_picture, pixel_layout, resolve_color
 from nodes.types import ColorTags, Frame, FrameRestored, VideoInfo
@@ -49,6 +50,7 @@ class Paste(MapNode[PasteConfig]):
         self._scaler: VideoReformatter | None = None
         self._threads = 1
         self._color = ColorTags()
+        self._interlaced = False
         self._frames = 0
         self._faces = 0
 
@@ -64,6 +66,7 @@ class Paste(MapNode[PasteConfig]):
         self._threads = max(1, segment.threads)
         # Untagged video means another matrix from 720 lines on, so enlarging has to name it.
         self._color = replace(info.color, matrix=matrix)
+        self._interlaced = info.interlaced
         self._frames = self._faces = 0
         scale = self.config.scale
         if scale == 1:
@@ -101,12 +104,19 @@ class Paste(MapNode[PasteConfig]):
 
     def _enlarged(self, scaler: VideoReformatter, picture: av.VideoFrame) -> av.VideoFrame:
         scale = self.config.scale
-        enlarged = scaler.reformat(
-            picture,
-            picture.width * scale,
-            picture.height * scale,
-            interpolation=_UPSCALE,
-            threads=self._threads,
-        )
+
+        def enlarge(whole: av.VideoFrame) -> av.VideoFrame:
+            return scaler.reformat(
+                whole,
+                whole.width * scale,
+                whole.height * scale,
+                interpolation=_UPSCALE,
+                threads=self._threads,
+            )
+
+        if self._interlaced:
+            enlarged = enlarged_by_fields(picture, scale, enlarge)
+        else:
+            enlarged = enlarge(picture)
         enlarged.colorspace = self._color.matrix
         return enlarged

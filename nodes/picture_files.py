@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -26,6 +27,7 @@ __all__ = [
     "is_animated_webp",
     "is_numbered",
     "numbered",
+    "numbers_among",
     "open_animated_webp",
     "open_numbered",
 ]
@@ -46,14 +48,21 @@ def is_numbered(name: str) -> bool:
 def numbered(pattern: str | Path) -> dict[int, Path]:
     """Return the files of a pattern that exist, by number, in order."""
     pattern = Path(pattern)
-    before, _, after = _split(pattern.name)
+    names = [path.name for path in pattern.parent.iterdir()] if pattern.parent.is_dir() else []
+    found = numbers_among(pattern.name, names)
+    return {number: pattern.with_name(name) for number, name in found.items()}
+
+
+def numbers_among(pattern: str, names: Iterable[str]) -> dict[int, str]:
+    """Return those of some files' names that a pattern stands for, by number, in order."""
+    before, _, after = _split(pattern)
     form = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
-    found: dict[int, Path] = {}
-    for path in pattern.parent.iterdir() if pattern.parent.is_dir() else ():
-        match = form.fullmatch(path.name)
+    found: dict[int, str] = {}
+    for name in names:
+        match = form.fullmatch(name)
         # The digits must be those that the pattern would write: %03d has no file named 7.
-        if match and pattern.name % int(match[1]) == path.name:
-            found[int(match[1])] = path
+        if match and pattern % int(match[1]) == name:
+            found[int(match[1])] = name
     return dict(sorted(found.items()))
 
 

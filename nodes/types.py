@@ -31,6 +31,7 @@ __all__ = [
     "FrameRestored",
     "GateReason",
     "GatedFace",
+    "HdrFacts",
     "Packet",
     "RestoredPatch",
     "RgbImage",
@@ -59,6 +60,16 @@ class ColorTags:
 
 
 @dataclass(frozen=True, slots=True)
+class HdrFacts:
+    """Mastering display and content light level."""
+
+    display: tuple[Fraction, ...] | None
+    """x and y of red, green, blue and white in CIE 1931; least and greatest cd/m2."""
+    light_cd_m2: tuple[int, int] | None
+    """The brightest pixel's, and the brightest picture's on average."""
+
+
+@dataclass(frozen=True, slots=True)
 class VideoInfo:
     """One video stream, as its container and its first decoded frame describe it."""
 
@@ -80,6 +91,8 @@ class VideoInfo:
     """libav's name of the source's codec, such as `h264`."""
     bit_depth: int
     """Bits per component, 8 to 16."""
+    hdr: HdrFacts | None = None
+    """What an HDR10 video says of its mastering display and its light."""
     still: bool = False
     """Whether it is a photograph: one picture, that nothing before or after it confirms."""
     interlaced: bool = False

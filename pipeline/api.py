@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from pipeline.config import flagged
 from pipeline.job import run_job
@@ -37,7 +36,7 @@ def enhance(
 
     Args:
         inputs: a video file, a folder of videos, a URL, or several of them.
-        output: a file for one input file, else a folder.
+        output: path or URL of a file for one input file, else of a folder.
         scale: output pixels per source pixel, 1 to 4.
         strength: how much of the restoration is applied, 0 to 1.
         faces: `all`, the `largest`, or so many of the largest in each frame.
@@ -58,6 +57,7 @@ def enhance(
     Raises:
         nodes.errors.MediaError: the only input cannot be read as video.
         pipeline.errors.OutputError: an output exists, or cannot be written.
+        pipeline.errors.StorageError: an object store or the scratch folder cannot be used.
         pipeline.errors.ConfigError, GraphError: a setting or the graph cannot work.
     """
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else list(inputs)
@@ -74,7 +74,7 @@ def enhance(
     )
     return run_job(
         [os.fspath(item) for item in given],
-        Path(output),
+        os.fspath(output),
         config=run_config,
         overwrite=overwrite,
         resume=resume,
@@ -125,4 +125,4 @@ def enhance_stream(
         from_s=from_s,
         to_s=to_s,
     )
-    return run_stream(source, Path(output), run_config, overwrite=overwrite)
+    return run_stream(source, os.fspath(output), run_config, overwrite=overwrite)

@@ -52,7 +52,7 @@ def enhance(
         typer.Argument(metavar="IN...", help="Video files, folders, URLs, or - for a pipe."),
     ],
     output: Annotated[
-        Path,
+        str,
         typer.Option(
             "--output", "-o", help="A file for one input file, - for a pipe, else a folder."
         ),

@@ -27,7 +27,7 @@ def plan(
         list[str], typer.Argument(metavar="IN...", help="Video files, folders, or URLs.")
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="A file for one input file, else a folder.")
+        str, typer.Option("--output", "-o", help="A file for one input file, else a folder.")
     ],
     scale: Annotated[int | None, typer.Option(min=1, max=4)] = None,
     strength: Annotated[float | None, typer.Option(min=0, max=1)] = None,

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ConfigError, GraphError
 from pipeline.graph import Graph, explain, read_graph_spec
@@ -73,6 +73,11 @@ class RunOptions(BaseModel):
     """GPUs of each enhancer under Ray: 0.5 puts two on each, 0 uses none; None gives each one."""
     store_mb: int | None = Field(default=None, ge=1)
     """Megabytes of faces that may be under way in Ray's object store; None takes 30 % of it."""
+    scratch_dir: Path | None = None
+    """Where each machine keeps copies of what is in object stores; None takes its temporary folder.
+    """
+    scratch_bytes: ByteSize = ByteSize(50_000_000_000)
+    """How much may lie there, such as `20GB`; who finds no space waits."""
     attempts: int = Field(default=3, ge=1)
     """How often a segment is tried under Ray when its worker dies."""
 

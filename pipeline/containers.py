@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
@@ -13,8 +13,10 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import AttachmentStream, Disposition, Stream
 
+from nodes.errors import NodeConfigError
 from nodes.media import clockwise_rotation_deg, codec_name, open_media, video_stream
 from nodes.reader import PictureReader
+from pipeline.convert import converts, suggested_codec
 
 __all__ = [
     "HOLDS",
@@ -27,6 +29,8 @@ __all__ = [
     "is_cover",
     "made_anew",
 ]
+
+_NONE: Final[Mapping[int, str]] = {}
 
 _CHOICES: Final = (".mkv", ".mov", ".mp4")
 """What we advise, best first: Matroska holds nearly everything, QuickTime the telephone codecs."""
@@ -95,12 +99,15 @@ def container_format(path: PurePath) -> str | None:
     return _FORMATS.get(path.suffix.lower())
 
 
-def default_suffix(source: str, video_codec: str) -> tuple[str, str | None]:
+def default_suffix(
+    source: str, video_codec: str, convert: Mapping[int, str] = _NONE
+) -> tuple[str, str | None]:
     """Choose the container of an output whose name the user left to us.
 
     Args:
         source: path or URL of the source.
         video_codec: libav's name of the codec of the encoded video.
+        convert: streams that are converted, and to what.
 
     Returns:
         The suffix with its dot: the source's where that can hold everything, else the first of
@@ -110,25 +117,29 @@ def default_suffix(source: str, video_codec: str) -> tuple[str, str | None]:
         MediaError: the source cannot be opened.
     """
     suffix = PurePath(source).suffix
-    wrong = _fatal(source, suffix, video_codec)
+    wrong = _fatal(source, suffix, video_codec, convert)
     if not wrong:
         return suffix, None
-    others = [other for other in _CHOICES if not _fatal(source, other, video_codec)]
+    others = [other for other in _CHOICES if not _fatal(source, other, video_codec, convert)]
     # Where nothing holds everything, the check of that choice tells the user what is in the way.
     chosen = others[0] if others else _CHOICES[0]
     return chosen, f"{chosen} chosen, as " + "; ".join(problem.what for problem in wrong)
 
 
-def check_target(source: str, target: PurePath, video_codec: str) -> list[Problem]:
+def check_target(
+    source: str, target: PurePath, video_codec: str, convert: Mapping[int, str] = _NONE
+) -> list[Problem]:
     """Return what `target`'s container cannot hold of the source, before any work is done.
 
     Args:
         source: path or URL of the source.
         target: the output; only its suffix matters.
         video_codec: libav's name of the codec of the encoded video.
+        convert: streams that are converted, and to what.
 
     Raises:
         MediaError: the source cannot be opened or holds no video.
+        NodeConfigError: `convert` names a stream that is not there or cannot become that.
     """
     name = container_format(target)
     if name is None:
@@ -140,10 +151,14 @@ def check_target(source: str, target: PurePath, video_codec: str) -> list[Proble
         problems.append(Problem(None, f"{target.suffix} cannot hold {video_codec} video", advice))
     with open_media(source) as container:
         main = video_stream(container, source)
+        others = [stream for stream in container.streams if stream is not main]
+        _check_conversions(others, convert, target)
         problems += [
             _problem(stream, target)
-            for stream in container.streams
-            if stream is not main and not fits(stream, name) and not made_anew(stream, name)
+            for stream in others
+            if stream.index not in convert
+            and not fits(stream, name)
+            and not made_anew(stream, name)
         ]
     if name in _UNTURNED and (turned_deg := _rotation_deg(source)):
         what = f"{target.suffix} cannot say that the video is to be turned by {turned_deg} degrees"
@@ -213,8 +228,28 @@ def _rotation_deg(source: str) -> int:
         reader.close()
 
 
-def _fatal(source: str, suffix: str, video_codec: str) -> list[Problem]:
-    return [p for p in check_target(source, PurePath(f"x{suffix}"), video_codec) if p.fatal]
+def _check_conversions(
+    streams: Sequence[Stream], convert: Mapping[int, str], target: PurePath
+) -> None:
+    by_index = {stream.index: stream for stream in streams}
+    for index, codec in convert.items():
+        if index not in by_index:
+            numbers = ", ".join(f"{i} ({s.type})" for i, s in by_index.items()) or "none"
+            raise NodeConfigError(
+                f"encode.convert: there is no stream {index} beside the video; expected: {numbers}"
+            )
+        stream = by_index[index]
+        if not converts(stream, codec, _FORMATS[target.suffix.lower()]):
+            better = suggested_codec(stream, _FORMATS[target.suffix.lower()])
+            raise NodeConfigError(
+                f"encode.convert: {stream.type} stream {index} ({codec_name(stream)}) cannot become"
+                f" {codec} in {target.suffix}" + (f"; try {better}" if better else "")
+            )
+
+
+def _fatal(source: str, suffix: str, video_codec: str, convert: Mapping[int, str]) -> list[Problem]:
+    target = PurePath(f"x{suffix}")
+    return [p for p in check_target(source, target, video_codec, convert) if p.fatal]
 
 
 def is_cover(stream: Stream) -> bool:
@@ -228,7 +263,13 @@ def _problem(stream: Stream, target: PurePath) -> Problem:
     if kind in _OPTIONAL_TYPES or is_cover(stream):
         return Problem(stream.index, what, "it is left out", fatal=False)
     holders = [suffix for suffix in _CHOICES if fits(stream, _FORMATS[suffix])]
-    return Problem(stream.index, what, f"{_choose(holders)}, or convert that stream first")
+    codec = suggested_codec(stream, _FORMATS[target.suffix.lower()])
+    other = f"or --set encode.convert.{stream.index}={codec} to convert that stream alone"
+    return Problem(
+        stream.index,
+        what,
+        f"{_choose(holders)}, " + (other if codec else "or convert that stream first"),
+    )
 
 
 def _choose(suffixes: list[str]) -> str:

@@ -5,6 +5,7 @@
         ├── ConfigError (also ValueError)   a configuration or an option cannot work       exit 2
         ├── GraphError (also ValueError)    a graph is not a valid dataflow                exit 2
         ├── OutputError (also OSError)      the output cannot be written where asked       exit 2
+        ├── StorageError (also OSError)     an object store or the scratch folder          exit 2
         ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
         └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
 
@@ -25,6 +26,7 @@ __all__ = [
     "OutputError",
     "PipelineError",
     "RunFailedError",
+    "StorageError",
     "exit_code",
 ]
 
@@ -49,6 +51,10 @@ class OutputError(PipelineError, OSError):
     """The output cannot be written where it was asked for."""
 
 
+class StorageError(PipelineError, OSError):
+    """An object store cannot be used as asked, or this machine's scratch folder is too small."""
+
+
 class ClusterError(PipelineError, RuntimeError):
     """Ray could not be started, joined, or lost too much to go on."""
 
@@ -61,6 +67,7 @@ _USAGE = (
     ConfigError,
     GraphError,
     OutputError,
+    StorageError,
     NodeConfigError,
     WeightsError,
     DataError,

@@ -85,6 +85,11 @@ class SegmentExecutor:
                 node.prepare_node()
                 node.setup(threads)
 
+    @property
+    def graph(self) -> Graph:
+        """The dataflow."""
+        return self._graph
+
     def run(self, segment: Segment, listener: Callable[[Progress], None]) -> SegmentResult:
         """Take one segment through the graph.
 

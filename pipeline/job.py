@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from aminet.errors import AminetError
@@ -24,12 +23,16 @@ from pipeline.graph import Graph
 from pipeline.identity import content_ids
 from pipeline.inputs import JobFiles, VideoFiles, check_outputs, plan_files
 from pipeline.local_runner import LocalRunner
+from pipeline.lock import holding
 from pipeline.plan import choose_runner
 from pipeline.preflight import Ready, encode_node, look_at
 from pipeline.progress import Monitor
-from pipeline.report import RunReport, VideoReport, read_videos, write_atomically
+from pipeline.report import RunReport, VideoReport, read_videos
 from pipeline.runner import Progress, Runner
-from pipeline.video_run import VideoRun, is_finished
+from pipeline.segment_store import SegmentStore
+from pipeline.staging import scratch_of
+from pipeline.storage import place_of, write
+from pipeline.video_run import VideoRun, finished_report, own_record
 
 __all__ = ["run_job"]
 
@@ -38,7 +41,7 @@ log = logging.getLogger(__name__)
 
 def run_job(
     inputs: Sequence[str],
-    output: Path,
+    output: str,
     *,
     config: RunConfig,
     overwrite: bool,
@@ -49,7 +52,7 @@ def run_job(
 
     Args:
         inputs: video files, folders of them, or URLs.
-        output: a file for one input file, else a folder.
+        output: path or URL of a file for one input file, else of a folder.
         config: graph, node settings and run options.
         overwrite: replace outputs that exist.
         resume: use what an earlier run of the same job finished.
@@ -63,8 +66,9 @@ def run_job(
         AminetError: nothing could be started, or the only video failed.
     """
     graph = load_graph(config)
-    job = _Job(graph, config.run, plan_files(inputs, output), monitor)
-    return job.save(job.run(overwrite=overwrite, resume=resume))
+    job = _Job(graph, config.run, plan_files(inputs, place_of(output)), monitor)
+    with holding(job.files.report):
+        return job.save(job.run(overwrite=overwrite, resume=resume))
 
 
 def make_runner(name: str, graph: Graph, options: RunOptions, threads: int, videos: int) -> Runner:
@@ -84,7 +88,7 @@ class _Job:
     ) -> None:
         self._graph = graph
         self._options = options
-        self._files = files
+        self.files = files
         self._monitor = monitor
         self._threads = options.threads or len(os.sched_getaffinity(0))
         self._reports: dict[str, VideoReport] = {}
@@ -97,10 +101,13 @@ class _Job:
         with ExitStack() as stack:
             stack.enter_context(self._monitor)
             ready = self._look()
+            own: frozenset[VideoFiles] = frozenset()
             if resume and not overwrite:
                 ready = self._without_finished(ready)
-            check_outputs([item.video for item in ready], self._files.report, overwrite=overwrite)
-            runs = [VideoRun(item, self._graph, resume=resume) for item in ready]
+                own = frozenset(item.video for item in ready if own_record(item))
+            check_outputs([item.video for item in ready], overwrite=overwrite, own=own)
+            scratch = scratch_of(self._options)
+            runs = [VideoRun(item, self._graph, scratch, resume=resume) for item in ready]
             for run in runs:
                 stack.callback(self._leave, run)
             return self._run(runs, stack) if runs else {}
@@ -108,34 +115,35 @@ class _Job:
     def save(self, runner: dict[str, Any]) -> RunReport:
         """Write the report of what has ended so far, and return it."""
         report = RunReport(
-            path=str(self._files.report),
+            path=str(self.files.report),
             version=version("aminet-video"),
             started_utc=self._began.isoformat(timespec="seconds"),
             wall_s=round(time.perf_counter() - self._started, 3),
             runner=runner,
             videos=tuple(
                 self._reports[video.source]
-                for video in self._files.videos
+                for video in self.files.videos
                 if video.source in self._reports
             ),
-            skipped=self._files.skipped,
+            skipped=self.files.skipped,
             config={
                 "run": self._options.model_dump(mode="json"),
                 "graph": self._graph.resolved(),
             },
         )
-        write_atomically(self._files.report, report.to_json())
+        write(self.files.report, report.to_json().encode())
         return report
 
     def _without_finished(self, ready: Sequence[Ready]) -> list[Ready]:
         """Set the videos aside that an earlier run of the same job has finished."""
-        earlier = read_videos(self._files.report)
+        earlier = read_videos(self.files.report)
         left: list[Ready] = []
         for item in ready:
-            report = earlier.get(item.video.source)
-            if report is None or not is_finished(item, report):
+            report = finished_report(item, earlier)
+            if report is None:
                 left.append(item)
                 continue
+            SegmentStore(item.video.work_dir).drop()
             self._reports[item.video.source] = report
             self._monitor.noted(f"{report.source} -> {report.output}: done by an earlier run")
         return left
@@ -143,14 +151,14 @@ class _Job:
     def _look(self) -> list[Ready]:
         contents = content_ids(self._graph)
         ready: list[Ready] = []
-        for video in self._files.videos:
+        for video in self.files.videos:
             try:
                 ready.append(
                     look_at(
                         video,
                         self._graph,
                         threads=self._threads,
-                        segment_s=self._options.segment_s,
+                        options=self._options,
                         contents=contents,
                     )
                 )
@@ -204,6 +212,7 @@ class _Job:
             self._monitor.ended(run.item.video, report)
             # At once, so that a run that is killed later need not do this video again.
             self.save({})
+            run.forget()
 
     def _leave(self, run: VideoRun) -> None:
         kept = run.leave()
@@ -213,7 +222,7 @@ class _Job:
     def _fail(self, video: VideoFiles, error: BaseException) -> None:
         """Record a failure, or raise it when there is no other video to go on with."""
         log.debug("%s failed", video.source, exc_info=error)
-        if len(self._files.videos) == 1:
+        if len(self.files.videos) == 1:
             raise error
         report = VideoReport(video.source, None, "failed", error=str(error))
         self._reports[video.source] = report

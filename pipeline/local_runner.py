@@ -13,6 +13,7 @@ from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
 from pipeline.runner import PoolClient, ProgressListener, SegmentOutcome
+from pipeline.staging import run_segment
 
 __all__ = ["LocalRunner"]
 
@@ -64,6 +65,7 @@ class LocalRunner:
         }
         clients = cast("Mapping[str, PoolClient]", self._pools)
         self._threads = threads
+        self._options = options
         self._executor = SegmentExecutor(
             graph, clients, threads=threads, window_frames=options.window_frames
         )
@@ -74,7 +76,9 @@ class LocalRunner:
         """Yield each segment's outcome, in order."""
         for segment in segments:
             try:
-                result = self._executor.run(segment, lambda at, s=segment: listener(s, at))
+                result = run_segment(
+                    self._executor, segment, lambda at, s=segment: listener(s, at), self._options
+                )
             except Exception as error:
                 log.debug("segment of %s failed", segment.input, exc_info=True)
                 yield SegmentOutcome(segment, error=error)

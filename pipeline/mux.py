@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -25,10 +25,12 @@ from av.stream import AttachmentStream, Discard, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
-from nodes.media import codec_name, display_matrix, open_media, read_packets, video_stream
+from nodes.media import codec_name, open_media, read_packets, video_stream
 from nodes.reader import PictureReader
+from nodes.side_data import display_matrix
 from nodes.types import VideoInfo
 from pipeline.containers import container_format, copy_stream, fits, is_cover, made_anew
+from pipeline.convert import StreamConverter
 from pipeline.errors import OutputError
 from pipeline.trim import Trim
 from pipeline.video_timing import VideoTiming, deviation, read_timing
@@ -56,12 +58,14 @@ _MOV_KEYS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CopiedStream:
-    """One stream of the source that went into the output unchanged."""
+    """One stream of the source that went into the output."""
 
     source_index: int
     target_index: int
     kind: str
     codec: str
+    converted_to: str | None = None
+    """The encoder it went through on demand, None for a copy packet for packet."""
     packets: int = 0
     retimed_packets: int = 0
     """Packets whose decoding time did not increase in the source and was moved up to do so."""
@@ -96,6 +100,7 @@ def mux(
     *,
     container: str | None = None,
     last_duration_ticks: int = 0,
+    convert: Mapping[int, str] | None = None,
 ) -> MuxReport:
     """Write `target`: the pictures of `videos`, and everything else of `source`.
 
@@ -106,6 +111,7 @@ def mux(
         info: the encoded video; its time base is the one of the source.
         container: libav's name of the muxer, if `target`'s suffix does not say it.
         last_duration_ticks: how long the last frame is shown; 0 takes the one before as a guide.
+        convert: streams that are converted, and to what; all others are copied.
 
     Raises:
         MediaError: one of `videos` or `source` cannot be read, the segments do not follow each
@@ -122,7 +128,7 @@ def mux(
     if trim is not None:
         timing = trim.timing(timing)
     with open_media(source) as original, open_media(str(videos[0])) as first:
-        job = _Mux(videos, first, original, source, info, timing, name, trim)
+        job = _Mux(videos, first, original, source, info, timing, name, trim, convert or {})
         try:
             job.write(target)
         except (FFmpegError, OSError, ValueError) as error:
@@ -144,8 +150,10 @@ class _Mux:
         timing: VideoTiming,
         container: str,
         trim: Trim | None,
+        convert: Mapping[int, str],
     ) -> None:
-        self._videos, self._first, self._trim = videos, first, trim
+        self._videos, self._first, self._trim, self._convert = videos, first, trim, convert
+        self._converters: dict[int, StreamConverter] = {}
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
         self._main = video_stream(original, source)
@@ -188,6 +196,10 @@ class _Mux:
         for stream in self._original.streams:
             if stream is self._main:
                 self._video = self._add_video(output)
+            elif codec := self._convert.get(stream.index):
+                converter = StreamConverter(output, stream, codec)
+                self._converters[stream.index] = converter
+                self._copied[stream.index] = self._added(stream, converter.stream, codec)
             elif not fits(stream, self._container):
                 if not made_anew(stream, self._container):
                     what = f"stream {stream.index}, {stream.type} {codec_name(stream)}"
@@ -201,9 +213,12 @@ class _Mux:
                     else copy_stream(output, stream)
                 )
                 self._copies[stream.index] = copy
-                self._copied[stream.index] = CopiedStream(
-                    stream.index, copy.index, stream.type, codec_name(stream)
-                )
+                self._copied[stream.index] = self._added(stream, copy, None)
+
+    def _added(self, stream: Stream, made: Stream, codec: str | None) -> CopiedStream:
+        return CopiedStream(
+            stream.index, made.index, stream.type, codec_name(stream), converted_to=codec
+        )
 
     def _add_video(self, output: OutputContainer) -> VideoStream:
         info, template = self._info, self._first.streams.video[0]
@@ -253,6 +268,8 @@ class _Mux:
         while other is not None:
             self._copy(output, other)
             other = next(others, None)
+        for converter in self._converters.values():
+            output.mux(converter.packets(None))
 
     def _video_packets(self) -> Iterator[Packet[VideoStream]]:
         for number, packet in enumerate(_packets_of(self._videos)):
@@ -268,7 +285,8 @@ class _Mux:
         wanted = [
             stream
             for stream in self._original.streams
-            if not isinstance(self._copies.get(stream.index), AttachmentStream | None)
+            if stream.index in self._converters
+            or not isinstance(self._copies.get(stream.index), AttachmentStream | None)
         ]
         if not wanted:
             return
@@ -288,6 +306,10 @@ class _Mux:
 
     def _copy(self, output: OutputContainer, packet: Packet[Stream]) -> None:
         index = packet.stream_index
+        if index in self._converters:
+            self._packets[index] += 1
+            output.mux(self._converters[index].packets(packet))
+            return
         packet.dts = packet.pts if packet.dts is None else packet.dts
         packet.pts = packet.dts if packet.pts is None else packet.pts
         last = self._last_dts.get(index)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from aminet.errors import AminetError
 from pipeline.config import RunConfig, load_graph
@@ -14,7 +13,8 @@ from pipeline.inputs import plan_files
 from pipeline.plan import SegmentPlan, choose_runner
 from pipeline.preflight import Ready, look_at
 from pipeline.report import VideoReport, read_videos
-from pipeline.video_run import finished_segments, is_finished
+from pipeline.storage import place_of
+from pipeline.video_run import finished_report, finished_segments
 
 __all__ = ["JobOverview", "VideoOverview", "overview"]
 
@@ -68,7 +68,7 @@ class JobOverview:
         return left * spent_s / done
 
 
-def overview(inputs: Sequence[str], output: Path, config: RunConfig) -> JobOverview:
+def overview(inputs: Sequence[str], output: str, config: RunConfig) -> JobOverview:
     """Look at every input as a run would, and at what earlier runs left; change nothing.
 
     Args:
@@ -81,19 +81,17 @@ def overview(inputs: Sequence[str], output: Path, config: RunConfig) -> JobOverv
     """
     graph, options = load_graph(config), config.run
     threads = options.threads or len(os.sched_getaffinity(0))
-    files = plan_files(inputs, output)
+    files = plan_files(inputs, place_of(output))
     earlier = read_videos(files.report)
     contents = content_ids(graph)
     videos: list[VideoOverview] = []
     for video in files.videos:
         try:
-            item = look_at(
-                video, graph, threads=threads, segment_s=options.segment_s, contents=contents
-            )
+            item = look_at(video, graph, threads=threads, options=options, contents=contents)
         except AminetError as error:
             videos.append(VideoOverview(video.source, str(video.target), error=str(error)))
         else:
-            videos.append(_of(item, earlier.get(video.source)))
+            videos.append(_of(item, earlier))
     runner, why = choose_runner(
         options.runner,
         videos=sum(video.to_do > 0 for video in videos),
@@ -104,7 +102,7 @@ def overview(inputs: Sequence[str], output: Path, config: RunConfig) -> JobOverv
     return JobOverview(tuple(videos), runner, why)
 
 
-def _of(item: Ready, report: VideoReport | None) -> VideoOverview:
+def _of(item: Ready, earlier: Mapping[str, VideoReport]) -> VideoOverview:
     usable, reason = finished_segments(item)
     results = [manifest.result for manifest in usable.values()]
     return VideoOverview(
@@ -114,7 +112,7 @@ def _of(item: Ready, report: VideoReport | None) -> VideoOverview:
         plan=item.plan,
         done=tuple(usable),
         redo_reason=reason,
-        finished=report is not None and is_finished(item, report),
+        finished=finished_report(item, earlier) is not None,
         frames_done=sum(result.progress.frames for result in results),
         seconds_spent=sum(result.wall_s for result in results),
     )

@@ -15,7 +15,7 @@ from PIL import Image
 
 from nodes.errors import MediaError
 from nodes.media import codec_name, is_photo, open_media, video_stream
-from nodes.picture_files import PHOTO_SUFFIXES, files_of, is_animated_webp, is_numbered, numbered
+from nodes.picture_files import PHOTO_SUFFIXES, is_animated_webp, is_numbered, numbered
 from nodes.types import VideoInfo
 from pipeline.animation import ANIMATIONS, write_animation
 from pipeline.errors import OutputError
@@ -24,7 +24,7 @@ from pipeline.photo import encode_photo
 from pipeline.restored_pictures import RestoredPicture, restored_pictures
 from pipeline.video_timing import deviation, read_timing
 
-__all__ = ["EXACT_CODEC", "Form", "check_pictures", "form_of", "publish", "write_pictures"]
+__all__ = ["EXACT_CODEC", "Form", "check_pictures", "form_of", "write_pictures"]
 
 Form = Literal["photo", "numbered", "animation"]
 
@@ -178,12 +178,3 @@ def _check_count(target: Path, expected: int) -> None:
             f"{target}: holds {count} pictures, expected {expected}; choose .apng, which keeps"
             " pictures that are alike apart"
         )
-
-
-def publish(made: Path, target: Path) -> None:
-    """Give finished pictures their names."""
-    if not is_numbered(str(made)):
-        made.replace(target)
-        return
-    for path in files_of(made):
-        path.replace(target.with_name(path.name))

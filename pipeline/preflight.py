@@ -12,6 +12,7 @@ from nodes.codecs import EncodeConfig, plan_encoder
 from nodes.encode import Encode
 from nodes.node import Segment
 from nodes.types import VideoInfo
+from pipeline.config import RunOptions
 from pipeline.containers import check_target, default_suffix
 from pipeline.errors import GraphError, OutputError
 from pipeline.graph import Graph, GraphNode
@@ -21,6 +22,8 @@ from pipeline.merge import why_uncut
 from pipeline.pictures import Form, check_pictures, form_of
 from pipeline.plan import PacketScan, SegmentPlan, plan_segments
 from pipeline.probe import scan_packets
+from pipeline.staging import scratch_of, staged
+from pipeline.storage import name_of
 
 __all__ = ["Ready", "encode_node", "look_at"]
 
@@ -68,7 +71,7 @@ def look_at(
     graph: Graph,
     *,
     threads: int,
-    segment_s: float,
+    options: RunOptions,
     contents: Mapping[str, str],
 ) -> Ready:
     """Open a video, check that its output's container can hold everything, and plan its segments.
@@ -77,7 +80,7 @@ def look_at(
         video: what to read and write.
         graph: what will run.
         threads: CPU threads that decoder and encoder may use.
-        segment_s: wanted length of a segment in seconds, 0 for no cuts.
+        options: how to run it: how long a segment is, and where copies of stored videos go.
         contents: of the files that the graph's nodes load.
 
     Raises:
@@ -85,24 +88,37 @@ def look_at(
         NodeConfigError: the encoder's settings cannot work.
         UnsupportedFormatError: no encoder can hold the pictures.
         OutputError: the target's container cannot hold the video or its other streams.
+        StorageError: the source's object store cannot be used.
     """
-    info = _describe(video.source, graph, threads)
+    with staged(video.source, scratch_of(options)) as source:
+        return _look_at(video, source, graph, threads, options.segment_s, contents)
+
+
+def _look_at(
+    video: VideoFiles,
+    source: str,
+    graph: Graph,
+    threads: int,
+    segment_s: float,
+    contents: Mapping[str, str],
+) -> Ready:
+    info = _describe(source, graph, threads)
     config = encode_node(graph).config
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
-    if info.still and not video.named and form_of(video.target, video.source) is None:
+    if info.still and not video.named and form_of(name_of(video.target), source) is None:
         video = replace(video, target=video.target.with_suffix(".png"))
-    form = form_of(video.target, video.source)
+    form = form_of(name_of(video.target), source)
     if form is not None:
-        notes = check_pictures(form, video.source, video.target, config.codec)
+        notes = check_pictures(form, source, name_of(video.target), config.codec)
     else:
         codec = plan_encoder(config, info, threads).codec_name
-        video, notes = _fitting(video, codec)
-    scan = None if "://" in video.source else scan_packets(video.source)
+        video, notes = _fitting(video, source, codec, config.convert)
+    scan = None if "://" in source else scan_packets(source)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=graph.warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
     identity = identify(
-        fingerprint=fingerprint(video.source, scan),
+        fingerprint=fingerprint(source, scan),
         plan=plan,
         graph=graph,
         contents=contents,
@@ -111,7 +127,9 @@ def look_at(
     return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form)
 
 
-def _fitting(video: VideoFiles, codec: str) -> tuple[VideoFiles, list[str]]:
+def _fitting(
+    video: VideoFiles, source: str, codec: str, convert: Mapping[int, str]
+) -> tuple[VideoFiles, list[str]]:
     """Return a video with a target whose container holds all, and what that changes.
 
     Raises:
@@ -119,10 +137,10 @@ def _fitting(video: VideoFiles, codec: str) -> tuple[VideoFiles, list[str]]:
     """
     notes: list[str] = []
     if not video.named:
-        suffix, reason = default_suffix(video.source, codec)
+        suffix, reason = default_suffix(source, codec, convert)
         video = replace(video, target=video.target.with_suffix(suffix))
         notes = [reason] if reason else []
-    problems = check_target(video.source, video.target, codec)
+    problems = check_target(source, name_of(video.target), codec, convert)
     fatal = [problem.message for problem in problems if problem.fatal]
     if fatal:
         raise OutputError(f"{video.target}: " + "; ".join(fatal))

@@ -11,6 +11,7 @@ from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
 from pipeline.ray_pool import Pools, RayPoolClient
 from pipeline.runner import Progress, SegmentResult
+from pipeline.staging import run_segment
 
 __all__ = ["SegmentWorker"]
 
@@ -29,6 +30,7 @@ class SegmentWorker:
             for entry in graph.nodes
             if issubclass(entry.node_class, PoolNode)
         }
+        self._options = options
         self._progress = Progress()
         self._executor = SegmentExecutor(
             graph,
@@ -39,12 +41,12 @@ class SegmentWorker:
         )
 
     def run(self, segment: Segment, pools: Pools) -> SegmentResult:
-        """Run one segment; its files are in its `work_dir` when this returns."""
+        """Run one segment; what it made is kept when this returns."""
         self._progress = Progress()
         self.use(pools)
         for client in self._clients.values():
             client.caller = segment.input
-        return self._executor.run(segment, self._note)
+        return run_segment(self._executor, segment, self._note, self._options)
 
     def use(self, pools: Pools) -> None:
         """Send faces to these enhancers from now on."""

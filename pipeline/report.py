@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
+from upath import UPath
 
-from nodes.picture_files import files_of
 from pipeline.identity import Identity
+from pipeline.inputs import written
+from pipeline.storage import place_of, read, size_of
 
-__all__ = ["NOTE", "RunReport", "VideoReport", "read_videos", "write_atomically"]
+__all__ = ["NOTE", "RunReport", "VideoReport", "read_videos"]
 
 NOTE = "A restored face is an estimate, not a proof of who it is."
 
@@ -64,10 +64,13 @@ class VideoReport:
     """What the output depends on: a later run with the same need not do it again."""
 
     @property
-    def output_is_there(self) -> bool:
-        """Whether the output is still the file that was written."""
-        files = files_of(self.output or "")
-        return bool(files) and sum(f.stat().st_size for f in files) == self.output_bytes
+    def outputs_are_there(self) -> bool:
+        """Whether the output is still the file that was written, with what belongs to it."""
+        files = written(place_of(self.output)) if self.output else {}
+        if not files or sum(files.values()) != self.output_bytes:
+            return False
+        sides = (side for side in (self.sheet, self.tracks_file) if side is not None)
+        return all(size_of(place_of(side)) is not None for side in sides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,27 +104,13 @@ class RunReport:
 _VIDEOS: Final = TypeAdapter(tuple[VideoReport, ...])
 
 
-def read_videos(path: Path) -> dict[str, VideoReport]:
+def read_videos(path: UPath) -> dict[str, VideoReport]:
     """Return what an earlier run's report says of each finished video, by source.
 
     Without a report, or with one that cannot be read, nothing is known to be done.
     """
     try:
-        videos = _VIDEOS.validate_python(json.loads(path.read_bytes())["videos"])
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        videos = _VIDEOS.validate_python(json.loads(read(path) or b"")["videos"])
+    except (ValueError, KeyError, TypeError, ValidationError):
         return {}
     return {video.source: video for video in videos if video.status == "done"}
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that under its name there is the old content or the new, never a part.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -1,31 +1,37 @@
-"""The finished segments of one video, on disk: each a folder with its files and a manifest.
+"""The finished segments of one video, beside its output: each a folder with files and a manifest.
 
-A segment is made in a folder named `00003.part` and gets its name `00003` only when its files are
-checked, written out, and described by the manifest. So whatever has that name is whole.
+On a file system a segment is made in a folder named `00003.(something).part`, which gets the name
+`00003` when its files are written out and described by the manifest. In an object store the files
+are put there one by one, the manifest last. So whatever has a manifest of its own files' sizes is
+whole. When the segments are one video, a record of it comes before the output gets its name: a run
+that is killed between the two, or before its report is written, knows the output as its own.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
+from upath import UPath
 
-from nodes.encode import VIDEO_FILE
-from pipeline.errors import RunFailedError
 from pipeline.identity import Identity
 from pipeline.plan import Interval
-from pipeline.report import write_atomically
+from pipeline.report import VideoReport
 from pipeline.runner import SegmentResult
-from pipeline.video_timing import packet_times
+from pipeline.scratch import Scratch
+from pipeline.storage import fetch, list_files, publish, read, remove, sync, write
 
 __all__ = ["Manifest", "SegmentStore"]
 
 MANIFEST_FILE: Final = "manifest.json"
+_RECORD_FILE: Final = "video.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,124 +43,143 @@ class Manifest:
     identity: Identity
     interval: Interval
     finished_utc: str
-    attempts: int
     files: dict[str, int]
     """Name -> bytes."""
     result: SegmentResult
 
 
 _MANIFESTS: Final = TypeAdapter(Manifest)
+_RECORDS: Final = TypeAdapter(VideoReport)
 
 
 class SegmentStore:
     """The segments of one video, by number from 0."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: UPath) -> None:
         """Use `folder`, which need not exist yet."""
         self.folder = folder
 
-    def place(self, number: int) -> Path:
-        """Return the folder of a finished segment."""
-        return self.folder / f"{number:05d}"
+    def finished(self) -> dict[int, Manifest]:
+        """Return the manifests of the segments that are whole."""
+        found: dict[str, dict[str, int]] = {}
+        for name, size in list_files(self.folder).items():
+            path = PurePosixPath(name)
+            found.setdefault(str(path.parent), {})[path.name] = size
+        whole: dict[int, Manifest] = {}
+        for name, sizes in found.items():
+            if not name.isdecimal() or sizes.pop(MANIFEST_FILE, None) is None:
+                continue
+            try:
+                content = read(self.folder / name / MANIFEST_FILE)
+                manifest = _MANIFESTS.validate_json(content or b"")
+            except (OSError, ValidationError):
+                continue
+            if sizes == manifest.files:
+                whole[int(name)] = manifest
+        return whole
 
-    def scratch(self, number: int) -> Path:
-        """Return a fresh folder to make a segment in."""
-        part = self.place(number).with_suffix(".part")
-        for old in (part, self.place(number)):
-            shutil.rmtree(old, ignore_errors=True)
+    @contextmanager
+    def making(self, number: int, scratch: Scratch) -> Generator[Path]:
+        """Give a fresh local folder to make a segment in; without `keep` it goes away again."""
+        if not isinstance(self.folder, Path):
+            with scratch.room(0, f"segment {number} of {self.folder}") as room:
+                yield room
+            return
+        # A name of its own: another worker, given up but not dead, may still write the same one.
+        part = self.folder / f"{_name(number)}.{uuid.uuid4().hex[:8]}.part"
         part.mkdir(parents=True)
-        return part
-
-    def load(self, number: int) -> Manifest | None:
-        """Return the manifest of a finished segment, None if there is none or it is not whole."""
-        place = self.place(number)
         try:
-            manifest = _MANIFESTS.validate_json((place / MANIFEST_FILE).read_bytes())
-            sizes = {name: (place / name).stat().st_size for name in manifest.files}
-        except (OSError, ValidationError):
-            return None
-        return manifest if sizes == manifest.files else None
+            yield part
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
 
-    def publish(
+    def keep(
         self,
+        made: Path,
         number: int,
         result: SegmentResult,
         *,
         interval: Interval,
         identity: Identity,
-        encoder: str,
-        attempts: int,
-    ) -> Manifest:
-        """Check what was made in the scratch folder and give it its name.
+    ) -> None:
+        """Keep what was made in a folder of `making`.
 
         Args:
+            made: the folder.
             number: of the segment.
             result: what running it gave.
             interval: which frames it holds.
             identity: what it depends on.
-            encoder: name of the graph's encoding node.
-            attempts: how often it was tried.
 
         Raises:
-            RunFailedError: the encoded file does not hold the frames that were encoded.
-            MediaError: it cannot be read.
             OSError: a file cannot be written.
         """
-        part = self.place(number).with_suffix(".part")
-        _check(part / VIDEO_FILE, result, interval, encoder)
-        files = sorted(path for path in part.iterdir() if path.is_file())
-        for path in files:
-            _sync(path)
+        files = sorted(path for path in made.iterdir() if path.is_file() and path.name[0] != ".")
         manifest = Manifest(
             key=identity.key,
             identity=identity,
             interval=interval,
             finished_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            attempts=attempts,
             files={path.name: path.stat().st_size for path in files},
             result=result,
         )
-        write_atomically(part / MANIFEST_FILE, _MANIFESTS.dump_json(manifest, indent=1).decode())
-        part.rename(self.place(number))
-        _sync(self.folder)
-        return manifest
+        place, content = self.folder / _name(number), _MANIFESTS.dump_json(manifest, indent=1)
+        remove(place)
+        if isinstance(self.folder, Path):
+            for path in files:
+                sync(path)
+            write(UPath(made) / MANIFEST_FILE, content)
+            made.rename(str(place))
+            sync(self.folder)
+        else:
+            for path in files:
+                publish(path, place / path.name)
+            write(place / MANIFEST_FILE, content)
 
-    def drop_scratch(self) -> None:
-        """Remove what was not finished, and the whole folder if nothing was."""
-        for part in self.folder.glob("*.part"):
-            shutil.rmtree(part, ignore_errors=True)
-        if not any(self.folder.glob(f"*/{MANIFEST_FILE}")):
+    def local(self, number: int, folder: Path) -> Path:
+        """Return a local folder with a finished segment's files, copied to `folder` if need be."""
+        place = self.folder / _name(number)
+        if isinstance(place, Path):
+            return place
+        copy = folder / _name(number)
+        copy.mkdir()
+        for name in list_files(place):
+            fetch(place / name, copy / name)
+        return copy
+
+    def record(self, report: VideoReport) -> None:
+        """Note what the finished video is, before its output gets its name.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        write(self.folder / _RECORD_FILE, _RECORDS.dump_json(report, indent=1))
+
+    def recorded(self) -> VideoReport | None:
+        """Return what `record` noted, None without."""
+        try:
+            return _RECORDS.validate_json(read(self.folder / _RECORD_FILE) or b"")
+        except ValidationError:
+            return None
+
+    def drop_unfinished(self) -> bool:
+        """Remove what was not finished; return whether anything is kept."""
+        parts = {PurePosixPath(name).parts for name in list_files(self.folder)}
+        kept = {part[0] for part in parts if part[1:] == (MANIFEST_FILE,) and part[0].isdecimal()}
+        if not kept:
             self.drop()
+            return False
+        unfinished = {part[0] for part in parts if len(part) > 1} - kept
+        if isinstance(self.folder, Path):
+            unfinished |= {path.name for path in self.folder.glob("*.part")}
+        for name in unfinished:
+            remove(self.folder / name)
+        return True
 
     def drop(self) -> None:
         """Remove everything."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove(self.folder)
 
 
-def _check(video: Path, result: SegmentResult, interval: Interval, encoder: str) -> None:
-    """Make sure that the file holds the frames, all of them inside the interval."""
-    times = list(packet_times(video, result.infos[encoder]))
-    if len(times) != result.progress.frames:
-        raise RunFailedError(
-            f"{video}: holds {len(times)} of {result.progress.frames} frames, thrown away"
-        )
-    outside = [
-        pts
-        for pts in times
-        if (interval.start_pts is not None and pts < interval.start_pts)
-        or (interval.end_pts is not None and pts >= interval.end_pts)
-    ]
-    if outside:
-        raise RunFailedError(
-            f"{video}: holds a frame at {outside[0]}, expected from {interval.start_pts} to"
-            f" before {interval.end_pts}; thrown away"
-        )
-
-
-def _sync(path: Path) -> None:
-    """Make sure that a file's content, or a folder's list of names, is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _name(number: int) -> str:
+    return f"{number:05d}"

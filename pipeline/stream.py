@@ -29,6 +29,7 @@ from nodes.media import codec_name, video_stream
 from nodes.node import Outputs, Segment
 from nodes.types import VideoInfo
 from pipeline.containers import HOLDS, copy_stream, fits
+from pipeline.convert import StreamConverter, converts
 
 __all__ = ["StreamDecode", "StreamEncode"]
 
@@ -124,7 +125,15 @@ class StreamEncode(Encode):
                 f"a stream of {container} cannot hold {plan.codec_name} video; set encode.codec"
                 " (rawvideo for y4m), or give the output a name ending in .mkv"
             )
-        writer = _StreamWriter(self._target, plan, info, segment.threads, self._source, container)
+        writer = _StreamWriter(
+            self._target,
+            plan,
+            info,
+            segment.threads,
+            self._source,
+            container,
+            self._config.convert,
+        )
         self._stream_writer = writer
         while self._early:
             writer.copy(self._early.popleft())
@@ -142,7 +151,10 @@ class _StreamWriter(Writer):
         threads: int,
         source: StreamDecode,
         container: str,
+        convert: Mapping[int, str],
     ) -> None:
+        self._convert = convert
+        self._converters: dict[int, StreamConverter] = {}
         self._target, self._muxer, self._original = target, container, source.container
         self._copies: dict[int, Stream] = {}
         self._last_dts: dict[int, int] = {}
@@ -181,6 +193,14 @@ class _StreamWriter(Writer):
                     made.set_display_rotation(-self._info.rotation_deg)
                 made.metadata.update(main.metadata)
                 made.disposition = main.disposition
+            elif codec := self._convert.get(stream.index):
+                if not converts(stream, codec, self._muxer):
+                    raise NodeConfigError(
+                        f"encode.convert: {stream.type} stream {stream.index} cannot become"
+                        f" {codec} in {self._muxer}"
+                    )
+                converter = StreamConverter(self._container, stream, codec)
+                self._converters[stream.index] = converter
             elif self._muxer != "yuv4mpegpipe" and fits(stream, self._muxer):
                 self._copies[stream.index] = copy_stream(self._container, stream)
             else:
@@ -200,9 +220,20 @@ class _StreamWriter(Writer):
         with self._lock:
             super().put(packet)
 
+    def finish(self) -> None:
+        """Empty the converters of other streams, then the encoder; complete the file."""
+        with self._lock:
+            for converter in self._converters.values():
+                self._container.mux(converter.packets(None))
+        super().finish()
+
     def copy(self, packet: Packet[Stream]) -> None:
         """Write a packet of another stream; libav puts it in its place by time."""
         index = packet.stream_index
+        if index in self._converters and packet.size:
+            with self._lock:
+                self._container.mux(self._converters[index].packets(packet))
+            return
         copy = self._copies.get(index)
         if copy is None or isinstance(copy, AttachmentStream) or not packet.size:
             return

@@ -26,6 +26,7 @@ from pipeline.graph import Graph, GraphNode
 from pipeline.local_runner import LocalRunner
 from pipeline.preflight import encode_node
 from pipeline.runner import Progress, SegmentResult
+from pipeline.staging import scratch_of, staged
 from pipeline.stream import StreamDecode, StreamEncode
 
 __all__ = ["PIPE", "is_stream", "run_stream"]
@@ -47,12 +48,12 @@ class _ReadyNode(GraphNode):
         return self.instance
 
 
-def is_stream(source: str, target: Path) -> bool:
+def is_stream(source: str, target: str) -> bool:
     """Say whether a source can be read only once, or a target written only once."""
-    return source == PIPE or str(target) == PIPE or source.startswith(_LIVE)
+    return PIPE in {source, target} or source.startswith(_LIVE)
 
 
-def run_stream(source: str, target: Path, config: RunConfig, *, overwrite: bool) -> SegmentResult:
+def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) -> SegmentResult:
     """Take one stream through the configured graph, until it ends or an interrupt comes.
 
     A target that is a file gets its name when it is complete. With standard output as the target,
@@ -60,7 +61,7 @@ def run_stream(source: str, target: Path, config: RunConfig, *, overwrite: bool)
 
     Args:
         source: `-`, a URL or a path.
-        target: `-` or a file.
+        output: `-` or a file's path.
         config: graph, node settings and run options.
         overwrite: replace a target that exists.
 
@@ -68,9 +69,12 @@ def run_stream(source: str, target: Path, config: RunConfig, *, overwrite: bool)
         MediaError: the source cannot be read as video.
         NodeConfigError: the settings cannot work, or the container cannot hold the codec.
         GraphError: the graph is not one that decodes and encodes.
-        OutputError: the target exists or is no container that is written here.
+        OutputError: the target exists, is no container that is written here, or in an object store.
     """
-    piped = str(target) == PIPE
+    piped = output == PIPE
+    if "://" in output:
+        raise OutputError(f"{output}: a stream is written to a pipe or a file; copy it from there")
+    target = Path(output)
     container = None if piped else container_format(target)
     if not piped and container is None:
         raise OutputError(f"{target}: no container is known by that suffix; try .mkv")
@@ -84,7 +88,8 @@ def run_stream(source: str, target: Path, config: RunConfig, *, overwrite: bool)
             graph, decode = _joined(load_graph(config), where, container)
             with _ending_on_interrupt(decode):
                 read = f"pipe:{sys.stdin.fileno()}" if source == PIPE else source
-                result = _run(graph, read, work_dir, config)
+                with staged(read, scratch_of(config.run)) as local:
+                    result = _run(graph, local, work_dir, config)
         if not piped:
             part.replace(target)
         return result

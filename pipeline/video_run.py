@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,17 @@ from pipeline.errors import RunFailedError
 from pipeline.graph import Graph
 from pipeline.merge import merge_results
 from pipeline.mux import MuxReport, mux
-from pipeline.pictures import EXACT_CODEC, publish, write_pictures
+from pipeline.pictures import EXACT_CODEC, write_pictures
 from pipeline.preflight import Ready, encode_node
 from pipeline.report import VideoReport
 from pipeline.runner import Progress, SegmentOutcome, SegmentResult
+from pipeline.scratch import Scratch
 from pipeline.segment_store import Manifest, SegmentStore
 from pipeline.side_files import BEST_SHOTS_FOLDER, SHEET, TRACKS, merge_side_files
+from pipeline.staging import KeptSegment, staged
+from pipeline.storage import list_files, publish
 
-__all__ = ["VideoRun", "finished_segments", "is_finished"]
+__all__ = ["VideoRun", "finished_report", "finished_segments", "own_record"]
 
 log = logging.getLogger(__name__)
 
@@ -37,50 +40,67 @@ def finished_segments(item: Ready) -> tuple[dict[int, Manifest], str | None]:
     Returns:
         The finished segments that can be used, by number; and why others cannot, if there are any.
     """
-    store = SegmentStore(item.video.work_dir)
     usable: dict[int, Manifest] = {}
     reason: str | None = None
-    for number, interval in enumerate(item.plan.intervals):
-        manifest = store.load(number)
-        if manifest is None:
-            continue
-        if manifest.key == item.identity.key and manifest.interval == interval:
+    for number, manifest in SegmentStore(item.video.work_dir).finished().items():
+        wanted = item.plan.intervals[number : number + 1]
+        if manifest.key == item.identity.key and wanted == (manifest.interval,):
             usable[number] = manifest
         else:
             reason = item.identity.changes_since(manifest.identity)
     return usable, reason
 
 
-def is_finished(item: Ready, report: VideoReport) -> bool:
-    """Say whether an earlier run's report shows that a video is done as it would be done now."""
-    same_output = report.output == str(item.video.target)
-    return same_output and report.identity == item.identity and report.output_is_there
+def own_record(item: Ready) -> VideoReport | None:
+    """Return what an earlier run noted of this very video just before its output got its name."""
+    record = SegmentStore(item.video.work_dir).recorded()
+    return record if record is not None and _is_of(record, item) else None
+
+
+def finished_report(item: Ready, earlier: Mapping[str, VideoReport]) -> VideoReport | None:
+    """Return the report of a video that is done as it would be done now, None if it is not.
+
+    Args:
+        item: the video.
+        earlier: what an earlier run's report says, by source.
+    """
+    for report in (earlier.get(item.video.source), own_record(item)):
+        if report is not None and _is_of(report, item) and report.outputs_are_there:
+            return report
+    return None
+
+
+def _is_of(report: VideoReport, item: Ready) -> bool:
+    return report.output == str(item.video.target) and report.identity == item.identity
 
 
 class VideoRun:
     """Keeps one video's segments; each that finishes is on disk at once."""
 
-    def __init__(self, item: Ready, graph: Graph, *, resume: bool) -> None:
+    def __init__(self, item: Ready, graph: Graph, scratch: Scratch, *, resume: bool) -> None:
         """Take up what an earlier run finished, and make room for the rest.
 
         Args:
             item: the video and its plan.
             graph: the dataflow.
+            scratch: where copies of what is in object stores go.
             resume: use what an earlier run finished; else it is removed.
         """
         self.item = item
         self._graph = graph
+        self._scratch = scratch
         self._encoder = encode_node(graph).name
         self._store = SegmentStore(item.video.work_dir)
-        self._manifests: dict[int, Manifest] = {}
+        self._results: dict[int, SegmentResult] = {}
         self._notes = list(item.notes)
         if resume:
-            self._manifests, reason = finished_segments(item)
+            manifests, reason = finished_segments(item)
+            self._results = {number: manifest.result for number, manifest in manifests.items()}
             if reason:
                 self._notes.append(f"segments of an earlier run were done again: {reason}")
-        if not self._manifests:
+        if not self._results:
             self._store.drop()
-        self._reused = len(self._manifests)
+        self._reused = len(self._results)
         self._numbers: dict[Segment, int] = {}
         self._under_way: dict[Segment, Progress] = {}
         self._error: Exception | None = None
@@ -102,20 +122,24 @@ class VideoRun:
     @property
     def done(self) -> int:
         """How many of them are finished."""
-        return len(self._manifests)
+        return len(self._results)
 
     def start(self) -> list[Segment]:
         """Return the segments that are to be run."""
         for number, interval in enumerate(self.item.plan.intervals):
-            if number not in self._manifests:
-                segment = Segment(
+            if number not in self._results:
+                segment = KeptSegment(
                     input=self.item.video.source,
-                    work_dir=self._store.scratch(number),
+                    work_dir=Path(),  # where the segment is run
                     threads=self.item.threads,
                     start_pts=interval.start_pts,
                     end_pts=interval.end_pts,
                     warmup_pts=interval.warmup_pts,
                     codec=EXACT_CODEC if self.item.form else None,
+                    number=number,
+                    store=str(self._store.folder),
+                    identity=self.item.identity,
+                    interval=interval,
                 )
                 self._numbers[segment] = number
         return list(self._numbers)
@@ -123,11 +147,11 @@ class VideoRun:
     def advanced(self, segment: Segment, progress: Progress) -> Progress:
         """Note how far a segment has come; return how far the video has."""
         self._under_way[segment] = progress
-        done = [manifest.result.progress for manifest in self._manifests.values()]
+        done = [result.progress for result in self._results.values()]
         return _total([*done, *self._under_way.values()])
 
     def take(self, outcome: SegmentOutcome) -> Exception | None:
-        """Keep a segment that is over, on disk, or return why the video will fail.
+        """Take note of a segment that is over and kept, or return why the video will fail.
 
         The other segments still run: they are kept for when the command is run again.
         """
@@ -136,17 +160,7 @@ class VideoRun:
         self._attempts = max(self._attempts, outcome.attempts)
         error = outcome.error
         if outcome.result is not None:
-            try:
-                self._manifests[number] = self._store.publish(
-                    number,
-                    outcome.result,
-                    interval=self.item.plan.intervals[number],
-                    identity=self.item.identity,
-                    encoder=self._encoder,
-                    attempts=outcome.attempts,
-                )
-            except (AminetError, OSError) as failure:
-                error = failure
+            self._results[number] = outcome.result
         if error is None:
             return None
         log.debug("segment %d of %s", number, self.item.video.source, exc_info=error)
@@ -160,7 +174,9 @@ class VideoRun:
         return not self._numbers
 
     def finish(self) -> VideoReport:
-        """Join the segments in the work folder, then give all that was made its names.
+        """Join the segments, then give all that was made its names.
+
+        The segments stay until `forget`, so that a kill before the report is written loses nothing.
 
         Raises:
             AminetError: a segment failed, or the output cannot be put together.
@@ -168,38 +184,62 @@ class VideoRun:
         """
         if self._error is not None:
             raise self._error
-        video, places = self.item.video, range(self.total)
-        results = [self._manifests[number].result for number in places]
-        folders = [self._store.place(number) for number in places]
+        video = self.item.video
+        results = [self._results[number] for number in range(self.total)]
         merged = merge_results(self._graph, results)
-        made = video.work_dir / "finished" / video.target.name
-        made.parent.mkdir(exist_ok=True)
-        muxed = self._mux(merged, results, folders, made)
-        sides = merge_side_files(self._graph, results, folders, video.work_dir / "beside")
-        for path in files_of(made):
-            _sync(path)
-        video.drop_sides()
-        for ending, path in sides.items():
-            video.side(ending).parent.mkdir(exist_ok=True)
-            path.replace(video.side(ending))
-        publish(made, video.target)
+        with self._workplace() as (source, folders, here):
+            made = here / "finished" / video.target.name
+            made.parent.mkdir(exist_ok=True)
+            muxed = self._mux(merged, results, source, folders, made)
+            sides = merge_side_files(self._graph, results, folders, here / "beside")
+            output_bytes = sum(file.stat().st_size for file in files_of(made))
+            report = self._report(merged, muxed, output_bytes, sides)
+            self._store.record(report)
+            video.drop_sides()
+            for ending, file in sides.items():
+                place = video.side(ending)
+                if isinstance(place, Path):
+                    place.parent.mkdir(exist_ok=True)
+                publish(file, place)
+            for file in files_of(made):
+                publish(file, video.target.with_name(file.name))
+        return report
+
+    def forget(self) -> None:
+        """Remove the segments of a video whose output is there and reported."""
         self._store.drop()
-        return self._report(merged, muxed, sides)
 
     def leave(self) -> str | None:
         """Remove what is not finished; return a line about what stays for the same command."""
-        self._store.drop_scratch()
-        if not self._store.folder.exists():
+        if not self._store.drop_unfinished():
             return None
         return (
             f"{self.item.video.source}: {self.done} of {self.total} segments are finished and kept"
             f" in {self._store.folder}; the same command goes on from there"
         )
 
+    @contextmanager
+    def _workplace(self) -> Generator[tuple[str, list[Path], Path]]:
+        """Give the source, the segments' folders and a folder to join them in, all on this machine.
+
+        On a file system the latter two are the store's own.
+        """
+        numbers, store = range(self.total), self._store
+        with staged(self.item.video.source, self._scratch) as source:
+            if isinstance(store.folder, Path):
+                here = store.folder
+                yield source, [store.local(number, here) for number in numbers], here
+                return
+            # The joined video takes about as much again as its segments.
+            need = 2 * sum(list_files(store.folder).values())
+            with self._scratch.room(need, str(self.item.video.target)) as room:
+                yield source, [store.local(number, room) for number in numbers], room
+
     def _mux(
         self,
         merged: SegmentResult,
         results: Iterable[SegmentResult],
+        source: str,
         folders: Iterable[Path],
         made: Path,
     ) -> MuxReport:
@@ -211,6 +251,7 @@ class VideoRun:
         ]
         muxed = self._written(
             parts,
+            source,
             made,
             merged.infos[self._encoder],
             merged.reports[self._encoder]["last_duration_ticks"],
@@ -223,13 +264,25 @@ class VideoRun:
         return muxed
 
     def _written(
-        self, parts: Sequence[Path], made: Path, info: VideoInfo, last_duration_ticks: int
+        self,
+        parts: Sequence[Path],
+        source: str,
+        made: Path,
+        info: VideoInfo,
+        last_duration_ticks: int,
     ) -> MuxReport:
-        source, form = self.item.video.source, self.item.form
-        if form is None:
-            return mux(parts, source, made, info, last_duration_ticks=last_duration_ticks)
+        form = self.item.form
         config = encode_node(self._graph).config
         assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
+        if form is None:
+            return mux(
+                parts,
+                source,
+                made,
+                info,
+                last_duration_ticks=last_duration_ticks,
+                convert=config.convert,
+            )
         return write_pictures(
             form,
             parts,
@@ -252,7 +305,7 @@ class VideoRun:
         return wrapped
 
     def _report(
-        self, merged: SegmentResult, muxed: MuxReport, sides: Container[str]
+        self, merged: SegmentResult, muxed: MuxReport, output_bytes: int, sides: Container[str]
     ) -> VideoReport:
         video, frames = self.item.video, merged.progress.frames
         return VideoReport(
@@ -276,7 +329,7 @@ class VideoRun:
             notes=(*self.notes, *_warnings(merged.reports)),
             nodes={name: report for name, report in merged.reports.items() if report},
             mux=asdict(muxed),
-            output_bytes=sum(path.stat().st_size for path in files_of(video.target)),
+            output_bytes=output_bytes,
             identity=self.item.identity,
         )
 
@@ -295,9 +348,3 @@ def _warnings(reports: Mapping[str, dict[str, Any]]) -> list[str]:
         for name, report in reports.items()
         for warning in report.get("warnings", ())
     ]
-
-
-def _sync(path: Path) -> None:
-    """Make sure a file's content is on the disk before its name says that it is finished."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

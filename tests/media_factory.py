@@ -24,6 +24,7 @@ from av.subtitles.stream import SubtitleStream
 from av.video import VideoStream
 
 __all__ = [
+    "QUIET_X265",
     "AudioTrack",
     "Subtitle",
     "Video",

@@ -174,6 +174,8 @@ class _Pair:
         )
         if self._row.pix_fmt is None and before != after:
             return f"{after}, was {before}"
+        if self.before.hdr != self.after.hdr:
+            return f"mastering display {self.after.hdr}, was {self.before.hdr}"
         with av.open(self._source) as container, av.open(self._made) as output:
             lost = {key for key in _facts(container).items() if key not in _facts(output).items()}
             if lost:

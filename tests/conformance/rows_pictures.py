@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from tests.conformance import sources
 from tests.conformance.row import Adder, Column, Row
-from tests.media_factory import Video
+from tests.media_factory import QUIET_X265, Video
 
 __all__ = ["colors", "packed_formats", "pixel_formats", "sizes", "turns_and_fields"]
 
@@ -97,7 +97,31 @@ def colors() -> list[Row]:
     for suffix in (".mp4", ".mkv", ".ts"):
         add("tags HDR10", f"v{suffix}", hdr)
     add("tags HLG", "v.mov", replace(hdr, color=(9, 1, 9, 18)))
-    add("tags HDR10, AV1", "v.mkv", replace(hdr, codec="libsvtav1", width_px=66, height_px=66))
+    av1 = replace(hdr, codec="libsvtav1", width_px=66, height_px=66)
+    add("tags HDR10, AV1", "v.mkv", av1)
+    display = "G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50)"
+    words = f"{QUIET_X265}:master-display={display}:max-cll=1000,400"
+    mastered = replace(hdr, options={"x265-params": words})
+    for suffix in (".mp4", ".mkv", ".mov", ".ts"):
+        add("HDR10 mastering display, light levels", f"v{suffix}", mastered)
+    add("HDR10 mastering display, light levels", "v.mkv", mastered, target=".mp4")
+    words = (
+        "mastering-display=G(0.265,0.69)B(0.15,0.06)R(0.68,0.32)WP(0.3127,0.329)L(1000,0.005)"
+        ":content-light=1000,400:lp=1"
+    )
+    add(
+        "HDR10 mastering display, AV1",
+        "v.mkv",
+        replace(av1, options={"svtav1-params": words}),
+    )
+    add(
+        "HDR10 mastering display, FFV1 asked for",
+        "v.mkv",
+        mastered,
+        codec="ffv1",
+        settings=("encode.codec=ffv1",),
+        differs={"tags": "FFV1 cannot be told of them: left out and said"},
+    )
     return add.rows
 
 
@@ -166,4 +190,11 @@ def turns_and_fields() -> list[Row]:
             codec="h264",
             holds=".mkv",
         )
+    add(
+        "interlaced tff, deinterlaced",
+        "v.mp4",
+        Video(fields="tff"),
+        settings=("decode.deinterlace=true",),
+        differs={"shape": "whole pictures, as asked for"},
+    )
     return add.rows

@@ -97,7 +97,23 @@ def refusals() -> list[Row]:
         Video(audio=(AudioTrack("pcm_mulaw", "mono", 8000),)),
         target=".mp4",
         refused=r"\.mp4 cannot hold audio stream 1 \(pcm_mulaw\): choose an output"
-        r" ending in \.mov, or convert that stream first",
+        r" ending in \.mov, or --set encode\.convert\.1=aac to convert that stream alone",
+    )
+    add(
+        "G.711 into MP4, converted",
+        "v.mov",
+        Video(audio=(AudioTrack("pcm_mulaw", "mono", 8000),)),
+        target=".mp4",
+        settings=("encode.convert.1=aac",),
+        differs={"streams": "the sound is AAC, as asked for with encode.convert.1=aac"},
+    )
+    add(
+        "SubRip into MP4, converted",
+        "v.mkv",
+        Video(subtitles=(srt,)),
+        target=".mp4",
+        settings=("encode.convert.1=mov_text",),
+        differs={"streams": "the text is MP4's own kind, as asked for"},
     )
     add(
         "AAC into WebM",

@@ -39,7 +39,7 @@ class Watch(SilentMonitor):
         self.notes.append(text)
 
     def advanced(self, video: VideoFiles, progress: Progress) -> None:
-        self.manifests |= manifests_in(video.work_dir)
+        self.manifests |= manifests_in(Path(str(video.work_dir)))
         if self.stop_at is not None and progress.frames >= self.stop_at:
             raise KeyboardInterrupt
 

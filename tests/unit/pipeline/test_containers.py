@@ -71,7 +71,10 @@ def test_advice_names_only_containers_that_hold_the_stream(tmp_path: Path) -> No
     track = AudioTrack("pcm_mulaw", "mono", 8000)
     source = make_video(tmp_path / "v.avi", Video(codec="mpeg4", frames=2, audio=(track,)))
     (problem,) = problems(source, ".mp4")
-    assert problem.advice == "choose an output ending in .mov, or convert that stream first"
+    assert problem.advice == (
+        "choose an output ending in .mov, or --set encode.convert.1=aac to convert that stream"
+        " alone"
+    )
 
 
 def test_subtitles_of_a_kind_the_target_lacks_are_a_problem(tmp_path: Path) -> None:
@@ -79,7 +82,7 @@ def test_subtitles_of_a_kind_the_target_lacks_are_a_problem(tmp_path: Path) -> N
     (problem,) = problems(source, ".mp4")
     assert problem.message == (
         ".mp4 cannot hold subtitle stream 1 (subrip): choose an output ending in .mkv,"
-        " or convert that stream first"
+        " or --set encode.convert.1=mov_text to convert that stream alone"
     )
 
 

@@ -1,0 +1,194 @@
+"""Inputs and outputs in an object store: the same job, against a real S3 server."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from upath import UPath
+
+import pipeline
+from nodes.errors import MediaError
+from pipeline.config import load_config
+from pipeline.errors import OutputError, StorageError
+from pipeline.inputs import VideoFiles
+from pipeline.overview import overview
+from pipeline.progress import SilentMonitor
+from pipeline.report import RunReport
+from pipeline.runner import Progress
+from pipeline.storage import list_files, place_of, read, version_of
+from tests.media_factory import AudioTrack, Video, decode_all, make_video, packets_of
+from tests.s3_server import s3_server
+from tests.video_nodes import same_pixels
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+FOOTAGE = Video(frames=90, gop_frames=10, b_frames=2, audio=(AudioTrack(duration_s=3.5),))
+CUT = ("enhance.weights=bicubic", "encode.preset=ultrafast", "run.segment_s=0.7")
+LOCAL = "run.runner=local"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with s3_server() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(server: str) -> UPath:
+    """A place of its own for each test."""
+    return place_of(f"{server}/{uuid.uuid4().hex[:8]}")
+
+
+def put(file: Path, place: UPath) -> str:
+    place.write_bytes(file.read_bytes())
+    return str(place)
+
+
+def get(place: UPath, folder: Path) -> Path:
+    file = folder / f"{uuid.uuid4().hex}{place.suffix}"
+    file.write_bytes(read(place) or b"")
+    return file
+
+
+def run(source: object, target: object, scratch: Path, *more: str, **flags: Any) -> RunReport:
+    settings = (*CUT, LOCAL, f"run.scratch_dir={scratch}", *more)
+    return pipeline.enhance(str(source), str(target), settings=settings, **flags)
+
+
+class StopAt(SilentMonitor):
+    def __init__(self, frames: int) -> None:
+        self.frames = frames
+
+    def advanced(self, video: VideoFiles, progress: Progress) -> None:
+        if progress.frames >= self.frames:
+            raise KeyboardInterrupt
+
+
+def manifests(target: UPath) -> dict[str, Any]:
+    folder = target.with_name(f".{target.name}.aminet-part")
+    names = [name for name in list_files(folder) if name.endswith("/manifest.json")]
+    return {name: json.loads(read(folder / name) or b"") for name in names}
+
+
+def test_a_folder_in_a_bucket_becomes_a_folder_in_a_bucket(bucket: UPath, tmp_path: Path) -> None:
+    made = make_video(tmp_path / "v.mp4", replace(FOOTAGE, frames=45))
+    for name in ("a.mp4", "deep/er/b.mp4"):
+        put(made, bucket / "in" / name)
+    (bucket / "in" / "notes.txt").write_bytes(b"x")
+    (bucket / "in" / ".hidden.mp4").write_bytes(b"x")
+
+    report = run(bucket / "in", bucket / "out", tmp_path / "scratch")
+    assert {Path(video.source).name: video.status for video in report.videos} == {
+        "a.mp4": "done",
+        "b.mp4": "done",
+    }
+    assert [video.segments for video in report.videos] == [3, 3]
+    assert report.skipped == (str(bucket / "in" / "notes.txt"),)
+    assert report.path == str(bucket / "out" / "report.json")
+    assert list(list_files(bucket / "out")) == ["a.mp4", "report.json", "deep/er/b.mp4"]
+
+    local = run(made, tmp_path / "local.mp4", tmp_path / "scratch").videos[0]
+    stored = get(bucket / "out" / "deep" / "er" / "b.mp4", tmp_path)
+    assert same_pixels(decode_all(stored), decode_all(tmp_path / "local.mp4"))
+    assert packets_of(stored, 1) == packets_of(tmp_path / "local.mp4", 1)
+    assert report.videos[0].identity == local.identity
+
+    before = version_of(bucket / "out" / "a.mp4")
+    again = run(bucket / "in", bucket / "out", tmp_path / "scratch")
+    assert [video.identity for video in again.videos] == [local.identity] * 2
+    assert version_of(bucket / "out" / "a.mp4") == before
+
+
+def test_an_interrupted_run_goes_on_from_what_lies_in_the_bucket(
+    bucket: UPath, tmp_path: Path
+) -> None:
+    source = put(make_video(tmp_path / "v.mp4", FOOTAGE), bucket / "v.mp4")
+    target = bucket / "out.mkv"
+    with pytest.raises(KeyboardInterrupt):
+        run(source, target, tmp_path / "one", monitor=StopAt(55))
+    kept = manifests(target)
+    assert len(kept) >= 2
+    assert list_files(bucket).keys() - {"v.mp4"} == {
+        f".out.mkv.aminet-part/{name}"
+        for manifest in kept
+        for name in (manifest, manifest.replace("manifest.json", "encoded.video"))
+    }
+    # On another machine: another scratch folder, where nothing is yet.
+    settings = (*CUT, LOCAL, f"run.scratch_dir={tmp_path / 'two'}")
+    (plan,) = overview([source], str(target), load_config(None, settings)).videos
+    assert len(plan.done) == len(kept)
+    report = run(source, target, tmp_path / "two")
+    assert report.videos[0].segments_reused == len(kept)
+    assert len(decode_all(get(target, tmp_path))) == 90
+    assert sorted(list_files(bucket)) == ["out.mkv", "out.report.json", "v.mp4"]
+
+
+def test_local_to_bucket_and_bucket_to_local(bucket: UPath, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "v.mp4", FOOTAGE)
+    run(source, bucket / "up.mkv", tmp_path / "scratch", scale=2)
+    run(bucket / "up.mkv", tmp_path / "down.mkv", tmp_path / "scratch")
+    frames = decode_all(tmp_path / "down.mkv")
+    assert (len(frames), frames[0].width) == (90, 2 * decode_all(source)[0].width)
+    with pytest.raises(OutputError, match="add --overwrite"):
+        run(source, bucket / "up.mkv", tmp_path / "scratch")
+
+
+@pytest.mark.slow
+def test_ray_workers_fetch_and_put_by_themselves(bucket: UPath, tmp_path: Path) -> None:
+    source = put(make_video(tmp_path / "v.mp4", FOOTAGE), bucket / "v.mp4")
+    more = ("run.runner=ray", "run.threads=2", "run.workers=2")
+    report = run(source, bucket / "out.mp4", tmp_path / "scratch", *more)
+    assert (report.runner["name"], report.videos[0].segments) == ("ray", 5)
+    run(source, tmp_path / "local.mp4", tmp_path / "scratch")
+    stored = get(bucket / "out.mp4", tmp_path)
+    assert same_pixels(decode_all(stored), decode_all(tmp_path / "local.mp4"))
+
+
+def test_errors_speak_of_the_source_not_of_its_copy(bucket: UPath, tmp_path: Path) -> None:
+    (bucket / "v.mp4").write_bytes(b"no video at all" * 100)
+    with pytest.raises(MediaError) as raised:
+        run(bucket / "v.mp4", tmp_path / "out.mp4", tmp_path / "scratch")
+    assert str(raised.value).startswith(f"{bucket}/v.mp4: not a media file")
+
+
+def test_what_does_not_exist_is_named(bucket: UPath, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "v.mp4", FOOTAGE)
+    for missing in (bucket / "none.mp4", "s3://no-such-bucket/v.mp4"):
+        with pytest.raises(MediaError, match="no such file, folder or bucket: s3://"):
+            run(missing, tmp_path / "out.mp4", tmp_path / "scratch")
+    with pytest.raises(StorageError, match=r"s3://no-such-bucket/.*no such bucket or file"):
+        run(source, "s3://no-such-bucket/out.mp4", tmp_path / "scratch")
+    with pytest.raises(StorageError, match="expected a path, or a URL that begins with"):
+        run(source, "s4://bucket/out.mp4", tmp_path / "scratch")
+
+
+def test_without_credentials_the_error_says_what_to_set(bucket: UPath) -> None:
+    without = {k: v for k, v in os.environ.items() if not k.startswith("AWS_ACCESS")}
+    place = UPath(str(bucket / "out.mp4"), skip_instance_cache=True)
+    with (
+        patch.dict(os.environ, without, clear=True),
+        pytest.raises(StorageError, match=r"no credentials .* AWS_ACCESS_KEY_ID"),
+    ):
+        read(place)
+
+
+def test_a_missing_package_is_named(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "v.mp4", Video(frames=5))
+    with pytest.raises(StorageError, match="gs:// needs another package: pip install gcsfs"):
+        run(source, "gs://bucket/out.mp4", tmp_path / "scratch")
+
+
+def test_a_video_larger_than_the_scratch_folder_may_be_is_an_error(
+    bucket: UPath, tmp_path: Path
+) -> None:
+    source = put(make_video(tmp_path / "v.mp4", FOOTAGE), bucket / "v.mp4")
+    with pytest.raises(StorageError, match=r"v.mp4: needs [\d,]+ bytes .* raise run.scratch_bytes"):
+        run(source, tmp_path / "out.mp4", tmp_path / "scratch", "run.scratch_bytes=1KB")
