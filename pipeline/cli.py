@@ -104,8 +104,8 @@ def enhance(
             settings=settings or (),
             overwrite=overwrite,
         )
-        frames, faces = result.progress.frames, result.progress.items
-        err.print(f"{inputs[0]} -> {output}: {frames} frames, {faces} patches restored")
+        frames, patches = result.progress.frames, result.progress.items
+        err.print(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
         err.print(NOTE, soft_wrap=True)
         return
     report = run(
