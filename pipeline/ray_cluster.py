@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import ray
+from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
 
 import aminet
 import nodes
 from pipeline.errors import ClusterError
 from pipeline.sizing import Machine
 
-__all__ = ["connect", "machines"]
+__all__ = ["Demand", "connect", "machines"]
 
 _PACKAGES: Final = (aminet.__file__, nodes.__file__, __file__)
 
@@ -55,7 +57,7 @@ def connect(address: str | None, threads: int) -> bool:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-    except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
+    except Exception as error:  # Ray raises a bare one when its own start takes too long
         where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ClusterError(f"cannot {where}: {reason}; --runner local works without") from error
@@ -74,3 +76,28 @@ def machines() -> list[Machine]:
         for node in sorted(ray.nodes(), key=lambda node: node["NodeID"])
         if node["Alive"]
     ]
+
+
+class Demand:
+    """Lets an autoscaler know what is missing, as placement groups that wait for room.
+
+    They end with the driver, however it ends; `ray.autoscaler.sdk.request_resources` would outlive
+    a killed one and keep machines up. Where nothing grows they wait and harm nobody.
+    """
+
+    def __init__(self) -> None:
+        self._asked: list[tuple[dict[str, float], PlacementGroup]] = []
+
+    def ask(self, bundles: Sequence[dict[str, float]]) -> None:
+        """Ask for this from now on, instead of what was asked for before."""
+        left = list(bundles)
+        for item in list(self._asked):
+            bundle, group = item
+            if bundle in left:
+                left.remove(bundle)
+                if not group.wait(0):
+                    continue
+                # There is room now, which is for the actors.
+            self._asked.remove(item)
+            remove_placement_group(group)
+        self._asked += [(bundle, placement_group([bundle])) for bundle in left]

@@ -108,11 +108,17 @@ class RayPoolClient:
                     items.append(self._queue.get(timeout=IDLE_FLUSH_S))
                 except queue.Empty:
                     break
-            packets = [inputs for inputs, _ in items]
-            if any(map(self._node.weight, packets)):
-                self._send(_Block(items))
-            else:
-                _resolve(items, self._node.process_batch(packets))
+            try:
+                self._handle(items)
+            except Exception as error:  # noqa: BLE001 - whatever it is belongs to the segment
+                _reject(items, error)
+
+    def _handle(self, items: Sequence[_Item]) -> None:
+        packets = [inputs for inputs, _ in items]
+        if any(map(self._node.weight, packets)):
+            self._send(_Block(items))
+        else:
+            _resolve(items, self._node.process_batch(packets))
 
     def _send(self, block: _Block) -> None:
         with self._lock:
@@ -124,7 +130,13 @@ class RayPoolClient:
             known = self._known[names[place]]
             known.under_way += 1
         packets = [inputs for inputs, _ in block.items]
-        reply = known.actor.process.remote(packets, self.caller, block.suspect)
+        try:
+            reply = known.actor.process.remote(packets, self.caller, block.suspect)
+        except Exception as error:  # noqa: BLE001 - packets that cannot travel, say
+            with self._lock:
+                known.under_way -= 1
+            _reject(block.items, error)
+            return
         _when_done(reply, partial(self._receive, block, names[place], known))
 
     def _receive(

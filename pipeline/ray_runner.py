@@ -29,10 +29,10 @@ from nodes.node import Segment
 from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
 from pipeline.graph import Graph
-from pipeline.ray_cluster import connect, machines
+from pipeline.ray_cluster import Demand, connect, machines
 from pipeline.ray_fleet import Fleet, Worker
 from pipeline.runner import Progress, ProgressListener, SegmentOutcome
-from pipeline.sizing import Machine, Sizing, size
+from pipeline.sizing import Machine, Sizing, missing, size
 
 __all__ = ["RayRunner"]
 
@@ -104,6 +104,7 @@ class RayRunner:
         self._options = options
         self._started = connect(options.address, threads)
         self._fleet = Fleet(graph, options)
+        self._demand = Demand() if options.address else None
         self._waiting: deque[_Task] = deque()
         self._doubtful: list[tuple[_Task, SegmentOutcome, float]] = []
         self._busy: dict[Any, _UnderWay] = {}
@@ -144,6 +145,8 @@ class RayRunner:
 
     def release(self) -> None:
         """End every actor made here, which gives their cores and GPUs back to the cluster."""
+        if self._demand:
+            self._demand.ask([])
         self._fleet.close()
 
     def __enter__(self) -> Self:
@@ -175,6 +178,15 @@ class RayRunner:
             busy=Counter(worker.machine for worker in busy),
         )
         self._largest = max(self._largest, self.sizing, key=lambda sizing: sizing.workers)
+        if self._demand:
+            gpus = any(place.enhancer_gpus for place in self.sizing.places)
+            asked = missing(
+                self.sizing,
+                segments=segments,
+                on_gpus=gpus or bool(self._options.enhancer_gpus),
+                wishes=self._options.wishes,
+            )
+            self._demand.ask(asked)
         if self._fleet.fit(self.sizing, busy):
             for worker in busy:
                 worker.actor.use.remote(self._fleet.pools)

@@ -10,10 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Machine", "Place", "Sizing", "Wishes", "size"]
+__all__ = ["Machine", "Place", "Sizing", "Wishes", "missing", "size"]
 
 CORES_AN_ENHANCER: Final = 8
 """Threads up to which the network gets faster on a CPU."""
+
+MOST_MISSING: Final = 32
+"""Actors to ask an autoscaler for at once: it grows the cluster step by step."""
+
+WORKERS_A_GPU: Final = 8
+"""Workers for which another GPU is asked for."""
 
 STORE_SHARE: Final = 0.3
 """Share of the smallest object store that faces under way may fill: the rest is for other jobs."""
@@ -126,6 +132,27 @@ def size(
         if some or others
     )
     return Sizing(places, _worker_bytes(usable, sum(workers), wishes))
+
+
+def missing(
+    sizing: Sizing, *, segments: int, on_gpus: bool, wishes: Wishes | None = None
+) -> list[dict[str, float]]:
+    """Return what more an autoscaling cluster could be asked for: each item fits on one machine.
+
+    Args:
+        sizing: of the cluster as it is.
+        segments: to run.
+        on_gpus: whether the network runs on GPUs.
+        wishes: what the configuration asks for.
+    """
+    wishes = wishes or Wishes()
+    wanted = segments if wishes.workers is None else min(segments, wishes.workers)
+    workers = max(0, min(MOST_MISSING, wanted - sizing.workers))
+    asked: list[dict[str, float]] = [{"CPU": 1.0}] * workers
+    if on_gpus and wishes.enhancers is None:
+        each = 1.0 if wishes.enhancer_gpus is None else wishes.enhancer_gpus
+        asked += [{"CPU": 1.0, "GPU": each}] * -(-workers // WORKERS_A_GPU)
+    return asked
 
 
 def _gpu_slots(machine: Machine, wishes: Wishes) -> int:

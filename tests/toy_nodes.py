@@ -47,11 +47,19 @@ class Number:
     value: int
 
 
+class Stuck(int):
+    """A number that cannot travel between processes."""
+
+    def __reduce__(self) -> str:
+        raise TypeError("cannot travel")
+
+
 class CountConfig(NodeConfig):
     frames: int = 10
     fail_at: int | None = None
     pid_file: Path | None = None
     die_on: str | None = None
+    stuck_at: int | None = None
 
 
 class Count(SourceNode[CountConfig]):
@@ -78,7 +86,7 @@ class Count(SourceNode[CountConfig]):
             if self.end_pts is not None and i * 3 >= self.end_pts:
                 return
             self.sent += 1
-            yield {"numbers": Number(i * 3, i)}
+            yield {"numbers": Number(i * 3, Stuck(i) if i == self.config.stuck_at else i)}
 
 
 class AddConfig(NodeConfig):

@@ -16,7 +16,7 @@ from nodes.node import Inputs, Segment
 from nodes.types import Frame, VideoInfo
 from tests.media_factory import planes
 
-__all__ = ["decode", "encode", "same_pixels"]
+__all__ = ["decode", "encode", "largest_difference", "same_pixels"]
 
 
 def decode(
@@ -63,4 +63,13 @@ def same_pixels(one: Iterable[av.VideoFrame], other: Iterable[av.VideoFrame]) ->
         a.format.name == b.format.name
         and all(np.array_equal(p, q) for p, q in zip(planes(a), planes(b), strict=True))
         for a, b in zip(one, other, strict=True)
+    )
+
+
+def largest_difference(one: Iterable[av.VideoFrame], other: Iterable[av.VideoFrame]) -> int:
+    """Return by how many levels any sample of two videos of one format differs at most."""
+    return max(
+        int(np.abs(p.astype(np.int32) - q.astype(np.int32)).max())
+        for a, b in zip(one, other, strict=True)
+        for p, q in zip(planes(a), planes(b), strict=True)
     )

@@ -6,19 +6,16 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.media_factory import AudioTrack, Video, decode_all, make_video
-from tests.video_nodes import same_pixels
+from tests import fault_runs
+from tests.fault_runs import assert_complete, install_plugin, manifests, times_while, wait_for
+from tests.media_factory import AudioTrack, Video, make_video
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-ROOT = Path(__file__).parents[2]
 FOOTAGE = Video(frames=90, gop_frames=10, b_frames=2, audio=(AudioTrack(duration_s=3.5),))
 GRAPH = """
 name: slow
@@ -27,52 +24,11 @@ nodes:
   slow: {type: faulty.slow, inputs: {frames: decode.frames}, config: {%s}}
   encode: {type: aminet.encode, inputs: {frames: slow.frames}, config: {codec: ffv1}}
 """
-NODE = '''
-"""A third-party package with one node, which is slow and may kill its process."""
-import os, signal, time
-from pathlib import Path
-from nodes.node import MapNode, NodeConfig, NodeSpec, Port
-from nodes.types import Frame
-
-
-class SlowConfig(NodeConfig):
-    delay_s: float = 0.02
-    die_at_pts: int | None = None
-    pids: str = ""
-
-
-class Slow(MapNode[SlowConfig]):
-    spec = NodeSpec(
-        "faulty.slow", "takes its time", (Port("frames", Frame),), (Port("frames", Frame),)
-    )
-    Config = SlowConfig
-
-    def open(self, segment, inputs):
-        if self.config.pids:
-            Path(self.config.pids, str(os.getpid())).touch()
-        return inputs["frames"]
-
-    def process(self, inputs):
-        frame = inputs.get("frames", Frame)
-        if self.config.die_at_pts is not None and frame.pts >= self.config.die_at_pts:
-            os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(self.config.delay_s)
-        return {"frames": frame}
-'''
 
 
 @pytest.fixture
 def plugin(tmp_path: Path) -> Path:
-    """An installed third-party package, as Python sees one."""
-    folder = tmp_path / "site"
-    about = folder / "faulty-1.0.dist-info"
-    about.mkdir(parents=True)
-    (folder / "faulty_nodes.py").write_text(NODE, encoding="utf-8")
-    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(
-        "[aminet.nodes]\nfaulty.slow = faulty_nodes:Slow\n", encoding="utf-8"
-    )
-    return folder
+    return install_plugin(tmp_path)
 
 
 def start(
@@ -84,59 +40,16 @@ def start(
     command: str = "enhance",
     patch: str = "",
 ) -> subprocess.Popen[str]:
-    graph = plugin.parent / "slow.yaml"
-    graph.write_text(GRAPH % slow, encoding="utf-8")
     settings = ["run.segment_s=0.7", "run.threads=2", "run.workers=2", *more]
-    config = plugin.parent / "run.yaml"
-    config.write_text(f"graph: {graph}\n", encoding="utf-8")
-    code = f"{patch}\nfrom pipeline.cli import main; main()"
-    words = [sys.executable, "-c", code, command, str(inputs), "-o", str(target)]
-    words += ["--config", str(config), *(part for s in settings for part in ("--set", s))]
-    return subprocess.Popen(
-        words,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{plugin}"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    return fault_runs.start(
+        inputs,
+        target,
+        settings,
+        graph=GRAPH % slow,
+        plugin=plugin,
+        command=command,
+        patch=patch,
     )
-
-
-def manifests(target: Path) -> dict[str, Any]:
-    work_dir = target.with_name(f".{target.name}.aminet-part")
-    found = work_dir.glob("*/manifest.json")
-    return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in found}
-
-
-def wait_for(
-    run: subprocess.Popen[str], target: Path, segments: int, deadline_s: float = 90
-) -> dict[str, Any]:
-    """Wait until so many segments are finished."""
-    end = time.monotonic() + deadline_s
-    while len(found := manifests(target)) < segments:
-        assert time.monotonic() < end
-        assert run.poll() is None, run.communicate()
-        time.sleep(0.02)
-    return found
-
-
-def times_while(run: subprocess.Popen[str], target: Path) -> dict[str, Any]:
-    """Return the manifests as they were seen until the run ended."""
-    seen: dict[str, Any] = {}
-    while run.poll() is None:
-        try:
-            seen |= manifests(target)
-        except OSError:
-            continue  # the folder goes when the video is finished
-        time.sleep(0.01)
-    return seen
-
-
-def assert_complete(source: Path, target: Path) -> None:
-    assert same_pixels(decode_all(source), decode_all(target))
-    if target.suffix != ".mkv":  # which counts milliseconds
-        assert [f.pts for f in decode_all(source)] == [f.pts for f in decode_all(target)]
-    assert not target.with_name(f".{target.name}.aminet-part").exists()
 
 
 @pytest.mark.parametrize("runner", ["local", pytest.param("ray", marks=pytest.mark.slow)])

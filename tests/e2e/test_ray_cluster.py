@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.util.placement_group import placement_group_table
 
 from nodes.node import Segment
 from pipeline.config import RunOptions
@@ -145,6 +146,23 @@ def test_a_run_whose_only_machine_went_waits_for_another(cluster: Cluster, tmp_p
 
     outcomes, _ = run(cluster, tmp_path, segments=2, during=replace)
     assert_right(outcomes, 2)
+
+
+def test_an_autoscaler_is_told_what_is_missing(cluster: Cluster, tmp_path: Path) -> None:
+    cluster.add_node(num_cpus=1)
+
+    def waiting() -> int:
+        groups = placement_group_table().values()
+        return sum(group["state"] in {"PENDING", "INFEASIBLE"} for group in groups)
+
+    def look() -> None:
+        assert waiting() == 2
+        cluster.add_node(num_cpus=1)
+
+    outcomes, _ = run(cluster, tmp_path, segments=3, during=look)
+    assert_right(outcomes, 3)
+    ray.init(cluster.address, ignore_reinit_error=True, log_to_driver=False)
+    assert waiting() == 0
 
 
 def test_the_last_segments_need_fewer_machines(cluster: Cluster, tmp_path: Path) -> None:

@@ -57,6 +57,14 @@ def test_an_error_of_a_node_arrives_as_itself(tmp_path: Path) -> None:
     assert outcome.attempts == 1
 
 
+def test_a_packet_that_cannot_travel_is_an_error_and_not_a_wait_without_end(
+    tmp_path: Path,
+) -> None:
+    (outcome,) = run(diamond(CountConfig(stuck_at=4)), tmp_path)
+    assert isinstance(outcome.error, TypeError)
+    assert "cannot travel" in str(outcome.error)
+
+
 def test_segments_run_side_by_side(tmp_path: Path) -> None:
     graph = diamond(CountConfig(frames=150), AddConfig(delay_s=0.02))
     outcomes = run(graph, tmp_path, segments=2, workers=2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -12,31 +12,9 @@ import pytest
 from nodes.types import Frame
 from pipeline.plan import plan_segments
 from pipeline.probe import scan_packets
+from tests.cut_videos import VIDEOS, drop_times
 from tests.media_factory import Video, make_video
 from tests.video_nodes import decode, same_pixels
-
-OPEN_GOP = {"x264-params": "open-gop=1:scenecut=0:b-adapt=0"}
-REFRESH = {"x264-params": "intra-refresh=1:scenecut=0"}
-MILLISECONDS = Fraction(1, 1000)
-VARIABLE = tuple(40 * n + 17 * (n % 3) + (2000 if n > 40 else 0) for n in range(60))
-
-VIDEOS: dict[str, Video] = {
-    "closed.mp4": Video(frames=60, gop_frames=10),
-    "b_frames.mp4": Video(frames=60, gop_frames=10, b_frames=2),
-    "open_gop.mp4": Video(frames=60, gop_frames=10, b_frames=3, options=OPEN_GOP),
-    "open_gop.mkv": Video(frames=60, gop_frames=10, b_frames=3, options=OPEN_GOP),
-    "open_gop.ts": Video(frames=60, gop_frames=10, b_frames=3, options=OPEN_GOP),
-    "open_gop_hevc.mp4": Video(codec="libx265", frames=60, gop_frames=10, b_frames=3),
-    "closed.ts": Video(frames=60, gop_frames=10, b_frames=2),
-    "refresh.ts": Video(frames=60, gop_frames=10, options=REFRESH),
-    "mpeg2.ts": Video(codec="mpeg2video", frames=60, gop_frames=10, b_frames=2),
-    "variable.mp4": Video(pts=VARIABLE, time_base=MILLISECONDS, gop_frames=10, b_frames=2),
-    "variable.mkv": Video(pts=VARIABLE, time_base=MILLISECONDS, gop_frames=10),
-    "late.mkv": Video(pts=tuple(range(9000, 11400, 40)), time_base=MILLISECONDS, gop_frames=10),
-    "vp9.webm": Video(codec="libvpx-vp9", frames=60, gop_frames=10),
-    "av1.mkv": Video(codec="libsvtav1", frames=60, gop_frames=10),
-    "intra.mov": Video(codec="prores_ks", pix_fmt="yuv422p10le", frames=30),
-}
 
 
 def cut(path: Path, cuts: Sequence[int], warmup_ticks: int = 0) -> list[Frame]:
@@ -66,6 +44,18 @@ def test_any_cut_at_keyframes_gives_each_frame_once_and_unchanged(
             assert same_pixels((f.picture for f in parts), (f.picture for f in whole))
 
 
+@pytest.mark.parametrize("name", ["open_gop.ts", "variable.mp4"])
+def test_every_combination_of_cuts_gives_each_frame_once(tmp_path: Path, name: str) -> None:
+    path = make_video(tmp_path / name, VIDEOS[name])
+    scan = scan_packets(str(path))
+    _, whole, _ = decode(path)
+    keys = [pts for pts in scan.keyframe_pts if pts > scan.shown_pts[0]]
+    assert len(keys) >= 4
+    for count in range(1, len(keys) + 1):
+        for cuts in combinations(keys, count):
+            assert [frame.pts for frame in cut(path, cuts)] == [frame.pts for frame in whole]
+
+
 @pytest.mark.parametrize("name", VIDEOS)
 def test_regular_videos_are_cut_by_plan_and_counted_right(tmp_path: Path, name: str) -> None:
     path = make_video(tmp_path / name, VIDEOS[name])
@@ -91,3 +81,17 @@ def test_what_has_no_firm_times_is_not_cut(tmp_path: Path, name: str, codec: str
     plan = plan_segments(scan_packets(str(path)), segment_s=0.5, warmup_s=0)
     assert plan.why_whole is not None
     assert len(plan.intervals) == 1
+
+
+def test_a_stream_whose_frames_lack_times_is_not_cut_and_says_why(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "v.ts", VIDEOS["closed.ts"])
+    drop_times(path, every=4)
+    scan = scan_packets(str(path))
+    assert (scan.frames, scan.missing_pts > 0) == (60, True)
+    plan = plan_segments(scan, segment_s=0.5, warmup_s=0)
+    assert len(plan.intervals) == 1
+    assert f"{scan.missing_pts} frames have no time" in (plan.why_whole or "")
+    _, frames, _ = decode(path)
+    assert len(frames) == 60
+    times = [frame.pts for frame in frames]
+    assert times == sorted(set(times))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.sizing import Machine, Place, Sizing, Wishes, size
+from pipeline.sizing import Machine, Place, Sizing, Wishes, missing, size
 
 GB = 1 << 30
 
@@ -157,3 +157,22 @@ def test_without_a_known_store_nothing_is_promised() -> None:
 
 def test_an_empty_cluster_gets_nothing() -> None:
     assert size([], segments=9) == Sizing((), None)
+
+
+def test_a_core_is_asked_for_each_segment_that_has_no_worker() -> None:
+    sizing = size(SHAPES["laptop"], segments=5)
+    assert missing(sizing, segments=5, on_gpus=False) == [{"CPU": 1.0}] * 3
+    assert missing(sizing, segments=2, on_gpus=False) == []
+    assert missing(Sizing((), None), segments=1, on_gpus=False) == [{"CPU": 1.0}]
+
+
+def test_gpus_are_asked_for_along_with_the_workers_that_feed_them() -> None:
+    sizing = size(SHAPES["workstation"], segments=30)
+    asked = missing(sizing, segments=30, on_gpus=True)
+    assert asked == [{"CPU": 1.0}] * 14 + [{"CPU": 1.0, "GPU": 1.0}] * 2
+
+
+def test_no_more_is_asked_for_than_configured() -> None:
+    sizing = size(SHAPES["laptop"], segments=99, wishes=Wishes(workers=2))
+    assert missing(sizing, segments=99, on_gpus=False, wishes=Wishes(workers=2)) == []
+    assert len(missing(sizing, segments=9999, on_gpus=False)) == 32

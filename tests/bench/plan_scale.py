@@ -1,0 +1,112 @@
+"""A plan for 8 GPUs and 64 workers, without hardware: writes docs/scaling.md and its plot.
+
+.venv/bin/python -m tests.bench.plan_scale
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.sizing import Machine, Wishes, size
+from tests.bench.saturation import Load, Rates, Saturation, saturate
+
+ROOT = Path(__file__).parents[2]
+
+SIZING: Final = size([Machine("m", cpus=72, gpus=8)], segments=10_000, wishes=Wishes(workers=64))
+FACES: Final = (0.5, 1, 2, 4, 8, 16, 32, 64)
+WORKER_S: Final = {"360p, 5 faces": 0.115, "1080p": 0.2}
+"""CPU seconds a frame without the network; the first is measured (`test_floor.py`, street), the
+second is put together of measured parts: decode 12 ms, detection 50 ms, encode 96 ms, the rest."""
+GPU_FACES_S: Final = (1_000, 5_000, 20_000)
+"""Taken, not measured: there was no GPU."""
+BYTES_A_FACE: Final = 240_000
+"""A face of 36 px between the eyes at scale 1: about 160 px square, 3 bytes there and 6 back."""
+
+
+def found(worker_s: float, gpu_faces_s: float, faces: float) -> Saturation:
+    """Return where it saturates."""
+    rates = Rates(
+        worker_s_a_frame=worker_s,
+        enhancer_s_a_face=1 / gpu_faces_s,
+        bytes_a_face=BYTES_A_FACE,
+        link_bytes_a_s=1.25e9,
+        driver_s_a_segment=0.1,
+    )
+    return saturate(SIZING, rates, Load(faces_a_frame=faces, segment_frames=500))
+
+
+def lines() -> Iterator[str]:
+    """Yield the page."""
+    yield from (
+        "# Where 8 GPUs and 64 workers would saturate",
+        "",
+        "Made by `.venv/bin/python -m tests.bench.plan_scale` from the planner's own sizing"
+        " (`pipeline/sizing.py`): no such machine was at hand. Queues are taken to be full and a"
+        " worker's cost the same for any number of faces, so these are upper bounds. The cost at"
+        " 360p is measured, that at 1080p is put together of measured parts; what a GPU does is"
+        " *assumed*, in three steps.",
+        "",
+        "![Frames a second and how busy the GPUs are](scaling.png)",
+        "",
+        "| worker, CPU s a frame | GPU, faces/s (assumed) | faces a frame | frames/s | first to"
+        " saturate | workers busy | GPUs busy |",
+        "|---|---|---|---|---|---|---|",
+    )
+    for name, worker_s in WORKER_S.items():
+        for gpu_faces_s in GPU_FACES_S:
+            for faces in FACES[1::2]:
+                at = found(worker_s, gpu_faces_s, faces)
+                yield (
+                    f"| {worker_s} ({name}) | {gpu_faces_s} | {faces:g} | {at.fps:.0f} |"
+                    f" {at.limit} | {at.busy['workers']:.0%} | {at.busy['enhancers']:.0%} |"
+                )
+    yield from (
+        "",
+        "With few faces the workers' CPUs are the limit and the GPUs idle: eight GPUs need more"
+        " than 64 cores, or fewer GPUs do. GPUs saturate from"
+        f" {_crossing():.0f} faces a frame on, at 5000 faces/s and {WORKER_S['1080p']} s a frame."
+        " Faces stay on their machine, so the network carries nothing here; on several machines it"
+        " carries the faces of those without a GPU, at"
+        f" {BYTES_A_FACE // 1000} KB a face.",
+    )
+
+
+def _crossing() -> float:
+    """Faces a frame at which GPUs of 5000 faces/s are as busy as the workers."""
+    at = found(WORKER_S["1080p"], 5_000, 1.0)
+    return at.enhancers_fps / at.workers_fps
+
+
+def plot(path: Path) -> None:
+    """Draw frames a second and the GPUs' busy share over faces a frame."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4))
+    for gpu_faces_s in GPU_FACES_S:
+        at = [found(WORKER_S["1080p"], gpu_faces_s, faces) for faces in FACES]
+        label = f"{gpu_faces_s} faces/s a GPU"
+        _line(axes[0], [each.fps for each in at], label)
+        _line(axes[1], [100 * each.busy["enhancers"] for each in at], label)
+    axes[0].set_ylabel("frames/s")
+    axes[1].set_ylabel("GPUs busy, %")
+    axes[0].set_title("64 workers at 0.2 s a frame, 8 GPUs")
+    axes[0].legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+def _line(axis: Any, values: Sequence[float], label: str) -> None:
+    axis.plot(FACES, values, marker="o", label=label)
+    axis.set_xscale("log", base=2)
+    axis.set_xlabel("faces a frame")
+    axis.set_ylim(bottom=0)
+
+
+if __name__ == "__main__":
+    (ROOT / "docs" / "scaling.md").write_text("\n".join(lines()) + "\n", encoding="utf-8")
+    plot(ROOT / "docs" / "scaling.png")
