@@ -120,6 +120,7 @@ class Crop(MapNode[CropConfig]):
         super().__init__(config)
         self._reader: RegionReader | None = None
         self._seconds_per_tick = 1.0
+        self._start_pts: int | None = None
         self._patches = 0
         self._gated: Counter[str] = Counter()
 
@@ -129,8 +130,8 @@ class Crop(MapNode[CropConfig]):
         Raises:
             UnsupportedFormatError: the video's pixel format or matrix cannot be read in place.
         """
-        del segment
         info = inputs["frames"]
+        self._start_pts = segment.start_pts
         resolve_color(info.color, pixel_layout(info.pix_fmt), info.height_px)
         self._reader = RegionReader(info.color)
         self._seconds_per_tick = float(info.time_base)
@@ -153,8 +154,9 @@ class Crop(MapNode[CropConfig]):
                 patches.append(made)
             else:
                 gated.append(GatedFace(face.track_id, made))
-                self._gated[made] += 1
-        self._patches += len(patches)
+        if self._start_pts is None or frame.pts >= self._start_pts:
+            self._patches += len(patches)
+            self._gated.update(face.reason for face in gated)
         return {"patches": FramePatches(frame.pts, tuple(patches), tuple(gated))}
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aminet.errors import AminetError
-from pipeline import cli_network, cli_plan
+from pipeline import cli_network, cli_plan, cli_video
 from pipeline.errors import RunFailedError, exit_code
 from pipeline.report import NOTE
 
@@ -32,6 +32,7 @@ graph_app = typer.Typer(no_args_is_help=True, help="Look at dataflow graphs.")
 app.add_typer(graph_app, name="graph")
 cli_plan.register(app)
 cli_network.register(app)
+cli_video.register(app)
 
 out = Console()
 err = Console(stderr=True)
@@ -84,13 +85,22 @@ def enhance(
     resume: Annotated[
         bool, typer.Option(help="Use what an interrupted run of the same command finished.")
     ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, as `aminet plan` does.")
+    ] = False,
 ) -> None:
     """Write the same videos with the faces restored, a report, and before/after sheets."""
     from pipeline.api import enhance as run
     from pipeline.api import enhance_stream
+    from pipeline.config import flagged
     from pipeline.progress import monitor_for
     from pipeline.stream_job import is_stream
 
+    if dry_run:
+        flags = {"scale": scale, "strength": strength, "from_s": from_s, "to_s": to_s}
+        flags |= {"runner": runner, "address": address}
+        cli_plan.tell(inputs, output, flagged(config, settings or (), **flags))
+        return
     if len(inputs) == 1 and is_stream(inputs[0], output):
         result = enhance_stream(
             inputs[0],

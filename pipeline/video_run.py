@@ -28,6 +28,7 @@ from pipeline.segment_store import Manifest, SegmentStore
 from pipeline.side_files import BEST_SHOTS_FOLDER, SHEET, TRACKS, merge_side_files
 from pipeline.staging import KeptSegment, staged
 from pipeline.storage import list_files, publish
+from pipeline.tally import Expected
 
 __all__ = ["VideoRun", "finished_report", "finished_segments", "own_record"]
 
@@ -113,6 +114,11 @@ class VideoRun:
             return tuple(self._notes)
         found = f"{self._reused} of {self.total} segments were finished by an earlier run"
         return (*self._notes, found)
+
+    @property
+    def expected(self) -> Expected:
+        """How many frames there are, and how many an earlier run finished; ask before it runs."""
+        return Expected(self.item.frames, _total(r.progress for r in self._results.values()))
 
     @property
     def total(self) -> int:

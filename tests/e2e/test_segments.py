@@ -204,8 +204,10 @@ def test_the_same_command_again_finds_everything_done(tmp_path: Path) -> None:
     assert watch.notes == [f"{source} -> {target}: done by an earlier run"]
     with pytest.raises(OutputError, match="add --overwrite"):
         run(source, target, resume=False)
+    watch = Watch()
     with pytest.raises(OutputError, match="add --overwrite"):
-        run(source, target, "params.strength=0.5")
+        run(source, target, "params.strength=0.5", monitor=watch)
+    assert watch.notes == [f"{target} was made by an earlier run, but the settings changed"]
     target.write_bytes(b"something else")
     with pytest.raises(OutputError, match="add --overwrite"):
         run(source, target)
