@@ -64,6 +64,9 @@ def enhance(
     strength: Annotated[
         float | None, typer.Option(min=0, max=1, help="How much of the restoration to apply.")
     ] = None,
+    faces: Annotated[
+        str | None, typer.Option(help="Which faces: largest, all, or so many of the largest.")
+    ] = None,
     from_s: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
     ] = None,
@@ -104,14 +107,15 @@ def enhance(
             output,
             scale=scale,
             strength=strength,
+            faces=faces,
             from_s=from_s,
             to_s=to_s,
             config=config,
             settings=settings or (),
             overwrite=overwrite,
         )
-        frames, faces = result.progress.frames, result.progress.items
-        err.print(f"{inputs[0]} -> {output}: {frames} frames, {faces} patches restored")
+        frames, patches = result.progress.frames, result.progress.items
+        err.print(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
         err.print(NOTE, soft_wrap=True)
         return
     report = run(
@@ -119,6 +123,7 @@ def enhance(
         output,
         scale=scale,
         strength=strength,
+        faces=faces,
         from_s=from_s,
         to_s=to_s,
         runner=runner,
@@ -132,6 +137,8 @@ def enhance(
     for video in report.videos:
         if video.sheet:
             say(f"before/after: {video.sheet}")
+        if video.tracks_file:
+            say(f"tracks: {video.tracks_file}")
     say(f"report: {report.path}")
     say(report.note)
     if report.failed:
