@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -90,6 +91,8 @@ class Decode(SourceNode[DecodeConfig]):
         super().__init__(config)
         self.on_other: PacketHandler | None = None
         """Given the packets of all other streams, for a source that can be read only once."""
+        self.live_until: threading.Event | None = None
+        """For a live source: ends it when it is set."""
         self._stretch: _Stretch | None = None
         self._report: dict[str, Any] = {}
 
@@ -102,7 +105,7 @@ class Decode(SourceNode[DecodeConfig]):
         """
         del inputs
         self._report = {}
-        self._stretch = _Stretch(segment, self.config, self.on_other)
+        self._stretch = _Stretch(segment, self.config, self.on_other, self.live_until)
         return self._stretch.info
 
     def packets(self) -> Iterator[Outputs]:
@@ -115,6 +118,11 @@ class Decode(SourceNode[DecodeConfig]):
             raise MediaError("decode: packets() was called without open()")
         for frame in self._stretch.frames():
             yield {"frames": frame}
+
+    @property
+    def delay_s(self) -> float:
+        """How long ago what was read last had come, of a live source; 0 of all others."""
+        return 0.0 if self._stretch is None else self._stretch.delay_s
 
     @property
     def container(self) -> InputContainer:
@@ -154,7 +162,11 @@ class _Stretch:
     """One stretch of one video, from open to close."""
 
     def __init__(
-        self, segment: Segment, config: DecodeConfig, on_other: PacketHandler | None
+        self,
+        segment: Segment,
+        config: DecodeConfig,
+        on_other: PacketHandler | None,
+        live_until: threading.Event | None,
     ) -> None:
         self._counts_from = segment.start_pts
         self._damage: list[dict[str, Any]] = []
@@ -164,7 +176,9 @@ class _Stretch:
         self._warmup_frames = 0
         self._first_pts: int | None = None
         self._last_pts: int | None = None
-        self._reader = PictureReader(segment.input, segment.threads, self._note_damage, on_other)
+        self._reader = PictureReader(
+            segment.input, segment.threads, self._note_damage, on_other, live_until
+        )
         try:
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
@@ -186,7 +200,7 @@ class _Stretch:
         self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
         self._clock = PresentationClock(frame_step_ticks(self._reader.stream))
         self._pictures: Iterator[av.VideoFrame] = chain([first], pictures)
-        if self._first is not None:
+        if self._first is not None and on_other is None:
             self._reader.seek(self._first)
             self._pictures = self._reader.pictures()
             self._damage_count, self._damage = 0, []
@@ -204,6 +218,10 @@ class _Stretch:
     @property
     def container(self) -> InputContainer:
         return self._reader.container
+
+    @property
+    def delay_s(self) -> float:
+        return self._reader.delay_s
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of the stretch."""

@@ -1,7 +1,8 @@
 """`aminet.enhance`: restores faces with AMINet, in batches from many frames and videos.
 
 Everything between the small patch that arrives and the residual that leaves happens on the device
-that runs the network: alignment, AMINet, mask, and the way back to the frame's grid.
+that runs the network: alignment, AMINet, mask, the way back to the frame's grid, and the check that
+the result still says what the source says.
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port
@@ -22,13 +22,19 @@ if TYPE_CHECKING:
     import torch
 
     from aminet.network import AMINet
+    from nodes.warp import Bucket
 
-__all__ = ["BASELINE", "Enhance", "EnhanceConfig"]
+__all__ = ["BASELINE", "Enhance", "EnhanceConfig", "face_strength"]
 
 Key = TypeVar("Key", bound=Hashable)
 
 BASELINE = "bicubic"
 """In place of weights: a network that adds nothing, to compare with."""
+
+_STRENGTH_BY_SCORE: Final = (0.45, 0.25), (0.65, 1.0)
+"""Confidence, strength: the detector is unsure of what is hidden, smeared or no face at all."""
+_STRENGTH_BY_EYES: Final = (20.0, 1.0), (64.0, 0.6)
+"""Eye distance in source pixels, strength: the larger a face, the less there is to add to it."""
 
 
 class EnhanceConfig(NodeConfig):
@@ -133,17 +139,17 @@ class Enhance(PoolNode[EnhanceConfig]):
         """Warp in groups of one bucket, but run the network on all squares of a side together."""
         import torch
 
-        from nodes.warp import align_patches, bucket_of, mask_residuals, unalign_residuals
+        from nodes.warp import align_patches, bucket_of, mask_residuals
 
         if patches and self._device is None:
             raise RuntimeError("Enhance.process_batch was called with faces before setup")
         self._faces += len(patches)
         if self._network is None or self._device is None:
-            return [_restored(patch, None) for patch in patches]
+            return [_unchanged(patch) for patch in patches]
         most = self.config.max_batch
         alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
         squares: dict[int, torch.Tensor] = {}
-        grids: dict[int, npt.NDArray[np.float16]] = {}
+        restored: dict[int, RestoredPatch] = {}
         with torch.inference_mode():
             for (bucket, _), places in alike:
                 aligned = align_patches([patches[i] for i in places], bucket, self._device)
@@ -157,9 +163,9 @@ class Enhance(PoolNode[EnhanceConfig]):
                 self._batches += 1
             for (bucket, _), places in alike:
                 masked = torch.stack([squares[i] for i in places])
-                unaligned = unalign_residuals(masked, [patches[i] for i in places], bucket)
-                grids.update(zip(places, unaligned, strict=True))
-        return [_restored(patch, grids[place]) for place, patch in enumerate(patches)]
+                back = _unaligned(masked, [patches[i] for i in places], bucket)
+                restored.update(zip(places, back, strict=True))
+        return [restored[place] for place in range(len(patches))]
 
     def _residuals(self, network: AMINet, aligned: torch.Tensor) -> torch.Tensor:
         import torch
@@ -188,8 +194,39 @@ def _grouped(keys: Sequence[Key], most: int) -> list[tuple[Key, list[int]]]:
     ]
 
 
-def _restored(patch: FacePatch, residual: npt.NDArray[np.float16] | None) -> RestoredPatch:
+def _unaligned(
+    masked: torch.Tensor, patches: Sequence[FacePatch], bucket: Bucket
+) -> list[RestoredPatch]:
+    """Take masked residuals back to the frame's grid, as far as they agree with the source."""
+    from nodes.back_projection import back_project
+    from nodes.warp import cut_to_regions, unalign_residuals
+
+    on_grid = unalign_residuals(masked, patches, bucket)
+    faithful, consistency_db = back_project(on_grid, bucket.scale)
+    return [
+        RestoredPatch(
+            patch.track_id, residual, _region(patch), face_strength(patch), round(agreement, 2)
+        )
+        for patch, residual, agreement in zip(
+            patches, cut_to_regions(faithful, patches), consistency_db.tolist(), strict=True
+        )
+    ]
+
+
+def _unchanged(patch: FacePatch) -> RestoredPatch:
+    x0, y0, x1, y1 = _region(patch)
+    return RestoredPatch(
+        patch.track_id, np.zeros((y1 - y0, x1 - x0, 3), np.float16), (x0, y0, x1, y1)
+    )
+
+
+def _region(patch: FacePatch) -> tuple[int, int, int, int]:
     x0, y0, x1, y1 = (side * patch.scale for side in patch.region_xyxy_px)
-    if residual is None:
-        residual = np.zeros((y1 - y0, x1 - x0, 3), np.float16)
-    return RestoredPatch(patch.track_id, residual, (x0, y0, x1, y1))
+    return x0, y0, x1, y1
+
+
+def face_strength(patch: FacePatch) -> float:
+    """Return how much of a face's restoration to apply, 0 to 1: less for unsure and large faces."""
+    by_score, by_eyes = np.transpose(_STRENGTH_BY_SCORE), np.transpose(_STRENGTH_BY_EYES)
+    sure = np.interp(patch.score, *by_score)
+    return float(sure * np.interp(patch.eye_distance_px, *by_eyes))

@@ -6,7 +6,7 @@ Convention: continuous image coordinates, x right, y down, pixel centres at +0.5
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -21,9 +21,11 @@ __all__ = [
     "bounding_box",
     "compose",
     "crop_from_frame",
+    "face_oval",
     "face_oval_mask",
     "fit_similarity",
     "invert",
+    "pitch_deg",
     "roll_deg",
     "scaling",
     "similarity_scale",
@@ -45,10 +47,18 @@ from the middle between the eyes at a right angle to the line through them (780 
 
 _NOSE_DEPTH: Final = 0.65
 
+_LEVEL_NOSE: Final = 0.5
+_PITCH_DEG: Final = 106.0
+
 _OVAL_CENTRE: Final = (64 / 128, 66 / 128)
 _OVAL_RADII: Final = (52 / 128, 60 / 128)
 _OVAL_FEATHER: Final = 0.35
 """Share of the radius over which the mask falls from 1 to 0."""
+_HEAD_DEPTH: Final = 0.6
+"""How far the head's middle lies behind the eyes, in eye distances: as the face turns, the cheek
+on the far side goes out of sight, and the one on this side comes in."""
+_OVAL_EDGE: Final = 1 / 128
+_YAW_STEP_DEG: Final = 2
 
 
 def template_points(size_px: int) -> npt.NDArray[np.float64]:
@@ -142,7 +152,8 @@ def yaw_deg(points_px: npt.NDArray[np.floating]) -> float:
     """Estimate how far a face is turned to a side, from its nose: -90 to 90, 0 is frontal.
 
     Positive when the nose points to the image's right (upright face). The tip of a nose stands
-    about 0.65 eye distances in front of the eyes: good to some 10 degrees, enough for a gate.
+    about 0.65 eye distances in front of the eyes. Against MediaPipe's landmarker on 527 crops and
+    clip frames: correlation 0.96, 6 degrees rms; enough for a gate.
     """
     eyes = (points_px[1] - points_px[0]).astype(np.float64)
     nose = points_px[2] - (points_px[0] + points_px[1]) / 2
@@ -150,17 +161,53 @@ def yaw_deg(points_px: npt.NDArray[np.floating]) -> float:
     return float(np.degrees(np.arctan2(along, _NOSE_DEPTH * float(np.hypot(*eyes)))))
 
 
-@cache
-def face_oval_mask(size_px: int) -> npt.NDArray[np.float32]:
+def pitch_deg(points_px: npt.NDArray[np.floating]) -> float:
+    """Estimate how far a face looks down, from how low its nose is: -90 to 90, 0 is level.
+
+    A line through the landmarker's pitch over where the nose tip lies between eyes and mouth, on
+    the crops that `yaw_deg` names: correlation 0.78, 6 degrees rms for yaws below 40.
+    """
+    eyes = (points_px[1] - points_px[0]).astype(np.float64)
+    nose, mouth = points_px[2:4].astype(np.float64) - (points_px[0] + points_px[1]) / 2
+    down = np.array([-eyes[1], eyes[0]])
+    length = max(float(mouth @ down), 1e-6 + 0.1 * float(eyes @ eyes))
+    return float(np.clip(_PITCH_DEG * (float(nose @ down) / length - _LEVEL_NOSE), -90, 90))
+
+
+def face_oval(
+    x: npt.NDArray[np.floating], y: npt.NDArray[np.floating], yaw_deg: float
+) -> npt.NDArray[np.float32]:
+    """Return how much places in the aligned square belong to the face.
+
+    Args:
+        x: across, in units of the square's side; broadcast against `y`.
+        y: down, likewise.
+        yaw_deg: how far the face is turned, -90 to 90.
+
+    Returns:
+        1 on the face, falling smoothly to exactly 0 inside the square.
+    """
+    shift = -_HEAD_DEPTH * EYES_OF_SIZE * float(np.sin(np.radians(yaw_deg)))
+    room = 0.5 - _OVAL_EDGE - _OVAL_RADII[0]
+    middle = _OVAL_CENTRE[0] + min(max(shift, -room), room)
+    across, down = (x - middle) / _OVAL_RADII[0], (y - _OVAL_CENTRE[1]) / _OVAL_RADII[1]
+    inside = np.clip((1 - np.hypot(across, down)) / _OVAL_FEATHER, 0, 1)
+    return (inside * inside * (3 - 2 * inside)).astype(np.float32)
+
+
+def face_oval_mask(size_px: int, yaw_deg: float = 0.0) -> npt.NDArray[np.float32]:
     """Return the feathered face oval in an aligned square.
 
     Returns:
         Shape (size_px, size_px), 1 on the face, falling smoothly to exactly 0; read-only.
     """
+    # In steps, so that few are drawn: a step moves the oval by less than half a percent.
+    return _drawn_oval(size_px, round(yaw_deg / _YAW_STEP_DEG) * _YAW_STEP_DEG)
+
+
+@lru_cache(maxsize=256)
+def _drawn_oval(size_px: int, yaw_deg: int) -> npt.NDArray[np.float32]:
     centre = (np.arange(size_px) + 0.5) / size_px
-    x = (centre - _OVAL_CENTRE[0]) / _OVAL_RADII[0]
-    y = (centre - _OVAL_CENTRE[1]) / _OVAL_RADII[1]
-    inside = np.clip((1 - np.hypot(x[None, :], y[:, None])) / _OVAL_FEATHER, 0, 1)
-    mask = (inside * inside * (3 - 2 * inside)).astype(np.float32)
+    mask = face_oval(centre[None, :], centre[:, None], yaw_deg)
     mask.flags.writeable = False
     return mask

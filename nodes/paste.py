@@ -20,9 +20,10 @@ from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Seg
 from nodes.pixels import add_rgb_residual, copy_picture, pixel_layout, resolve_color
 from nodes.types import ColorTags, Frame, FrameRestored, VideoInfo
 
-__all__ = ["Paste", "PasteConfig"]
+__all__ = ["UPSCALE", "Paste", "PasteConfig"]
 
-_UPSCALE: Final = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+UPSCALE: Final = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+"""How frames are enlarged."""
 
 
 class PasteConfig(NodeConfig):
@@ -110,7 +111,7 @@ class Paste(MapNode[PasteConfig]):
                 whole,
                 whole.width * scale,
                 whole.height * scale,
-                interpolation=_UPSCALE,
+                interpolation=UPSCALE,
                 threads=self._threads,
             )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
 import av
@@ -12,6 +14,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video import VideoStream
 
+from nodes.live import LivePackets
 from nodes.media import (
     frame_step_ticks,
     open_media,
@@ -48,6 +51,7 @@ class PictureReader:
         threads: int,
         on_damage: DamageHandler,
         on_other: PacketHandler | None = None,
+        live_until: threading.Event | None = None,
     ) -> None:
         """Open `source`.
 
@@ -55,7 +59,9 @@ class PictureReader:
             source: path or URL.
             threads: CPU threads to decode with.
             on_damage: told of each packet that cannot be read or decoded.
-            on_other: given the packets of all other streams as they come; None leaves them unread.
+            on_other: given the packets of all other streams as they come, from a source that can be
+                read only once; None leaves them unread.
+            live_until: ends a live source when it is set; None for all others.
 
         Raises:
             MediaError: it cannot be opened, or holds no video that can be decoded.
@@ -64,6 +70,8 @@ class PictureReader:
         self._threads = threads
         self._on_damage = on_damage
         self._on_other = on_other
+        self._live_until = live_until
+        self._live: LivePackets | None = None
         self.ended_early = False
         """True once reading ended in an error, in a packet cut short, or before the end that the
         container's header announces."""
@@ -81,7 +89,8 @@ class PictureReader:
                 other.discard = Discard.all
         self._wanted = [self.stream] if self._on_other is None else list(self.container.streams)
         self.stream.codec_context.thread_count = self._threads
-        self.stream.thread_type = "AUTO"
+        # Decoding several frames at once means waiting for the later ones.
+        self.stream.thread_type = "AUTO" if self._live_until is None else "SLICE"
         self.time_base = ticks_of(self.stream)
         # AVI stores no presentation times; where pictures are reordered, what libav makes of its
         # packet numbers is in decoding order.
@@ -95,7 +104,20 @@ class PictureReader:
 
     def close(self) -> None:
         """Close the file; safe to call again."""
-        self.container.close()
+        if self._live is None or self._live.close():
+            self.container.close()
+
+    @property
+    def delay_s(self) -> float:
+        """How long ago the last packet that was read had come; 0 for what is not live."""
+        return 0.0 if self._live is None else time.monotonic() - self._live.arrived_s
+
+    def _read_packets(self) -> Iterable[Packet[Stream]]:
+        packets = read_packets(self.container, *self._wanted)
+        if self._live_until is None:
+            return packets
+        self._live = LivePackets(packets, self._live_until)
+        return self._live
 
     def reopen(self) -> None:
         """Start again at the very beginning, which a seek does not reach in every format."""
@@ -186,7 +208,7 @@ class PictureReader:
         errors = 0
         while errors < MAX_READ_ERRORS:
             try:
-                for packet in read_packets(self.container, *self._wanted):
+                for packet in self._read_packets():
                     if self._on_other is not None and packet.stream_index != self.stream.index:
                         self._on_other(packet)
                         continue
@@ -220,7 +242,7 @@ class PictureReader:
         PyAV cannot ask it for the pictures behind the error. One thread alone gives them.
         """
         last = self._last_pts
-        if last is None or self._pts_from_dts:
+        if last is None or self._pts_from_dts or self._on_other is not None:
             return
 
         def relay(what: str, pts: int | None) -> None:

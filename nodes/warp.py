@@ -23,7 +23,16 @@ from torch import Tensor
 from nodes.geometry import Matrix, compose, face_oval_mask, invert, scaling, similarity_scale
 from nodes.types import FacePatch
 
-__all__ = ["Bucket", "align_patches", "bucket_of", "mask_residuals", "unalign_residuals"]
+__all__ = [
+    "Bucket",
+    "align_patches",
+    "averaged",
+    "bucket_of",
+    "cut_to_regions",
+    "mask_residuals",
+    "smoothed",
+    "unalign_residuals",
+]
 
 _GRAIN_PX = 32
 """Regions are padded to multiples of this, so that they share batches."""
@@ -86,7 +95,7 @@ def align_patches(patches: Sequence[FacePatch], bucket: Bucket, device: torch.de
     factor = bucket.shrink_in
     fine_from_region = [compose(scaling(factor), p.crop_from_region) for p in patches]
     fine = _warp(regions, fine_from_region, bucket.size_px * factor, "border")
-    return _averaged(fine, factor).clamp(0, 1)
+    return averaged(fine, factor).clamp(0, 1)
 
 
 def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
@@ -103,7 +112,8 @@ def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
         (B, 3, S, S), exactly 0 outside the oval.
     """
     size_px = residuals.shape[-1]
-    mask = torch.from_numpy(face_oval_mask(size_px).copy()).to(residuals.device)
+    ovals = np.stack([face_oval_mask(size_px, patch.yaw_deg) for patch in patches])
+    mask = torch.from_numpy(ovals).to(residuals.device)[:, None]
     weights = torch.stack([_inside(p, size_px, residuals.device) for p in patches])[:, None] * mask
     # So coarse a blur loses nothing on a coarse grid, and costs a hundredth there.
     both = F.avg_pool2d(torch.cat([residuals * weights, weights], dim=1), size_px // _COARSE_PX)
@@ -115,10 +125,8 @@ def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
     return (residuals - slow) * mask
 
 
-def unalign_residuals(
-    residuals: Tensor, patches: Sequence[FacePatch], bucket: Bucket
-) -> list[npt.NDArray[np.float16]]:
-    """Warp residuals from the square to each region's grid in the output frame.
+def unalign_residuals(residuals: Tensor, patches: Sequence[FacePatch], bucket: Bucket) -> Tensor:
+    """Warp residuals from the square to the output frame's grid.
 
     Args:
         residuals: (B, 3, S, S), 0 at the edges.
@@ -126,7 +134,7 @@ def unalign_residuals(
         bucket: see there.
 
     Returns:
-        For each, shape (region height * scale, region width * scale, 3).
+        (B, 3, P, P), P = padded side * scale: each face's region with the padding.
     """
     minification = bucket.quarters_out / 4
     # Averaging 2x2 samples costs nothing where the output is that much smaller than the square.
@@ -137,10 +145,19 @@ def unalign_residuals(
         for p in patches
     ]
     fine = _warp(filtered, fine_from_pooled, bucket.padded_px * bucket.scale * finer, "zeros")
-    on_grid = _averaged(fine, finer).permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()
+    return averaged(fine, finer)
+
+
+def cut_to_regions(on_grid: Tensor, patches: Sequence[FacePatch]) -> list[npt.NDArray[np.float16]]:
+    """Bring padded residuals (B, 3, P, P) to the host, without the padding.
+
+    Returns:
+        For each, shape (region height * scale, region width * scale, 3).
+    """
+    images = on_grid.permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()
     cut: list[npt.NDArray[np.float16]] = []
-    for image, patch in zip(on_grid, patches, strict=True):
-        height, width = (side * bucket.scale for side in patch.rgb.shape[:2])
+    for image, patch in zip(images, patches, strict=True):
+        height, width = (side * patch.scale for side in patch.rgb.shape[:2])
         cut.append(image[:height, :width].copy())
     return cut
 
@@ -157,12 +174,18 @@ def _prefiltered(images: Tensor, minification: float) -> tuple[int, Tensor]:
     pool = math.ceil(minification / _MOST_BLURRED)
     # A box m wide has variance m * m / 12; what interpolation lacks of it goes into three taps.
     side = _SIDE_TAP * (minification / pool) ** 2
-    padded = F.pad(_averaged(images, pool), (1, 1, 1, 1))
+    return pool, smoothed(averaged(images, pool), side)
+
+
+def smoothed(images: Tensor, side: float) -> Tensor:
+    """Blur with three taps each way, the outer ones `side`; beyond the edge lies 0."""
+    padded = F.pad(images, (1, 1, 1, 1))
     rows = (1 - 2 * side) * padded[..., 1:-1] + side * (padded[..., :-2] + padded[..., 2:])
-    return pool, (1 - 2 * side) * rows[..., 1:-1, :] + side * (rows[..., :-2, :] + rows[..., 2:, :])
+    return (1 - 2 * side) * rows[..., 1:-1, :] + side * (rows[..., :-2, :] + rows[..., 2:, :])
 
 
-def _averaged(images: Tensor, factor: int) -> Tensor:
+def averaged(images: Tensor, factor: int) -> Tensor:
+    """Average blocks of `factor` by `factor` pixels into one."""
     # Pooling by 1 copies, slowly.
     return F.avg_pool2d(images, factor) if factor > 1 else images
 

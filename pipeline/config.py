@@ -30,6 +30,7 @@ __all__ = ["RunConfig", "RunOptions", "available_graphs", "flagged", "load_confi
 _FLAGS: Final = {
     "scale": "params.scale",
     "strength": "params.strength",
+    "faces": "nodes.crop.faces",
     "from_s": "nodes.decode.from_s",
     "to_s": "nodes.decode.to_s",
     "runner": "run.runner",
@@ -60,6 +61,8 @@ class RunOptions(BaseModel):
     """About how long a segment is; a video shorter than 1.5 of them is one, and 0 never cuts."""
     window_frames: int = Field(default=32, ge=2)
     """Frames of one video that may be under way at once: the bound on memory."""
+    max_latency_s: float | None = Field(default=2.0, gt=0)
+    """Frames of a live source that have waited longer are left out and counted; None keeps all."""
     max_wait_s: float = Field(default=0.004, ge=0)
     """How long a batch of faces may wait for more."""
     block_frames: int = Field(default=8, ge=1)
@@ -113,7 +116,7 @@ def flagged(
     Args:
         file: a run's YAML file.
         settings: `dotted.key=value` texts.
-        flags: `scale`, `strength`, `from_s`, `to_s`, `runner`, `address`; None means "not given".
+        flags: the names in `_FLAGS`; None means "not given".
 
     Raises:
         ConfigError: see `load_config`.

@@ -292,7 +292,8 @@ class _Run:
         node = cast("PoolNode[NodeConfig]", self._nodes[entry.name])
         client = self._pools[entry.name]
         while (inputs := self._receive(entry)) is not None:
-            self._items += node.weight(inputs)
+            if not self._warms_up(inputs.pts):
+                self._items += node.weight(inputs)
             self._byte_credits.take(inputs.pts, node.travel_bytes(inputs), self._check)
             self._answers[entry.name].put((inputs.pts, client.submit(inputs)))
         self._answers[entry.name].put(_END)

@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
 from av.container import OutputContainer
@@ -50,11 +50,27 @@ _RAW: Final = frozenset({"rawvideo", "wrapped_avframe"})
 
 
 class StreamDecode(Decode):
-    """Reads a source once, and can be told to end."""
+    """Reads a source once, and can be told to end.
 
-    def __init__(self, config: DecodeConfig) -> None:
+    Frames of a live source that come late, since the work takes longer than the source lasts, are
+    left out and counted: what comes out is never more than so much behind.
+    """
+
+    def __init__(
+        self, config: DecodeConfig, *, live: bool = False, max_latency_s: float | None = None
+    ) -> None:
+        """Take a configuration.
+
+        Args:
+            config: which part is wanted.
+            live: whether the source goes on whether or not it is read.
+            max_latency_s: frames of a live source that have waited for longer are left out.
+        """
         super().__init__(config)
         self._stop = threading.Event()
+        self.live_until = self._stop if live else None
+        self._max_latency_s = max_latency_s
+        self._late = 0
 
     def stop(self) -> None:
         """End after the current frame, as if the source had ended. From any thread."""
@@ -65,7 +81,21 @@ class StreamDecode(Decode):
         for outputs in super().packets():
             if self._stop.is_set():
                 return
+            if self._max_latency_s is not None and self.delay_s > self._max_latency_s:
+                self._late += 1
+                continue
             yield outputs
+
+    def report(self) -> dict[str, Any]:
+        """Return the source's report, with the frames that were left out as too late."""
+        report = super().report()
+        if not self._late:
+            return report
+        warning = (
+            f"{self._late} frames were left out to stay within {self._max_latency_s:g} s of the"
+            " source (run.max_latency_s)"
+        )
+        return {**report, "late": self._late, "warnings": [*report.get("warnings", ()), warning]}
 
 
 class StreamEncode(Encode):

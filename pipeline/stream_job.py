@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
@@ -18,7 +19,8 @@ from nodes.codecs import EncodeConfig
 from nodes.decode import Decode, DecodeConfig
 from nodes.node import Node, NodeConfig, Segment
 from nodes.sheet import Sheet
-from pipeline.config import RunConfig, load_graph
+from nodes.tracks import Tracks
+from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.containers import container_format
 from pipeline.errors import GraphError, OutputError
 from pipeline.graph import Graph, GraphNode
@@ -30,8 +32,12 @@ from pipeline.stream import StreamDecode, StreamEncode
 
 __all__ = ["PIPE", "is_stream", "run_stream"]
 
+log = logging.getLogger(__name__)
+
 PIPE: Final = "-"
 """Standard input as a source, standard output as a target."""
+
+_LIVE_WINDOW_FRAMES: Final = 8
 
 _LIVE: Final = ("rtsp:", "rtsps:", "rtmp:", "rtp:", "udp:", "tcp:", "srt:")
 
@@ -84,13 +90,18 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
     try:
         with _own_stdout() if piped else _no_stdout() as descriptor:
             where = str(part) if descriptor is None else f"pipe:{descriptor}"
-            graph, decode = _joined(load_graph(config), where, container)
+            graph = load_graph(config)
+            options = _live_options(config.run) if source.startswith(_LIVE) else None
+            graph, decode = _joined(graph, where, container, options)
             with _ending_on_interrupt(decode):
                 read = f"pipe:{sys.stdin.fileno()}" if source == PIPE else source
                 with staged(read, scratch_of(config.run)) as local:
-                    result = _run(graph, local, work_dir, config)
+                    result = _run(graph, local, work_dir, options or config.run)
         if not piped:
             part.replace(target)
+        for name, report in result.reports.items():
+            for warning in report.get("warnings", ()):
+                log.warning("%s: %s", name, warning)
         return result
     finally:
         shutil.rmtree(work_dir, ignore_errors=True)
@@ -98,9 +109,16 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
             part.unlink(missing_ok=True)
 
 
-def _run(graph: Graph, source: str, work_dir: Path, config: RunConfig) -> SegmentResult:
-    threads = config.run.threads or len(os.sched_getaffinity(0))
-    with LocalRunner(graph, config.run, threads=threads) as runner:
+def _live_options(options: RunOptions) -> RunOptions:
+    """Return options with fewer frames under way: each waits for those before it."""
+    return options.model_copy(
+        update={"window_frames": min(options.window_frames, _LIVE_WINDOW_FRAMES)}
+    )
+
+
+def _run(graph: Graph, source: str, work_dir: Path, options: RunOptions) -> SegmentResult:
+    threads = options.threads or len(os.sched_getaffinity(0))
+    with LocalRunner(graph, options, threads=threads) as runner:
         (outcome,) = runner.run([Segment(source, work_dir, threads)], _ignore)
     if outcome.result is None:
         raise outcome.error or RuntimeError("the stream gave no result")
@@ -111,8 +129,17 @@ def _ignore(segment: Segment, progress: Progress) -> None:
     """A stream has no length, so there is no progress to show."""
 
 
-def _joined(graph: Graph, target: str, container: str | None) -> tuple[Graph, StreamDecode]:
-    """Return the graph with its ends on the stream, and without sheets."""
+def _joined(
+    graph: Graph, target: str, container: str | None, live: RunOptions | None
+) -> tuple[Graph, StreamDecode]:
+    """Return the graph with its ends on the stream, and without what lies beside.
+
+    Args:
+        graph: as configured.
+        target: where the output goes.
+        container: libav's name of the muxer, None for that of the source.
+        live: how a live source is run, None for all others.
+    """
     encode = encode_node(graph)
     sources = [node for node in graph.nodes if issubclass(node.node_class, Decode)]
     if len(sources) != 1 or not isinstance(sources[0].config, DecodeConfig):
@@ -121,7 +148,11 @@ def _joined(graph: Graph, target: str, container: str | None) -> tuple[Graph, St
             " expected exactly one: it reads the stream"
         )
     assert isinstance(encode.config, EncodeConfig)  # noqa: S101 - for the type checker
-    decode = StreamDecode(sources[0].config)
+    decode = StreamDecode(
+        sources[0].config,
+        live=live is not None,
+        max_latency_s=live.max_latency_s if live else None,
+    )
     ends: dict[str, Node[NodeConfig]] = {
         sources[0].name: decode,
         encode.name: StreamEncode(encode.config, decode, target, container),
@@ -129,7 +160,7 @@ def _joined(graph: Graph, target: str, container: str | None) -> tuple[Graph, St
     nodes = tuple(
         _ReadyNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
         for n in graph.nodes
-        if not issubclass(n.node_class, Sheet)
+        if not issubclass(n.node_class, Sheet | Tracks)
     )
     return replace(graph, nodes=nodes), decode
 

@@ -255,6 +255,25 @@ def remembering(count: CountConfig | None = None, double: DoubleConfig | None = 
     )
 
 
+def recalling(count: CountConfig | None = None) -> Graph:
+    """count -> double (pool) -> recall (bounded) -> sum.b, and count -> sum.a."""
+    return Graph(
+        "recalling",
+        (
+            GraphNode("count", Count, count or CountConfig(), {}),
+            GraphNode("double", Double, DoubleConfig(), {"in": Edge("count", "numbers")}),
+            GraphNode("recall", Recall, RecallConfig(), {"in": Edge("double", "out")}),
+            GraphNode(
+                "sum",
+                Sum,
+                SumConfig(),
+                {"a": Edge("count", "numbers"), "b": Edge("recall", "out")},
+            ),
+        ),
+        {},
+    )
+
+
 def expected_rows(frames: int) -> list[tuple[int, int, int]]:
     """What `diamond` with defaults must write."""
     return [(i * 3, i + 1, i * 2 if i % 2 == 0 else i) for i in range(frames)]

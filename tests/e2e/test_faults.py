@@ -116,10 +116,12 @@ def test_a_run_killed_around_its_end_knows_its_output_again(
 
 def test_the_same_command_at_the_same_time_is_told_who_runs(tmp_path: Path, plugin: Path) -> None:
     source, target = make_video(tmp_path / "v.mp4", FOOTAGE), tmp_path / "out.mkv"
-    first = start(plugin, source, target, "delay_s: 0.1", "run.runner=local")
+    first = start(plugin, source, target, "delay_s: 0.03", "run.runner=local")
     wait_for(first, target, 1)
-    second = start(plugin, source, target, "delay_s: 0.1", "run.runner=local")
+    first.send_signal(signal.SIGSTOP)  # on a busy machine the second starts slowly
+    second = start(plugin, source, target, "delay_s: 0.03", "run.runner=local")
     _, errors = second.communicate(timeout=90)
+    first.send_signal(signal.SIGCONT)
     assert second.returncode == 2
     assert f"another run writes there already: process {first.pid} of " in errors
     assert str(source) in errors
@@ -193,7 +195,8 @@ def test_plan_tells_what_is_done_and_changes_nothing(tmp_path: Path, plugin: Pat
         assert run.returncode == 0, errors
         return output
 
-    assert "90 frames in 5 segments\n5 segments to do, local runner" in told()
+    assert "90 frames in 5 segments\n" in told()
+    assert "\n5 segments to do, local runner" in told()
     assert sorted(tmp_path.glob("*out*")) == []
     run = start(plugin, source, target, *more)
     wait_for(run, target, 1)

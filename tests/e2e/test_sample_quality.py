@@ -1,34 +1,30 @@
-"""Does AMINet help? The same pipeline with and without it, against the sharp reference."""
+"""Does AMINet help, over the sample merely enlarged? Is it steady, and true to the source?"""
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import pytest
 
 import pipeline
-from tests.quality.face_quality import FaceScore, SampleTruth, measure_faces
+from tests.quality.face_quality import SampleTruth, measure_faces
 
 pytestmark = pytest.mark.filterwarnings("default")
 
 
-def scores_of(name: str, weights: str, scale: int, folder: Path) -> dict[str, FaceScore]:
+@pytest.mark.parametrize(("name", "scale"), [("street", 2), ("portrait", 2), ("portrait", 1)])
+def test_no_face_is_worse_than_enlarged_and_none_flickers(
+    name: str, scale: int, tmp_path: Path
+) -> None:
     sample = SampleTruth(name)
-    output = folder / f"{name}-{weights}-{scale}.mkv"
-    settings = ("encode.codec=ffv1", f"params.weights={weights}")
+    output = tmp_path / f"{name}.mkv"
+    settings = ("encode.codec=ffv1",)
     pipeline.enhance(sample.source, output, scale=scale, runner="local", settings=settings)
     scores = measure_faces(output, sample)
-    return {who: score for who, score in scores.items() if who in sample.unseen_people}
-
-
-def mean_psnr_y_db(scores: dict[str, FaceScore]) -> float:
-    return math.fsum(score.psnr_y_db for score in scores.values()) / len(scores)
-
-
-@pytest.mark.parametrize(("name", "scale"), [("street", 2), ("portrait", 2), ("portrait", 1)])
-def test_aminet_beats_bicubic_on_people_it_never_saw(name: str, scale: int, tmp_path: Path) -> None:
-    restored = scores_of(name, "aminet-s", scale, tmp_path)
-    bicubic = scores_of(name, "bicubic", scale, tmp_path)
-    assert restored.keys() == bicubic.keys()
-    assert mean_psnr_y_db(restored) > mean_psnr_y_db(bicubic), (restored, bicubic)
+    assert scores.keys() >= sample.unseen_people
+    for who, score in scores.items():
+        assert score.gain_db is not None, who
+        assert score.gain_db > 0, (who, score)
+        assert score.flicker is not None, who
+        assert score.flicker < 1.05, (who, score)
+        assert score.consistency_db > 34, (who, score)

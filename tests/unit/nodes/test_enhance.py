@@ -16,12 +16,18 @@ from pydantic import ValidationError
 from aminet.network import AMINet, AMINetConfig
 from aminet.weights import save_weights
 from nodes import geometry
-from nodes.enhance import Enhance, EnhanceConfig
+from nodes.enhance import Enhance, EnhanceConfig, face_strength
 from nodes.errors import NodeConfigError
 from nodes.geometry import face_oval_mask
 from nodes.node import Inputs
 from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch, RgbImage
-from nodes.warp import align_patches, bucket_of, mask_residuals, unalign_residuals
+from nodes.warp import (
+    align_patches,
+    bucket_of,
+    cut_to_regions,
+    mask_residuals,
+    unalign_residuals,
+)
 from tests.face_pictures import face_at, portrait
 
 CPU = torch.device("cpu")
@@ -107,7 +113,7 @@ def test_a_spot_keeps_its_place_to_a_tenth_of_a_pixel(name: str) -> None:
     pixel_in_square = patch.size_px * geometry.EYES_OF_SIZE / eyes_px
     slip = np.abs(centroid(aligned[0, 0].numpy()) - there).max() / pixel_in_square
     assert slip < 0.1
-    (back,) = unalign_residuals(aligned, [spotted], bucket)
+    (back,) = cut_to_regions(unalign_residuals(aligned, [spotted], bucket), [spotted])
     assert back.shape == (height * patch.scale, width * patch.scale, 3)
     place = centroid(back[..., 0].astype(np.float64)) / patch.scale
     assert place == pytest.approx(centroid(drawn[..., 0] / top), abs=0.1)
@@ -141,7 +147,7 @@ def test_minified_residuals_are_what_averaging_a_much_finer_grid_gives(name: str
     size = patch.size_px
     rough = torch.randn((1, 3, size, size), generator=torch.Generator().manual_seed(0))
     residuals = rough * torch.from_numpy(face_oval_mask(size).copy())
-    (back,) = unalign_residuals(residuals, [patch], bucket_of(patch))
+    (back,) = cut_to_regions(unalign_residuals(residuals, [patch], bucket_of(patch)), [patch])
     height, width = patch.rgb.shape[:2]
     centres = (np.mgrid[0 : height * fine, 0 : width * fine][::-1] + 0.5).reshape(2, -1).T / fine
     there = geometry.apply(patch.crop_from_region, centres) / size * 2 - 1
@@ -232,6 +238,8 @@ def test_every_face_comes_back_in_its_place_on_the_output_grid(enhance: Enhance)
             assert answer.residual_rgb.shape == (y1 - y0, x1 - x0, 3)
             assert answer.residual_rgb.any()
             assert np.isfinite(answer.residual_rgb).all()
+            assert answer.strength == face_strength(patch)
+            assert answer.consistency_db is not None
 
 
 def test_a_faces_answer_does_not_depend_on_the_batch(enhance: Enhance) -> None:
@@ -284,11 +292,21 @@ def test_weight_is_the_number_of_faces(enhance: Enhance) -> None:
     assert enhance.max_batch == 3
 
 
+def test_strength_falls_with_doubt_and_with_size() -> None:
+    small, large = CASES["tiny"], CASES["larger than its square"]
+    assert face_strength(replace(small, score=0.9)) == 1
+    by_score = [face_strength(replace(small, score=score)) for score in (0.4, 0.5, 0.6, 0.7)]
+    assert by_score == sorted(by_score)
+    assert 0 < by_score[0] < by_score[1] < 0.6
+    assert 0.5 < face_strength(large) < face_strength(CASES["large"]) < 1
+
+
 def test_bicubic_adds_nothing() -> None:
     node = Enhance(EnhanceConfig(weights="bicubic", device="cpu"))
     node.setup(1)
     ((restored,),) = restore(node, frames([CASES["doubled, turned back"]]))
     assert not restored.residual_rgb.any()
+    assert restored.consistency_db is None
     assert node.report()["sha256"] is None
     assert node.report()["faces"] == 1
 

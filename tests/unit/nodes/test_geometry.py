@@ -109,3 +109,16 @@ def test_mask_covers_eyes_and_mouth_and_ends_inside_the_square() -> None:
     assert not edge.any()
     assert np.abs(np.diff(mask, axis=0)).max() < 0.12
     assert np.array_equal(mask, mask[:, ::-1])
+
+
+@pytest.mark.parametrize("yaw_deg", [-90, -35, 0, 20, 55])
+def test_a_turned_faces_mask_follows_the_cheek_in_view(yaw_deg: float) -> None:
+    mask = geometry.face_oval_mask(128, yaw_deg)
+    edge = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
+    assert not edge.any()
+    middle = float((mask * (np.arange(128) + 0.5)).sum() / mask.sum()) / 128
+    # The nose points to positive x when yaw is positive: what is seen of the head lies behind it.
+    expected = np.clip(-0.178 * np.sin(np.radians(yaw_deg)), -0.086, 0.086)
+    assert middle - 0.5 == pytest.approx(expected, abs=0.005)
+    for x, y in geometry.template_points(128):
+        assert mask[int(y), int(x)] > 0.8

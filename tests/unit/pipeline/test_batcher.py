@@ -55,6 +55,26 @@ def test_closing_finishes_what_was_handed_in() -> None:
     assert all(answer.done() for answer in answers)
 
 
+class Heavy(Double):
+    """A frame is as much work as its number."""
+
+    def weight(self, inputs: Inputs) -> int:
+        return inputs.get("in", Number).value
+
+
+def test_a_frame_that_does_not_fit_waits_for_the_next_batch() -> None:
+    batcher = Batcher(Heavy(DoubleConfig(max_batch=5)), max_wait_s=0.2)
+    answers = batcher.submit(inputs(3, 3, 2, 9)).result(5)
+    assert [answer["out"] for answer in answers] == [
+        Number(3, 3),
+        Number(3, 3),
+        Number(2, 4),
+        Number(9, 9),  # more than a batch by itself
+    ]
+    batcher.close()
+    assert batcher.stats.batches == {3: 1, 5: 1, 9: 1}
+
+
 def test_a_batch_is_never_larger_than_the_node_wants() -> None:
     batcher = Batcher(Double(DoubleConfig(max_batch=4, delay_s=0.02)), max_wait_s=0.2)
     answers = [batcher.submit(inputs(*[2] * 6)) for _ in range(2)]

@@ -25,6 +25,7 @@ from tests.toy_nodes import (
     SumConfig,
     diamond,
     expected_rows,
+    recalling,
     remembering,
 )
 
@@ -223,6 +224,18 @@ def test_frames_that_warm_up_reach_neither_pool_nor_sinks(tmp_path: Path) -> Non
     assert outcome.result.progress.frames == 10
     assert sum(pool["items"] for pool in report["pools"]["double"]) == outcome.result.progress.items
     assert outcome.result.progress.items <= 10
+
+
+def test_a_pool_works_on_the_warm_up_of_a_node_behind_it_and_does_not_count_it(
+    tmp_path: Path,
+) -> None:
+    graph = recalling(CountConfig(frames=40))
+    (whole,), _ = run_parts(graph, tmp_path, Segment("v", tmp_path, 1))
+    part = Segment("v", tmp_path, 1, start_pts=60, warmup_pts=51)
+    (outcome,), report = run_parts(graph, tmp_path, part)
+    assert rows(outcome) == rows(whole)[20:]
+    assert outcome.result.progress == Progress(20, 10)
+    assert sum(pool["items"] for pool in report["pools"]["double"]) > 10
 
 
 def test_a_graph_without_memory_drops_frames_before_the_segment_at_the_source(
