@@ -87,8 +87,8 @@ class MDTA(nn.Module):
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = same(channels, 1)
-        # Untrained attention is nearly even and would drown the local branch in averages: it starts
-        # silent (O; measured, see the model card).
+        # Untrained attention is nearly even: it would add averages to the local branch. It starts
+        # silent (O).
         zero(self.out)
 
     def forward(self, n_BCHW: Tensor) -> Tensor:
