@@ -293,5 +293,5 @@ def _outcome(reply: Any, task: _Task) -> SegmentOutcome:
 
 
 def _in_doubt(outcome: SegmentOutcome) -> bool:
-    """Say whether Ray only knows that a worker does not answer, and not yet why."""
-    return isinstance(outcome.error, ActorUnavailableError)
+    """Say whether Ray may not have noticed yet that the worker's machine is gone."""
+    return isinstance(outcome.error, ActorUnavailableError | ActorUnschedulableError)
