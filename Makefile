@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+DEFACE := .venv-deface/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow conformance bench lint format clean
+.PHONY: help setup demo test test-slow conformance bench bench-deface lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -34,6 +35,15 @@ conformance: $(READY) ## the table of what goes in and what comes out; writes do
 bench: $(READY) ## benchmarks; JSON in tests/bench/results
 	$(BIN)/python -m pytest -m bench --timeout 3600
 
+# A peer for comparison, in a venv of its own: nothing of ours depends on it.
+$(DEFACE):
+	$(PYTHON) -m venv .venv-deface
+	.venv-deface/bin/python -m pip install --quiet deface onnx onnxruntime
+	@touch $@
+
+bench-deface: $(READY) $(DEFACE) ## nine cases through us and through deface; JSON in tests/bench/results
+	$(BIN)/python -m pytest -m bench tests/bench/test_deface.py --timeout 3600
+
 lint: $(READY) ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -44,4 +54,4 @@ format: $(READY) ## let ruff put the code in shape
 	$(BIN)/ruff format .
 
 clean: ## remove everything made here
-	rm -rf $(VENV) out build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-deface out build dist .pytest_cache .ruff_cache .hypothesis

@@ -29,6 +29,10 @@ Protocol = Literal["bicubic", "camera"]
 
 CANVAS_PX = 128
 """Side of a whole training face."""
+VIDEO_SCALE = 38 / 28
+"""Of faces as video aligns them, eyes 38 px apart, against the training faces' 28 px."""
+HIGHEST_PX = 15.0
+"""How much higher their eyes stand there."""
 PADDING = 0.25
 """Reflected border around a source, in sides, so that turned crops have no black corners."""
 
@@ -164,12 +168,14 @@ def _warp(image: Image.Image, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
 def _jittered_crop(image: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Turn by +-10 deg, scale by 0.85 to 1.6, shift by +-8 px: what tracking does to faces.
 
-    A source is never enlarged by more than 15 %, or its crops would not be sharp.
+    A source is never enlarged by more than 15 %, or its crops would not be sharp. The larger the
+    face, the higher it stands, or its chin would fall out: video's faces are aligned so.
     """
     own = image.width / CANVAS_PX
     scale = math.exp(rng.uniform(math.log(0.85), math.log(min(1.6, 1.15 * own))))
     angle = math.radians(rng.uniform(-10, 10))
     shift = rng.uniform(-8, 8, size=2)
+    shift[1] -= HIGHEST_PX * min(1.0, max(0.0, (scale - 1) / (VIDEO_SCALE - 1)))
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     linear = turn * own / scale
     offset = np.full(2, image.width / 2) - linear @ (np.full(2, CANVAS_PX / 2) + shift)

@@ -48,6 +48,8 @@ class EvaluationRequest:
     lr: Path | None = None
     """Folder of small faces named as the sharp ones; nothing is degraded then."""
     device: str = "auto"
+    ensemble: bool = False
+    """Every network with the mirror image of each face (`aminet.network.self_ensemble`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         small = F.interpolate(trial.lr_BCHW[:SHEET_FACES], (SIDE_PX, SIDE_PX), mode="nearest")
         sheets[trial.name]["small face"] = small
     for model in request.models:
-        run = _runner(model, device)
+        run = _runner(model, device, ensemble=request.ensemble)
         for trial in trials:
             start_s = time.perf_counter()
             y_BCHW = run(trial)
@@ -202,13 +204,13 @@ def _pairs(folder: Path, stems: Sequence[str], hr_BCHW: Tensor) -> Trial:
     return make_trial("pairs", hr_BCHW, lr)
 
 
-def _runner(model: str, device: torch.device) -> Callable[[Trial], Tensor]:
+def _runner(model: str, device: torch.device, *, ensemble: bool) -> Callable[[Trial], Tensor]:
     if model == "bicubic":
         return lambda trial: trial.lq_BCHW
     if model == "lanczos":
         return lambda trial: _lanczos(trial.lr_BCHW, trial.hr_BCHW.shape[-1])
     network, _ = load_network(model, device)
-    restore = restore_with(network, device)
+    restore = restore_with(network, device, ensemble=ensemble)
     return lambda trial: restore(trial.lq_BCHW)
 
 

@@ -25,41 +25,40 @@ from aminet.errors import SideError
 SIDE_MULTIPLE: Final = 8
 """Sides must be multiples of this, in px."""
 SMALLEST_SIDE_PX: Final = 64
-GROUP_WIDTH: Final = 16
-"""Channels that RDFE's convolutions mix: a vector register of fp32 on AVX-512."""
+NORM_GROUPS: Final = 8
+"""Widths are multiples of this."""
 
 
 @dataclass(frozen=True, slots=True)
 class AMINetConfig:
     """Sizes of one network; the four entries of a tuple are the three levels and the bottleneck."""
 
-    width: int = 32
+    width: int = 24
     """Channels at the finest level (C); the levels have C, 2C, 4C and the bottleneck 4C."""
     depths: tuple[int, int, int, int] = (1, 1, 1, 2)
     """LGFI blocks at each level (on each side of the U) and in the bottleneck."""
-    heads: tuple[int, int, int, int] = (1, 2, 4, 4)
-    """Attention heads at each level and in the bottleneck."""
-    expansion: float = 1.5
-    """Hidden width of GDFN over its input width."""
+    heads: tuple[int, int, int, int] = (0, 2, 4, 4)
+    """Attention heads at each level and in the bottleneck; 0 leaves the global branch out, which
+    at the finest level costs most and gains nothing that was measured."""
     stem_factor: int = 2
     """PixelUnshuffle before the first convolution; 1 works at full resolution."""
 
 
 PRESETS: Final[dict[str, AMINetConfig]] = {
-    "aminet": AMINetConfig(width=32, stem_factor=2),
-    "aminet-s": AMINetConfig(width=32, stem_factor=4),
+    "aminet": AMINetConfig(width=48),
+    "aminet-s": AMINetConfig(width=24),
 }
 """Name -> sizes of the two networks that ship."""
 
 
-def layer_norm(x_BCHW: Tensor) -> Tensor:
-    """Normalise each pixel over its channels, without scale or shift (C).
+def normalise(x_BCHW: Tensor) -> Tensor:
+    """Give groups of channels mean 0 and deviation 1 over the whole picture (O).
 
-    Scale and shift would be redundant: a 1x1 convolution with bias always follows. In
-    channels_last both permutes are views, so this is one fused pass.
+    Not each pixel on its own, as LayerNorm does (C): how strong an edge is against the rest of the
+    face decides how strong its correction must be. Scale and shift would be redundant: a
+    convolution with bias always follows.
     """
-    x_BHWC = x_BCHW.permute(0, 2, 3, 1)
-    return F.layer_norm(x_BHWC, (x_BHWC.shape[-1],)).permute(0, 3, 1, 2)
+    return F.group_norm(x_BCHW, NORM_GROUPS)
 
 
 def as_channels_last(x_BCHW: Tensor) -> Tensor:
@@ -67,15 +66,16 @@ def as_channels_last(x_BCHW: Tensor) -> Tensor:
     return x_BCHW.contiguous(memory_format=torch.channels_last)
 
 
-def depthwise(channels: int, kernel: int) -> nn.Conv2d:
-    """Depthwise convolution that keeps the size."""
-    return nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+def same(channels: int, kernel: int) -> nn.Conv2d:
+    """Convolution that keeps size and width."""
+    return nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
 
 
-def grouped(channels: int) -> nn.Conv2d:
-    """3x3 convolution in groups of `GROUP_WIDTH` channels."""
-    groups = max(1, channels // GROUP_WIDTH)
-    return nn.Conv2d(channels, channels, 3, padding=1, groups=groups)
+def zero(convolution: nn.Conv2d) -> None:
+    """Let a convolution answer 0 until it is trained."""
+    nn.init.zeros_(convolution.weight)
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
 
 
 class MDTA(nn.Module):
@@ -86,7 +86,10 @@ class MDTA(nn.Module):
         self.heads = heads
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
-        self.out = nn.Conv2d(channels, channels, 1)
+        self.out = same(channels, 1)
+        # Untrained attention is nearly even: it would add averages to the local branch. It starts
+        # silent (O).
+        zero(self.out)
 
     def forward(self, n_BCHW: Tensor) -> Tensor:
         """Attend; (B, C, H, W) normalised features to the same shape."""
@@ -105,7 +108,10 @@ class MDTA(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Squeeze-and-excitation gate over channels (S), reduction 8, at least 8 hidden."""
+    """Squeeze-and-excitation gate over channels (S), reduction 8, at least 8 hidden.
+
+    Gates lie around 1 (O): at a half, every block would start at half its strength.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -116,33 +122,27 @@ class ChannelAttention(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Weigh the channels; same shape."""
         pooled_BC11 = x_BCHW.mean(dim=(2, 3), keepdim=True)
-        return x_BCHW * torch.sigmoid(self.excite(F.gelu(self.squeeze(pooled_BC11))))
+        return x_BCHW * (2 * torch.sigmoid(self.excite(F.gelu(self.squeeze(pooled_BC11)))))
 
 
 class RDFE(nn.Module):
-    """Local branch (P): receptive fields 3, 5 and 7 (S), each fed by the one before (O).
+    """Local branch (P): receptive fields 3 and 5 (S), one fed by the other (O).
 
-    The chain makes the receptive fields: three 3x3 convolutions see 3, 5 and 7 px. They mix
-    `GROUP_WIDTH` channels at a time, not one: on CPUs that costs less than depthwise 5x5 and
-    7x7, and it learns faster (measured, see the model card; O).
+    The chain makes the receptive fields: two 3x3 convolutions see 3 and 5 px. They mix all
+    channels: on CPUs a dense 3x3 runs at many times the rate of a depthwise one, and it learns
+    faster (O; measured, see the model card).
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.enter = nn.Conv2d(channels, channels, 1)
-        self.see3 = grouped(channels)
-        self.see5 = grouped(channels)
-        self.see7 = grouped(channels)
-        self.merge = nn.Conv2d(3 * channels, channels, 1)
+        self.see3 = same(channels, 3)
+        self.see5 = same(channels, 3)
         self.attention = ChannelAttention(channels)
 
     def forward(self, n_BCHW: Tensor) -> Tensor:
         """Extract; (B, C, H, W) normalised features to the same shape."""
-        h = self.enter(n_BCHW)
-        b3 = F.gelu(self.see3(h))
-        b5 = F.gelu(self.see5(h + b3))
-        b7 = F.gelu(self.see7(h + b5))
-        return self.attention(self.merge(torch.cat((b3, b5, b7), dim=1)))
+        b3_BCHW = F.gelu(self.see3(n_BCHW))
+        return self.attention(b3_BCHW + self.see5(b3_BCHW))
 
 
 class SKAF(nn.Module):
@@ -150,7 +150,8 @@ class SKAF(nn.Module):
 
     The features may come from other levels: finer ones are average-pooled before their 1x1
     projection and coarser ones are upsampled after it, so the projection is always done at
-    the smaller size (bilinear upsampling and a 1x1 convolution commute).
+    the smaller size (bilinear upsampling and a 1x1 convolution commute). The N weights of a pixel
+    have the mean 1 (O): with the sum 1, every block would start at a fraction of its strength.
     """
 
     def __init__(self, in_channels: tuple[int, ...], channels: int) -> None:
@@ -159,7 +160,6 @@ class SKAF(nn.Module):
             nn.Identity() if c == channels else nn.Conv2d(c, channels, 1) for c in in_channels
         )
         self.select = nn.Conv2d(2, len(in_channels), 7, padding=3)
-        self.out = nn.Conv2d(channels, channels, 1)
 
     def forward(self, *features: Tensor) -> Tensor:
         """Select; N features to (B, C, H, W), the size of the first."""
@@ -174,49 +174,33 @@ class SKAF(nn.Module):
         mean_B1HW = torch.stack([u.mean(dim=1, keepdim=True) for u in us_BCHW]).mean(dim=0)
         peak_B1HW = torch.stack([u.amax(dim=1, keepdim=True) for u in us_BCHW]).amax(dim=0)
         mask_BNHW = self.select(torch.cat((mean_B1HW, peak_B1HW), dim=1)).softmax(dim=1)
+        mask_BNHW = mask_BNHW * len(us_BCHW)
         chosen_BCHW = us_BCHW[0] * mask_BNHW[:, 0:1]
         for i, u in enumerate(us_BCHW[1:], start=1):
             chosen_BCHW = torch.addcmul(chosen_BCHW, u, mask_BNHW[:, i : i + 1])
-        return self.out(chosen_BCHW)
-
-
-class GDFN(nn.Module):
-    """Gated feed-forward (C, from Restormer)."""
-
-    def __init__(self, channels: int, expansion: float) -> None:
-        super().__init__()
-        # A multiple of 8 keeps vector units full.
-        hidden = max(8, round(channels * expansion / 8) * 8)
-        self.enter = nn.Conv2d(channels, 2 * hidden, 1)
-        self.local = depthwise(2 * hidden, 3)
-        self.out = nn.Conv2d(hidden, channels, 1)
-
-    def forward(self, n_BCHW: Tensor) -> Tensor:
-        """Mix channels; (B, C, H, W) normalised features to the same shape."""
-        gate, value = self.local(self.enter(n_BCHW)).chunk(2, dim=1)
-        return self.out(F.gelu(gate) * value)
+        return chosen_BCHW
 
 
 class LGFI(nn.Module):
     """Local and global features interact (P, S); order of the parts (O).
 
-    g = x + MDTA(LN x); l = x + RDFE(LN x); y = x + SKAF(g, l); out = y + GDFN(LN y).
+    out = x + SKAF(MDTA(N x), RDFE(N x)), or x + RDFE(N x) without heads. No feed-forward part
+    follows, as it does in CTCNet: RDFE mixes the channels already (measured, see the model card).
     """
 
-    def __init__(self, channels: int, heads: int, expansion: float) -> None:
+    def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
-        self.mdta = MDTA(channels, heads)
         self.rdfe = RDFE(channels)
-        self.skaf = SKAF((channels, channels), channels)
-        self.gdfn = GDFN(channels, expansion)
+        self.mdta = MDTA(channels, heads) if heads else None
+        self.skaf = SKAF((channels, channels), channels) if heads else None
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        n_BCHW = layer_norm(x_BCHW)
-        global_BCHW = x_BCHW + self.mdta(n_BCHW)
-        local_BCHW = x_BCHW + self.rdfe(n_BCHW)
-        y_BCHW = x_BCHW + self.skaf(global_BCHW, local_BCHW)
-        return y_BCHW + self.gdfn(layer_norm(y_BCHW))
+        n_BCHW = normalise(x_BCHW)
+        local_BCHW = self.rdfe(n_BCHW)
+        if self.mdta is None or self.skaf is None:
+            return x_BCHW + local_BCHW
+        return x_BCHW + self.skaf(self.mdta(n_BCHW), local_BCHW)
 
 
 class Down(nn.Module):
@@ -246,8 +230,8 @@ class Up(nn.Module):
         return self.refine(F.leaky_relu(y_BCHW, 0.2))
 
 
-def _level(channels: int, depth: int, heads: int, expansion: float) -> nn.Sequential:
-    return nn.Sequential(*(LGFI(channels, heads, expansion) for _ in range(depth)))
+def _level(channels: int, depth: int, heads: int) -> nn.Sequential:
+    return nn.Sequential(*(LGFI(channels, heads) for _ in range(depth)))
 
 
 class AMINet(nn.Module):
@@ -261,21 +245,19 @@ class AMINet(nn.Module):
     def __init__(self, config: AMINetConfig) -> None:
         super().__init__()
         self.config = config
-        c, d, k, e = config.width, config.depths, config.heads, config.expansion
+        c, d, k = config.width, config.depths, config.heads
         widths = (c, 2 * c, 4 * c)
         image_channels = 3 * config.stem_factor**2
         self.stem = nn.Conv2d(image_channels, c, 3, padding=1)
-        self.encoders = nn.ModuleList(_level(widths[i], d[i], k[i], e) for i in range(3))
+        self.encoders = nn.ModuleList(_level(widths[i], d[i], k[i]) for i in range(3))
         self.downs = nn.ModuleList(Down(widths[i], widths[min(i + 1, 2)]) for i in range(3))
-        self.bottleneck = _level(widths[2], d[3], k[3], e)
+        self.bottleneck = _level(widths[2], d[3], k[3])
         self.ups = nn.ModuleList(Up(widths[min(i + 1, 2)], widths[i]) for i in range(3))
         self.fusions = nn.ModuleList(SKAF((widths[i], *widths), widths[i]) for i in range(3))
-        self.decoders = nn.ModuleList(_level(widths[i], d[i], k[i], e) for i in range(3))
+        self.decoders = nn.ModuleList(_level(widths[i], d[i], k[i]) for i in range(3))
         self.tail = nn.Conv2d(c, image_channels, 3, padding=1)
         # The untrained network is then the identity, that is, bicubic.
-        nn.init.zeros_(self.tail.weight)
-        if self.tail.bias is not None:
-            nn.init.zeros_(self.tail.bias)
+        zero(self.tail)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Restore faces.
@@ -311,6 +293,26 @@ class AMINet(nn.Module):
             f = self.ups[i](f) + skips[i]
             f = self.decoders[i](f + self.fusions[i](f, *skips))
         return F.pixel_shuffle(self.tail(f), self.config.stem_factor)[..., :h, :w]
+
+
+def self_ensemble(network: AMINet, x_BCHW: Tensor) -> Tensor:
+    """Mean of a face's residual and its mirror image's, turned back: a little better, slower.
+
+    Args:
+        network: see there.
+        x_BCHW: as `AMINet.forward` takes it.
+
+    Returns:
+        Same shape: what is to be added to the input.
+
+    Raises:
+        SideError: as `AMINet.forward`.
+
+    Source: Timofte et al., "Seven ways to improve example-based single image super resolution",
+    CVPR 2016; of their eight turns only the mirror image is one that the network was trained on.
+    """
+    mirrored_BCHW = as_channels_last(x_BCHW.flip(-1))
+    return (network.residual(x_BCHW) + network.residual(mirrored_BCHW).flip(-1)) / 2
 
 
 def check_sides(x_BCHW: Tensor) -> None:

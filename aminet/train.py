@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader
 from aminet.curves import draw_curves, draw_sheet
 from aminet.data import Batch, BatchPlan, TrainingBatches, to_device
 from aminet.errors import TrainConfigError
+from aminet.muon import Muon, is_matrix
 from aminet.network import PRESETS, AMINet
 from aminet.pictures import check_split, list_pictures
 from aminet.precision import autocast_dtype
@@ -44,7 +45,7 @@ class TrainState:
 
     network: AMINet
     average: AMINet
-    optimiser: torch.optim.AdamW
+    optimisers: tuple[torch.optim.Optimizer, ...]
     step: int = 0
     seconds: float = 0.0
     """Wall time of all runs so far."""
@@ -97,17 +98,26 @@ def new_state(config: TrainConfig, device: torch.device) -> TrainState:
     torch.manual_seed(config.seed)
     network = AMINet(PRESETS[config.preset]).to(device)
     average = copy.deepcopy(network).requires_grad_(requires_grad=False)
-    return TrainState(network, average, _optimiser(network, config.optimiser))
+    return TrainState(network, average, make_optimisers(network, config.optimiser))
 
 
-def _optimiser(network: AMINet, settings: OptimiserSection) -> torch.optim.AdamW:
-    return torch.optim.AdamW(
-        network.parameters(),
+def make_optimisers(
+    network: AMINet, settings: OptimiserSection
+) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the matrices, if wanted, and AdamW for everything else."""
+    weights = list(network.parameters())
+    matrices = [w for w in weights if settings.kind == "muon" and is_matrix(w)]
+    known = {id(w) for w in matrices}
+    adamw = torch.optim.AdamW(
+        [w for w in weights if id(w) not in known],
         lr=settings.lr,
         betas=settings.betas,
         weight_decay=settings.weight_decay,
         foreach=True,
     )
+    if not matrices:
+        return (adamw,)
+    return adamw, Muon(matrices, settings.lr, weight_decay=settings.weight_decay)
 
 
 def train_step(
@@ -116,21 +126,23 @@ def train_step(
     """One step; returns the loss terms, the gradient's norm and the learning rate."""
     hr, lq = to_device(batch, plan, device)
     lr = learning_rate(state.step, config.total_steps, config.optimiser)
-    for group in state.optimiser.param_groups:
-        group["lr"] = lr
+    for optimiser in state.optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = lr
     dtype = autocast_dtype(device)
     state.network.train()
     with torch.autocast(device.type, dtype, enabled=dtype is not None):
         y = state.network(lq.contiguous(memory_format=torch.channels_last))
     terms = loss_terms(y.float(), hr, lq, config.loss)
     loss = torch.stack(list(terms.values())).sum()
-    state.optimiser.zero_grad(set_to_none=True)
+    state.network.zero_grad(set_to_none=True)
     loss.backward()
     norm = torch.nn.utils.clip_grad_norm_(
         state.network.parameters(), config.optimiser.clip_norm, foreach=True
     )
     if bool(torch.isfinite(norm)):
-        state.optimiser.step()
+        for optimiser in state.optimisers:
+            optimiser.step()
         _average(state, config.optimiser.ema)
     else:
         log.warning("step %d: the gradient is not finite; step left out", state.step)
@@ -155,7 +167,7 @@ def save_checkpoint(state: TrainState, config: TrainConfig, file: Path) -> None:
         "seconds": state.seconds,
         "network": state.network.state_dict(),
         "average": state.average.state_dict(),
-        "optimiser": state.optimiser.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in state.optimisers],
         "config": config.model_dump(mode="json"),
     }
     temporary = file.with_suffix(".tmp")
@@ -180,7 +192,8 @@ def load_checkpoint(config: TrainConfig, file: Path, device: torch.device) -> Tr
     state = new_state(config, device)
     state.network.load_state_dict(content["network"])
     state.average.load_state_dict(content["average"])
-    state.optimiser.load_state_dict(content["optimiser"])
+    for optimiser, saved in zip(state.optimisers, content["optimisers"], strict=True):
+        optimiser.load_state_dict(saved)
     state.step, state.seconds = int(content["step"]), float(content["seconds"])
     return state
 

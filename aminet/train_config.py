@@ -36,8 +36,10 @@ class StageSection(_Section):
 
 
 class OptimiserSection(_Section):
-    """AdamW with warm-up and cosine decay."""
+    """The optimiser, with warm-up and cosine decay."""
 
+    kind: Literal["adamw", "muon"] = "adamw"
+    """`muon` takes it for the convolutions, and AdamW for the rest: more gain a step."""
     lr: Annotated[float, Field(gt=0)] = 5e-4
     final_lr: Annotated[float, Field(ge=0)] = 1e-6
     warmup_steps: Annotated[int, Field(ge=0)] = 200

@@ -15,6 +15,7 @@ from torch import Generator, Tensor
 
 from aminet.degrade import camera_small, resize
 from aminet.metrics import psnr
+from aminet.network import AMINet, self_ensemble
 from aminet.pictures import FacePicture, read_square
 from aminet.precision import autocast_dtype
 
@@ -73,8 +74,14 @@ def standard_trials(pictures: Sequence[FacePicture], side: int) -> list[Trial]:
     return [clean_trial(hr, 4), clean_trial(hr, 8), camera_trial(hr, 4)]
 
 
-def restore_with(network: torch.nn.Module, device: torch.device) -> Restore:
-    """A network as a function on batches of any size, without gradients, clamped."""
+def restore_with(network: AMINet, device: torch.device, *, ensemble: bool = False) -> Restore:
+    """A network as a function on batches of any size, without gradients, clamped.
+
+    Args:
+        network: on `device`.
+        device: where to work.
+        ensemble: with its mirror image (`self_ensemble`).
+    """
     dtype = autocast_dtype(device)
 
     def restore(lq_BCHW: Tensor) -> Tensor:
@@ -82,7 +89,8 @@ def restore_with(network: torch.nn.Module, device: torch.device) -> Restore:
         network.eval()
         with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype is not None):
             for part in lq_BCHW.split(BATCH):
-                y = network(part.to(device, memory_format=torch.channels_last))
+                x = part.to(device, memory_format=torch.channels_last)
+                y = x + self_ensemble(network, x) if ensemble else network(x)
                 outputs.append(y.float().clamp(0, 1).cpu())
         return torch.cat(outputs)
 

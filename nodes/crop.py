@@ -21,12 +21,14 @@ from nodes.geometry import (
     compose,
     crop_from_frame,
     invert,
+    pitch_deg,
     template_points,
     translation,
     yaw_deg,
 )
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
 from nodes.pixels import Region, RegionReader, align_region, pixel_layout, resolve_color
+from nodes.sharpness import detail
 from nodes.types import (
     EYES_OF_SIZE,
     Face,
@@ -36,6 +38,7 @@ from nodes.types import (
     FramePatches,
     GatedFace,
     GateReason,
+    RgbImage,
     VideoInfo,
 )
 
@@ -43,6 +46,9 @@ __all__ = ["Crop", "CropConfig"]
 
 Box = tuple[float, float, float, float]
 
+_LUMA: Final = np.array([0.3, 0.59, 0.11], np.float32)
+_JUDGED_SHRINK: Final = 0.5
+"""A face less than twice the least size differs too little from a face of that size."""
 _WARP_MARGIN_PX: Final = 2.0
 """Source pixels around the square that bicubic interpolation reaches for."""
 
@@ -59,6 +65,12 @@ def _not_empty(box: Box) -> Box:
     return box
 
 
+def _in_order(times_s: tuple[float, float]) -> tuple[float, float]:
+    if not times_s[0] < times_s[1]:
+        raise ValueError(f"times_s is {times_s}; expected a time and a later one")
+    return times_s
+
+
 class CropConfig(NodeConfig):
     """Which faces are restored, and how large AMINet sees them."""
 
@@ -72,11 +84,20 @@ class CropConfig(NodeConfig):
     """Least confidence of the detector in this frame."""
     max_yaw_deg: float = Field(default=55.0, ge=0, le=90)
     """Faces turned farther to a side are unlike those the network was trained on."""
+    max_pitch_deg: float = Field(default=40.0, ge=0, le=90)
+    """Faces that look farther up or down are unlike those the network was trained on."""
+    min_detail: float = Field(default=0.05, ge=0, le=1)
+    """Least share of its contrast that a face must owe to detail finer than a face of
+    `min_eye_distance_px` has: one blurred more holds as little. 0 takes every face; faces below
+    twice that eye distance are not judged."""
     faces: Literal["all", "largest"] | Annotated[int, Field(ge=1)] = "all"
     """How many faces a frame: `all`, the `largest`, or the so many largest of those worth
     restoring. Judged in each frame; for a choice that stays, name `track_ids`."""
     track_ids: tuple[int, ...] | None = None
     """Only faces of these tracks (the contact sheet shows their numbers); none: of every track."""
+    times_s: Annotated[tuple[float, float], AfterValidator(_in_order)] | None = None
+    """Only faces from the first to before the second of these times, as sheets and `tracks.jsonl`
+    show them (presentation times); none: at any time."""
     region_xyxy_px: Annotated[Box, AfterValidator(_not_empty)] | None = None
     """Only faces whose middle lies in this part of the source frame; none: anywhere."""
     sizes_px: Annotated[tuple[int, ...], AfterValidator(_ascending)] = (128, 192, 256)
@@ -98,6 +119,7 @@ class Crop(MapNode[CropConfig]):
     def __init__(self, config: CropConfig) -> None:
         super().__init__(config)
         self._reader: RegionReader | None = None
+        self._seconds_per_tick = 1.0
         self._start_pts: int | None = None
         self._patches = 0
         self._gated: Counter[str] = Counter()
@@ -112,6 +134,7 @@ class Crop(MapNode[CropConfig]):
         self._start_pts = segment.start_pts
         resolve_color(info.color, pixel_layout(info.pix_fmt), info.height_px)
         self._reader = RegionReader(info.color)
+        self._seconds_per_tick = float(info.time_base)
         self._patches = 0
         self._gated = Counter()
         return info
@@ -124,7 +147,8 @@ class Crop(MapNode[CropConfig]):
         patches: list[FacePatch] = []
         gated: list[GatedFace] = []
         faces = inputs.get("faces", FrameFaces).faces
-        for face, reason in zip(faces, _gated(faces, self.config), strict=True):
+        time_s = frame.pts * self._seconds_per_tick
+        for face, reason in zip(faces, _gated(faces, time_s, self.config), strict=True):
             made = reason or self._patch(self._reader, frame.picture, face)
             if isinstance(made, FacePatch):
                 patches.append(made)
@@ -153,22 +177,35 @@ class Crop(MapNode[CropConfig]):
         region = _region(picture, aligned, size_px)
         if region is None:
             return "outside"
+        rgb = reader.rgb(picture, region)
+        if self._is_blurred(face, rgb, region):
+            return "blurred"
         return FacePatch(
             track_id=face.track_id,
-            rgb=reader.rgb(picture, region),
+            rgb=rgb,
             bit_depth=pixel_layout(picture.format.name).bit_depth,
             region_xyxy_px=region,
             crop_from_region=compose(aligned, translation(region[0], region[1])),
             size_px=size_px,
             scale=self.config.scale,
             yaw_deg=yaw_deg(face.points_px),
+            pitch_deg=pitch_deg(face.points_px),
             score=face.score,
         )
 
+    def _is_blurred(self, face: Face, rgb: RgbImage, region: Region) -> bool:
+        """Tell whether a face shows no more than one too small to restore would."""
+        shrink = self.config.min_eye_distance_px / face.eye_distance_px
+        if shrink > _JUDGED_SHRINK or self.config.min_detail == 0:
+            return False
+        x0, y0, x1, y1 = face.box_xyxy_px
+        box = (x0 - region[0], y0 - region[1], x1 - region[0], y1 - region[1])
+        return detail(rgb @ _LUMA, shrink, box) < self.config.min_detail
 
-def _gated(faces: Sequence[Face], config: CropConfig) -> list[GateReason | None]:
+
+def _gated(faces: Sequence[Face], time_s: float, config: CropConfig) -> list[GateReason | None]:
     """Return for each face of one frame why it is left alone; None: it is worth restoring."""
-    reasons: list[GateReason | None] = [_gate(face, config) for face in faces]
+    reasons: list[GateReason | None] = [_gate(face, time_s, config) for face in faces]
     if config.faces != "all":
         worth = [index for index, reason in enumerate(reasons) if reason is None]
         worth.sort(key=lambda index: -faces[index].eye_distance_px)
@@ -177,19 +214,22 @@ def _gated(faces: Sequence[Face], config: CropConfig) -> list[GateReason | None]
     return reasons
 
 
-def _gate(face: Face, config: CropConfig) -> GateReason | None:
+def _gate(face: Face, time_s: float, config: CropConfig) -> GateReason | None:
     checks: tuple[tuple[bool, GateReason], ...] = (
         (not face.confirmed, "unconfirmed"),
-        (not _is_asked_for(face, config), "not_selected"),
+        (not _is_asked_for(face, time_s, config), "not_selected"),
         (face.score < config.min_score, "low_score"),
         (face.eye_distance_px < config.min_eye_distance_px, "too_small"),
         (face.eye_distance_px > config.max_eye_distance_px, "too_large"),
         (abs(yaw_deg(face.points_px)) > config.max_yaw_deg, "turned"),
+        (abs(pitch_deg(face.points_px)) > config.max_pitch_deg, "turned"),
     )
     return next((reason for failed, reason in checks if failed), None)
 
 
-def _is_asked_for(face: Face, config: CropConfig) -> bool:
+def _is_asked_for(face: Face, time_s: float, config: CropConfig) -> bool:
+    if config.times_s is not None and not config.times_s[0] <= time_s < config.times_s[1]:
+        return False
     if config.track_ids is not None and face.track_id not in config.track_ids:
         return False
     if config.region_xyxy_px is None:

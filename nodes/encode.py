@@ -183,6 +183,11 @@ class Writer:
         except FFmpegError as error:
             self.close()
             settings = ", ".join(f"{key}={value}" for key, value in plan.options.items())
+            if plan.encoder.endswith("_nvenc"):
+                raise NodeConfigError(
+                    f"encoder {plan.encoder} needs an NVIDIA GPU with its driver, and finds none"
+                    f" that takes {plan.pix_fmt} ({error.strerror}); choose another encode.codec"
+                ) from error
             raise NodeConfigError(
                 f"encoder {plan.encoder} refuses {self._info.width_px}x{self._info.height_px}"
                 f" {plan.pix_fmt} with {settings} ({error.strerror}); check encode.preset,"

@@ -25,6 +25,7 @@ __all__ = [
     "face_oval_mask",
     "fit_similarity",
     "invert",
+    "pitch_deg",
     "roll_deg",
     "scaling",
     "similarity_scale",
@@ -45,6 +46,9 @@ _MOUTH_BELOW_EYES: Final = 1.11
 from the middle between the eyes at a right angle to the line through them (780 of 796 crops)."""
 
 _NOSE_DEPTH: Final = 0.65
+
+_LEVEL_NOSE: Final = 0.5
+_PITCH_DEG: Final = 106.0
 
 _OVAL_CENTRE: Final = (64 / 128, 66 / 128)
 _OVAL_RADII: Final = (52 / 128, 60 / 128)
@@ -148,12 +152,26 @@ def yaw_deg(points_px: npt.NDArray[np.floating]) -> float:
     """Estimate how far a face is turned to a side, from its nose: -90 to 90, 0 is frontal.
 
     Positive when the nose points to the image's right (upright face). The tip of a nose stands
-    about 0.65 eye distances in front of the eyes: good to some 10 degrees, enough for a gate.
+    about 0.65 eye distances in front of the eyes. Against MediaPipe's landmarker on 527 crops and
+    clip frames: correlation 0.96, 6 degrees rms; enough for a gate.
     """
     eyes = (points_px[1] - points_px[0]).astype(np.float64)
     nose = points_px[2] - (points_px[0] + points_px[1]) / 2
     along = float(nose @ eyes) / max(float(np.hypot(*eyes)), 1e-6)
     return float(np.degrees(np.arctan2(along, _NOSE_DEPTH * float(np.hypot(*eyes)))))
+
+
+def pitch_deg(points_px: npt.NDArray[np.floating]) -> float:
+    """Estimate how far a face looks down, from how low its nose is: -90 to 90, 0 is level.
+
+    A line through the landmarker's pitch over where the nose tip lies between eyes and mouth, on
+    the crops that `yaw_deg` names: correlation 0.78, 6 degrees rms for yaws below 40.
+    """
+    eyes = (points_px[1] - points_px[0]).astype(np.float64)
+    nose, mouth = points_px[2:4].astype(np.float64) - (points_px[0] + points_px[1]) / 2
+    down = np.array([-eyes[1], eyes[0]])
+    length = max(float(mouth @ down), 1e-6 + 0.1 * float(eyes @ eyes))
+    return float(np.clip(_PITCH_DEG * (float(nose @ down) / length - _LEVEL_NOSE), -90, 90))
 
 
 def face_oval(

@@ -1,4 +1,7 @@
-"""`aminet.sheet`: a contact sheet of what was restored, the best shot of each face.
+"""`aminet.sheet`: contact sheets of what was restored.
+
+One shows the best shot of each face; each face also has one of its own, with its sharpest, its
+largest and its most frontal shot.
 
 The source (bicubic) and the restored face lie side by side, aligned by the same transform, with
 the track's number, the time and the eye distance. The caption says what a restored face is.
@@ -7,7 +10,7 @@ the track's number, the time and the eye distance. The caption says what a resto
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -22,12 +25,18 @@ from nodes.pixels import Region, RegionReader
 from nodes.sheet_page import PagePair, write_page
 from nodes.types import FacePatch, Frame, FramePatches, RgbImage, VideoInfo
 
-__all__ = ["SHEET_NAME", "Sheet", "SheetConfig"]
+__all__ = ["BEST_SHOTS", "SHEET_NAME", "Sheet", "SheetConfig"]
 
 SHEET_NAME: Final = "sheet.png"
+BEST_SHOTS: Final = "face_*.png"
+"""Names of the sheets of single faces."""
+_BEST: Final = ""
+"""The kind of the shot that is the best all in all."""
 
 _BETTER: Final = 1.15
 """A new shot must beat the kept one by this factor: reading regions costs time."""
+_LEAST_TURN_DEG: Final = 10.0
+"""Turns are not known more exactly."""
 _SHARP_ENOUGH: Final = 0.02
 """Mean step between neighbouring pixels, of full scale, from which sharper counts no more."""
 
@@ -69,7 +78,7 @@ class Sheet(SinkNode[SheetConfig]):
 
     def __init__(self, config: SheetConfig) -> None:
         super().__init__(config)
-        self._shots: dict[int, _Shot] = {}
+        self._shots: dict[int, dict[str, _Shot]] = {}
         self._readers: tuple[RegionReader, RegionReader] | None = None
         self._seconds_per_tick = 1.0
         self._path: Path | None = None
@@ -88,22 +97,36 @@ class Sheet(SinkNode[SheetConfig]):
     def process(self, inputs: Inputs) -> None:
         """Keep this frame's faces where they are better than the ones kept."""
         for patch in inputs.get("patches", FramePatches).patches:
-            quality = shot_quality(patch)
+            qualities = shot_qualities(patch)
             kept = self._shots.get(patch.track_id)
-            if quality <= (kept.quality * _BETTER if kept else self._least_quality()):
+            if kept is None and qualities[_BEST] <= self._least_quality():
                 continue
-            before = inputs.get("before", Frame).picture
-            after = inputs.get("after", Frame).picture
-            self._shots[patch.track_id] = self._shot(patch, quality, inputs.pts, before, after)
+            better = {
+                kind: quality
+                for kind, quality in qualities.items()
+                if kept is None or quality > kept[kind].quality * _BETTER
+            }
+            if better:
+                before = inputs.get("before", Frame).picture
+                after = inputs.get("after", Frame).picture
+                shot = self._shot(patch, inputs.pts, before, after)
+                shots = self._shots.setdefault(patch.track_id, {})
+                shots |= {kind: replace(shot, quality=q) for kind, q in better.items()}
             if len(self._shots) > self.config.max_tracks:
-                del self._shots[min(self._shots, key=lambda track: self._shots[track].quality)]
+                del self._shots[min(self._shots, key=self._quality)]
 
     def finish(self) -> None:
-        """Write the sheet; without any face there is no file."""
-        if self._shots and self._path is not None:
-            pairs = [self._pair(track_id, shot) for track_id, shot in self._shots.items()]
-            write_page(pairs, self._path, columns=self.config.columns)
-            self._written = True
+        """Write the sheets; without any face there is no file."""
+        if not self._shots or self._path is None:
+            return
+        pairs = [self._pair(track_id, shots[_BEST]) for track_id, shots in self._shots.items()]
+        write_page(pairs, self._path, columns=self.config.columns)
+        for track_id, shots in self._shots.items():
+            kinds = {kind: shot for kind, shot in shots.items() if kind != _BEST}
+            pairs = [self._pair(track_id, shot, kind) for kind, shot in kinds.items()]
+            page = self._path.with_name(BEST_SHOTS.replace("*", str(track_id)))
+            write_page(pairs, page, columns=len(pairs))
+        self._written = True
 
     def close(self) -> None:
         """Let go of the pictures."""
@@ -117,12 +140,14 @@ class Sheet(SinkNode[SheetConfig]):
     def _least_quality(self) -> float:
         """Return what a new track must beat to get in."""
         full = len(self._shots) >= self.config.max_tracks
-        return min(shot.quality for shot in self._shots.values()) if full else 0.0
+        return min(map(self._quality, self._shots)) if full else 0.0
+
+    def _quality(self, track_id: int) -> float:
+        return self._shots[track_id][_BEST].quality
 
     def _shot(
         self,
         patch: FacePatch,
-        quality: float,
         pts: int,
         before: av.VideoFrame,
         after: av.VideoFrame,
@@ -134,7 +159,7 @@ class Sheet(SinkNode[SheetConfig]):
         scale = patch.scale
         large: Region = (x0 * scale, y0 * scale, x1 * scale, y1 * scale)
         return _Shot(
-            quality=quality,
+            quality=0.0,
             time_s=pts * self._seconds_per_tick,
             eye_distance_px=patch.eye_distance_px,
             size_px=patch.size_px,
@@ -160,9 +185,10 @@ class Sheet(SinkNode[SheetConfig]):
             .reduce(2)
         )
 
-    def _pair(self, track_id: int, shot: _Shot) -> PagePair:
+    def _pair(self, track_id: int, shot: _Shot, kind: str = _BEST) -> PagePair:
         return PagePair(
             track_id=track_id,
+            kind=kind,
             quality=shot.quality,
             time_s=shot.time_s,
             eye_distance_px=shot.eye_distance_px,
@@ -171,13 +197,19 @@ class Sheet(SinkNode[SheetConfig]):
         )
 
 
-def shot_quality(patch: FacePatch) -> float:
-    """Judge how good a shot of a face this is: large, frontal, sharp, sure. Higher is better."""
+def shot_qualities(patch: FacePatch) -> dict[str, float]:
+    """Judge how good a shot of a face this is, all in all and in each respect; higher is better."""
     luma = patch.rgb[..., 1].astype(np.float32) / ((1 << patch.bit_depth) - 1)
     steps = (np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()) / 2
     sharp = min(float(steps) / _SHARP_ENOUGH, 1.0)
     frontal = float(np.cos(np.radians(patch.yaw_deg)))
-    return patch.eye_distance_px * frontal * (0.25 + 0.75 * sharp) * patch.score
+    turned_deg = float(np.hypot(patch.yaw_deg, patch.pitch_deg))
+    return {
+        _BEST: patch.eye_distance_px * frontal * (0.25 + 0.75 * sharp) * patch.score,
+        "sharpest": float(steps) * patch.score,
+        "largest": patch.eye_distance_px,
+        "most frontal": patch.score / (_LEAST_TURN_DEG + turned_deg),
+    }
 
 
 def _to_8_bit(rgb: RgbImage, bit_depth: int) -> RgbImage:

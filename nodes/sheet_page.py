@@ -15,7 +15,7 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-__all__ = ["PagePair", "merge_pages", "read_page", "write_page"]
+__all__ = ["PagePair", "merge_best_shots", "merge_pages", "read_page", "write_page"]
 
 _INDEX: Final = "aminet_faces"
 _CAPTION: Final = (
@@ -38,10 +38,12 @@ class PagePair:
     eye_distance_px: float
     before: Image.Image
     after: Image.Image
+    kind: str = ""
+    """What it is the best shot in, on a page of one face's best shots."""
 
 
 def write_page(pairs: Iterable[PagePair], path: Path, *, columns: int) -> None:
-    """Draw pairs by their numbers and save them as PNG.
+    """Draw pairs by their numbers, of one face as given, and save them as PNG.
 
     Args:
         pairs: at least one.
@@ -60,12 +62,13 @@ def write_page(pairs: Iterable[PagePair], path: Path, *, columns: int) -> None:
     height = rows * cell_height + _GAP_PX + _LINE_PX * len(caption)
     page = Image.new("RGB", (columns * cell_width, height), _BACKGROUND)
     draw = ImageDraw.Draw(page)
-    index: list[dict[str, float]] = []
+    index: list[dict[str, float | str]] = []
     for place, pair in enumerate(ordered):
         x = place % columns * cell_width + _GAP_PX
         y = place // columns * cell_height + _GAP_PX
-        label = f"face {pair.track_id}   {pair.time_s:.2f} s"
-        draw.text((x, y), f"{label}   eyes {pair.eye_distance_px:.0f} px apart", _TEXT, _font())
+        label = f"face {pair.track_id}", pair.kind, f"{pair.time_s:.2f} s"
+        size = f"eyes {pair.eye_distance_px:.0f} px apart"
+        draw.text((x, y), "   ".join(filter(None, (*label, size))), _TEXT, _font())
         page.paste(pair.before, (x, y + _LINE_PX))
         page.paste(pair.after, (x + side + _GAP_PX // 2, y + _LINE_PX))
         index.append(_entry(pair, x, y + _LINE_PX))
@@ -101,6 +104,7 @@ def read_page(path: Path) -> list[PagePair]:
                 eye_distance_px=entry["eye_distance_px"],
                 before=before,
                 after=after,
+                kind=entry["kind"],
             )
         )
     return pairs
@@ -138,9 +142,36 @@ def merge_pages(
     return True
 
 
-def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float]:
+def merge_best_shots(pages: Sequence[tuple[Path, Mapping[int, int]]], folder: Path) -> list[Path]:
+    """Make one page for each face, of the best pair of each kind.
+
+    Args:
+        pages: of one face of a segment each, with the common numbers of its segment's faces.
+        folder: where to write them, named by the faces' numbers.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        ValueError: one of `pages` is no contact sheet.
+    """
+    best: dict[int, dict[str, PagePair]] = {}
+    for path, numbers in pages:
+        for pair in read_page(path):
+            number = numbers.get(pair.track_id, pair.track_id)
+            kept = best.setdefault(number, {})
+            if pair.kind not in kept or pair.quality > kept[pair.kind].quality:
+                kept[pair.kind] = replace(pair, track_id=number)
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for number, pairs in sorted(best.items()):
+        written.append(folder / f"{number:04d}.png")
+        write_page(pairs.values(), written[-1], columns=len(pairs))
+    return written
+
+
+def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str]:
     return {
         "face": pair.track_id,
+        "kind": pair.kind,
         "quality": pair.quality,
         "time_s": pair.time_s,
         "eye_distance_px": pair.eye_distance_px,

@@ -166,6 +166,8 @@ class FacePatch:
     """Output pixels per source pixel, 1 to 4: the resolution the residual is wanted at."""
     yaw_deg: float = 0.0
     """How far the face is turned to a side, about: -90 to 90, 0 is frontal."""
+    pitch_deg: float = 0.0
+    """How far it looks down, about: -90 to 90, 0 is level."""
     score: float = 1.0
     """The detector's confidence, 0 to 1."""
 

@@ -21,6 +21,7 @@ def enhance(
     *,
     scale: int | None = None,
     strength: float | None = None,
+    faces: str | int | None = None,
     from_s: float | str | None = None,
     to_s: float | str | None = None,
     runner: str | None = None,
@@ -38,6 +39,7 @@ def enhance(
         output: path or URL of a file for one input file, else of a folder.
         scale: output pixels per source pixel, 1 to 4.
         strength: how much of the restoration is applied, 0 to 1.
+        faces: `all`, the `largest`, or so many of the largest in each frame.
         from_s: begin at the first frame at or after that time, in seconds from the first picture,
             or as text such as `"01:30"`.
         to_s: end before the first frame at or after that time.
@@ -64,6 +66,7 @@ def enhance(
         settings,
         scale=scale,
         strength=strength,
+        faces=faces,
         from_s=from_s,
         to_s=to_s,
         runner=runner,
@@ -85,6 +88,7 @@ def enhance_stream(
     *,
     scale: int | None = None,
     strength: float | None = None,
+    faces: str | int | None = None,
     from_s: float | str | None = None,
     to_s: float | str | None = None,
     config: str | os.PathLike[str] | None = None,
@@ -98,6 +102,7 @@ def enhance_stream(
         output: `-` for standard output, or a file.
         scale: see `enhance`, as for all that follow.
         strength: how much of the restoration is applied.
+        faces: which faces.
         from_s: where to begin.
         to_s: where to end.
         config: a run's YAML file.
@@ -111,5 +116,13 @@ def enhance_stream(
         nodes.errors.MediaError: the source cannot be read as video, or the output's reader is gone.
         pipeline.errors.OutputError: the output exists, or cannot be written.
     """
-    run_config = flagged(config, settings, scale=scale, strength=strength, from_s=from_s, to_s=to_s)
+    run_config = flagged(
+        config,
+        settings,
+        scale=scale,
+        strength=strength,
+        faces=faces,
+        from_s=from_s,
+        to_s=to_s,
+    )
     return run_stream(source, os.fspath(output), run_config, overwrite=overwrite)

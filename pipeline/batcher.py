@@ -11,14 +11,17 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
 from nodes.node import Inputs, NodeConfig, Outputs, PoolNode
 
-__all__ = ["BatchStats", "Batcher"]
+__all__ = ["BatchObserver", "BatchStats", "Batcher"]
+
+BatchObserver = Callable[[int, float, int], None]
+"""Told of each batch: its items, the seconds its oldest work waited, the frames still waiting."""
 
 
 @dataclass(slots=True)
@@ -90,8 +93,15 @@ class _Frame:
 class Batcher:
     """Runs one pool node on a thread of its own; `submit` may be called from any thread."""
 
-    def __init__(self, node: PoolNode[NodeConfig], *, max_wait_s: float) -> None:
+    def __init__(
+        self,
+        node: PoolNode[NodeConfig],
+        *,
+        max_wait_s: float,
+        observer: BatchObserver | None = None,
+    ) -> None:
         self._node = node
+        self._observer = observer
         self._max_wait_s = max_wait_s
         self._queue: queue.SimpleQueue[_Frame | None] = queue.SimpleQueue()
         self._next: _Frame | None = None
@@ -174,6 +184,10 @@ class Batcher:
         stats.mixed += len({frame.work.caller for frame in batch if frame.weight}) > 1
         for frame in batch:
             stats.waits_ms[round(1000 * (started_s - frame.work.submitted_s))] += frame.weight
+        if self._observer is not None:
+            oldest_s = min(frame.work.submitted_s for frame in batch)
+            items = sum(frame.weight for frame in batch)
+            self._observer(items, started_s - oldest_s, self._queue.qsize())
 
     def _blame(self, batch: list[_Frame], error: Exception) -> None:
         """Give the error to the work that causes it, and to nobody else's."""

@@ -64,6 +64,9 @@ def enhance(
     strength: Annotated[
         float | None, typer.Option(min=0, max=1, help="How much of the restoration to apply.")
     ] = None,
+    faces: Annotated[
+        str | None, typer.Option(help="Which faces: largest, all, or so many of the largest.")
+    ] = None,
     from_s: Annotated[
         str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
     ] = None,
@@ -82,27 +85,37 @@ def enhance(
     resume: Annotated[
         bool, typer.Option(help="Use what an interrupted run of the same command finished.")
     ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, as `aminet plan` does.")
+    ] = False,
 ) -> None:
     """Write the same videos with the faces restored, a report, and before/after sheets."""
     from pipeline.api import enhance as run
     from pipeline.api import enhance_stream
+    from pipeline.config import flagged
     from pipeline.progress import monitor_for
     from pipeline.stream_job import is_stream
 
+    if dry_run:
+        flags = {"scale": scale, "strength": strength, "from_s": from_s, "to_s": to_s}
+        flags |= {"runner": runner, "address": address}
+        cli_plan.tell(inputs, output, flagged(config, settings or (), **flags))
+        return
     if len(inputs) == 1 and is_stream(inputs[0], output):
         result = enhance_stream(
             inputs[0],
             output,
             scale=scale,
             strength=strength,
+            faces=faces,
             from_s=from_s,
             to_s=to_s,
             config=config,
             settings=settings or (),
             overwrite=overwrite,
         )
-        frames, faces = result.progress.frames, result.progress.items
-        err.print(f"{inputs[0]} -> {output}: {frames} frames, {faces} patches restored")
+        frames, patches = result.progress.frames, result.progress.items
+        err.print(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
         err.print(NOTE, soft_wrap=True)
         return
     report = run(
@@ -110,6 +123,7 @@ def enhance(
         output,
         scale=scale,
         strength=strength,
+        faces=faces,
         from_s=from_s,
         to_s=to_s,
         runner=runner,
@@ -123,6 +137,8 @@ def enhance(
     for video in report.videos:
         if video.sheet:
             say(f"before/after: {video.sheet}")
+        if video.tracks_file:
+            say(f"tracks: {video.tracks_file}")
     say(f"report: {report.path}")
     say(report.note)
     if report.failed:

@@ -76,6 +76,9 @@ def evaluate(
         Path | None, typer.Option("--output", "-o", help="Folder for tables and the sheet.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    ensemble: Annotated[
+        bool, typer.Option("--self-ensemble", help="With each face's mirror image; twice the time.")
+    ] = False,
 ) -> None:
     """Compare networks and plain resizing on one table."""
     from aminet.evaluate import EvaluationRequest
@@ -88,6 +91,7 @@ def evaluate(
         protocol=protocol,
         lr=lr,
         device=device,
+        ensemble=ensemble,
     )
     evaluation = run(request)
     say(evaluation.text())

@@ -33,12 +33,12 @@ def eval_video(
     ] = None,
 ) -> None:
     """Measure each face: flicker over the source's, agreement with it, PSNR over enlarging it."""
-    from pipeline.report import write_atomically
     from pipeline.seen_faces import followed_faces, read_truth
+    from pipeline.storage import place_of, write
     from pipeline.video_quality import measure_video
 
     faces = read_truth(truth, source) if truth else list(followed_faces(source, threads=1))
     quality = measure_video(source, restored, faces, reference)
     out.print(quality.text(), markup=False, highlight=False, soft_wrap=True)
     if output is not None:
-        write_atomically(output, quality.to_json())
+        write(place_of(output), quality.to_json().encode())

@@ -30,6 +30,7 @@ __all__ = ["RunConfig", "RunOptions", "available_graphs", "flagged", "load_confi
 _FLAGS: Final = {
     "scale": "params.scale",
     "strength": "params.strength",
+    "faces": "nodes.crop.faces",
     "from_s": "nodes.decode.from_s",
     "to_s": "nodes.decode.to_s",
     "runner": "run.runner",
@@ -115,7 +116,7 @@ def flagged(
     Args:
         file: a run's YAML file.
         settings: `dotted.key=value` texts.
-        flags: `scale`, `strength`, `from_s`, `to_s`, `runner`, `address`; None means "not given".
+        flags: the names in `_FLAGS`; None means "not given".
 
     Raises:
         ConfigError: see `load_config`.

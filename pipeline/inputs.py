@@ -15,7 +15,16 @@ from nodes.errors import MediaError
 from nodes.picture_files import PHOTO_SUFFIXES, files_of, is_numbered, numbered, numbers_among
 from pipeline.errors import OutputError
 from pipeline.probe import is_media
-from pipeline.storage import is_folder, is_remote, list_files, place_of, size_of, stored_at
+from pipeline.side_files import BEST_SHOTS_FOLDER, SIDE_ENDINGS
+from pipeline.storage import (
+    is_folder,
+    is_remote,
+    list_files,
+    place_of,
+    remove,
+    size_of,
+    stored_at,
+)
 
 __all__ = ["JobFiles", "VideoFiles", "check_outputs", "plan_files", "written"]
 
@@ -50,10 +59,27 @@ class VideoFiles:
         """Private folder beside the target, in the same storage; gone after the run."""
         return self.target.with_name(f".{self.target.name}.aminet-part")
 
+    def side(self, ending: str) -> UPath:
+        """Return where a file goes that belongs to the output, such as its contact sheet."""
+        ending, _, name = ending.partition("/")
+        place = beside(self.target, ending)
+        return place / name if name else place
+
     @property
-    def sheet(self) -> UPath:
-        """Where the contact sheet goes."""
-        return beside(self.target, ".faces.png")
+    def existing_side(self) -> UPath | None:
+        """A file or folder of an earlier run that belongs to the output, None if there is none."""
+        places = map(self.side, SIDE_ENDINGS)
+        return next((p for p in places if is_folder(p) or size_of(p) is not None), None)
+
+    def drop_sides(self) -> None:
+        """Remove what an earlier run left beside the output; files of others stay."""
+        folder = self.side(BEST_SHOTS_FOLDER)
+        files, left = [e for e in SIDE_ENDINGS if e != BEST_SHOTS_FOLDER], list_files(folder)
+        ours = [name for name in left if re.fullmatch(r"\d{4,}\.png", name)]
+        if len(ours) == len(left):
+            remove(folder)
+        for place in (*map(self.side, files), *(folder / name for name in ours)):
+            remove(place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +151,9 @@ def check_outputs(
             raise OutputError(f"{video.target} is both input and output: choose another output")
         if overwrite or video in own:
             continue
-        if video.exists or is_folder(video.target) or size_of(video.sheet) is not None:
-            made = video.sheet if size_of(video.sheet) is not None else video.target
+        taken = video.exists or is_folder(video.target)
+        made = video.existing_side or (video.target if taken else None)
+        if made is not None:
             raise OutputError(f"{made} exists already: add --overwrite to replace it")
     folders = {video.target.parent for video in videos}
     for folder in sorted(folder for folder in folders if isinstance(folder, Path)):

@@ -101,6 +101,7 @@ class _Job:
         with ExitStack() as stack:
             stack.enter_context(self._monitor)
             ready = self._look()
+            self._tell_changes(ready)
             own: frozenset[VideoFiles] = frozenset()
             if resume and not overwrite:
                 ready = self._without_finished(ready)
@@ -148,6 +149,17 @@ class _Job:
             self._monitor.noted(f"{report.source} -> {report.output}: done by an earlier run")
         return left
 
+    def _tell_changes(self, ready: Sequence[Ready]) -> None:
+        """Say of outputs that an earlier run made why they are not what is asked for now."""
+        earlier = read_videos(self.files.report)
+        for item in ready:
+            report = earlier.get(item.video.source)
+            if report is None or report.identity is None or report.identity == item.identity:
+                continue
+            if report.output == str(item.video.target):
+                reason = item.identity.changes_since(report.identity)
+                self._monitor.noted(f"{report.output} was made by an earlier run, but {reason}")
+
     def _look(self) -> list[Ready]:
         contents = content_ids(self._graph)
         ready: list[Ready] = []
@@ -177,7 +189,7 @@ class _Job:
         )
         if not run_of:
             name, why = "no", "every segment was finished by an earlier run"
-        self._monitor.began({run.item.video: run.item.frames for run in runs}, name, why)
+        self._monitor.began({run.item.video: run.expected for run in runs}, name, why)
         for run in runs:
             for note in run.notes:
                 self._monitor.noted(f"{run.item.video.source}: {note}")
@@ -188,9 +200,13 @@ class _Job:
         runner = stack.enter_context(
             make_runner(name, self._graph, self._options, self._threads, len(run_of))
         )
-        for outcome in runner.run(
-            list(run_of), lambda segment, at: self._tell(run_of[segment], segment, at)
-        ):
+
+        def tell(segment: Segment, at: Progress) -> None:
+            run = run_of[segment]
+            self._monitor.restarted(runner.restarts)
+            self._monitor.advanced(run.item.video, run.advanced(segment, at))
+
+        for outcome in runner.run(list(run_of), tell):
             run = run_of[outcome.segment]
             error = run.take(outcome)
             if run.over:
@@ -198,9 +214,6 @@ class _Job:
             elif error is not None:
                 self._monitor.noted(f"{run.item.video.source}: {error}; its other segments go on")
         return {"name": name, "why": why, **runner.report()}
-
-    def _tell(self, run: VideoRun, segment: Segment, at: Progress) -> None:
-        self._monitor.advanced(run.item.video, run.advanced(segment, at))
 
     def _finish(self, run: VideoRun) -> None:
         try:

@@ -47,6 +47,8 @@ class LocalRunner:
     """Runs segments one after another on all the machine's cores."""
 
     name = "local"
+    restarts = 0
+    """There is nobody to lose."""
 
     def __init__(self, graph: Graph, options: RunOptions, *, threads: int) -> None:
         """Load every node.

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
+from nodes.crop import CropConfig
 from nodes.decode import DecodeConfig
 from nodes.encode import Encode
 from nodes.node import SinkNode, State
-from nodes.sheet import SHEET_NAME, Sheet, SheetConfig
-from nodes.sheet_page import merge_pages
-from nodes.stitch import TrackEnds, stitch
+from nodes.sheet import Sheet
 from nodes.track import Track
+from nodes.tracks import Tracks
 from pipeline.graph import Graph
 from pipeline.runner import Flow, Progress, SegmentResult
 
-__all__ = ["merge_results", "merge_sheets", "why_uncut"]
+__all__ = ["merge_results", "why_uncut"]
 
 
 def why_uncut(graph: Graph) -> str | None:
@@ -27,12 +26,16 @@ def why_uncut(graph: Graph) -> str | None:
         if node.spec.state is State.UNBOUNDED:
             return f"node {node.name!r} ({node.spec.type_name}) needs the whole video"
         if issubclass(node.node_class, SinkNode) and not issubclass(
-            node.node_class, Encode | Sheet
+            node.node_class, Encode | Sheet | Tracks
         ):
             return f"what node {node.name!r} ({node.spec.type_name}) writes cannot be joined"
+        if isinstance(node.config, CropConfig) and node.config.track_ids is not None:
+            return "faces are chosen by their numbers, which hold for the whole video"
     kinds = [node.node_class for node in graph.nodes]
-    if any(issubclass(kind, Sheet) for kind in kinds) and _track(graph) is None:
-        return f"a sheet can be joined only with {Track.spec.type_name} in the graph"
+    by_face = [kind for kind in kinds if issubclass(kind, Sheet | Tracks)]
+    if by_face and not any(issubclass(kind, Track) for kind in kinds):
+        wanted = Track.spec.type_name
+        return f"what {by_face[0].spec.type_name} writes can be joined only with {wanted}"
     return None
 
 
@@ -65,39 +68,3 @@ def merge_results(graph: Graph, results: Sequence[SegmentResult]) -> SegmentResu
             travelled_bytes=sum(result.flow.travelled_bytes for result in results),
         ),
     )
-
-
-def merge_sheets(
-    graph: Graph, results: Sequence[SegmentResult], folders: Sequence[Path], target: Path
-) -> bool:
-    """Make one contact sheet of the segments' sheets.
-
-    Args:
-        graph: what was run.
-        results: of all segments, in order.
-        folders: where each one's files are.
-        target: where the sheet goes.
-
-    Returns:
-        Whether there is one: without a face there is not.
-
-    Raises:
-        OSError: a sheet cannot be read or written.
-    """
-    configs = [n.config for n in graph.nodes if isinstance(n.config, SheetConfig)]
-    if not configs:
-        return False
-    track = _track(graph)
-    if track is None:
-        pages = [(folder / SHEET_NAME, {}) for folder in folders]
-    else:
-        ends = [TrackEnds.from_report(result.reports[track]["ends"]) for result in results]
-        pages = [
-            (folder / SHEET_NAME, numbers)
-            for folder, numbers in zip(folders, stitch(ends), strict=True)
-        ]
-    return merge_pages(pages, target, max_tracks=configs[0].max_tracks, columns=configs[0].columns)
-
-
-def _track(graph: Graph) -> str | None:
-    return next((n.name for n in graph.nodes if issubclass(n.node_class, Track)), None)

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aminet.errors import AminetError
-from pipeline.config import RunConfig, load_graph
+from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.identity import content_ids
 from pipeline.inputs import plan_files
 from pipeline.plan import SegmentPlan, choose_runner
 from pipeline.preflight import Ready, look_at
 from pipeline.report import VideoReport, read_videos
+from pipeline.sizing import Machine, Sizing, size
 from pipeline.storage import place_of
 from pipeline.video_run import finished_report, finished_segments
 
@@ -53,6 +54,8 @@ class JobOverview:
     runner: str
     """Which runner it would take."""
     why: str
+    sizing: Sizing | None = None
+    """Which actors would run where, None for the local runner."""
 
     @property
     def estimate_s(self) -> float | None:
@@ -74,10 +77,11 @@ def overview(inputs: Sequence[str], output: str, config: RunConfig) -> JobOvervi
     Args:
         inputs: video files, folders of them, or URLs.
         output: a file for one input file, else a folder.
-        config: graph, node settings and run options.
+        config: graph, node settings and run options. A configured cluster is asked what it has.
 
     Raises:
-        AminetError: there is no such input, or the configuration cannot work.
+        AminetError: there is no such input, the configuration cannot work, or the cluster cannot
+            be joined.
     """
     graph, options = load_graph(config), config.run
     threads = options.threads or len(os.sched_getaffinity(0))
@@ -92,14 +96,28 @@ def overview(inputs: Sequence[str], output: str, config: RunConfig) -> JobOvervi
             videos.append(VideoOverview(video.source, str(video.target), error=str(error)))
         else:
             videos.append(_of(item, earlier))
+    left = sum(video.to_do for video in videos)
     runner, why = choose_runner(
         options.runner,
         videos=sum(video.to_do > 0 for video in videos),
-        segments=sum(video.to_do for video in videos),
+        segments=left,
         cores=threads,
         address=options.address,
     )
-    return JobOverview(tuple(videos), runner, why)
+    if runner != "ray" or not left:
+        return JobOverview(tuple(videos), runner, why)
+    sizing = size(_machines(options, threads), segments=left, wishes=options.wishes)
+    return JobOverview(tuple(videos), runner, why, sizing)
+
+
+def _machines(options: RunOptions, threads: int) -> list[Machine]:
+    if options.address is not None:
+        from pipeline.ray_cluster import look
+
+        return look(options.address)
+    import torch
+
+    return [Machine("this machine", cpus=threads, gpus=torch.cuda.device_count())]
 
 
 def _of(item: Ready, earlier: Mapping[str, VideoReport]) -> VideoOverview:

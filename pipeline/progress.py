@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Final, Protocol, Self
 
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     SpinnerColumn,
     TaskID,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.progress import Progress as RichProgress
 
 from pipeline.inputs import VideoFiles
 from pipeline.report import VideoReport
 from pipeline.runner import Progress
+from pipeline.tally import Expected, Tally
 
 __all__ = ["BarMonitor", "LineMonitor", "Monitor", "SilentMonitor", "monitor_for"]
 
@@ -28,12 +28,16 @@ LINE_EVERY_S: Final = 5.0
 class Monitor(Protocol):
     """Is told what happens in a run."""
 
-    def began(self, videos: dict[VideoFiles, int | None], runner: str, why: str) -> None:
-        """The run starts. `videos` gives each one's number of frames as far as it is known."""
+    def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
+        """The run starts; `videos` says what is known of each."""
         ...
 
     def advanced(self, video: VideoFiles, progress: Progress) -> None:
         """A video has come this far."""
+        ...
+
+    def restarted(self, count: int) -> None:
+        """So many workers were lost and replaced so far."""
         ...
 
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
@@ -52,10 +56,13 @@ class Monitor(Protocol):
 class SilentMonitor:
     """Tells nothing: for the Python interface."""
 
-    def began(self, videos: dict[VideoFiles, int | None], runner: str, why: str) -> None:
+    def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
         """See `Monitor`."""
 
     def advanced(self, video: VideoFiles, progress: Progress) -> None:
+        """See `Monitor`."""
+
+    def restarted(self, count: int) -> None:
         """See `Monitor`."""
 
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
@@ -72,91 +79,97 @@ class SilentMonitor:
 
 
 class LineMonitor(SilentMonitor):
-    """Writes a line now and then: for logs and pipes."""
+    """Writes some lines now and then: for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._started = 0.0
         self._last = 0.0
-        self._frames: dict[VideoFiles, int | None] = {}
+        self._tally = Tally({})
+        self._moved: set[VideoFiles] = set()
 
-    def began(self, videos: dict[VideoFiles, int | None], runner: str, why: str) -> None:
+    def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
         """See `Monitor`."""
-        self._started = self._last = time.monotonic()
-        self._frames = videos
-        self._console.print(f"{len(videos)} video(s), {runner} runner ({why})", highlight=False)
+        self._last = time.monotonic()
+        self._tally = Tally(videos)
+        self.noted(f"{len(videos)} video(s), {runner} runner ({why})")
 
     def advanced(self, video: VideoFiles, progress: Progress) -> None:
         """See `Monitor`."""
-        now = time.monotonic()
-        if now - self._last < LINE_EVERY_S:
+        self._tally.advance(video, progress)
+        self._moved.add(video)
+        if time.monotonic() - self._last < LINE_EVERY_S:
             return
-        self._last = now
-        total = self._frames.get(video)
-        of = f"/{total}" if total else ""
-        self._console.print(
-            f"{video.source}: frame {progress.frames}{of}, {progress.items} faces,"
-            f" {progress.frames / (now - self._started):.1f} frames/s",
-            highlight=False,
-        )
+        self._last = time.monotonic()
+        for moved in sorted(self._moved, key=lambda video: video.source):
+            self.noted(f"{moved.source}: {self._tally.of(moved)}")
+        total = f"/{self._tally.total}" if self._tally.total else ""
+        self.noted(f"in all: frame {self._tally.frames}{total}, {self._tally.rates}")
+        self._moved.clear()
+
+    def restarted(self, count: int) -> None:
+        """See `Monitor`."""
+        self._tally.restarts = count
 
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
         """See `Monitor`."""
-        self._console.print(_summary(video, report), highlight=False, soft_wrap=True)
+        self._moved.discard(video)
+        self.noted(_summary(video, report))
 
     def noted(self, text: str) -> None:
         """See `Monitor`."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 class BarMonitor(SilentMonitor):
-    """Draws a bar a video, with frames and faces a second and the time left."""
+    """Draws a bar for the run, with speed and time left, and one for each video under way."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
         self._bars = RichProgress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rates]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[told]}", markup=False),
             console=console,
         )
+        self._tally = Tally({})
         self._tasks: dict[VideoFiles, TaskID] = {}
-        self._started: dict[VideoFiles, float] = {}
         self._overall: TaskID | None = None
 
-    def began(self, videos: dict[VideoFiles, int | None], runner: str, why: str) -> None:
+    def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
         """See `Monitor`."""
         self._bars.log(f"{len(videos)} video(s), {runner} runner ({why})")
-        if len(videos) > 1:
-            self._overall = self._bars.add_task("all videos", total=len(videos), rates="")
-        for video, frames in videos.items():
+        self._tally = Tally(videos)
+        self._overall = self._bars.add_task("in all", total=self._tally.total, told="")
+        for video, expected in videos.items():
             self._tasks[video] = self._bars.add_task(
-                video.target.name, total=frames, rates="", visible=False
+                video.target.name, total=expected.frames, told="", visible=False
             )
 
     def advanced(self, video: VideoFiles, progress: Progress) -> None:
         """See `Monitor`."""
-        took = time.monotonic() - self._started.setdefault(video, time.monotonic())
-        rates = (
-            f"{progress.frames / took:.1f} frames/s, {progress.items / took:.1f} faces/s"
-            if took > 1
-            else ""
+        self._tally.advance(video, progress)
+        self._bars.update(
+            self._tasks[video],
+            completed=progress.frames,
+            told=self._tally.of(video),
+            visible=True,
         )
-        self._bars.update(self._tasks[video], completed=progress.frames, rates=rates, visible=True)
+        if self._overall is not None:
+            self._bars.update(self._overall, completed=self._tally.frames, told=self._tally.rates)
+
+    def restarted(self, count: int) -> None:
+        """See `Monitor`."""
+        self._tally.restarts = count
 
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
         """See `Monitor`."""
-        self._bars.update(self._tasks[video], visible=False)
-        if self._overall is not None:
-            self._bars.advance(self._overall)
-        self._bars.print(_summary(video, report), highlight=False, soft_wrap=True)
+        if video in self._tasks:
+            self._bars.update(self._tasks[video], visible=False)
+        self.noted(_summary(video, report))
 
     def noted(self, text: str) -> None:
         """See `Monitor`."""
-        self._bars.print(text, highlight=False, soft_wrap=True)
+        self._bars.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._bars.start()

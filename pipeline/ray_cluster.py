@@ -16,7 +16,10 @@ import nodes
 from pipeline.errors import ClusterError
 from pipeline.sizing import Machine
 
-__all__ = ["Demand", "connect", "machines"]
+__all__ = ["Demand", "connect", "look", "machines"]
+
+_SUBMITTED: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Set by Ray for what `ray job submit` runs."""
 
 _PACKAGES: Final = (aminet.__file__, nodes.__file__, __file__)
 
@@ -48,6 +51,9 @@ def connect(address: str | None, threads: int) -> bool:
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
+        elif _SUBMITTED in os.environ:
+            # The job's own environment says where the packages come from.
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
             # The packages themselves travel: `nodes` and `pipeline` are common names, and a path
             # might mean something else on another machine.
@@ -62,6 +68,20 @@ def connect(address: str | None, threads: int) -> bool:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ClusterError(f"cannot {where}: {reason}; --runner local works without") from error
     return True
+
+
+def look(address: str) -> list[Machine]:
+    """Join a cluster, return what its machines have, and leave it again.
+
+    Raises:
+        ClusterError: the cluster cannot be joined.
+    """
+    joined = connect(address, threads=1)
+    try:
+        return machines()
+    finally:
+        if joined:
+            ray.shutdown()
 
 
 def machines() -> list[Machine]:

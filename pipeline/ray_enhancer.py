@@ -13,6 +13,7 @@ from nodes.node import Inputs, NodeConfig, Outputs, PoolNode
 from pipeline.batcher import Batcher
 from pipeline.graph import GraphNode
 from pipeline.local_runner import pool_report
+from pipeline.ray_metrics import PoolMetrics, restarts
 
 __all__ = ["EnhancerActor"]
 
@@ -26,7 +27,9 @@ class EnhancerActor:
         self._node = cast("PoolNode[NodeConfig]", entry.make())
         self._node.prepare_node()
         self._node.setup(threads)
-        self._batcher = Batcher(self._node, max_wait_s=max_wait_s)
+        self._batcher = Batcher(self._node, max_wait_s=max_wait_s, observer=PoolMetrics(entry.name))
+        if ray.get_runtime_context().was_current_actor_reconstructed:
+            restarts().inc(tags={"kind": "enhancer"})
 
     async def process(self, block: Sequence[Inputs], caller: str, alone: bool) -> list[Outputs]:
         """Return the answers to a block of frames' packets; safe to repeat."""

@@ -31,6 +31,7 @@ from pipeline.errors import ClusterError
 from pipeline.graph import Graph
 from pipeline.ray_cluster import Demand, connect, machines
 from pipeline.ray_fleet import Fleet, Worker
+from pipeline.ray_metrics import restarts
 from pipeline.runner import Progress, ProgressListener, SegmentOutcome
 from pipeline.sizing import Machine, Sizing, missing, size
 
@@ -113,6 +114,7 @@ class RayRunner:
         self._doubtful: list[tuple[_Task, SegmentOutcome, float]] = []
         self._busy: dict[Any, _UnderWay] = {}
         self._lost = 0
+        self._restarts = restarts()
         self._looked_s = 0.0
         self._machine_seen_s = time.monotonic()
         self._machines: list[Machine] = []
@@ -134,6 +136,11 @@ class RayRunner:
             self._tell(listener)
             yield from self._judged()
             yield from self._without_machine()
+
+    @property
+    def restarts(self) -> int:
+        """How many segment workers were lost and replaced so far."""
+        return self._lost
 
     def report(self) -> dict[str, Any]:
         """Return the cluster's size, the plan, and what each pool member did."""
@@ -207,6 +214,7 @@ class RayRunner:
 
     def _end_lost(self, worker: Worker) -> None:
         self._lost += 1
+        self._restarts.inc(tags={"kind": "worker"})
         self._fleet.end(worker)
 
     def _hand_out(self) -> None:

@@ -9,6 +9,7 @@ from nodes.node import NodeConfig, PoolNode, Segment
 from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
+from pipeline.ray_metrics import WorkerMetrics
 from pipeline.ray_pool import Pools, RayPoolClient
 from pipeline.runner import Progress, SegmentResult
 from pipeline.staging import run_segment
@@ -31,6 +32,7 @@ class SegmentWorker:
             if issubclass(entry.node_class, PoolNode)
         }
         self._options = options
+        self._metrics = WorkerMetrics()
         self._progress = Progress()
         self._executor = SegmentExecutor(
             graph,
@@ -46,7 +48,15 @@ class SegmentWorker:
         self.use(pools)
         for client in self._clients.values():
             client.caller = segment.input
-        return run_segment(self._executor, segment, self._note, self._options)
+        self._metrics.begin()
+        try:
+            result = run_segment(self._executor, segment, self._note, self._options)
+        except Exception:
+            self._metrics.end("failed")
+            raise
+        self._metrics.advance(result.progress)
+        self._metrics.end("finished")
+        return result
 
     def use(self, pools: Pools) -> None:
         """Send faces to these enhancers from now on."""
@@ -59,3 +69,4 @@ class SegmentWorker:
 
     def _note(self, progress: Progress) -> None:
         self._progress = progress
+        self._metrics.advance(progress)

@@ -48,6 +48,10 @@ class VideoReport:
     """What held the work back, and how many bytes it had under way: see `pipeline.runner.Flow`."""
     sheet: str | None = None
     """The before/after contact sheet, None when there was no face."""
+    best_shots: str | None = None
+    """The folder of the faces' own sheets: sharpest, largest, most frontal shot of each."""
+    tracks_file: str | None = None
+    """Where each face was in each frame and what was done to it, as JSON Lines."""
     attempts: int = 1
     notes: tuple[str, ...] = ()
     """What the user should know: what the container changed or left out, what was damaged."""
@@ -61,11 +65,12 @@ class VideoReport:
 
     @property
     def outputs_are_there(self) -> bool:
-        """Whether the output is still the file that was written, and its sheet is there."""
+        """Whether the output is still the file that was written, with what belongs to it."""
         files = written(place_of(self.output)) if self.output else {}
         if not files or sum(files.values()) != self.output_bytes:
             return False
-        return self.sheet is None or size_of(place_of(self.sheet)) is not None
+        sides = (side for side in (self.sheet, self.tracks_file) if side is not None)
+        return all(size_of(place_of(side)) is not None for side in sides)
 
 
 @dataclass(frozen=True, slots=True)

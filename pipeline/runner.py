@@ -87,6 +87,11 @@ class Runner(Protocol):
 
     name: str
 
+    @property
+    def restarts(self) -> int:
+        """How many workers were lost and replaced so far."""
+        ...
+
     def run(
         self, segments: Sequence[Segment], listener: ProgressListener
     ) -> Iterator[SegmentOutcome]:

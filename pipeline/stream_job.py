@@ -19,6 +19,7 @@ from nodes.codecs import EncodeConfig
 from nodes.decode import Decode, DecodeConfig
 from nodes.node import Node, NodeConfig, Segment
 from nodes.sheet import Sheet
+from nodes.tracks import Tracks
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.containers import container_format
 from pipeline.errors import GraphError, OutputError
@@ -131,7 +132,7 @@ def _ignore(segment: Segment, progress: Progress) -> None:
 def _joined(
     graph: Graph, target: str, container: str | None, live: RunOptions | None
 ) -> tuple[Graph, StreamDecode]:
-    """Return the graph with its ends on the stream, and without sheets.
+    """Return the graph with its ends on the stream, and without what lies beside.
 
     Args:
         graph: as configured.
@@ -159,7 +160,7 @@ def _joined(
     nodes = tuple(
         _ReadyNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
         for n in graph.nodes
-        if not issubclass(n.node_class, Sheet)
+        if not issubclass(n.node_class, Sheet | Tracks)
     )
     return replace(graph, nodes=nodes), decode
 

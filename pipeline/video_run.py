@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Container, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -14,11 +14,10 @@ from nodes.codecs import EncodeConfig
 from nodes.encode import VIDEO_FILE
 from nodes.node import Segment
 from nodes.picture_files import files_of
-from nodes.sheet import SHEET_NAME
 from nodes.types import VideoInfo
 from pipeline.errors import RunFailedError
 from pipeline.graph import Graph
-from pipeline.merge import merge_results, merge_sheets
+from pipeline.merge import merge_results
 from pipeline.mux import MuxReport, mux
 from pipeline.pictures import EXACT_CODEC, write_pictures
 from pipeline.preflight import Ready, encode_node
@@ -26,8 +25,10 @@ from pipeline.report import VideoReport
 from pipeline.runner import Progress, SegmentOutcome, SegmentResult
 from pipeline.scratch import Scratch
 from pipeline.segment_store import Manifest, SegmentStore
+from pipeline.side_files import BEST_SHOTS_FOLDER, SHEET, TRACKS, merge_side_files
 from pipeline.staging import KeptSegment, staged
-from pipeline.storage import list_files, publish, remove
+from pipeline.storage import list_files, publish
+from pipeline.tally import Expected
 
 __all__ = ["VideoRun", "finished_report", "finished_segments", "own_record"]
 
@@ -115,6 +116,11 @@ class VideoRun:
         return (*self._notes, found)
 
     @property
+    def expected(self) -> Expected:
+        """How many frames there are, and how many an earlier run finished; ask before it runs."""
+        return Expected(self.item.frames, _total(r.progress for r in self._results.values()))
+
+    @property
     def total(self) -> int:
         """How many segments the video has."""
         return len(self.item.plan.intervals)
@@ -174,7 +180,7 @@ class VideoRun:
         return not self._numbers
 
     def finish(self) -> VideoReport:
-        """Join the segments, then give the output and its sheet their names.
+        """Join the segments, then give all that was made its names.
 
         The segments stay until `forget`, so that a kill before the report is written loses nothing.
 
@@ -188,17 +194,19 @@ class VideoRun:
         results = [self._results[number] for number in range(self.total)]
         merged = merge_results(self._graph, results)
         with self._workplace() as (source, folders, here):
-            made, sheet = here / "finished" / video.target.name, here / SHEET_NAME
+            made = here / "finished" / video.target.name
             made.parent.mkdir(exist_ok=True)
             muxed = self._mux(merged, results, source, folders, made)
-            has_sheet = merge_sheets(self._graph, results, folders, sheet)
+            sides = merge_side_files(self._graph, results, folders, here / "beside")
             output_bytes = sum(file.stat().st_size for file in files_of(made))
-            report = self._report(merged, muxed, output_bytes, has_sheet=has_sheet)
+            report = self._report(merged, muxed, output_bytes, sides)
             self._store.record(report)
-            if has_sheet:
-                publish(sheet, video.sheet)
-            else:
-                remove(video.sheet)
+            video.drop_sides()
+            for ending, file in sides.items():
+                place = video.side(ending)
+                if isinstance(place, Path):
+                    place.parent.mkdir(exist_ok=True)
+                publish(file, place)
             for file in files_of(made):
                 publish(file, video.target.with_name(file.name))
         return report
@@ -303,7 +311,7 @@ class VideoRun:
         return wrapped
 
     def _report(
-        self, merged: SegmentResult, muxed: MuxReport, output_bytes: int, *, has_sheet: bool
+        self, merged: SegmentResult, muxed: MuxReport, output_bytes: int, sides: Container[str]
     ) -> VideoReport:
         video, frames = self.item.video, merged.progress.frames
         return VideoReport(
@@ -320,7 +328,9 @@ class VideoRun:
             frames_per_s=round(frames / max(merged.wall_s, 1e-9), 2),
             stage_busy_s={name: round(busy_s, 3) for name, busy_s in merged.busy_s.items()},
             flow=asdict(merged.flow),
-            sheet=str(video.sheet) if has_sheet else None,
+            sheet=str(video.side(SHEET)) if SHEET in sides else None,
+            best_shots=str(video.side(BEST_SHOTS_FOLDER)) if SHEET in sides else None,
+            tracks_file=str(video.side(TRACKS)) if TRACKS in sides else None,
             attempts=self._attempts,
             notes=(*self.notes, *_warnings(merged.reports)),
             nodes={name: report for name, report in merged.reports.items() if report},

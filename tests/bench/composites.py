@@ -22,7 +22,18 @@ from PIL import Image, ImageDraw, ImageFilter
 from nodes.detector import FaceDetector
 from nodes.types import Frame
 
-__all__ = ["RATE", "Actor", "Box", "Clip", "Shot", "TrueFace", "backdrop", "filmed", "load_clip"]
+__all__ = [
+    "RATE",
+    "Actor",
+    "Box",
+    "Clip",
+    "Shot",
+    "TrueFace",
+    "backdrop",
+    "compose",
+    "filmed",
+    "load_clip",
+]
 
 RATE = 25
 Rgb = npt.NDArray[np.uint8]

@@ -62,8 +62,8 @@ def crowd(
         pace: in face widths a second.
     """
     rng = np.random.default_rng(seed)
-    columns = int(np.ceil(np.sqrt(len(widths_px) * size_px[0] / size_px[1])))
-    rows = int(np.ceil(len(widths_px) / columns))
+    columns = max(1, int(np.ceil(np.sqrt(len(widths_px) * size_px[0] / size_px[1]))))
+    rows = max(1, int(np.ceil(len(widths_px) / columns)))
     cell = np.array(size_px) / (columns, rows)
     actors: list[Actor] = []
     for place, width_px in enumerate(widths_px):

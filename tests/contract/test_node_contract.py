@@ -38,7 +38,7 @@ def made(node_class: NodeClass) -> Node[NodeConfig]:
 
 
 def test_the_shipped_nodes_are_registered() -> None:
-    shipped = "decode", "track", "crop", "enhance", "steady", "paste", "encode", "sheet"
+    shipped = ["decode", "track", "crop", "enhance", "steady", "paste", "encode", "sheet", "tracks"]
     assert {f"aminet.{name}" for name in shipped} <= set(NAMES)
 
 

@@ -167,6 +167,13 @@ def test_the_contact_sheet_is_a_picture_beside_the_video(
     restored: dict[str, RunReport], name: str
 ) -> None:
     (video,) = restored[name].videos
+    assert video.tracks_file is not None
+    rows = [json.loads(line) for line in Path(video.tracks_file).read_text().splitlines()]
+    assert len({row["track_id"] for row in rows if row["track_id"]}) == video.tracks
+    assert sum(row["gate"] is None for row in rows) == video.faces
+    assert {row["frame"] for row in rows} <= set(range(video.frames))
+    assert video.best_shots is not None
+    assert len(list(Path(video.best_shots).glob("*.png"))) == video.tracks
     assert video.sheet == str(output_of(restored[name]).with_suffix(".faces.png"))
     with Image.open(str(video.sheet)) as sheet:
         assert sheet.width > 400
@@ -175,6 +182,8 @@ def test_the_contact_sheet_is_a_picture_beside_the_video(
 
 def test_nothing_but_the_results_is_left_in_the_folder(restored: dict[str, RunReport]) -> None:
     folder = output_of(restored["street"]).parent
-    assert {path.name for path in folder.iterdir()} == {
-        f"{name}{ending}" for name in NAMES for ending in (".mkv", ".faces.png", ".report.json")
+    endings = (".mkv", ".faces.png", ".faces", ".tracks.jsonl", ".report.json")
+    optional = {f"{name}.tracks.parquet" for name in NAMES}
+    assert {path.name for path in folder.iterdir()} - optional == {
+        f"{name}{ending}" for name in NAMES for ending in endings
     }

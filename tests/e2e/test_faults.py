@@ -195,7 +195,8 @@ def test_plan_tells_what_is_done_and_changes_nothing(tmp_path: Path, plugin: Pat
         assert run.returncode == 0, errors
         return output
 
-    assert "90 frames in 5 segments\n5 segments to do, local runner" in told()
+    assert "90 frames in 5 segments\n" in told()
+    assert "\n5 segments to do, local runner" in told()
     assert sorted(tmp_path.glob("*out*")) == []
     run = start(plugin, source, target, *more)
     wait_for(run, target, 1)

@@ -117,9 +117,9 @@ def test_an_interrupted_run_goes_on_from_what_lies_in_the_bucket(
     kept = manifests(target)
     assert len(kept) >= 2
     assert list_files(bucket).keys() - {"v.mp4"} == {
-        f".out.mkv.aminet-part/{name}"
+        f".out.mkv.aminet-part/{manifest.replace('manifest.json', name)}"
         for manifest in kept
-        for name in (manifest, manifest.replace("manifest.json", "encoded.video"))
+        for name in ("manifest.json", "encoded.video", "tracks.jsonl")
     }
     # On another machine: another scratch folder, where nothing is yet.
     settings = (*CUT, LOCAL, f"run.scratch_dir={tmp_path / 'two'}")

@@ -11,6 +11,7 @@ import pytest
 
 import pipeline
 from nodes.errors import MediaError
+from nodes.tracks_file import read_tracks
 from pipeline.errors import OutputError
 from pipeline.inputs import VideoFiles
 from pipeline.progress import SilentMonitor
@@ -96,6 +97,11 @@ def test_a_lossy_codec_keeps_every_frame_at_its_time(tmp_path: Path) -> None:
     assert [frame.pts for frame in decode_all(tmp_path / "out.mp4")] == expected
 
 
+def tracks_of(video: VideoReport) -> list[dict[str, Any]]:
+    assert video.tracks_file is not None
+    return list(read_tracks(Path(video.tracks_file)))
+
+
 def test_faces_are_followed_over_the_cuts(tmp_path: Path) -> None:
     source = SAMPLES / "portrait.mp4"
     more = ("encode.codec=x264", "encode.preset=ultrafast")
@@ -107,6 +113,13 @@ def test_faces_are_followed_over_the_cuts(tmp_path: Path) -> None:
     assert abs(cut.tracks - whole.tracks) <= 1
     assert abs(cut.faces - whole.faces) <= 0.05 * whole.faces
     assert cut.sheet is not None
+    rows = tracks_of(cut)
+    assert [row["pts"] for row in rows] == sorted(row["pts"] for row in rows)
+    assert {row["frame"] for row in rows} == {row["frame"] for row in tracks_of(whole)}
+    pts_of = {row["frame"]: row["pts"] for row in tracks_of(whole)}
+    assert all(row["pts"] == pts_of[row["frame"]] for row in rows)
+    # The one person has one number throughout, and rows in (nearly) every frame.
+    assert sum(row["track_id"] == 1 for row in rows) >= 0.95 * cut.frames
     assert "ends" not in cut.nodes["track"]
 
 
@@ -191,8 +204,10 @@ def test_the_same_command_again_finds_everything_done(tmp_path: Path) -> None:
     assert watch.notes == [f"{source} -> {target}: done by an earlier run"]
     with pytest.raises(OutputError, match="add --overwrite"):
         run(source, target, resume=False)
+    watch = Watch()
     with pytest.raises(OutputError, match="add --overwrite"):
-        run(source, target, "params.strength=0.5")
+        run(source, target, "params.strength=0.5", monitor=watch)
+    assert watch.notes == [f"{target} was made by an earlier run, but the settings changed"]
     target.write_bytes(b"something else")
     with pytest.raises(OutputError, match="add --overwrite"):
         run(source, target)

@@ -40,6 +40,18 @@ def test_models_stand_side_by_side_on_every_scale(
     assert all(r.faces == 3 for r in evaluation.rows)
 
 
+def test_the_self_ensemble_is_another_result(
+    faces: Path, tiny_network: AMINet, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.safetensors"
+    save_weights(tiny_network, file, protocol="camera")
+    once, twice = (
+        evaluate(EvaluationRequest(faces, (str(file),), (4,), device="cpu", ensemble=ensemble))
+        for ensemble in (False, True)
+    )
+    assert once.rows[0].psnr_lab != twice.rows[0].psnr_lab
+
+
 def test_the_table_is_the_same_in_all_three_forms(faces: Path, tmp_path: Path) -> None:
     evaluation = evaluate(EvaluationRequest(faces, ("bicubic",), (4,), device="cpu"))
     files = {f.name: f for f in evaluation.write(tmp_path / "out")}

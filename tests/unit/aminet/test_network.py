@@ -5,7 +5,7 @@ import torch
 
 from aminet.cost import count_macs, count_parameters
 from aminet.errors import SideError
-from aminet.network import PRESETS, SIDE_MULTIPLE, AMINet, AMINetConfig
+from aminet.network import LGFI, PRESETS, SIDE_MULTIPLE, SKAF, AMINet, AMINetConfig, self_ensemble
 from tests.face_factory import TINY
 
 
@@ -70,7 +70,10 @@ def test_an_untrained_network_is_the_identity(preset: str) -> None:
 def test_gradient_reaches_every_parameter(preset: str) -> None:
     torch.manual_seed(0)
     network = AMINet(PRESETS[preset])
-    torch.nn.init.normal_(network.tail.weight, std=0.05)
+    # What starts silent would hide what lies before it.
+    for p in network.parameters():
+        if not bool(p.any()):
+            torch.nn.init.normal_(p, std=0.05)
     x = torch.rand(1, 3, 64, 64)
     (network(x) - torch.rand(1, 3, 64, 64)).square().sum().backward()
     without = [
@@ -86,6 +89,14 @@ def test_a_face_does_not_depend_on_its_batch(tiny_network: AMINet) -> None:
     with torch.inference_mode():
         alone = torch.cat([tiny_network(face) for face in x.split(1)])
         assert torch.allclose(tiny_network(x), alone, atol=1e-4)
+
+
+def test_the_self_ensemble_does_not_know_left_from_right(tiny_network: AMINet) -> None:
+    x = torch.rand(2, 3, 64, 72)
+    with torch.inference_mode():
+        both = self_ensemble(tiny_network, x)
+        assert torch.allclose(self_ensemble(tiny_network, x.flip(-1)).flip(-1), both, atol=1e-6)
+        assert not torch.allclose(tiny_network.residual(x), both, atol=1e-4)
 
 
 def test_memory_format_changes_nothing(tiny_network: AMINet) -> None:
@@ -110,10 +121,46 @@ def test_counts_of_a_known_convolution() -> None:
     assert count_macs(layer, 16) == 5 * 3 * 9 * 16 * 16
 
 
-def test_a_wider_stem_costs_a_quarter() -> None:
-    at_half = count_macs(AMINet(AMINetConfig(width=16, stem_factor=2)), 128)
-    at_quarter = count_macs(AMINet(AMINetConfig(width=16, stem_factor=4)), 128)
-    assert 3.5 < at_half / at_quarter < 4.5
+def test_a_wider_stem_costs_a_quarter_but_for_its_ends() -> None:
+    # Stem and tail map 3 colours of every pixel to 16 channels with 3x3 kernels, at any factor.
+    ends = 2 * 3 * 128 * 128 * 16 * 9
+    at_half = count_macs(AMINet(AMINetConfig(width=16, stem_factor=2)), 128) - ends
+    at_quarter = count_macs(AMINet(AMINetConfig(width=16, stem_factor=4)), 128) - ends
+    assert at_half / at_quarter == pytest.approx(4, rel=0.01)
+
+
+def test_a_block_without_heads_is_local() -> None:
+    """Changing one corner must not change the other, as it would through channel attention's mean:
+    the one part of RDFE that sees the whole picture is held at its neutral value."""
+    block = LGFI(16, heads=0)
+    torch.nn.init.zeros_(block.rdfe.attention.excite.weight)
+    x = torch.rand(1, 16, 32, 32)
+    with torch.inference_mode():
+        local = block.rdfe(x)
+        x[..., 0, 0] += 1
+        changed = (block.rdfe(x) != local).nonzero()
+    assert block.mdta is None
+    assert block.skaf is None
+    assert int(changed[:, 2:].max()) == 2, "two chained 3x3 convolutions see 2 px to each side"
+
+
+def test_untrained_attention_is_silent_and_gates_are_one() -> None:
+    block = LGFI(16, heads=2)
+    assert block.mdta is not None
+    x = torch.rand(2, 16, 32, 32)
+    with torch.inference_mode():
+        assert not bool(block.mdta(x).any())
+        gate = block.rdfe.attention(x) / x
+    assert float(gate.min()) > 0.6
+    assert float(gate.max()) < 1.4
+
+
+def test_skaf_selects_with_weights_of_mean_one() -> None:
+    skaf = SKAF((8, 8, 8), 8)
+    x = torch.rand(2, 8, 16, 16)
+    with torch.inference_mode():
+        # Whatever it selects, three times the same feature is three times that feature.
+        assert torch.allclose(skaf(x, x, x), 3 * x, atol=1e-5)
 
 
 def test_it_exports(tiny_network: AMINet) -> None:

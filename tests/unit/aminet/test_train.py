@@ -2,6 +2,7 @@ import json
 import logging
 import math
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -61,7 +62,13 @@ def tensors(config: TrainConfig, part: str) -> dict[str, torch.Tensor]:
     return torch.load(config.out / CHECKPOINT_FILE, weights_only=True)[part]
 
 
-def test_a_resumed_run_continues_as_if_never_stopped(config: TrainConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_a_resumed_run_continues_as_if_never_stopped(
+    kind: str, config: TrainConfig, tmp_path: Path
+) -> None:
+    config = config.model_copy(
+        update={"optimiser": config.optimiser.model_copy(update={"kind": kind})}
+    )
     whole = train(config)
     parts = config.model_copy(update={"out": tmp_path / "parts"})
     _stop_after(parts, 7)
@@ -152,9 +159,12 @@ def test_workers_bring_the_same_batches(config: TrainConfig) -> None:
     assert all(torch.equal(a.lq_BCHW, b.lq_BCHW) for a, b in pairs)
 
 
-def test_one_batch_can_be_learnt_by_heart(config: TrainConfig) -> None:
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_one_batch_can_be_learnt_by_heart(
+    kind: Literal["adamw", "muon"], config: TrainConfig
+) -> None:
     """The guard against dead branches, wrong signs and broken updates."""
-    optimiser = OptimiserSection(lr=4e-3, warmup_steps=10, final_lr=1e-4)
+    optimiser = OptimiserSection(kind=kind, lr=4e-3, warmup_steps=10, final_lr=1e-4)
     stages = [config.stages[0].model_copy(update={"steps": 100})]
     config = config.model_copy(
         update={"optimiser": optimiser, "stages": stages, "clean_share": 1.0, "protocol": "bicubic"}

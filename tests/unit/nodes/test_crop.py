@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image, ImageChops, ImageFilter
 from pydantic import ValidationError
 
 from nodes import geometry
 from nodes.crop import Crop, CropConfig
 from nodes.node import Inputs
 from nodes.types import Face, FacePatch, Frame, FrameFaces, FramePatches
-from tests.face_pictures import face_at, frame_of, info_of, scene, segment_in
+from tests.face_pictures import face_at, frame_of, info_of, portrait, scene, segment_in
 
 
 def crop(frame: Frame, *faces: Face, tmp_path: Path, **config: Any) -> tuple[FramePatches, Crop]:
@@ -37,12 +39,16 @@ def only_patch(frame: Frame, face: Face, tmp_path: Path, **config: Any) -> FaceP
 
 @pytest.fixture
 def frame() -> Frame:
-    return frame_of(scene(640, 360), index=7)
+    """A picture with detail everywhere, so that no face in it counts as blurred."""
+    rng = np.random.default_rng(0)
+    grain = Image.fromarray(rng.integers(0, 60, (360, 640, 3), np.uint8))
+    return frame_of(ImageChops.add(scene(640, 360), grain), index=7)
 
 
-def turned(face: Face, eye_distances: float) -> Face:
+def turned(face: Face, right: float = 0, down: float = 0) -> Face:
+    """Move a face's nose by eye distances."""
     points = face.points_px.copy()
-    points[2, 0] += eye_distances * face.eye_distance_px
+    points[2] += np.array([right, down], np.float32) * face.eye_distance_px
     return face_at(300, 150, 20, points_px=points)
 
 
@@ -51,7 +57,9 @@ GATED = {
     "low_score": face_at(300, 150, 20, score=0.3),
     "too_small": face_at(300, 150, 4.9),
     "too_large": face_at(300, 150, 65),
-    "turned": turned(face_at(300, 150, 20), 1.0),
+    "turned": turned(face_at(300, 150, 20), right=1.0),
+    "turned down": turned(face_at(300, 150, 20), down=0.45),
+    "turned up": turned(face_at(300, 150, 20), down=-0.5),
     "outside": face_at(-30, 150, 20),
 }
 
@@ -60,13 +68,14 @@ GATED = {
 def test_gated_faces_are_named_with_the_reason(frame: Frame, tmp_path: Path, reason: str) -> None:
     packet, node = crop(frame, GATED[reason], tmp_path=tmp_path)
     assert packet.patches == ()
+    reason = reason.split(maxsplit=1)[0]
     assert [(face.track_id, face.reason) for face in packet.gated] == [(1, reason)]
     assert node.report() == {"patches": 0, "gated": {reason: 1}}
 
 
 def test_faces_at_the_gates_pass(frame: Frame, tmp_path: Path) -> None:
     faces = face_at(300, 150, 5.01), face_at(300, 150, 63.9), face_at(300, 150, 20, score=0.61)
-    packet, node = crop(frame, *faces, turned(face_at(300, 150, 20), 0.5), tmp_path=tmp_path)
+    packet, node = crop(frame, *faces, turned(face_at(300, 150, 20), right=0.5), tmp_path=tmp_path)
     assert len(packet.patches) == 4
     assert node.report() == {"patches": 4, "gated": {}}
 
@@ -89,7 +98,7 @@ def test_the_region_is_on_the_chroma_grid_inside_the_frame_and_holds_the_square(
     tmp_path: Path, pix_fmt: str, place: tuple[float, float]
 ) -> None:
     frame = frame_of(scene(639, 359), pix_fmt=pix_fmt)
-    patch = only_patch(frame, face_at(*place, 20.3), tmp_path)
+    patch = only_patch(frame, face_at(*place, 20.3), tmp_path, min_detail=0)
     x0, y0, x1, y1 = patch.region_xyxy_px
     assert patch.rgb.shape == (y1 - y0, x1 - x0, 3)
     assert patch.bit_depth == (10 if "10" in pix_fmt else 8)
@@ -133,6 +142,38 @@ def test_open_counts_afresh(frame: Frame, tmp_path: Path) -> None:
         assert node.report() == {"patches": 1, "gated": {"too_small": 1}}
 
 
+PORTRAIT_EYES = (99.3, 139.8), 43.8
+"""Middle and distance of the eyes in the 350 px still."""
+
+
+def smeared(image: Image.Image, length_px: int) -> Image.Image:
+    """Blur as a movement to the side does."""
+    pixels = np.asarray(image, np.float64)
+    moved = [np.roll(pixels, shift, axis=1) for shift in range(length_px)]
+    return Image.fromarray(np.mean(moved, axis=0).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "reason"),
+    [
+        (lambda image: image, None),
+        (lambda image: image.filter(ImageFilter.GaussianBlur(1.2)), None),
+        (lambda image: image.filter(ImageFilter.GaussianBlur(7)), "blurred"),
+        (lambda image: smeared(image, 32), "blurred"),
+    ],
+    ids=["sharp", "soft", "out of focus", "moving"],
+)
+def test_faces_blurred_beyond_hope_are_left_alone(
+    tmp_path: Path, spoiled: Callable[[Image.Image], Image.Image], reason: str | None
+) -> None:
+    (x, y), eyes_px = PORTRAIT_EYES
+    face = face_at(0.6 * x, 0.6 * y, 0.6 * eyes_px)
+    packet, _ = crop(frame_of(spoiled(portrait(210))), face, tmp_path=tmp_path)
+    assert [gated.reason for gated in packet.gated] == ([reason] if reason else [])
+    whatever, _ = crop(frame_of(spoiled(portrait(210))), face, tmp_path=tmp_path, min_detail=0)
+    assert len(whatever.patches) == 1
+
+
 def chosen(frame: Frame, tmp_path: Path, **config: Any) -> list[int]:
     """Track ids restored of five faces: 10 to 40 px between the eyes, the largest unconfirmed."""
     faces = [
@@ -157,6 +198,8 @@ def chosen(frame: Frame, tmp_path: Path, **config: Any) -> list[int]:
         ({"track_ids": ()}, []),
         ({"region_xyxy_px": (150, 100, 350, 200)}, [2, 3]),
         ({"region_xyxy_px": (150, 0, 350, 100)}, []),
+        ({"times_s": (0.28, 1)}, [1, 2, 3, 5]),
+        ({"times_s": (0, 0.28)}, []),
         ({"region_xyxy_px": (0, 0, 250, 360), "faces": "largest"}, [1]),
     ],
 )
@@ -167,7 +210,8 @@ def test_faces_can_be_chosen(
 
 
 @pytest.mark.parametrize(
-    "config", [{"faces": 0}, {"faces": "some"}, {"region_xyxy_px": (9, 0, 9, 5)}]
+    "config",
+    [{"faces": 0}, {"faces": "some"}, {"region_xyxy_px": (9, 0, 9, 5)}, {"times_s": (2, 1)}],
 )
 def test_choices_that_mean_nothing_are_refused(config: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

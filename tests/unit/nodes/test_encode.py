@@ -307,3 +307,10 @@ def test_a_full_disk_is_told_and_leaves_no_file(tmp_path: Path) -> None:
         encode(INFO, frames, tmp_path / "work", FFV1)
     assert exit_code(caught.value) == 4
     assert not file.is_symlink()
+
+
+def test_nvenc_without_a_gpu_says_what_it_needs(tmp_path: Path) -> None:
+    if Path("/dev/nvidia0").exists():
+        pytest.skip("there is one here")
+    with pytest.raises(NodeConfigError, match="h264_nvenc needs an NVIDIA GPU with its driver"):
+        encode(INFO, [], tmp_path / "work", EncodeConfig(codec="nvenc"))

@@ -255,6 +255,22 @@ def test_a_faces_answer_does_not_depend_on_the_batch(enhance: Enhance) -> None:
         assert np.abs(difference).max() <= 1e-4
 
 
+def test_the_self_ensemble_restores_a_face_and_its_mirror_image_alike(
+    weights: Path, enhance: Enhance
+) -> None:
+    both = Enhance(EnhanceConfig(weights=str(weights), device="cpu", self_ensemble=True))
+    both.setup(1)
+    middle = geometry.translation(0, 0)
+    rgb = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
+    face, mirrored = (
+        FacePatch(1, p, 8, (0, 0, 128, 128), middle, 128, 1) for p in (rgb, rgb[:, ::-1])
+    )
+    ((a, b),) = restore(both, frames([face, mirrored]))
+    assert a.residual_rgb == pytest.approx(b.residual_rgb[:, ::-1], abs=2e-3)
+    ((once,),) = restore(enhance, frames([face]))
+    assert np.abs(a.residual_rgb - once.residual_rgb).max() > 5e-3
+
+
 def test_faces_of_any_size_and_depth_share_a_batch_if_their_squares_do(enhance: Enhance) -> None:
     names = ("tiny", "small, turned", "10 bit")
     assert len({(bucket_of(CASES[name]), CASES[name].bit_depth) for name in names}) == 3

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from nodes import geometry
 from nodes.node import Inputs
-from nodes.sheet import SHEET_NAME, Sheet, SheetConfig, shot_quality
+from nodes.sheet import BEST_SHOTS, SHEET_NAME, Sheet, SheetConfig, shot_qualities
+from nodes.sheet_page import read_page
 from nodes.types import FacePatch, Frame, FramePatches
 from tests.face_pictures import face_at, frame_of, info_of, portrait, scene, segment_in
 
@@ -90,7 +92,7 @@ def test_each_track_has_one_pair(tmp_path: Path) -> None:
 
 
 def kept_times(node: Sheet) -> dict[int, float]:
-    return {track: kept.time_s for track, kept in node._shots.items()}  # pyright: ignore[reportPrivateUsage]
+    return {track: shots[""].time_s for track, shots in node._shots.items()}  # pyright: ignore[reportPrivateUsage]
 
 
 def test_the_best_shot_is_kept(tmp_path: Path) -> None:
@@ -110,11 +112,32 @@ def test_the_number_of_faces_is_bounded_and_the_best_stay(tmp_path: Path) -> Non
 
 def test_quality_prefers_large_frontal_sharp_and_sure() -> None:
     _, _, patch = shot(0)
-    best = shot_quality(patch)
-    assert shot_quality(replace(patch, yaw_deg=50)) < best
-    assert shot_quality(replace(patch, score=0.6)) < best
-    assert shot_quality(replace(patch, rgb=np.full_like(patch.rgb, 90))) < best
-    assert shot_quality(shot(0, side=100)[2]) < best
+    best = shot_qualities(patch)[""]
+    worse = (
+        replace(patch, yaw_deg=50),
+        replace(patch, score=0.6),
+        replace(patch, rgb=np.full_like(patch.rgb, 90)),
+        shot(0, side=100)[2],
+    )
+    assert all(shot_qualities(other)[""] < best for other in worse)
+
+
+def test_each_face_has_a_sheet_of_its_sharpest_largest_and_most_frontal_shot(
+    tmp_path: Path,
+) -> None:
+    """Frame 1 is blurred and turned but largest, 2 is small and sharp, 3 is level but blurred."""
+    shots = [shot(index, side=side) for index, side in ((1, 200), (2, 120), (3, 150))]
+    soft = ImageFilter.GaussianBlur(3)
+    changes: list[dict[str, Any]] = [{"yaw_deg": 30}, {"pitch_deg": 30}, {}]
+    for place, (before, after, patch) in enumerate(shots):
+        rgb = Image.fromarray(patch.rgb)
+        rgb = rgb if place == 1 else rgb.filter(soft)
+        shots[place] = before, after, replace(patch, rgb=np.asarray(rgb), **changes[place])
+    finish(collect(tmp_path, *shots))
+    assert [path.name for path in tmp_path.glob(BEST_SHOTS)] == ["face_1.png"]
+    pairs = read_page(tmp_path / "face_1.png")
+    times = {pair.kind: round(pair.time_s * 25) for pair in pairs}
+    assert times == {"sharpest": 2, "largest": 1, "most frontal": 3}
 
 
 def test_ten_bit_video_is_drawn_in_the_right_brightness(tmp_path: Path) -> None:

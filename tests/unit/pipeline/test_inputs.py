@@ -10,6 +10,7 @@ from upath import UPath
 from nodes.errors import MediaError
 from pipeline.errors import OutputError
 from pipeline.inputs import check_outputs, plan_files
+from pipeline.side_files import SHEET
 from tests.media_factory import Video, make_video
 
 
@@ -28,7 +29,7 @@ def test_one_file_becomes_the_named_file(footage: Path, tmp_path: Path) -> None:
     files = plan_files([str(footage / "a.mp4")], UPath(tmp_path / "out.mp4"))
     assert [video.target for video in files.videos] == [tmp_path / "out.mp4"]
     assert files.report == tmp_path / "out.report.json"
-    assert files.videos[0].sheet == tmp_path / "out.faces.png"
+    assert files.videos[0].side(SHEET) == tmp_path / "out.faces.png"
 
 
 def test_one_file_into_a_folder_keeps_its_name(footage: Path, tmp_path: Path) -> None:
@@ -97,3 +98,21 @@ def test_a_folder_that_cannot_be_made_is_an_error(footage: Path, tmp_path: Path)
     files = plan_files([str(footage / "a.mp4")], UPath(tmp_path / "file" / "out.mp4"))
     with pytest.raises(OutputError, match="cannot write to folder"):
         check_outputs(files.videos, overwrite=False)
+
+
+def test_what_an_earlier_run_left_beside_goes_and_what_others_put_there_stays(
+    footage: Path, tmp_path: Path
+) -> None:
+    (video,) = plan_files([str(footage / "a.mp4")], UPath(tmp_path / "out.mp4")).videos
+    folder = video.side(".faces")
+    folder.mkdir()
+    for path in (video.side(SHEET), video.side(".faces/0001.png"), folder / "mine.png"):
+        path.write_bytes(b"x")
+    with pytest.raises(OutputError, match=r"out\.faces"):
+        check_outputs([video], overwrite=False)
+    video.drop_sides()
+    assert [path.name for path in folder.iterdir()] == ["mine.png"]
+    assert not video.side(SHEET).exists()
+    (folder / "mine.png").unlink()
+    video.drop_sides()
+    assert video.existing_side is None

@@ -1,0 +1,102 @@
+"""Muon: steps of equal size in every direction that a weight matrix can turn.
+
+Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; the step
+size's scaling after Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, which makes
+the learning rate that of AdamW. torch's own `Muon` takes matrices only; convolutions are most of
+what is here.
+
+Shape legend: N weights of one shape, O outputs, I inputs of one (channels times the kernel's area).
+"""
+# ruff: noqa: N803
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import torch
+from torch import Tensor
+
+ROUNDS: Final = 5
+COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)
+"""Of the quintic that drives all singular values near 1 in `ROUNDS` rounds."""
+SMALLEST_SIDE: Final = 8
+"""Narrower weights (attention masks, colours) have too few directions to even out."""
+
+
+def is_matrix(weight: Tensor) -> bool:
+    """Whether Muon is for it: a convolution or linear map between enough channels."""
+    return weight.ndim >= 2 and min(weight.shape[:2]) >= SMALLEST_SIDE
+
+
+def orthogonalise(g_NOI: Tensor) -> Tensor:
+    """Set all singular values of each matrix to about 1 by Newton-Schulz.
+
+    Args:
+        g_NOI: (N, O, I), any scale.
+
+    Returns:
+        Same shape and type; singular values of 0.7 to 1.2 where the input's are not 0.
+    """
+    tall = g_NOI.shape[1] > g_NOI.shape[2]
+    x = g_NOI.transpose(1, 2) if tall else g_NOI
+    x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(1e-12)
+    a, b, c = COEFFICIENTS
+    for _ in range(ROUNDS):
+        square = x @ x.transpose(1, 2)
+        x = a * x + (b * square + c * square @ square) @ x
+    return x.transpose(1, 2) if tall else x
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose steps are made orthogonal, for weights of which `is_matrix` is true.
+
+    Args:
+        weights: convolutions' (O, I, H, W) or linear maps' (O, I).
+        lr: as for AdamW: a step changes entries by 0.2 times this, root mean square.
+        momentum: share of the averaged gradient kept at each step.
+        weight_decay: share of the weights taken away at each step, times `lr`.
+    """
+
+    def __init__(
+        self,
+        weights: Iterable[Tensor],
+        lr: float,
+        *,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(weights, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Change the weights by their gradients; `closure` must be None."""
+        if closure is not None:
+            raise ValueError("Muon takes no closure, got one: compute the gradients before step()")
+        for group in self.param_groups:
+            alike: dict[tuple[int, int], list[Tensor]] = defaultdict(list)
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    alike[weight.shape[0], weight[0].numel()].append(weight)
+            for (outputs, inputs), weights in alike.items():
+                nudges = [
+                    self._nudge(w, group["momentum"]).reshape(outputs, inputs) for w in weights
+                ]
+                # All of one shape at once: most are small, and many products of small matrices cost
+                # more than one product of many.
+                steps = orthogonalise(torch.stack(nudges))
+                size = 0.2 * math.sqrt(max(outputs, inputs)) * group["lr"]
+                for weight, direction in zip(weights, steps, strict=True):
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.sub_(direction.reshape(weight.shape), alpha=size)
+
+    def _nudge(self, weight: Tensor, momentum: float) -> Tensor:
+        """Return the gradient looked ahead by the momentum (Nesterov's)."""
+        gradient = weight.grad
+        assert gradient is not None  # noqa: S101  the caller leaves such weights out
+        state = self.state[weight]
+        if "average" not in state:
+            state["average"] = torch.zeros_like(weight)
+        average: Tensor = state["average"]
+        average.lerp_(gradient, 1 - momentum)
+        return gradient.lerp(average, momentum)
