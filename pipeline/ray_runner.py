@@ -71,6 +71,10 @@ class _Task:
     def attempt(self) -> int:
         return len(self.lost_on) + 1
 
+    def lost(self, worker: Worker) -> _Task:
+        """Return it as one with which that worker was lost."""
+        return replace(self, lost_on=(*self.lost_on, worker.machine))
+
     def blamed(self, machines: Sequence[Machine]) -> int:
         """Return how often it may be to blame: a machine that went took its worker along."""
         alive = {machine.name for machine in machines}
@@ -177,6 +181,7 @@ class RayRunner:
     def _fit(self, segments: int) -> None:
         self._looked_s = time.monotonic()
         self._machines = machines()
+        self._leave_lost_machines()
         busy = [item.worker for item in self._busy.values()]
         self.sizing = size(
             self._machines,
@@ -197,6 +202,20 @@ class RayRunner:
         if self._fleet.fit(self.sizing, busy):
             for worker in busy:
                 worker.actor.use.remote(self._fleet.pools)
+
+    def _leave_lost_machines(self) -> None:
+        """Take back what lost machines had: Ray may say so late, or never."""
+        alive = {machine.name for machine in self._machines}
+        for reply, item in list(self._busy.items()):
+            if item.worker.machine not in alive:
+                del self._busy[reply]
+                self._end_lost(item.worker)
+                self._try_again(item.task.lost(item.worker))
+
+    def _end_lost(self, worker: Worker) -> None:
+        self._lost += 1
+        self._restarts.inc(tags={"kind": "worker"})
+        self._fleet.end(worker)
 
     def _hand_out(self) -> None:
         idle = self._fleet.workers - {item.worker for item in self._busy.values()}
@@ -219,10 +238,8 @@ class RayRunner:
         outcome = _outcome(reply, item.task)
         if not isinstance(outcome.error, _WORKER_LOST):
             return outcome
-        self._lost += 1
-        self._restarts.inc(tags={"kind": "worker"})
-        self._fleet.end(item.worker)
-        task = replace(item.task, lost_on=(*item.task.lost_on, item.worker.machine))
+        self._end_lost(item.worker)
+        task = item.task.lost(item.worker)
         self._fit(self._open + 1)
         if task.blamed(self._machines) < self._options.attempts:
             self._try_again(task)
@@ -284,5 +301,5 @@ def _outcome(reply: Any, task: _Task) -> SegmentOutcome:
 
 
 def _in_doubt(outcome: SegmentOutcome) -> bool:
-    """Say whether Ray only knows that a worker does not answer, and not yet why."""
-    return isinstance(outcome.error, ActorUnavailableError)
+    """Say whether Ray may not have noticed yet that the worker's machine is gone."""
+    return isinstance(outcome.error, ActorUnavailableError | ActorUnschedulableError)
