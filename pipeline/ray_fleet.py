@@ -36,13 +36,6 @@ class Worker:
 
     actor: ActorHandle[SegmentWorker]
     machine: str
-    first_answer: Any
-    """Ray's promise of it: while it is open, the worker waits for room or is starting."""
-
-    @property
-    def settled(self) -> bool:
-        """Whether it can be given a segment, or has failed and will say so when it is."""
-        return bool(ray.wait([self.first_answer], timeout=0)[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -141,7 +134,7 @@ class Fleet:
             num_cpus=place.worker_cpus, max_concurrency=3, scheduling_strategy=_on(place)
         )
         handle: Any = actor.remote(self.graph, self.options, place.worker_threads, window_bytes)
-        self.workers.add(Worker(handle, place.machine, handle.progress.remote()))
+        self.workers.add(Worker(handle, place.machine))
 
     def _start_enhancer(self, entry: GraphNode, place: Place) -> _Enhancer:
         actor = ray.remote(EnhancerActor).options(

@@ -218,9 +218,7 @@ class RayRunner:
         self._fleet.end(worker)
 
     def _hand_out(self) -> None:
-        # A worker made for more than a machine has room for may wait for it until the end.
-        busy = {item.worker for item in self._busy.values()}
-        idle = [worker for worker in self._fleet.workers - busy if worker.settled]
+        idle = self._fleet.workers - {item.worker for item in self._busy.values()}
         while self._waiting and idle:
             worker = idle.pop()
             task = self._waiting.popleft()
