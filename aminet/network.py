@@ -38,8 +38,8 @@ class AMINetConfig:
     depths: tuple[int, int, int, int] = (1, 1, 1, 2)
     """LGFI blocks at each level (on each side of the U) and in the bottleneck."""
     heads: tuple[int, int, int, int] = (0, 2, 4, 4)
-    """Attention heads at each level and in the bottleneck; 0 leaves the global branch out, which
-    at the finest level costs most and gains nothing that was measured."""
+    """Attention heads at each level and in the bottleneck; 0 leaves the global branch out: at
+    the finest level it costs most."""
     stem_factor: int = 2
     """PixelUnshuffle before the first convolution; 1 works at full resolution."""
 
@@ -185,7 +185,7 @@ class LGFI(nn.Module):
     """Local and global features interact (P, S); order of the parts (O).
 
     out = x + SKAF(MDTA(N x), RDFE(N x)), or x + RDFE(N x) without heads. No feed-forward part
-    follows, as it does in CTCNet: RDFE mixes the channels already (measured, see the model card).
+    follows, as it does in CTCNet: RDFE mixes the channels already (the model card has the study).
     """
 
     def __init__(self, channels: int, heads: int) -> None:

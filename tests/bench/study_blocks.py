@@ -26,7 +26,16 @@ from torch import Tensor, nn
 
 from aminet.cost import count_macs, count_parameters
 from aminet.data import TrainingBatches
-from aminet.network import LGFI, MDTA, RDFE, SKAF, AMINet, AMINetConfig, ChannelAttention
+from aminet.network import (
+    LGFI,
+    MDTA,
+    RDFE,
+    SKAF,
+    AMINet,
+    AMINetConfig,
+    ChannelAttention,
+    as_channels_last,
+)
 from aminet.pictures import list_pictures
 from aminet.train import TrainState, make_optimisers, train_step
 from aminet.train_config import TrainConfig
@@ -69,14 +78,14 @@ class PlainUNet(nn.Module):
         nn.init.zeros_(self.tail.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        f = self.stem(_channels_last(F.pixel_unshuffle(x, 2)))
+        f = self.stem(as_channels_last(F.pixel_unshuffle(x, 2)))
         skips: list[Tensor] = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             skips.append(encoder(f))
             f = down(skips[-1])
         f = self.middle(f)
         for i in (2, 1, 0):
-            f = self.decoders[i](_channels_last(F.pixel_shuffle(self.ups[i](f), 2)) + skips[i])
+            f = self.decoders[i](as_channels_last(F.pixel_shuffle(self.ups[i](f), 2)) + skips[i])
         return x + F.pixel_shuffle(self.tail(f), 2)
 
 
@@ -148,10 +157,6 @@ class OneScale(nn.Module):
 
     def forward(self, f_BCHW: Tensor, *_: Tensor) -> Tensor:
         return torch.zeros_like(f_BCHW)
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
 
 
 def _shipped(config: AMINetConfig | None = None) -> AMINet:
