@@ -30,6 +30,8 @@ from aminet.pictures import check_split, list_pictures
 from aminet.precision import autocast_dtype
 from aminet.train_config import LossSection, OptimiserSection, TrainConfig
 from aminet.validate import Trial, restore_with, score, standard_trials
+from aminet.weights import load_network
+from aminet.widen import widen
 
 log = logging.getLogger(__name__)
 
@@ -94,11 +96,24 @@ def loss_terms(y: Tensor, hr: Tensor, lq: Tensor, weights: LossSection) -> dict[
 
 
 def new_state(config: TrainConfig, device: torch.device) -> TrainState:
-    """Fresh weights from the config's seed."""
+    """Begin: weights from the config's `init`, or fresh ones from its seed.
+
+    Raises:
+        WeightsError: when `init` cannot be read or widened to the preset.
+    """
     torch.manual_seed(config.seed)
-    network = AMINet(PRESETS[config.preset]).to(device)
+    network = _first_weights(config).to(device)
     average = copy.deepcopy(network).requires_grad_(requires_grad=False)
     return TrainState(network, average, make_optimisers(network, config.optimiser))
+
+
+def _first_weights(config: TrainConfig) -> AMINet:
+    wanted = PRESETS[config.preset]
+    if config.init is None:
+        return AMINet(wanted)
+    trained, _ = load_network(config.init)
+    network = trained if trained.config == wanted else widen(trained, wanted, seed=config.seed)
+    return network.train().requires_grad_(requires_grad=True)
 
 
 def make_optimisers(
@@ -189,7 +204,7 @@ def load_checkpoint(config: TrainConfig, file: Path, device: torch.device) -> Tr
             "choose another `out` folder or remove the checkpoint",
             key="preset",
         )
-    state = new_state(config, device)
+    state = new_state(config.model_copy(update={"init": None}), device)
     state.network.load_state_dict(content["network"])
     state.average.load_state_dict(content["average"])
     for optimiser, saved in zip(state.optimisers, content["optimisers"], strict=True):

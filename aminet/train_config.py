@@ -66,6 +66,9 @@ class TrainConfig(_Section):
     """One training run."""
 
     preset: str = "aminet-s"
+    init: str | None = None
+    """Weights to start from, as `aminet.weights.load_network` takes them; narrower ones are
+    widened (`aminet.widen`). None starts from chance."""
     protocol: Literal["bicubic", "camera"] = "camera"
     data: DataSection
     out: Path
