@@ -3,7 +3,7 @@
 Source: Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer",
 ICLR 2016. Ours is how twins are told apart: not by noise, which would change the answer, but by
 what reads them.
-
+"""
 
 from typing import Final
 
