@@ -15,6 +15,7 @@ from ray.exceptions import RayActorError
 
 from nodes.node import Segment
 from pipeline.config import RunOptions
+from pipeline.errors import ClusterError
 from pipeline.graph import Graph
 from pipeline.ray_runner import RayRunner
 from pipeline.runner import Progress, SegmentOutcome
@@ -116,6 +117,24 @@ def test_a_killed_enhancer_comes_back_and_nothing_is_lost(tmp_path: Path) -> Non
     killer.join()
     assert rows(outcome) == expected_rows(60)
     assert outcome.attempts == 1
+
+
+def test_an_enhancer_that_cannot_be_made_ends_the_run_and_says_why(tmp_path: Path) -> None:
+    outcomes = run(diamond(double=DoubleConfig(fail_in_setup=True)), tmp_path, segments=2)
+    assert [outcome.attempts for outcome in outcomes] == [1, 1]
+    for outcome in outcomes:
+        assert isinstance(outcome.error, ClusterError)
+        assert "enhancers of node 'double' failed as they started" in str(outcome.error)
+        assert "ValueError: no such weights" in str(outcome.error)
+
+
+@pytest.mark.slow
+def test_an_enhancer_that_is_killed_at_every_start_ends_the_run_and_says_so(
+    tmp_path: Path,
+) -> None:
+    (outcome,) = run(diamond(double=DoubleConfig(die_in_setup=True)), tmp_path)
+    assert isinstance(outcome.error, ClusterError)
+    assert "enhancers of node 'double' were killed 6 times" in str(outcome.error)
 
 
 def test_progress_is_told_while_a_segment_runs(tmp_path: Path) -> None:
