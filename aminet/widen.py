@@ -6,7 +6,6 @@ what reads them.
 
 Shape legend: N narrow channels, M wide ones.
 """
-# ruff: noqa: N803
 
 from typing import Final
 

@@ -18,6 +18,7 @@ from tests.fault_runs import (
     assert_complete,
     descendants,
     install_plugin,
+    kill_raylet,
     manifests,
     start,
     times_while,
@@ -145,7 +146,7 @@ def test_a_lost_machine_costs_only_the_segments_on_it(
     going = cluster.add_node(num_cpus=1)
     running = begin(2, f"run.address={cluster.address}", "run.attempts=1")
     if loss == "raylet killed":
-        os.kill(going.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+        kill_raylet(going)
     else:
         cluster.remove_node(going, allow_graceful=False)
     assert running.end()["runner"]["workers"] == 2

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from nodes.node import Segment
 from pipeline.config import RunOptions
 from pipeline.ray_runner import RayRunner
 from pipeline.runner import Progress, SegmentOutcome
+from tests.fault_runs import kill_raylet
 from tests.toy_nodes import AddConfig, CountConfig, diamond, expected_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -128,13 +127,8 @@ def test_a_machine_that_leaves_for_good_costs_only_what_it_was_doing(
 def test_a_killed_raylet_costs_only_what_it_was_doing(cluster: Cluster, tmp_path: Path) -> None:
     cluster.add_node(num_cpus=1)
     going = cluster.add_node(num_cpus=1)
-    (raylet,) = going.all_processes["raylet"]
     outcomes, report = run(
-        cluster,
-        tmp_path,
-        segments=3,
-        during=lambda: os.kill(raylet.process.pid, signal.SIGKILL),
-        attempts=1,
+        cluster, tmp_path, segments=3, during=lambda: kill_raylet(going), attempts=1
     )
     assert_right(outcomes, 3)
     assert report["workers_lost"] >= 1

@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +68,13 @@ def test_a_packet_that_cannot_travel_is_an_error_and_not_a_wait_without_end(
 
 
 def test_segments_run_side_by_side(tmp_path: Path) -> None:
-    graph = diamond(CountConfig(frames=150), AddConfig(delay_s=0.02))
-    outcomes = run(graph, tmp_path, segments=2, workers=2)
+    # More segments than workers: the second may be there seconds after the first.
+    graph = diamond(CountConfig(frames=100), AddConfig(delay_s=0.02))
+    outcomes = run(graph, tmp_path, segments=4, workers=2)
     reports = [outcome.result.reports["sum"] for outcome in outcomes if outcome.result]
-    assert max(r["began_s"] for r in reports) < min(r["ended_s"] for r in reports)
+    spans = sorted((r["began_s"], r["ended_s"]) for r in reports)
+    assert len(spans) == 4
+    assert any(later[0] < earlier[1] for earlier, later in pairwise(spans))
 
 
 def kill_after(path: Path, delay_s: float) -> threading.Thread:
