@@ -253,6 +253,7 @@ def train(config: TrainConfig, *, resume: bool = True) -> TrainReport:
     Raises:
         DataError: pictures missing, too small, or people on both sides of the split.
         TrainConfigError: the checkpoint is of another preset.
+        WeightsError: `config.init` cannot be read, or widened to the preset.
     """
     device = pick_device(config.device)
     if config.threads:

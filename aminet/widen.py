@@ -3,8 +3,6 @@
 Source: Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer",
 ICLR 2016. Ours is how twins are told apart: not by noise, which would change the answer, but by
 what reads them.
-
-Shape legend: N narrow channels, M wide ones.
 """
 
 from typing import Final
@@ -63,7 +61,7 @@ def widen(narrow: AMINet, config: AMINetConfig, *, seed: int = 0) -> AMINet:
 
 
 def _parents(narrow: int, wide: int) -> Tensor:
-    """(M,) for each wide channel the narrow one that it is a twin of, in order."""
+    """Return for each wide channel the narrow one that it is a twin of."""
     return torch.arange(wide) * narrow // wide
 
 

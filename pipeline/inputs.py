@@ -48,6 +48,8 @@ class VideoFiles:
     """Where the finished video appears, all at once."""
     named: bool
     """Whether the user chose the target's name; if not, its suffix may change."""
+    twin: bool = False
+    """Whether another output is named alike but for the suffix: `a.mp4` beside `a.mkv`."""
 
     @property
     def exists(self) -> bool:
@@ -62,7 +64,7 @@ class VideoFiles:
     def side(self, ending: str) -> UPath:
         """Return where a file goes that belongs to the output, such as its contact sheet."""
         ending, _, name = ending.partition("/")
-        place = beside(self.target, ending)
+        place = beside(self.target, ending, whole_name=self.twin)
         return place / name if name else place
 
     @property
@@ -120,8 +122,24 @@ def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:
             )
         found.extend((str(folder / name), name) for name in videos)
         skipped.extend(str(folder / name) for name in files if name not in set(videos))
-    videos = tuple(VideoFiles(source, output / name, named=False) for source, name in found)
+    twins = _twins([output / name for _, name in found])
+    videos = tuple(
+        VideoFiles(source, output / name, named=False, twin=output / name in twins)
+        for source, name in found
+    )
     return JobFiles(videos, output / "report.json", tuple(skipped))
+
+
+def _twins(targets: Sequence[UPath]) -> set[UPath]:
+    """Return the outputs whose files beside them could be taken for another one's."""
+    plain = {target: beside(target, "") for target in targets}
+    uses = Counter(plain.values())
+    # `a.mp4.mkv` without its suffix is the whole name of `a.mp4`.
+    return {
+        target
+        for target, name in plain.items()
+        if uses[name] > 1 or name in plain.keys() - {target}
+    }
 
 
 def check_outputs(
@@ -180,13 +198,19 @@ def written(target: UPath) -> dict[str, int]:
     return {} if size is None else {target.name: size}
 
 
-def beside(target: UPath, ending: str) -> UPath:
+def beside(target: UPath, ending: str, *, whole_name: bool = False) -> UPath:
     """Return the name of a file that belongs to an output.
 
     Beside a picture it has that one's whole name: telephones name a film and a picture alike.
+
+    Args:
+        target: the output.
+        ending: what the name ends in.
+        whole_name: keep the output's suffix in the name, whatever it is.
     """
     is_picture = target.suffix.lower() in PHOTO_SUFFIXES | {".gif", ".apng"}
-    stem = target.name if is_picture and not is_numbered(target.name) else target.stem
+    whole_name |= is_picture and not is_numbered(target.name)
+    stem = target.name if whole_name else target.stem
     return target.with_name(re.sub(r"[-_.]?%\d*d", "", stem) + ending)
 
 

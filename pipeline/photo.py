@@ -2,7 +2,8 @@
 
 A JPEG is written from the frame's own planes, and with the tables of the source if that is a JPEG:
 blocks that nothing changed come out as they were. EXIF (with the orientation), the colour profile,
-XMP and comments are copied from the source byte for byte.
+XMP and comments are copied from the source byte for byte, but for EXIF's thumbnail: it shows the
+picture before.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from PIL import Image
 from nodes.errors import MediaError
 from nodes.formats import PictureConverter
 from nodes.types import ColorTags, RgbImage
+from pipeline.exif import without_thumbnail
 
 __all__ = ["Photo", "encode_photo", "encode_png"]
 
@@ -121,8 +123,11 @@ class _Facts:
     def read(cls, source: Path) -> _Facts:
         try:
             with Image.open(source) as image:
+                info = {str(key): value for key, value in image.info.items()}
+                if "exif" in info:
+                    info["exif"] = without_thumbnail(info["exif"])
                 return cls(
-                    {str(key): value for key, value in image.info.items()},
+                    info,
                     getattr(image, "quantization", None),
                     bool(image.info.get("progressive")),
                     image.format != "WEBP" or _is_lossless_webp(source),
@@ -193,7 +198,11 @@ def _with_png_facts(content: bytes, source: Path | None) -> bytes:
         return content
     original = source.read_bytes()
     if original.startswith(_PNG_SIGNATURE):
-        facts = [chunk for kind, chunk in _png_chunks(original) if kind in _PNG_FACTS]
+        facts = [
+            _png_chunk(kind, without_thumbnail(chunk[8:-4])) if kind == b"eXIf" else chunk
+            for kind, chunk in _png_chunks(original)
+            if kind in _PNG_FACTS
+        ]
     else:
         info = _Facts.read(source).info
         facts = [_png_chunk(kind, data) for kind, data in _as_png_facts(info)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -187,3 +188,27 @@ def test_nothing_but_the_results_is_left_in_the_folder(restored: dict[str, RunRe
     assert {path.name for path in folder.iterdir()} - optional == {
         f"{name}{ending}" for name in NAMES for ending in endings
     }
+
+
+def test_two_videos_of_one_name_have_a_sheet_each(tmp_path: Path) -> None:
+    inputs = [tmp_path / "in" / name for name in ("gate.mp4", "gate.mkv")]
+    inputs[0].parent.mkdir()
+    shutil.copy(SAMPLES / "portrait.mp4", inputs[0])
+    with av.open(inputs[0]) as source, av.open(inputs[1], "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    report = pipeline.enhance(
+        tmp_path / "in",
+        tmp_path / "out",
+        runner="local",
+        to_s=0.2,
+        settings=["enhance.weights=bicubic"],
+    )
+    sheets = [Path(str(video.sheet)).name for video in report.videos]
+    assert sorted(sheets) == ["gate.mkv.faces.png", "gate.mp4.faces.png"]
+    for name in ("gate.mkv", "gate.mp4"):
+        for ending in (".faces.png", ".faces/0001.png", ".tracks.jsonl"):
+            assert (tmp_path / "out" / (name + ending)).exists()

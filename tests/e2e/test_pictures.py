@@ -17,6 +17,7 @@ from nodes.errors import MediaError
 from pipeline.errors import OutputError
 from pipeline.photo import encode_png
 from pipeline.report import VideoReport
+from tests.exif_factory import noise_jpeg, thumbnail_exif
 from tests.media_factory import AudioTrack, Video, decode_all, make_video
 
 # MediaPipe and Ray warn of their own dependencies.
@@ -124,6 +125,23 @@ def test_png_and_webp_lose_no_bit(tmp_path: Path) -> None:
             before, after = next(one.decode(video=0)), next(other.decode(video=0))
         assert after.format.name == before.format.name
         assert bytes(after.planes[0]) == bytes(before.planes[0]), name
+
+
+@pytest.mark.parametrize("form", ["jpg", "png", "webp"])
+def test_the_thumbnail_of_the_picture_before_is_not_kept(tmp_path: Path, form: str) -> None:
+    thumbnail = noise_jpeg(1)
+    source = tmp_path / f"in.{form}"
+    waves().save(source, exif=thumbnail_exif("<", thumbnail), lossless=True)
+    assert thumbnail in source.read_bytes()
+    for suffix in (f".{form}", ".png"):
+        target = tmp_path / f"out{suffix}"
+        run(source, target, overwrite=True)
+        content = target.read_bytes()
+        # Its tables are every JPEG's.
+        coded = thumbnail[thumbnail.index(b"\xff\xda") + 14 : -2]
+        assert not any(coded[at : at + 8] in content for at in range(len(coded) - 8))
+        with Image.open(target) as made:
+            assert (made.getexif()[0x010F], made.getexif()[0x0112]) == ("Acme camera", 6)
 
 
 def test_another_kind_of_picture_keeps_the_orientation(tmp_path: Path) -> None:

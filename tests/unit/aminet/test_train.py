@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from aminet.data import TrainingBatches, to_device
-from aminet.errors import DataError, TrainConfigError
+from aminet.errors import DataError, TrainConfigError, WeightsError
 from aminet.metrics import psnr
 from aminet.pictures import list_pictures
 from aminet.train import (
@@ -244,3 +244,23 @@ def test_config_files_take_overrides_and_name_what_is_wrong(tmp_path: Path) -> N
 def test_shipped_configs_are_valid(name: str) -> None:
     file = Path(__file__).parents[3] / "configs" / "train" / f"{name}.yaml"
     assert load_config(file).total_steps > 0
+
+
+def test_a_run_starts_from_the_weights_it_is_told(config: TrainConfig, tmp_path: Path) -> None:
+    first = train(brief(config))
+    again = config.model_copy(update={"init": str(first.checkpoint), "seed": 5})
+    state = new_state(again, CPU)
+    wanted = tensors(config, "average")
+    for name, weight in state.network.state_dict().items():
+        torch.testing.assert_close(weight, wanted[name], atol=0, rtol=0)
+    assert all(weight.requires_grad for weight in state.network.parameters())
+    # A resumed run has its own weights; those it began with may be gone by then.
+    later = again.model_copy(update={"out": tmp_path / "later"})
+    _stop_after(later, 2)
+    first.checkpoint.unlink()
+    assert train(brief(later)).steps == 2
+
+
+def test_weights_to_start_from_that_are_not_there_are_named(config: TrainConfig) -> None:
+    with pytest.raises(WeightsError, match="no weights called 'amined-s'"):
+        train(config.model_copy(update={"init": "amined-s"}))

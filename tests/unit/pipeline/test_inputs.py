@@ -45,6 +45,35 @@ def test_a_folder_keeps_its_shape_and_names_what_it_skips(footage: Path, tmp_pat
     assert files.skipped == (str(footage / "notes.txt"),)
 
 
+def test_videos_of_one_name_have_sheets_of_their_own(tmp_path: Path) -> None:
+    names = (
+        "a.mp4",
+        "a.mkv",
+        "b.mp4",
+        "b.mp4.mkv",
+        "c.mov",
+        "deep/c.mp4",
+        "photo.jpg",
+        "photo.mp4",
+    )
+    for name in names:
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_bytes(b"x")
+    files = plan_files([str(tmp_path / "in")], UPath(tmp_path / "out"))
+    out = UPath(tmp_path / "out")
+    sheets = {video.target.relative_to(out).as_posix(): video.side(SHEET) for video in files.videos}
+    assert {name: sheet.relative_to(out).as_posix() for name, sheet in sheets.items()} == {
+        "a.mp4": "a.mp4.faces.png",
+        "a.mkv": "a.mkv.faces.png",
+        "b.mp4": "b.faces.png",
+        "b.mp4.mkv": "b.mp4.mkv.faces.png",
+        "c.mov": "c.faces.png",
+        "deep/c.mp4": "deep/c.faces.png",
+        "photo.jpg": "photo.jpg.faces.png",
+        "photo.mp4": "photo.faces.png",
+    }
+
+
 def test_an_output_folder_inside_the_input_is_not_read(footage: Path) -> None:
     done = footage / "restored"
     done.mkdir()
