@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 from uuid import uuid4
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import RayError
+from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nodes.node import PoolNode
 from pipeline.config import RunOptions
+from pipeline.errors import ClusterError
 from pipeline.graph import Graph, GraphNode
 from pipeline.ray_enhancer import EnhancerActor
 from pipeline.ray_pool import Member, Pools
 from pipeline.ray_worker import SegmentWorker
-from pipeline.sizing import Place, Sizing
+from pipeline.sizing import Place, Sizing, claim
 
-__all__ = ["Fleet", "Worker"]
+__all__ = ["DOUBT_S", "Fleet", "Worker"]
 
 log = logging.getLogger(__name__)
 
 REPORT_S = 30.0
 """How long an enhancer may take to say what it did."""
+
+RESTARTS = 5
+"""How often Ray restarts an enhancer; one that worked in between is then made anew."""
+
+DOUBT_S = 45.0
+"""How long a cluster may take to notice that a machine is gone."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,12 +45,50 @@ class Worker:
 
     actor: ActorHandle[SegmentWorker]
     machine: str
+    cpus: float
+    """Cores it claims."""
+    first_answer: Any
+    """Ray's promise of it: while it is open, the worker waits for room or is starting."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is there, or has failed and will say so when it is given a segment."""
+        return bool(ray.wait([self.first_answer], timeout=0)[0])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Enhancer:
     member: Member
     machine: str
+    cpus: float
+    answer: Any
+    """Ray's promise that it says where it is; it lasts over restarts."""
+    lived: bool = False
+    """Whether it ever said so."""
+    lost: RayError | None = None
+    """Why it is gone for good."""
+    lost_s: float = 0.0
+    """When that was noticed."""
+
+    def look(self) -> bool:
+        """Notice whether it is there; return whether it is newly lost."""
+        if self.lost is not None or not ray.wait([self.answer], timeout=0)[0]:
+            return False
+        try:
+            ray.get(self.answer)
+        except RayError as error:
+            self.lost, self.lost_s = error, time.monotonic()
+            return True
+        self.lived, self.answer = True, _ask(self.member.actor)
+        return False
+
+    @property
+    def never_starts(self) -> bool:
+        """Whether it was lost as it started, and surely not with its machine."""
+        if self.lived or self.lost is None:
+            return False
+        raised = isinstance(self.lost, RayActorError) and self.lost.actor_init_failed
+        return raised or time.monotonic() - self.lost_s > DOUBT_S
 
 
 @dataclass(slots=True)
@@ -60,9 +107,22 @@ class Fleet:
     def pools(self) -> Pools:
         """The enhancers to send to, for each pool node."""
         return {
-            name: [enhancer.member for enhancer in members]
+            name: [enhancer.member for enhancer in members if enhancer.lost is None]
             for name, members in self._enhancers.items()
         }
+
+    @property
+    def starting(self) -> list[Any]:
+        """Ray's promises of the workers that are not settled."""
+        return [worker.first_answer for worker in self.workers if not worker.settled]
+
+    @property
+    def failure(self) -> ClusterError | None:
+        """Why the run cannot go on: nobody of a pool ever starts; None if it can."""
+        for name, members in self._enhancers.items():
+            if members and all(enhancer.never_starts for enhancer in members):
+                return _never_starts(name, members[0].lost)
+        return None
 
     def fit(self, sizing: Sizing, busy: Iterable[Worker]) -> bool:
         """Start what is missing and end what is too much.
@@ -77,7 +137,7 @@ class Fleet:
         busy = set(busy)
         wanted = Counter({place.machine: place.workers for place in sizing.places})
         have = Counter(worker.machine for worker in self.workers)
-        for worker in self.workers - busy:
+        for worker in sorted(self.workers - busy, key=lambda worker: worker.settled):
             if have[worker.machine] > wanted[worker.machine]:
                 have[worker.machine] -= 1
                 self.end(worker)
@@ -110,6 +170,12 @@ class Fleet:
 
     def _fit_pool(self, entry: GraphNode, sizing: Sizing) -> bool:
         members = self._enhancers.setdefault(entry.name, [])
+        lost = [enhancer for enhancer in members if enhancer.look()]
+        for enhancer in lost:
+            log.warning("an enhancer of node %r was lost", entry.name)
+            log.debug("%s", enhancer.lost)
+            if enhancer.lived:  # one that never started would not start the next time
+                members.remove(enhancer)
         missing = Counter({place.machine: place.enhancers for place in sizing.places})
         surplus: list[_Enhancer] = []
         for enhancer in members:
@@ -120,32 +186,36 @@ class Fleet:
             members.remove(enhancer)
             self._retired.setdefault(entry.name, []).extend(_reports_of([enhancer]))
             ray.kill(enhancer.member.actor)
-        started = [
-            self._start_enhancer(entry, place)
-            for place in sizing.places
-            for _ in range(missing[place.machine])
-        ]
-        members += started
-        return bool(surplus or started)
+        started = [place for place in sizing.places for _ in range(missing[place.machine])]
+        for place in started:
+            members.append(self._start_enhancer(entry, place))
+        return bool(lost or surplus or started)
+
+    def _claim(self, place: Place, wanted: float) -> float:
+        everyone = (*self.workers, *chain.from_iterable(self._enhancers.values()))
+        held = sum(actor.cpus for actor in everyone if actor.machine == place.machine)
+        return claim(wanted, cpus=place.cpus, held=held)
 
     def _start_worker(self, place: Place, window_bytes: int | None) -> None:
+        cpus = self._claim(place, place.worker_cpus)
         # One call for the segment, one for its progress, one for changed pools.
         actor = ray.remote(SegmentWorker).options(
-            num_cpus=place.worker_cpus, max_concurrency=3, scheduling_strategy=_on(place)
+            num_cpus=cpus, max_concurrency=3, scheduling_strategy=_on(place)
         )
         handle: Any = actor.remote(self.graph, self.options, place.worker_threads, window_bytes)
-        self.workers.add(Worker(handle, place.machine))
+        self.workers.add(Worker(handle, place.machine, cpus, handle.progress.remote()))
 
     def _start_enhancer(self, entry: GraphNode, place: Place) -> _Enhancer:
+        cpus = self._claim(place, place.enhancer_cpus)
         actor = ray.remote(EnhancerActor).options(
-            num_cpus=place.enhancer_cpus,
+            num_cpus=cpus,
             num_gpus=place.enhancer_gpus if entry.spec.gpu else 0,
-            max_restarts=-1,
+            max_restarts=RESTARTS,
             max_concurrency=1000,
             scheduling_strategy=_on(place),
         )
         handle: Any = actor.remote(entry, place.enhancer_threads, self.options.max_wait_s)
-        return _Enhancer(Member(uuid4().hex, handle), place.machine)
+        return _Enhancer(Member(uuid4().hex, handle), place.machine, cpus, _ask(handle))
 
 
 def _pool_nodes(graph: Graph) -> Iterator[GraphNode]:
@@ -157,9 +227,27 @@ def _on(place: Place) -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(place.machine, soft=False)
 
 
+def _ask(actor: ActorHandle[EnhancerActor]) -> Any:
+    return actor.where.options(max_task_retries=-1).remote()
+
+
+def _never_starts(name: str, lost: RayError | None) -> ClusterError:
+    if isinstance(lost, RayActorError) and lost.actor_init_failed:
+        reason = str(lost).strip().rpartition("\n")[2]  # before are the lines of the program
+        return ClusterError(f"the enhancers of node {name!r} failed as they started: {reason}")
+    return ClusterError(
+        f"the enhancers of node {name!r} were killed {RESTARTS + 1} times in a row as they started;"
+        " a machine without the memory for them does that; --runner local shows more"
+    )
+
+
 def _reports_of(enhancers: Iterable[_Enhancer]) -> list[dict[str, Any]]:
-    """Return what those say that still can."""
-    replies: list[Any] = [enhancer.member.actor.report.remote() for enhancer in enhancers]
+    """Return what those say that can; others are lost, or wait for room."""
+    replies: list[Any] = []
+    for enhancer in enhancers:
+        enhancer.look()
+        if enhancer.lived and enhancer.lost is None:
+            replies.append(enhancer.member.actor.report.remote())
     ready, _ = (
         ray.wait(replies, num_returns=len(replies), timeout=REPORT_S) if replies else ([], [])
     )

@@ -68,8 +68,9 @@ class RayPoolClient:
     """Gathers frames into blocks and sends each to a member of the pool.
 
     Blocks without work are answered on the spot. A block whose member was lost goes to another, or
-    waits for one: the node is stateless, so repeating is safe. A block with which members are lost
-    again and again goes alone, then is given up, so that it does no harm to other segments.
+    waits for one, which the driver makes: the node is stateless, so repeating is safe. A block with
+    which members are lost again and again goes alone, then is given up, so that it does no harm to
+    other segments.
     """
 
     def __init__(self, node: PoolNode[NodeConfig], block_frames: int) -> None:
@@ -189,10 +190,7 @@ class RayPoolClient:
                 del self._known[name]
             held, self._held = self._held, []
         for block in held:
-            if error is not None and not self._known:
-                _reject(block.items, error)
-            else:
-                self._send(block)
+            self._send(block)
 
 
 def _when_done(reply: Any, then: Callable[[Any], None]) -> None:

@@ -30,7 +30,7 @@ from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
 from pipeline.graph import Graph
 from pipeline.ray_cluster import Demand, connect, machines
-from pipeline.ray_fleet import Fleet, Worker
+from pipeline.ray_fleet import DOUBT_S, Fleet, Worker
 from pipeline.ray_metrics import restarts
 from pipeline.runner import Progress, ProgressListener, SegmentOutcome
 from pipeline.sizing import Machine, Sizing, missing, size
@@ -47,9 +47,6 @@ LOOK_S: Final = 1.0
 
 NO_MACHINE_S: Final = 300.0
 """How long a run without any machine waits for one, before the rest of it fails."""
-
-DOUBT_S: Final = 45.0
-"""How long a cluster may take to notice that a machine is gone."""
 
 _WORKER_LOST = (
     ActorUnschedulableError,
@@ -127,8 +124,9 @@ class RayRunner:
         """Yield each segment's outcome as it comes; retry those whose worker died."""
         self._waiting.extend(_Task(segment) for segment in segments)
         while self._open:
-            self._look()
+            # In this order: a worker that is there and has nothing to do is ended by the look.
             self._hand_out()
+            self._look()
             for reply in self._finished():
                 outcome = self._over(reply)
                 if outcome is not None:
@@ -136,6 +134,7 @@ class RayRunner:
             self._tell(listener)
             yield from self._judged()
             yield from self._without_machine()
+            yield from self._without_enhancers()
 
     @property
     def restarts(self) -> int:
@@ -218,7 +217,9 @@ class RayRunner:
         self._fleet.end(worker)
 
     def _hand_out(self) -> None:
-        idle = self._fleet.workers - {item.worker for item in self._busy.values()}
+        # One that waits for room may do so until the end: others are to do its part.
+        busy = {item.worker for item in self._busy.values()}
+        idle = [worker for worker in self._fleet.workers - busy if worker.settled]
         while self._waiting and idle:
             worker = idle.pop()
             task = self._waiting.popleft()
@@ -226,11 +227,12 @@ class RayRunner:
             self._busy[reply] = _UnderWay(worker, task)
 
     def _finished(self) -> list[Any]:
-        if not self._busy:
+        awaited = [*self._busy, *(self._fleet.starting if self._waiting else ())]
+        if not awaited:
             time.sleep(POLL_S)
             return []
-        done, _ = ray.wait(list(self._busy), timeout=POLL_S)
-        return done
+        done, _ = ray.wait(awaited, timeout=POLL_S)
+        return [reply for reply in done if reply in self._busy]
 
     def _over(self, reply: Any) -> SegmentOutcome | None:
         """Return what became of a segment, None if it is to be tried again or in doubt."""
@@ -270,9 +272,23 @@ class RayRunner:
             error = ClusterError(
                 f"the cluster has had no machine with a core for {NO_MACHINE_S:.0f} s"
             )
-            while self._waiting:
-                task = self._waiting.popleft()
-                yield SegmentOutcome(task.segment, error=error, attempts=task.attempt)
+            yield from self._given_up(error)
+
+    def _without_enhancers(self) -> Iterator[SegmentOutcome]:
+        """Give up everything when enhancers never start: what is under way waits for them."""
+        error = self._fleet.failure
+        if error is None:
+            return
+        for item in self._busy.values():
+            self._fleet.end(item.worker)
+            self._waiting.append(item.task)
+        self._busy.clear()
+        yield from self._given_up(error)
+
+    def _given_up(self, error: ClusterError) -> Iterator[SegmentOutcome]:
+        while self._waiting:
+            task = self._waiting.popleft()
+            yield SegmentOutcome(task.segment, error=error, attempts=task.attempt)
 
     def _tell(self, listener: ProgressListener) -> None:
         """Pass on the progress that has come, and ask for more; a worker may be slow to answer."""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Machine", "Place", "Sizing", "Wishes", "missing", "size"]
+__all__ = ["Machine", "Place", "Sizing", "Wishes", "claim", "missing", "size"]
 
 CORES_AN_ENHANCER: Final = 8
 """Threads up to which the network gets faster on a CPU."""
@@ -55,6 +55,8 @@ class Place:
     """What runs on one machine."""
 
     machine: str
+    cpus: float
+    """Cores of the machine."""
     workers: int
     """Segment workers."""
     worker_cpus: float
@@ -134,6 +136,21 @@ def size(
     return Sizing(places, _worker_bytes(usable, sum(workers), wishes))
 
 
+def claim(wanted: float, *, cpus: float, held: float) -> float:
+    """Return how many cores an actor made now may claim.
+
+    Actors keep the claim they were made with. Those that come later, when a machine was lost and
+    the others take over its share, get what is left, at worst nothing: one that claimed more would
+    wait for room that its own run holds, perhaps for ever.
+
+    Args:
+        wanted: its share, as `size` deals them.
+        cpus: of its machine.
+        held: what the run's other actors claim there.
+    """
+    return min(wanted, _floor(max(0.0, cpus - held)))
+
+
 def missing(
     sizing: Sizing, *, segments: int, on_gpus: bool, wishes: Wishes | None = None
 ) -> list[dict[str, float]]:
@@ -209,6 +226,7 @@ def _place(
     share = min(1.0, machine.cpus / (workers + enhancers * threads))
     return Place(
         machine=machine.name,
+        cpus=machine.cpus,
         workers=workers,
         worker_cpus=_floor(share),
         worker_threads=max(1, left // max(1, workers)),

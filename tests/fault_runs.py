@@ -18,6 +18,7 @@ __all__ = [
     "assert_complete",
     "descendants",
     "install_plugin",
+    "kill_raylet",
     "manifests",
     "start",
     "times_while",
@@ -239,3 +240,13 @@ def descendants(pid: int, title: str = "") -> Iterator[int]:
             continue
         if title in line:
             yield child
+
+
+def kill_raylet(machine: Any) -> None:
+    """SIGKILL the raylet of a `ray.cluster_utils` machine, which ends its workers.
+
+    It is waited for: they look whether the process is there, and a zombie is.
+    """
+    (raylet,) = machine.all_processes["raylet"]
+    raylet.process.kill()
+    raylet.process.wait()

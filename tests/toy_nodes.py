@@ -147,6 +147,8 @@ class DoubleConfig(NodeConfig):
     delay_s: float = 0.0
     pid_file: Path | None = None
     bytes_each: int = 0
+    die_in_setup: bool = False
+    fail_in_setup: bool = False
 
 
 class Double(PoolNode[DoubleConfig]):
@@ -156,6 +158,12 @@ class Double(PoolNode[DoubleConfig]):
         "toy.double", "doubles", inputs=(Port("in", Number),), outputs=(Port("out", Number),)
     )
     Config = DoubleConfig
+
+    def setup(self, threads: int) -> None:
+        if self.config.die_in_setup:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.config.fail_in_setup:
+            raise ValueError("no such weights")
 
     @property
     def max_batch(self) -> int:

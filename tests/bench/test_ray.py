@@ -18,7 +18,7 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from tests.bench.cpu_time import Used, watch
-from tests.fault_runs import descendants, start, wait_for
+from tests.fault_runs import descendants, kill_raylet, start, wait_for
 from tests.footage import RATE, four_faces
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
@@ -143,7 +143,7 @@ def test_time_lost_by_a_killed_raylet(
 
     def kill(run: subprocess.Popen[str]) -> None:
         wait_for(run, target, 2, 3600)
-        os.kill(going.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+        kill_raylet(going)
 
     result = measured(
         footage,

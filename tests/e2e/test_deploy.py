@@ -76,6 +76,7 @@ def cluster() -> Iterator[Cluster]:
             ["ray", "start", "--head", "--block", "--num-cpus=2"]
             + ["--object-store-memory=200000000", "--disable-usage-stats", f"--temp-dir={folder}"]
             + [f"--{name}={port}" for name, port in ports.items()],
+            cwd=folder,  # jobs begin there, and find first what lies there
             env=environment(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -6,7 +6,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.fault_runs import (
     assert_complete,
     descendants,
     install_plugin,
+    kill_raylet,
     manifests,
     start,
     times_while,
@@ -52,63 +54,80 @@ def report_of(target: Path) -> dict[str, Any]:
     return json.loads(target.with_suffix(".report.json").read_text(encoding="utf-8"))
 
 
-def end_of(
-    run: subprocess.Popen[str], target: Path, kept: dict[str, Any], local: Path
-) -> dict[str, Any]:
-    """Wait for the end; check the output and that what was finished stayed; return the report."""
-    seen = times_while(run, target)
-    _, errors = run.communicate(timeout=120)
-    assert run.returncode == 0, errors
-    for name, manifest in kept.items():
-        assert seen[name]["finished_utc"] == manifest["finished_utc"]
-    made, expected = decode_all(target), decode_all(local)
-    assert [frame.pts for frame in made] == [frame.pts for frame in expected]
-    assert len(made) == FRAMES
-    assert largest_difference(made, expected) <= 1
-    report = report_of(target)
-    assert report["videos"][0]["faces"] == report_of(local)["videos"][0]["faces"] > 0
-    return report
+@dataclass
+class Running:
+    """A run that is to be disturbed, and what was finished before."""
+
+    run: subprocess.Popen[str]
+    target: Path
+    local: Path
+    kept: dict[str, Any]
+
+    def victim(self, title: str) -> int:
+        """Return one of the processes of that title."""
+        return next(descendants(self.run.pid, title))
+
+    def end(self) -> dict[str, Any]:
+        """Wait for the end; check the output and that `kept` stayed; return the report."""
+        seen = times_while(self.run, self.target)
+        _, errors = self.run.communicate(timeout=120)
+        assert self.run.returncode == 0, errors
+        for name, manifest in self.kept.items():
+            assert seen[name]["finished_utc"] == manifest["finished_utc"]
+        made, expected = decode_all(self.target), decode_all(self.local)
+        assert [frame.pts for frame in made] == [frame.pts for frame in expected]
+        assert len(made) == FRAMES
+        assert largest_difference(made, expected) <= 1
+        report = report_of(self.target)
+        assert report["videos"][0]["faces"] == report_of(self.local)["videos"][0]["faces"] > 0
+        return report
 
 
-def test_a_killed_enhancer_is_replaced_and_its_faces_done_again(
-    tmp_path: Path, footage: tuple[Path, Path]
-) -> None:
+Begin = Callable[..., Running]
+
+
+@pytest.fixture
+def begin(tmp_path: Path, footage: tuple[Path, Path]) -> Iterator[Begin]:
+    """Start the program on the footage and wait until some segments are finished."""
     source, local = footage
     target = tmp_path / "out.mkv"
-    run = start(source, target, ON_RAY)
-    kept = wait_for(run, target, 1)
-    (victim,) = descendants(run.pid, "ray::EnhancerActor")
-    os.kill(victim, signal.SIGKILL)
-    report = end_of(run, target, kept, local)
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(segments: int = 1, *settings: str) -> Running:
+        run = start(source, target, (*ON_RAY, *settings))
+        started.append(run)
+        return Running(run, target, local, wait_for(run, target, segments))
+
+    yield begin
+    for run in started:
+        run.kill()
+        run.wait()
+
+
+def test_a_killed_enhancer_is_replaced_and_its_faces_done_again(begin: Begin) -> None:
+    running = begin()
+    os.kill(running.victim("ray::EnhancerActor"), signal.SIGKILL)
+    report = running.end()
     assert report["videos"][0]["attempts"] == 1
     assert [member["restarted"] for member in report["runner"]["pools"]["enhance"]] == [True]
 
 
-def test_a_killed_segment_worker_loses_only_its_own_segment(
-    tmp_path: Path, footage: tuple[Path, Path]
-) -> None:
-    source, local = footage
-    target = tmp_path / "out.mkv"
-    run = start(source, target, ON_RAY)
-    kept = wait_for(run, target, 1)
-    os.kill(next(descendants(run.pid, "ray::SegmentWorker")), signal.SIGKILL)
-    report = end_of(run, target, kept, local)
+def test_a_killed_segment_worker_loses_only_its_own_segment(begin: Begin) -> None:
+    running = begin()
+    os.kill(running.victim("ray::SegmentWorker"), signal.SIGKILL)
+    report = running.end()
     assert report["videos"][0]["attempts"] == 2
     assert report["runner"]["workers_lost"] == 1
 
 
-def test_a_killed_driver_run_again_does_only_what_is_missing(
-    tmp_path: Path, footage: tuple[Path, Path]
-) -> None:
-    source, local = footage
-    target = tmp_path / "out.mkv"
-    run = start(source, target, ON_RAY)
-    wait_for(run, target, 2)
-    run.send_signal(signal.SIGKILL)
-    run.communicate(timeout=120)
-    kept = manifests(target)
-    report = end_of(start(source, target, ON_RAY), target, kept, local)
-    assert report["videos"][0]["segments_reused"] == len(kept)
+def test_a_killed_driver_run_again_does_only_what_is_missing(begin: Begin) -> None:
+    first = begin(2)
+    first.run.send_signal(signal.SIGKILL)
+    first.run.communicate(timeout=120)
+    kept = manifests(first.target)
+    again = begin(len(kept))
+    again.kept = kept
+    assert again.end()["videos"][0]["segments_reused"] == len(kept)
 
 
 @pytest.fixture
@@ -121,20 +140,16 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.mark.parametrize("loss", ["raylet killed", "machine removed for good"])
 def test_a_lost_machine_costs_only_the_segments_on_it(
-    tmp_path: Path, footage: tuple[Path, Path], cluster: Cluster, loss: str
+    cluster: Cluster, begin: Begin, loss: str
 ) -> None:
-    source, local = footage
-    target = tmp_path / "out.mkv"
     cluster.add_node(num_cpus=1)
     going = cluster.add_node(num_cpus=1)
-    run = start(source, target, (*ON_RAY, f"run.address={cluster.address}", "run.attempts=1"))
-    kept = wait_for(run, target, 2)
+    running = begin(2, f"run.address={cluster.address}", "run.attempts=1")
     if loss == "raylet killed":
-        os.kill(going.all_processes["raylet"][0].process.pid, signal.SIGKILL)
+        kill_raylet(going)
     else:
         cluster.remove_node(going, allow_graceful=False)
-    report = end_of(run, target, kept, local)
-    assert report["runner"]["workers"] == 2
+    assert running.end()["runner"]["workers"] == 2
 
 
 POISONED = """

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,11 +11,13 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 from ray.util.placement_group import placement_group_table
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nodes.node import Segment
 from pipeline.config import RunOptions
 from pipeline.ray_runner import RayRunner
 from pipeline.runner import Progress, SegmentOutcome
+from tests.fault_runs import kill_raylet
 from tests.toy_nodes import AddConfig, CountConfig, diamond, expected_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -41,24 +41,27 @@ def run(
     during: Callable[[], None] | None = None,
     **options: Any,
 ) -> tuple[list[SegmentOutcome], dict[str, Any]]:
-    """Run segments of about 8 s each, and something else once every first worker has begun."""
+    """Run segments of about 8 s each, and something else once all first workers have one."""
     graph = diamond(CountConfig(frames=FRAMES), AddConfig(delay_s=0.05))
     work = [Segment(f"video {i}", folder / str(i), threads=1) for i in range(segments)]
     for segment in work:
         segment.work_dir.mkdir()
     todo = [during] if during else []
-    begun: set[Segment] = set()
+    under_way: set[Segment] = set()
+    outcomes: list[SegmentOutcome] = []
 
     def listen(segment: Segment, at: Progress) -> None:
         if at.frames > 10:
-            begun.add(segment)
-        if todo and len(begun) == first:
+            under_way.add(segment)
+        if todo and len(under_way) == first:
             todo.pop()()
 
     joined = RunOptions(address=cluster.address, **options)
     with RayRunner(graph, joined, threads=1, segments=segments) as runner:
         first = runner.sizing.workers
-        outcomes = list(runner.run(work, listen))
+        for outcome in runner.run(work, listen):
+            under_way.discard(outcome.segment)
+            outcomes.append(outcome)
         report = runner.report()
     assert not todo
     return outcomes, report
@@ -124,16 +127,53 @@ def test_a_machine_that_leaves_for_good_costs_only_what_it_was_doing(
 def test_a_killed_raylet_costs_only_what_it_was_doing(cluster: Cluster, tmp_path: Path) -> None:
     cluster.add_node(num_cpus=1)
     going = cluster.add_node(num_cpus=1)
-    (raylet,) = going.all_processes["raylet"]
     outcomes, report = run(
-        cluster,
-        tmp_path,
-        segments=3,
-        during=lambda: os.kill(raylet.process.pid, signal.SIGKILL),
-        attempts=1,
+        cluster, tmp_path, segments=3, during=lambda: kill_raylet(going), attempts=1
     )
     assert_right(outcomes, 3)
     assert report["workers_lost"] >= 1
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("wish", ["workers", "enhancers"])
+def test_what_replaces_actors_of_a_lost_machine_finds_room_beside_the_others(
+    cluster: Cluster, tmp_path: Path, wish: str
+) -> None:
+    """What was asked for is more than the machine that stays was dealt at first."""
+    added = [cluster.add_node(num_cpus=1) for _ in range(2)]
+    going = min(added, key=lambda node: node.node_id)  # which has the enhancer if there is one
+    outcomes, report = run(
+        cluster,
+        tmp_path,
+        segments=4,
+        during=lambda: cluster.remove_node(going, allow_graceful=False),
+        **{wish: 2 if wish == "workers" else 1},
+    )
+    assert_right(outcomes, 4)
+    assert report["workers_lost"] >= 1
+
+
+@pytest.mark.timeout(120)
+def test_a_machine_that_another_job_fills_holds_up_nothing(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    cluster.add_node(num_cpus=1)
+    full = cluster.add_node(num_cpus=1)
+    ray.init(cluster.address, log_to_driver=False)
+    there = NodeAffinitySchedulingStrategy(full.node_id, soft=False)
+    other: Any = ray.remote(Other).options(num_cpus=1, scheduling_strategy=there).remote()
+    assert ray.get(other.node.remote()) == full.node_id
+    outcomes, report = run(cluster, tmp_path, segments=3)
+    assert_right(outcomes, 3)
+    assert report["workers"] == 2
+    assert len(workers_of(outcomes)) == 1
+
+
+class Other:
+    """An actor of somebody else."""
+
+    def node(self) -> str:
+        return ray.get_runtime_context().get_node_id()
 
 
 def test_a_run_whose_only_machine_went_waits_for_another(cluster: Cluster, tmp_path: Path) -> None:

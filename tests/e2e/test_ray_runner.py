@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ray.exceptions import RayActorError
 
 from nodes.node import Segment
 from pipeline.config import RunOptions
+from pipeline.errors import ClusterError
 from pipeline.graph import Graph
 from pipeline.ray_runner import RayRunner
 from pipeline.runner import Progress, SegmentOutcome
@@ -66,10 +68,13 @@ def test_a_packet_that_cannot_travel_is_an_error_and_not_a_wait_without_end(
 
 
 def test_segments_run_side_by_side(tmp_path: Path) -> None:
-    graph = diamond(CountConfig(frames=150), AddConfig(delay_s=0.02))
-    outcomes = run(graph, tmp_path, segments=2, workers=2)
+    # More segments than workers: the second may be there seconds after the first.
+    graph = diamond(CountConfig(frames=100), AddConfig(delay_s=0.02))
+    outcomes = run(graph, tmp_path, segments=4, workers=2)
     reports = [outcome.result.reports["sum"] for outcome in outcomes if outcome.result]
-    assert max(r["began_s"] for r in reports) < min(r["ended_s"] for r in reports)
+    spans = sorted((r["began_s"], r["ended_s"]) for r in reports)
+    assert len(spans) == 4
+    assert any(later[0] < earlier[1] for earlier, later in pairwise(spans))
 
 
 def kill_after(path: Path, delay_s: float) -> threading.Thread:
@@ -116,6 +121,24 @@ def test_a_killed_enhancer_comes_back_and_nothing_is_lost(tmp_path: Path) -> Non
     killer.join()
     assert rows(outcome) == expected_rows(60)
     assert outcome.attempts == 1
+
+
+def test_an_enhancer_that_cannot_be_made_ends_the_run_and_says_why(tmp_path: Path) -> None:
+    outcomes = run(diamond(double=DoubleConfig(fail_in_setup=True)), tmp_path, segments=2)
+    assert [outcome.attempts for outcome in outcomes] == [1, 1]
+    for outcome in outcomes:
+        assert isinstance(outcome.error, ClusterError)
+        assert "enhancers of node 'double' failed as they started" in str(outcome.error)
+        assert "ValueError: no such weights" in str(outcome.error)
+
+
+@pytest.mark.slow
+def test_an_enhancer_that_is_killed_at_every_start_ends_the_run_and_says_so(
+    tmp_path: Path,
+) -> None:
+    (outcome,) = run(diamond(double=DoubleConfig(die_in_setup=True)), tmp_path)
+    assert isinstance(outcome.error, ClusterError)
+    assert "enhancers of node 'double' were killed 6 times" in str(outcome.error)
 
 
 def test_progress_is_told_while_a_segment_runs(tmp_path: Path) -> None:

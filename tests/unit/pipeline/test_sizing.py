@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.sizing import Machine, Place, Sizing, Wishes, missing, size
+from pipeline.sizing import Machine, Place, Sizing, Wishes, claim, missing, size
 
 GB = 1 << 30
 
@@ -176,3 +176,23 @@ def test_no_more_is_asked_for_than_configured() -> None:
     sizing = size(SHAPES["laptop"], segments=99, wishes=Wishes(workers=2))
     assert missing(sizing, segments=99, on_gpus=False, wishes=Wishes(workers=2)) == []
     assert len(missing(sizing, segments=9999, on_gpus=False)) == 32
+
+
+def test_actors_made_later_claim_only_what_the_others_leave() -> None:
+    before = size(cluster((1, 0), (1, 0)), segments=9, wishes=Wishes(workers=2))
+    after = one(size(cluster((1, 0)), segments=9, wishes=Wishes(workers=2)))
+    first = before.places[0]
+    held = first.workers * first.worker_cpus + first.enhancers * first.enhancer_cpus
+    assert (first.workers, after.workers) == (1, 2)
+    assert held + after.worker_cpus > 1
+    assert claim(after.worker_cpus, cpus=after.cpus, held=held) == 0
+
+
+@pytest.mark.parametrize(
+    ("wanted", "held", "claimed"),
+    [(0.5, 0.0, 0.5), (0.5, 3.6, 0.4), (0.5, 4.0, 0.0), (0.5, 5.0, 0.0), (4.0, 1.5, 2.0)],
+)
+def test_a_claim_is_what_ray_takes_and_a_machine_has(
+    wanted: float, held: float, claimed: float
+) -> None:
+    assert claim(wanted, cpus=4.0, held=held) == pytest.approx(claimed, abs=0.011)
