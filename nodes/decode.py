@@ -297,8 +297,9 @@ class _Stretch:
         return result
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and let go of its pictures."""
         self._reader.close()
+        self._pictures = iter(())
 
 
 def _warnings(report: Mapping[str, Any], *, whole: bool) -> list[str]:

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import av
 from av.buffer import Buffer
+from av.sidedata.sidedata import SideDataContainer
 
 __all__ = ["display_matrix", "side_data"]
+
+# PyAV's type stubs leave out what it is made from.
+_read = cast("Callable[[av.VideoFrame], Mapping[str, Buffer]]", SideDataContainer)
 
 
 def side_data(picture: av.VideoFrame, name: str) -> bytes | None:
     """Return a picture's side data of that name (`av.sidedata.sidedata.Type`), None without it.
 
-    PyAV reads all or nothing, and stumbles over kinds that are newer than it, such as EXIF.
+    PyAV reads all or nothing, and stumbles over kinds that are newer than it, such as EXIF. What it
+    has read it keeps with the picture, which then only the garbage collector frees; so this asks
+    anew.
     """
     try:
-        found = cast("Mapping[str, Buffer]", picture.side_data).get(name)
+        found = _read(picture).get(name)
     except ValueError:
         return None
     return None if found is None else bytes(found)

@@ -17,6 +17,7 @@ from rich.table import Table
 from aminet.errors import AminetError
 from pipeline import cli_network, cli_plan, cli_video
 from pipeline.errors import RunFailedError, exit_code
+from pipeline.heap import share_heaps
 from pipeline.report import NOTE
 
 __all__ = ["app", "main"]
@@ -202,6 +203,7 @@ def main() -> NoReturn:
     """Run the command line; every expected error becomes one line and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     signal.signal(signal.SIGTERM, _terminate)
+    share_heaps()
     try:
         app()
     except AminetError as error:

@@ -72,11 +72,15 @@ class StreamConverter:
             codec: libav's name of the encoder.
 
         Raises:
-            ValueError: the codec is unknown, of another kind, or not one for the container.
+            ValueError: the codec is unknown, of another kind, or not one for the container; or the
+                stream's own cannot be decoded.
             FFmpegError: it refuses the stream's sample rate or channels.
         """
         if Codec(codec, "w").type != stream.type or stream.type not in _SUGGESTED:
             raise ValueError(f"{codec} does not encode {stream.type}")
+        # PyAV has no codec context where libav has no decoder, whatever its type stubs say.
+        if getattr(stream, "codec_context", None) is None:
+            raise ValueError(f"stream {stream.index} is in a codec that nothing here can decode")
         self._source = stream
         if isinstance(stream, AudioStream):
             self.stream: Stream = _add_sound(output, stream, codec)

@@ -26,12 +26,11 @@ from av.video import VideoStream
 
 from nodes.errors import MediaError
 from nodes.media import codec_name, open_media, read_packets, video_stream
-from nodes.reader import PictureReader
-from nodes.side_data import display_matrix
 from nodes.types import VideoInfo
 from pipeline.containers import container_format, copy_stream, fits, is_cover, made_anew
 from pipeline.convert import StreamConverter
 from pipeline.errors import OutputError
+from pipeline.mux_streams import add_video, attach_cover, first_display_matrix
 from pipeline.trim import Trim
 from pipeline.video_timing import VideoTiming, deviation, read_timing
 
@@ -41,9 +40,6 @@ _CONTAINER_KEYS: Final = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "software"}
 )
 """Metadata that speaks of the source's file, not of what is in it; compared in lower case."""
-
-_STATISTICS: Final = ("bps", "duration", "number_of_", "_statistics", "encoder")
-"""Beginnings of metadata keys that described the source's encoding of the video."""
 
 _EMPTY_TEXT: Final = b"\0\0"
 """MP4's timed text of no length."""
@@ -157,7 +153,7 @@ class _Mux:
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
         self._main = video_stream(original, source)
-        self._matrix = _display_matrix(source)
+        self._matrix = first_display_matrix(source)
         self._copies: dict[int, Stream] = {}
         self._copied: dict[int, CopiedStream] = {}
         self._left_out: list[str] = []
@@ -195,7 +191,14 @@ class _Mux:
         """Make the output's streams, in the source's order."""
         for stream in self._original.streams:
             if stream is self._main:
-                self._video = self._add_video(output)
+                self._video = add_video(
+                    output,
+                    self._first.streams.video[0],
+                    self._main,
+                    self._info,
+                    container=self._container,
+                    matrix=self._matrix,
+                )
             elif codec := self._convert.get(stream.index):
                 converter = StreamConverter(output, stream, codec)
                 self._converters[stream.index] = converter
@@ -208,7 +211,7 @@ class _Mux:
             else:
                 as_attachment = is_cover(stream) and self._container == "matroska"
                 copy = (
-                    _attach_cover(output, stream, self._source)
+                    attach_cover(output, stream, self._source)
                     if as_attachment
                     else copy_stream(output, stream)
                 )
@@ -219,30 +222,6 @@ class _Mux:
         return CopiedStream(
             stream.index, made.index, stream.type, codec_name(stream), converted_to=codec
         )
-
-    def _add_video(self, output: OutputContainer) -> VideoStream:
-        info, template = self._info, self._first.streams.video[0]
-        stream = output.add_stream_from_template(template, opaque=True)
-        stream.time_base = info.time_base
-        context = stream.codec_context
-        # NUT keeps none of these; some codecs do inside their packets.
-        context.colorspace, context.color_range = info.color.matrix, info.color.range
-        context.color_primaries, context.color_trc = info.color.primaries, info.color.transfer
-        context.sample_aspect_ratio = info.sample_aspect_ratio
-        if info.interlaced:
-            context.field_order = 2 if info.top_field_first else 3
-        if info.average_rate is not None:
-            context.framerate = info.average_rate
-        if self._container in ("mp4", "mov") and template.codec.canonical_name == "hevc":
-            context.codec_tag = "hvc1"  # Apple's players take no other
-        stream.set_display_matrix(self._matrix)
-        stream.metadata.update(
-            (key, value)
-            for key, value in self._main.metadata.items()
-            if not key.lower().startswith(_STATISTICS)
-        )
-        stream.disposition = self._main.disposition
-        return stream
 
     def _describe(self, output: OutputContainer) -> None:
         output.metadata.update(self._global_metadata())
@@ -378,23 +357,3 @@ def _check_headers(videos: Sequence[Path]) -> None:
 def _time(packet: Packet[Stream] | Packet[VideoStream]) -> Fraction:
     ticks = packet.dts if packet.dts is not None else packet.pts
     return (ticks or 0) * packet.time_base
-
-
-def _attach_cover(output: OutputContainer, stream: Stream, source: str) -> Stream:
-    """Matroska keeps covers as attached files, whose content the header needs."""
-    with open_media(source) as container:
-        packets = container.demux(container.streams[stream.index])
-        content = next((bytes(packet) for packet in packets if packet.size), b"")
-    kind = "png" if codec_name(stream) == "png" else "jpeg"
-    name = stream.metadata.get("filename", f"cover.{kind}")
-    return output.add_attachment(name, f"image/{kind}", content)
-
-
-def _display_matrix(source: str) -> tuple[int, ...] | None:
-    """Return the nine numbers of the source's display matrix, None when it has none."""
-    reader = PictureReader(source, 1, lambda _what, _pts: None)
-    try:
-        first = next(reader.pictures(), None)
-        return None if first is None else display_matrix(first)
-    finally:
-        reader.close()

@@ -9,6 +9,7 @@ from nodes.node import NodeConfig, PoolNode, Segment
 from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
+from pipeline.heap import share_heaps
 from pipeline.ray_metrics import WorkerMetrics
 from pipeline.ray_pool import Pools, RayPoolClient
 from pipeline.runner import Progress, SegmentResult
@@ -24,6 +25,7 @@ class SegmentWorker:
         self, graph: Graph, options: RunOptions, threads: int, window_bytes: int | None
     ) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        share_heaps()
         self._clients = {
             entry.name: RayPoolClient(
                 cast("PoolNode[NodeConfig]", entry.make()), options.block_frames

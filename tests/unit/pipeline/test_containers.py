@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 import av
 import pytest
 
-from nodes.errors import MediaError
+from nodes.errors import MediaError, NodeConfigError
 from pipeline.containers import (
     HOLDS,
     Problem,
@@ -75,6 +75,19 @@ def test_advice_names_only_containers_that_hold_the_stream(tmp_path: Path) -> No
         "choose an output ending in .mov, or --set encode.convert.1=aac to convert that stream"
         " alone"
     )
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".ts", ".nut"])
+def test_sound_in_an_unknown_codec_is_a_problem_not_a_crash(tmp_path: Path, suffix: str) -> None:
+    track = AudioTrack("pcm_s16le", "mono", 8000)
+    source = make_video(tmp_path / "v.mov", Video(frames=2, audio=(track,)))
+    source.write_bytes(source.read_bytes().replace(b"sowt", b"zzzz"))
+    (problem,) = problems(source, suffix)
+    assert problem.fatal
+    assert "audio stream 1 (unknown)" in problem.message
+    assert "convert that stream first" in problem.advice
+    with pytest.raises(NodeConfigError, match="cannot become aac"):
+        check_target(str(source), PurePath(f"out{suffix}"), "h264", {1: "aac"})
 
 
 def test_subtitles_of_a_kind_the_target_lacks_are_a_problem(tmp_path: Path) -> None:
