@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -25,12 +25,15 @@ from pipeline.ray_pool import Member, Pools
 from pipeline.ray_worker import SegmentWorker
 from pipeline.sizing import Place, Sizing, claim
 
-__all__ = ["DOUBT_S", "Fleet", "Worker"]
+__all__ = ["DOUBT_S", "RESTARTS", "Fleet", "Worker"]
 
 log = logging.getLogger(__name__)
 
 REPORT_S = 30.0
 """How long an enhancer may take to say what it did."""
+
+PLACED_S = 5.0
+"""How long to wait for an actor that is to be ended while it is being placed."""
 
 RESTARTS = 5
 """How often Ray restarts an enhancer; one that worked in between is then made anew."""
@@ -137,20 +140,22 @@ class Fleet:
         busy = set(busy)
         wanted = Counter({place.machine: place.workers for place in sizing.places})
         have = Counter(worker.machine for worker in self.workers)
+        surplus: list[Worker] = []
         for worker in sorted(self.workers - busy, key=lambda worker: worker.settled):
             if have[worker.machine] > wanted[worker.machine]:
                 have[worker.machine] -= 1
-                self.end(worker)
+                surplus.append(worker)
+        self.end(*surplus)
         for place in sizing.places:
             for _ in range(place.workers - have[place.machine]):
                 self._start_worker(place, sizing.worker_bytes)
         changes = [self._fit_pool(entry, sizing) for entry in _pool_nodes(self.graph)]
         return any(changes)
 
-    def end(self, worker: Worker) -> None:
-        """End a worker, which may be dead already."""
-        self.workers.discard(worker)
-        ray.kill(worker.actor)
+    def end(self, *workers: Worker) -> None:
+        """End workers, which may be dead already."""
+        self.workers.difference_update(workers)
+        _end([(worker.actor, worker.first_answer) for worker in workers])
 
     def reports(self) -> dict[str, list[dict[str, Any]]]:
         """Return what each member of each pool did, also those that were ended on the way."""
@@ -161,11 +166,14 @@ class Fleet:
 
     def close(self) -> None:
         """End every actor, which gives their cores and GPUs back to the cluster."""
-        for worker in list(self.workers):
-            self.end(worker)
-        for members in self._enhancers.values():
-            for enhancer in members:
-                ray.kill(enhancer.member.actor)
+        enhancers = chain.from_iterable(self._enhancers.values())
+        _end(
+            [
+                *((worker.actor, worker.first_answer) for worker in self.workers),
+                *((enhancer.member.actor, enhancer.answer) for enhancer in enhancers),
+            ]
+        )
+        self.workers.clear()
         self._enhancers.clear()
 
     def _fit_pool(self, entry: GraphNode, sizing: Sizing) -> bool:
@@ -185,7 +193,7 @@ class Fleet:
         for enhancer in surplus:
             members.remove(enhancer)
             self._retired.setdefault(entry.name, []).extend(_reports_of([enhancer]))
-            ray.kill(enhancer.member.actor)
+        _end([(enhancer.member.actor, enhancer.answer) for enhancer in surplus])
         started = [place for place in sizing.places for _ in range(missing[place.machine])]
         for place in started:
             members.append(self._start_enhancer(entry, place))
@@ -225,6 +233,19 @@ def _pool_nodes(graph: Graph) -> Iterator[GraphNode]:
 def _on(place: Place) -> NodeAffinitySchedulingStrategy:
     """Ask for a machine; without it the actor is of no use, and another one is made elsewhere."""
     return NodeAffinitySchedulingStrategy(place.machine, soft=False)
+
+
+def _end(actors: Sequence[tuple[ActorHandle[Any], Any]]) -> None:
+    """End actors, each with a promise of its answer.
+
+    One that is ended in the moment it is placed leaves its room taken for as long as the driver
+    lives (Ray 2.60 keeps the lease), so those that were just made are waited for.
+    """
+    answers = [answer for _, answer in actors]
+    if answers:
+        ray.wait(answers, num_returns=len(answers), timeout=PLACED_S)
+    for actor, _ in actors:
+        ray.kill(actor)
 
 
 def _ask(actor: ActorHandle[EnhancerActor]) -> Any:

@@ -1,5 +1,7 @@
 """A plan for 8 GPUs and 64 workers, without hardware: writes docs/scaling.md and its plot.
 
+What was measured there, from `MEASURED` on, is written by hand and kept.
+
 .venv/bin/python -m tests.bench.plan_scale
 """
 
@@ -13,6 +15,8 @@ from pipeline.sizing import Machine, Wishes, size
 from tests.bench.saturation import Load, Rates, Saturation, saturate
 
 ROOT = Path(__file__).parents[2]
+PAGE: Final = ROOT / "docs" / "scaling.md"
+MEASURED: Final = "\n## What Ray costs and gives, measured\n"
 
 SIZING: Final = size([Machine("m", cpus=72, gpus=8)], segments=10_000, wishes=Wishes(workers=64))
 FACES: Final = (0.5, 1, 2, 4, 8, 16, 32, 64)
@@ -108,5 +112,6 @@ def _line(axis: Any, values: Sequence[float], label: str) -> None:
 
 
 if __name__ == "__main__":
-    (ROOT / "docs" / "scaling.md").write_text("\n".join(lines()) + "\n", encoding="utf-8")
+    kept = "".join(PAGE.read_text(encoding="utf-8").partition(MEASURED)[1:])
+    PAGE.write_text("\n".join(lines()) + "\n" + kept, encoding="utf-8")
     plot(ROOT / "docs" / "scaling.png")

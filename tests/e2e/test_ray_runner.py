@@ -18,6 +18,7 @@ from nodes.node import Segment
 from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
 from pipeline.graph import Graph
+from pipeline.ray_fleet import RESTARTS
 from pipeline.ray_runner import RayRunner
 from pipeline.runner import Progress, SegmentOutcome
 from tests.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
@@ -130,6 +131,25 @@ def test_an_enhancer_that_cannot_be_made_ends_the_run_and_says_why(tmp_path: Pat
         assert isinstance(outcome.error, ClusterError)
         assert "enhancers of node 'double' failed as they started" in str(outcome.error)
         assert "ValueError: no such weights" in str(outcome.error)
+
+
+@pytest.mark.slow
+def test_an_enhancer_that_worked_is_made_anew_when_ray_gives_it_up(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    graph = diamond(CountConfig(frames=2000), double=DoubleConfig(delay_s=0.02, pid_file=pid_file))
+    killed: list[str] = []
+
+    def kill_often() -> None:
+        for _ in range(RESTARTS + 1):
+            kill_after(pid_file, 0.3).join()
+            killed.append(pid_file.read_text())
+            pid_file.unlink()
+
+    threading.Thread(target=kill_often, daemon=True).start()
+    (outcome,) = run(graph, tmp_path)
+    assert len(set(killed)) == RESTARTS + 1
+    assert rows(outcome) == expected_rows(2000)
+    assert outcome.attempts == 1
 
 
 @pytest.mark.slow
