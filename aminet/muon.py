@@ -7,7 +7,7 @@ what is here.
 
 Shape legend: N weights of one shape, O outputs, I inputs of one (channels times the kernel's area).
 """
-# ruff: noqa: N803
+# ruff: noqa: N803, N806
 
 import math
 from collections import defaultdict
@@ -41,11 +41,25 @@ def orthogonalise(g_NOI: Tensor) -> Tensor:
     tall = g_NOI.shape[1] > g_NOI.shape[2]
     x = g_NOI.transpose(1, 2) if tall else g_NOI
     x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp_min(1e-12)
+    y = _towards_one(x @ x.transpose(1, 2)) @ x
+    return y.transpose(1, 2) if tall else y
+
+
+def _towards_one(square_NOO: Tensor) -> Tensor:
+    """Return what to multiply x by, from x times its transpose.
+
+    Each round's quintic is x times a polynomial of that square, and polynomials of one matrix
+    commute: all rounds can be done on the square alone, which is small where a kernel's area
+    makes x long.
+    """
     a, b, c = COEFFICIENTS
+    identity = torch.eye(square_NOO.shape[-1], dtype=square_NOO.dtype, device=square_NOO.device)
+    total = identity.expand_as(square_NOO)
     for _ in range(ROUNDS):
-        square = x @ x.transpose(1, 2)
-        x = a * x + (b * square + c * square @ square) @ x
-    return x.transpose(1, 2) if tall else x
+        factor = torch.baddbmm(b * square_NOO, square_NOO, square_NOO, alpha=c) + a * identity
+        total = factor @ total
+        square_NOO = factor @ square_NOO @ factor
+    return total
 
 
 class Muon(torch.optim.Optimizer):
