@@ -6,7 +6,8 @@ the *source*, never from what was restored.
 
 - **Flicker**: change from frame to frame over the source's, after the face's own motion is taken
   out (found in the source's pixels). Below half a level the source counts as changing by that: what
-  stands still in it must not be divided by nothing.
+  stands still in it must not be divided by nothing. A face that speaks or blinks changes more the
+  sharper it is: the reference's own flicker, by the same measure, says how much of it is life.
 - **Consistency**: the restored face averaged back to the source's pixels, against them.
 - **PSNR** against a reference, and the same for the source merely enlarged, as `paste` does it.
 
@@ -69,6 +70,8 @@ class TrackQuality:
     """Gaussian window of sigma 1.5 px."""
     enlarged_psnr_db: float | None = None
     """The same for the source merely enlarged."""
+    reference_flicker: float | None = None
+    """Flicker of the reference, which has none: what of `flicker` may be the face's own change."""
 
     @property
     def gain_db(self) -> float | None:
@@ -90,7 +93,7 @@ class VideoQuality:
     def text(self) -> str:
         """Return a table for people."""
         lines = [f"{'face':>16} {'frames':>6} {'eyes px':>7} {'flicker':>7} {'agrees dB':>9}"]
-        lines[0] += f" {'PSNR dB':>8} {'gain dB':>8}" if self.reference else ""
+        lines[0] += f" {'PSNR dB':>8} {'gain dB':>8} {'its own':>7}" if self.reference else ""
         for track in self.tracks:
             lines.append(
                 f"{track.name:>16} {track.frames:>6} {track.eye_distance_px:>7.1f}"
@@ -98,6 +101,7 @@ class VideoQuality:
             )
             if self.reference:
                 lines[-1] += f" {_shown(track.psnr_db, '8.2f')} {_shown(track.gain_db, '+8.2f')}"
+                lines[-1] += f" {_shown(track.reference_flicker, '7.2f')}"
         return "\n".join(lines)
 
     def to_json(self) -> str:
@@ -136,8 +140,8 @@ class _Frame:
 @dataclass(slots=True)
 class _Sums:
     eyes_px: list[float] = field(default_factory=list[float])
-    changes: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
-    """Of the restored face and of the source, in levels."""
+    changes: list[tuple[float, ...]] = field(default_factory=list[tuple[float, ...]])
+    """Of the restored face, the source's and the reference's, in levels."""
     squares: Real = field(default_factory=lambda: np.zeros(3))
     """Squared errors of: reduced against source, restored and enlarged against reference."""
     likeness: float = 0.0
@@ -206,10 +210,8 @@ def _add(own: _Sums, index: int, face: SeenFace, frame: _Frame) -> None:
     own.pixels += int(inside.sum())
 
 
-def _change(
-    earlier: SeenFace, before: _Frame, face: SeenFace, frame: _Frame
-) -> tuple[float, float]:
-    """Return the mean change of the restored and of the enlarged face, its motion taken out."""
+def _change(earlier: SeenFace, before: _Frame, face: SeenFace, frame: _Frame) -> tuple[float, ...]:
+    """Return the mean change of the restored, enlarged and reference face, its motion taken out."""
     square = crop_from_frame(face.points_px, _SIZE_PX)
     guess = compose(invert(square), crop_from_frame(earlier.points_px, _SIZE_PX))
     (now_at, inside), (then_at, _) = (
@@ -222,18 +224,31 @@ def _change(
         inside.astype(np.float32),
     )
     now_from_then = compose(compose(_corner(now_at), found), invert(_corner(then_at)))
-    scale = frame.restored.shape[1] / frame.source.shape[1]
-    large = compose(compose(scaling(scale), now_from_then), scaling(1 / scale))
-    (now_at, inside), (then_at, _) = (
-        _ellipse(each, scale, frame.restored.shape) for each in (face, earlier)
+    pairs = [(frame.restored, before.restored), (frame.enlarged, before.enlarged)]
+    if frame.compared is not None and before.compared is not None:
+        pairs.append((frame.compared[2], before.compared[2]))
+    scales = (now.shape[1] / frame.source.shape[1] for now, _ in pairs)
+    return tuple(
+        _mean_step(now, then, scale, now_from_then, face, earlier)
+        for (now, then), scale in zip(pairs, scales, strict=True)
     )
+
+
+def _mean_step(
+    now: Luma,
+    then: Luma,
+    scale: float,
+    now_from_then: Matrix,
+    face: SeenFace,
+    earlier: SeenFace,
+) -> float:
+    """Return the mean change inside a face, of pictures `scale` times as large as the source."""
+    large = compose(compose(scaling(scale), now_from_then), scaling(1 / scale))
+    (now_at, inside), (then_at, _) = (_ellipse(each, scale, now.shape) for each in (face, earlier))
     on_grid = _between(now_at, large, then_at)
-    changes: list[float] = []
-    for now, then in ((frame.restored, before.restored), (frame.enlarged, before.enlarged)):
-        step = np.abs(now[now_at] - warped(then[then_at], on_grid, inside.shape))[inside]
-        seen = step[~np.isnan(step)]
-        changes.append(float(seen.mean()) if seen.size else 0.0)
-    return changes[0], changes[1]
+    step = np.abs(now[now_at] - warped(then[then_at], on_grid, inside.shape))[inside]
+    seen = step[~np.isnan(step)]
+    return float(seen.mean()) if seen.size else 0.0
 
 
 def _corner(region: Region) -> Matrix:
@@ -248,10 +263,12 @@ def _between(now_at: Region, now_from_then: Matrix, then_at: Region) -> Matrix:
 
 
 def _quality(name: str, own: _Sums) -> TrackQuality:
-    flicker = source_change = None
+    flicker = source_change = reference_flicker = None
     if own.changes:
-        restored, source = np.mean(own.changes, axis=0)
-        flicker, source_change = float(restored / max(source, STILL_LEVELS)), float(source)
+        restored, source, *reference = (float(each) for each in np.mean(own.changes, axis=0))
+        least, source_change = max(source, STILL_LEVELS), source
+        flicker = restored / least
+        reference_flicker = reference[0] / least if reference else None
     agrees, psnr, plain = (
         _psnr_db(squares, pixels)
         for squares, pixels in zip(
@@ -269,6 +286,7 @@ def _quality(name: str, own: _Sums) -> TrackQuality:
         psnr_db=psnr if known else None,
         ssim=own.likeness / own.pixels if known else None,
         enlarged_psnr_db=plain if known else None,
+        reference_flicker=reference_flicker,
     )
 
 

@@ -117,6 +117,9 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
         axes.axhline(0 if key == "gain_db" else 1, color="grey", lw=1)
         axes.set_ylabel(label)
         axes.grid(alpha=0.4)
+    own = [row["reference_flicker"] for row in rows]
+    both[1].plot(eyes, own, "_", color="grey", label="the reference's own")
+    both[1].legend()
     both[1].set_xlabel("distance between the eyes in the source, px")
     figure.savefig(path, dpi=100, bbox_inches="tight")
     plt.close(figure)
@@ -138,6 +141,7 @@ def main() -> None:
         sys.stdout.write(
             f"{row['name']:>24} eyes {row['eye_distance_px']:5.1f} px"
             f" gain {row['gain_db']:+.2f} dB flicker {row['flicker']:.2f}"
+            f" (the reference's own {row['reference_flicker']:.2f})"
             f" agrees {row['consistency_db']:.1f} dB\n"
         )
 

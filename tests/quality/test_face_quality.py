@@ -58,6 +58,8 @@ def test_the_reference_is_perfect() -> None:
     assert scores["woman_window"].psnr_db == float("inf")
     assert scores["woman_window"].ssim == pytest.approx(1.0)
     assert scores["woman_window"].frames == 80
+    own = scores["woman_window"].reference_flicker
+    assert own == pytest.approx(scores["woman_window"].flicker)
 
 
 def test_every_person_of_the_street_is_measured_in_every_frame(tmp_path: Path) -> None:
@@ -70,6 +72,8 @@ def test_every_person_of_the_street_is_measured_in_every_frame(tmp_path: Path) -
     assert all(abs(score.gain_db or 9) < 0.5 for score in scores.values())
     assert all(score.flicker == pytest.approx(1, abs=0.1) for score in scores.values())
     assert all(score.consistency_db > 40 for score in scores.values())
+    # What moves in a face moves by more levels where it is sharp.
+    assert all((score.reference_flicker or 0) > 1.05 for score in scores.values())
 
 
 def test_a_blurred_output_scores_lower(tmp_path: Path) -> None:
