@@ -33,6 +33,8 @@ VIDEO_SCALE = 38 / 28
 """Of faces as video aligns them, eyes 38 px apart, against the training faces' 28 px."""
 HIGHEST_PX = 15.0
 """How much higher their eyes stand there."""
+SCALES = (0.85, 2.3)
+"""Of training faces: video shows large ones in squares of up to twice the canvas."""
 PADDING = 0.25
 """Reflected border around a source, in sides, so that turned crops have no black corners."""
 
@@ -166,15 +168,18 @@ def _warp(image: Image.Image, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def _jittered_crop(image: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn by +-10 deg, scale by 0.85 to 1.6, shift by +-8 px: what tracking does to faces.
+    """Turn by +-10 deg, scale by 0.85 to 2.3, shift by +-8 px: what tracking does to faces.
 
     A source is never enlarged by more than 15 %, or its crops would not be sharp. The larger the
-    face, the higher it stands, or its chin would fall out: video's faces are aligned so.
+    face, the higher it stands, or its chin would fall out: video's faces are aligned so. One larger
+    than video's aligned faces is a part of a larger square, from anywhere in it.
     """
     own = image.width / CANVAS_PX
-    scale = math.exp(rng.uniform(math.log(0.85), math.log(min(1.6, 1.15 * own))))
+    low, high = SCALES
+    scale = math.exp(rng.uniform(math.log(low), math.log(min(high, 1.15 * own))))
     angle = math.radians(rng.uniform(-10, 10))
-    shift = rng.uniform(-8, 8, size=2)
+    outside_px = CANVAS_PX / 2 * max(0.0, scale / VIDEO_SCALE - 1)
+    shift = rng.uniform(-8, 8, size=2) + rng.uniform(-outside_px, outside_px, size=2)
     shift[1] -= HIGHEST_PX * min(1.0, max(0.0, (scale - 1) / (VIDEO_SCALE - 1)))
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     linear = turn * own / scale
@@ -237,8 +242,9 @@ def degrade_group(hr_BCHW: Tensor, plan: BatchPlan, seed: int) -> Tensor:
     if coding != "clean":
         return camera_degrade(hr_BCHW, Generator().manual_seed(seed), coding=coding)
     rng = _seeded(seed, 2)
-    # Half of the clean groups at the two reductions that are judged, the rest from 2 to 10.
-    factor = float(rng.choice([4.0, 8.0])) if rng.random() < 0.5 else float(2 * 5 ** rng.random())
+    # Half of the clean groups at the two reductions that are judged, the rest from 1 to 10: what
+    # lost nothing must come out as it is.
+    factor = float(rng.choice([4.0, 8.0])) if rng.random() < 0.5 else float(10 ** rng.random())
     return bicubic_degrade(hr_BCHW, round(side / factor))
 
 

@@ -34,8 +34,9 @@ Coding = Literal["none", "jpeg", "video"]
 class CameraRanges:
     """Limits of the camera protocol; `low`, `high` pairs are drawn uniformly unless said."""
 
-    factor: tuple[float, float] = (1.5, 10.0)
-    """Net reduction, drawn uniformly in its logarithm."""
+    factor: tuple[float, float] = (1.0, 10.0)
+    """Net reduction, drawn uniformly in its logarithm; 1 is a large face in a video that is not
+    enlarged."""
     sigma_px: tuple[float, float] = (0.2, 4.0)
     """Blur at full size, weighted to the low end."""
     motion_px: tuple[float, float] = (2.0, 11.0)

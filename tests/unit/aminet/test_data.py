@@ -100,6 +100,32 @@ def test_the_paper_protocol_is_plain_bicubic_x8(face_folders: tuple[Path, Path])
     assert np.abs(got - back).mean() < 0.6
 
 
+def stripes_seen(folder: Path, side: int) -> list[int]:
+    """For each crop of a picture of 8 stripes, how many edges its middle row crosses."""
+    folder.mkdir()
+    across = np.tile(np.sin(2 * np.pi * 8 * np.arange(side) / side), (side, 1))
+    Image.fromarray(np.uint8(127 + 100 * across)).convert("RGB").save(folder / "stripes.png")
+    sampler = batches(folder, plan(clean=1.0))
+    rows = torch.cat([sampler[step].hr_BCHW[:, 1, 64] for step in range(20)]).float()
+    above = rows > rows.mean(dim=1, keepdim=True)
+    return (above[:, 1:] != above[:, :-1]).sum(dim=1).tolist()
+
+
+def test_only_large_sources_are_seen_from_close(tmp_path: Path) -> None:
+    # 16 edges over the whole width, so at 2.3 times the canvas 7 are left.
+    assert min(stripes_seen(tmp_path / "large", 256)) <= 8
+    # A source of the canvas's size would only become soft.
+    assert min(stripes_seen(tmp_path / "small", 128)) >= 13
+
+
+def test_some_clean_faces_lose_nothing() -> None:
+    """Video that is not enlarged has such faces, and they must stay as they are."""
+    hr = torch.from_numpy(np.asarray(paint_face(0)).copy()).permute(2, 0, 1)[None] / 255
+    lost = [float((degrade_group(hr, plan(clean=1.0), s) - hr).abs().mean()) for s in range(60)]
+    assert min(lost) < 1 / 255
+    assert max(lost) > 5 / 255
+
+
 def test_stages_follow_each_other() -> None:
     stages = (Stage(2, 64, 16), Stage(3, 128, 8))
     assert [stage_at(stages, step).patch for step in range(7)] == [64, 64] + [128] * 5
