@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,15 +11,15 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from unittest.mock import patch
 
+from tests.free_ports import free_ports
+
 __all__ = ["s3_server"]
 
 
 @contextmanager
 def s3_server() -> Generator[str]:
     """Run a server and point everything that speaks S3 to it; yields a bucket's URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     server = subprocess.Popen(
         [sys.executable, "-m", "moto.server", "-p", str(port)],
         stdout=subprocess.DEVNULL,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import pytest
 
 from pipeline.report import read_videos
 from pipeline.storage import place_of
+from tests.free_ports import free_ports
 from tests.media_factory import decode_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
@@ -43,16 +43,6 @@ TOKEN = secrets.token_hex(32)
 class Cluster:
     dashboard: str
     metrics: str
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def environment(**more: str) -> dict[str, str]:
