@@ -144,24 +144,23 @@ def values(cluster: Cluster) -> dict[str, float]:
 
 
 def test_the_package_that_runs_is_the_one_that_travelled(cluster: Cluster, tmp_path: Path) -> None:
-    env = environment(RAY_ADDRESS=cluster.dashboard)
-    build = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "-q",
-        "--no-deps",
-        "-w",
-        str(tmp_path),
-        str(ROOT),
-    ]
-    subprocess.run(build, check=True, env=env)
-    (wheel,) = tmp_path.glob("*.whl")
-    words = ["ray", "job", "submit", "--runtime-env-json", f'{{"py_modules": ["{wheel}"]}}', "--"]
-    words += ["python", "-c", "import pipeline, nodes, aminet; print(pipeline, nodes, aminet)"]
+    """And it brings nothing along but itself: its nodes are known by its own metadata."""
+    code = (
+        "import importlib.metadata as m, numpy, pipeline, nodes, aminet;"
+        "print(pipeline, nodes, aminet, m.distribution('aminet-video').locate_file(''));"
+        "print(numpy.__file__)"
+    )
+    script = (ROOT / "configs" / "deploy" / "submit.sh").read_text(encoding="utf-8")
+    script = script.replace('$(dirname "$0")/../..', str(ROOT))
+    script, replaced = re.subn(r"-m pipeline enhance .*", f'-c "{code}"', script)
+    assert replaced == 1
     told = subprocess.run(
-        words, cwd=tmp_path, env=env, capture_output=True, text=True, check=True
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=environment(RAY_ADDRESS=cluster.dashboard),
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
-    assert told.count("py_modules_files") == 3, told
-    assert str(ROOT) not in told
+    assert told.count("py_modules_files") == 4, told
+    assert f"\n{sys.prefix}" in told
