@@ -1,12 +1,16 @@
 """Weights on disk: safetensors in fp16, and a model card (JSON) of the same name beside it.
 
 The card says what the weights are, what they were trained and judged on, and the SHA-256 that
-the file must have. `weights/` in this package holds the networks that ship.
+the file must have. `weights/` in this package holds the networks that ship. Reading a file and
+making a network of it are two steps: what was read may travel to another machine in between.
 """
 
 import hashlib
+import io
 import json
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
 
 import torch
@@ -68,6 +72,35 @@ class ModelCard(BaseModel):
     license: str = ""
 
 
+Reader = Callable[[str], bytes | None]
+"""Returns the content of the file at a path, None if there is none. Others than `read_file` may
+know URLs too."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """What a weights file and its card hold. Pickles."""
+
+    location: str
+    """Where it was read."""
+    content: bytes
+    card: bytes | None
+    """None if there is none beside it: a checkpoint needs none."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the content, as hexadecimal digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def read_file(location: str) -> bytes | None:
+    """Return the content of a file, None if there is none."""
+    try:
+        return Path(location).read_bytes()
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+
+
 def list_weights() -> list[ModelCard]:
     """Cards of the weights that ship, by name."""
     return [read_card(file) for file in sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))]
@@ -79,64 +112,68 @@ def read_card(weights: Path) -> ModelCard:
     Raises:
         WeightsError: when it is missing or malformed.
     """
-    file = weights.with_suffix(".json")
-    try:
-        return ModelCard.model_validate_json(file.read_bytes())
-    except FileNotFoundError as error:
-        raise WeightsError(
-            f"no model card at {file}; it belongs beside {weights.name}", path=str(file)
-        ) from error
-    except ValidationError as error:
-        raise WeightsError(
-            f"the model card {file} is malformed: {error}", path=str(file)
-        ) from error
+    file = _card_of(str(weights))
+    return _parsed(read_file(file), file)
 
 
-def weights_sha256(name_or_path: str | Path) -> str:
-    """Return the SHA-256 of a weights file, from its content, as hexadecimal digits.
+def read_weights(name_or_path: str | Path, read: Reader = read_file) -> WeightsFile:
+    """Read weights that ship, a weights file, or a training checkpoint.
 
     Args:
-        name_or_path: as `load_network` takes it.
+        name_or_path: a name of `list_weights`, a `.safetensors` file with its card beside it,
+            or a `.pt` checkpoint of `aminet train`.
+        read: what to read files with; the path may be whatever it understands.
 
     Raises:
         WeightsError: when there is no such file.
     """
-    return hashlib.sha256(_locate(name_or_path).read_bytes()).hexdigest()
+    name = str(name_or_path)
+    if PurePosixPath(name).suffix not in {WEIGHTS_SUFFIX, CHECKPOINT_SUFFIX}:
+        file = _shipped(name)
+        return WeightsFile(str(file), file.read_bytes(), read_file(_card_of(str(file))))
+    content = read(name)
+    if content is None:
+        raise WeightsError(f"no weights file at {name}", path=name)
+    return WeightsFile(name, content, None if _is_checkpoint(name) else read(_card_of(name)))
 
 
 def load_network(
     name_or_path: str | Path, device: torch.device | str = "cpu"
 ) -> tuple[AMINet, ModelCard]:
-    """Load weights that ship, a weights file, or a training checkpoint.
+    """Read weights as `read_weights` does, and make their network as `build_network` does."""
+    return build_network(read_weights(name_or_path), device)
+
+
+def build_network(
+    file: WeightsFile, device: torch.device | str = "cpu"
+) -> tuple[AMINet, ModelCard]:
+    """Make the network of a weights file, or that of a checkpoint's averaged weights.
 
     Args:
-        name_or_path: a name of `list_weights`, a `.safetensors` file with its card beside it,
-            or a `.pt` checkpoint of `aminet train` (its averaged weights are taken).
+        file: what was read.
         device: where the network goes.
 
     Returns:
         The network in fp32 and eval mode, and its card.
 
     Raises:
-        WeightsError: when there is no such file, its SHA-256 is not the card's, or its tensors
+        WeightsError: when there is no card, the file's SHA-256 is not the card's, or its tensors
             are not the network's.
     """
-    path = _locate(name_or_path)
-    if path.suffix == CHECKPOINT_SUFFIX:
-        return _load_checkpoint(path, device)
-    card = read_card(path)
-    content = path.read_bytes()
-    got = hashlib.sha256(content).hexdigest()
-    if got != card.sha256:
+    path = file.location
+    if _is_checkpoint(path):
+        return _from_checkpoint(file, device)
+    card = _parsed(file.card, _card_of(path))
+    if file.sha256 != card.sha256:
         raise WeightsError(
-            f"{path} is damaged or is not the file its card describes: SHA-256 {got}, "
+            f"{path} is damaged or is not the file its card describes: SHA-256 {file.sha256}, "
             f"expected {card.sha256}; fetch it again",
-            path=str(path),
+            path=path,
         )
     try:
-        tensors = load_tensors(content)
+        tensors = load_tensors(file.content)
     except SafetensorError as error:
-        raise WeightsError(f"{path} is not a safetensors file: {error}", path=str(path)) from error
+        raise WeightsError(f"{path} is not a safetensors file: {error}", path=path) from error
     return _fill(card.network, tensors, path, device), card
 
 
@@ -171,40 +208,59 @@ def save_weights(network: AMINet, file: Path, *, protocol: str, **about: Any) ->
     return card
 
 
-def _locate(name_or_path: str | Path) -> Path:
-    path = Path(name_or_path)
-    if path.suffix in {WEIGHTS_SUFFIX, CHECKPOINT_SUFFIX}:
-        if path.is_file():
-            return path
-        raise WeightsError(f"no weights file at {path}", path=str(path))
-    file = FOLDER / f"{name_or_path}{WEIGHTS_SUFFIX}"
+def _is_checkpoint(location: str) -> bool:
+    return PurePosixPath(location).suffix == CHECKPOINT_SUFFIX
+
+
+def _card_of(location: str) -> str:
+    return location.removesuffix(PurePosixPath(location).suffix) + ".json"
+
+
+def _parsed(card: bytes | None, location: str) -> ModelCard:
+    if card is None:
+        raise WeightsError(
+            f"no model card at {location}; it belongs beside the weights", path=location
+        )
+    try:
+        return ModelCard.model_validate_json(card)
+    except ValidationError as error:
+        raise WeightsError(
+            f"the model card {location} is malformed: {error}", path=location
+        ) from error
+
+
+def _shipped(name: str) -> Path:
+    file = FOLDER / f"{name}{WEIGHTS_SUFFIX}"
     if file.is_file():
         return file
     names = ", ".join(f.stem for f in sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))) or "none"
     raise WeightsError(
-        f"no weights called {str(name_or_path)!r}; expected one that ships ({names}), a "
+        f"no weights called {name!r}; expected one that ships ({names}), a "
         f"{WEIGHTS_SUFFIX} file, or a {CHECKPOINT_SUFFIX} checkpoint",
-        path=str(name_or_path),
+        path=name,
     )
 
 
-def _load_checkpoint(path: Path, device: torch.device | str) -> tuple[AMINet, ModelCard]:
+def _from_checkpoint(file: WeightsFile, device: torch.device | str) -> tuple[AMINet, ModelCard]:
     from aminet.network import PRESETS
 
+    path = PurePosixPath(file.location)
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content: dict[str, Any] = torch.load(
+            io.BytesIO(file.content), map_location="cpu", weights_only=True
+        )
         config = PRESETS[content["config"]["preset"]]
         tensors, protocol = content["average"], str(content["config"]["protocol"])
     except (KeyError, TypeError, RuntimeError, OSError, EOFError) as error:
         raise WeightsError(
-            f"{path} is not a checkpoint of `aminet train`: {error}", path=str(path)
+            f"{file.location} is not a checkpoint of `aminet train`: {error}", path=file.location
         ) from error
-    network = _fill(config, tensors, path, device)
+    network = _fill(config, tensors, file.location, device)
     # Where the run's folders were is nobody else's business.
     settings = {k: v for k, v in content["config"].items() if k not in {"data", "out"}}
     card = ModelCard(
         name=f"{path.parent.name}/{path.stem}",
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=file.sha256,
         network=config,
         parameters=count_parameters(network),
         macs=count_macs(network, CARD_SIDE_PX),
@@ -219,11 +275,11 @@ def _load_checkpoint(path: Path, device: torch.device | str) -> tuple[AMINet, Mo
 
 
 def _fill(
-    config: AMINetConfig, tensors: dict[str, torch.Tensor], path: Path, device: torch.device | str
+    config: AMINetConfig, tensors: dict[str, torch.Tensor], path: str, device: torch.device | str
 ) -> AMINet:
     network = AMINet(config)
     try:
         network.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
-        raise WeightsError(f"{path} is of another network: {error}", path=str(path)) from error
+        raise WeightsError(f"{path} is of another network: {error}", path=path) from error
     return network.to(torch.device(device)).eval().requires_grad_(requires_grad=False)

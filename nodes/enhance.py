@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import numpy as np
 from pydantic import Field
 
-from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port
+from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port, Reader
 from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch
 
 if TYPE_CHECKING:
     import torch
 
     from aminet.network import AMINet
+    from aminet.weights import WeightsFile
     from nodes.warp import Bucket
 
 __all__ = ["BASELINE", "Enhance", "EnhanceConfig", "face_strength"]
@@ -41,8 +42,8 @@ class EnhanceConfig(NodeConfig):
     """Which network, where, and how many faces at once."""
 
     weights: str = "aminet-s"
-    """Name of weights that ship with the program, path of a `.safetensors` file, or `bicubic` for
-    a network that adds nothing."""
+    """Name of weights that ship with the program, path or URL of a `.safetensors` file (which only
+    the machine that starts the run has to see), or `bicubic` for a network that adds nothing."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """`auto` takes the first GPU, else the CPU; or `cpu`, `cuda`, `cuda:1`."""
     max_batch: int = Field(default=16, ge=1)
@@ -65,17 +66,29 @@ class Enhance(PoolNode[EnhanceConfig]):
 
     def __init__(self, config: EnhanceConfig) -> None:
         super().__init__(config)
+        self._file: WeightsFile | None = None
         self._network: AMINet | None = None
         self._device: torch.device | None = None
         self._sha256: str | None = None
         self._faces = 0
         self._batches = 0
 
-    def setup(self, threads: int) -> None:
-        """Load the weights.
+    def prepare(self, read: Reader) -> None:
+        """Read the weights.
 
         Raises:
-            WeightsError: they are not there, or damaged.
+            WeightsError: they are not there.
+        """
+        from aminet.weights import read_weights
+
+        if self.config.weights != BASELINE:
+            self._file = read_weights(self.config.weights, read)
+
+    def setup(self, threads: int) -> None:
+        """Make the network of the weights that `prepare` read.
+
+        Raises:
+            WeightsError: they are damaged.
             NodeConfigError: the device is not there.
         """
         import torch
@@ -85,20 +98,17 @@ class Enhance(PoolNode[EnhanceConfig]):
         torch.set_num_threads(max(1, threads))
         self._device = resolve_device(self.config.device)
         if self.config.weights != BASELINE:
-            from aminet.weights import load_network
+            from aminet.weights import build_network
 
-            network, card = load_network(self.config.weights, self._device)
+            if self._file is None:
+                raise RuntimeError("Enhance.setup was called before prepare")
+            network, card = build_network(self._file, self._device)
             self._network, self._sha256 = network.eval(), card.sha256
+            self._file = None
 
     def content_id(self) -> str:
-        """Return the SHA-256 of the weights.
-
-        Raises:
-            WeightsError: they are not there.
-        """
-        from aminet.weights import weights_sha256
-
-        return "" if self.config.weights == BASELINE else weights_sha256(self.config.weights)
+        """Return the SHA-256 of the weights."""
+        return "" if self._file is None else self._file.sha256
 
     @property
     def max_batch(self) -> int:

@@ -3,7 +3,8 @@
 A node is a class with a static `spec` (checked before anything runs), a frozen pydantic `Config`,
 and this lifecycle, all calls for one instance coming from one thread at a time:
 
-    prepare_node()   once a machine: make heavy files (weights) local
+    prepare(read)    once a run, where it starts: read heavy files (weights); the instance then
+                     travels to each machine
     setup(threads)   once a process: load models; no stream is known yet
     open(segment, inputs)  once a stretch of one video: state resets here
     process(...)     once a frame, in strictly increasing pts
@@ -18,7 +19,7 @@ example `"acme.blur" = "acme_nodes.blur:Blur"`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -42,6 +43,7 @@ __all__ = [
     "Outputs",
     "PoolNode",
     "Port",
+    "Reader",
     "Segment",
     "SinkNode",
     "SourceNode",
@@ -65,6 +67,9 @@ class Timed(Protocol):
         """Presentation time, in ticks of the video's time base."""
         ...
 
+
+Reader = Callable[[str], bytes | None]
+"""Returns the content of the file at a path or URL, None if there is none."""
 
 Outputs = Mapping[str, Timed]
 """One packet for each output port of a node, by port name, all with the pts of the inputs."""
@@ -182,8 +187,17 @@ class Node(ABC, Generic[ConfigT_co]):
         """The node's configuration."""
         return self._config
 
-    def prepare_node(self) -> None:
-        """Make what the node loads available on this machine. Once a machine; may be slow."""
+    def prepare(self, read: Reader) -> None:
+        """Read the files that `setup` needs, and keep their content in this instance.
+
+        Called where the run starts. The instance then travels to every machine, to each of them
+        once however many processes there are, so that the files need not be seen from there.
+        What lies in the node's own package is there already.
+
+        Args:
+            read: returns the content of the file at a path or URL, None if there is none.
+        """
+        del read
 
     def setup(self, threads: int) -> None:
         """Load what every video needs. Once a process.
@@ -224,7 +238,8 @@ class Node(ABC, Generic[ConfigT_co]):
     def content_id(self) -> str:
         """Name the content of the files that the outputs depend on besides `config`.
 
-        Results made with another answer are not used again. For weights this is their SHA-256.
+        Called after `prepare`. Results made with another answer are not used again. For weights
+        this is their SHA-256.
         """
         return ""
 

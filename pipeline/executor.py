@@ -60,16 +60,18 @@ class SegmentExecutor:
     def __init__(
         self,
         graph: Graph,
+        nodes: Mapping[str, Node[NodeConfig]],
         pools: Mapping[str, PoolClient],
         *,
         threads: int,
         window_frames: int,
         window_bytes: int | None = None,
     ) -> None:
-        """Make and set up the nodes.
+        """Set up the nodes.
 
         Args:
             graph: the dataflow.
+            nodes: an instance of each of its nodes, as `prepared` makes them.
             pools: for each pool node of the graph, the way to it.
             threads: CPU threads each node's libraries may use.
             window_frames: how many frames may be under way at once.
@@ -79,10 +81,9 @@ class SegmentExecutor:
         self._pools = pools
         self._window_frames = window_frames
         self._window_bytes = window_bytes
-        self._nodes = {node.name: node.make() for node in graph.nodes}
-        for name, node in self._nodes.items():
+        self._nodes = nodes
+        for name, node in nodes.items():
             if name not in pools:
-                node.prepare_node()
                 node.setup(threads)
 
     @property

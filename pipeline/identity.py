@@ -13,6 +13,7 @@ from typing import Any, Final
 from nodes.picture_files import files_of
 from pipeline.graph import Graph
 from pipeline.plan import PacketScan, SegmentPlan
+from pipeline.prepare import prepared
 
 __all__ = ["Identity", "content_ids", "fingerprint", "identify"]
 
@@ -106,9 +107,10 @@ def content_ids(graph: Graph) -> dict[str, str]:
     """Return for each node the content of the files it loads.
 
     Raises:
+        StorageError: an object store does not answer.
         WeightsError: a node's weights are not there.
     """
-    return {entry.name: entry.make().content_id() for entry in graph.nodes}
+    return {name: node.content_id() for name, node in prepared(graph).items()}
 
 
 def _digest(value: Any) -> str:

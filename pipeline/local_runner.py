@@ -12,6 +12,7 @@ from pipeline.batcher import Batcher
 from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
+from pipeline.prepare import prepared
 from pipeline.runner import PoolClient, ProgressListener, SegmentOutcome
 from pipeline.staging import run_segment
 
@@ -25,7 +26,6 @@ class _LocalPool:
 
     def __init__(self, node: PoolNode[NodeConfig], threads: int, max_wait_s: float) -> None:
         self.node = node
-        node.prepare_node()
         node.setup(threads)
         self.batcher = Batcher(node, max_wait_s=max_wait_s)
 
@@ -58,18 +58,17 @@ class LocalRunner:
             options: how to run it.
             threads: CPU threads each node's libraries may use.
         """
+        nodes = prepared(graph)
         self._pools = {
-            entry.name: _LocalPool(
-                cast("PoolNode[NodeConfig]", entry.make()), threads, options.max_wait_s
-            )
-            for entry in graph.nodes
-            if issubclass(entry.node_class, PoolNode)
+            name: _LocalPool(node, threads, options.max_wait_s)
+            for name, node in nodes.items()
+            if isinstance(node, PoolNode)
         }
         clients = cast("Mapping[str, PoolClient]", self._pools)
         self._threads = threads
         self._options = options
         self._executor = SegmentExecutor(
-            graph, clients, threads=threads, window_frames=options.window_frames
+            graph, nodes, clients, threads=threads, window_frames=options.window_frames
         )
 
     def run(

@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import ray
 
-from nodes.node import Inputs, NodeConfig, Outputs, PoolNode
+from nodes.node import Inputs, Node, NodeConfig, Outputs, PoolNode
 from pipeline.batcher import Batcher
-from pipeline.graph import GraphNode
 from pipeline.local_runner import pool_report
 from pipeline.ray_metrics import PoolMetrics, restarts
+from pipeline.ray_shared import Shared
 
 __all__ = ["EnhancerActor"]
 
@@ -21,13 +21,22 @@ __all__ = ["EnhancerActor"]
 class EnhancerActor:
     """An async actor around one pool node and its batcher. Stateless: Ray may restart it."""
 
-    def __init__(self, entry: GraphNode, threads: int, max_wait_s: float) -> None:
+    def __init__(
+        self, name: str, node: Shared[Node[NodeConfig]], threads: int, max_wait_s: float
+    ) -> None:
+        """Set the node up.
+
+        Args:
+            name: of the node in its graph.
+            node: prepared.
+            threads: CPU threads its libraries may use.
+            max_wait_s: how long a batch may wait for more.
+        """
         if not ray.get_gpu_ids():
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        self._node = cast("PoolNode[NodeConfig]", entry.make())
-        self._node.prepare_node()
+        self._node = cast("PoolNode[NodeConfig]", node.get())
         self._node.setup(threads)
-        self._batcher = Batcher(self._node, max_wait_s=max_wait_s, observer=PoolMetrics(entry.name))
+        self._batcher = Batcher(self._node, max_wait_s=max_wait_s, observer=PoolMetrics(name))
         if ray.get_runtime_context().was_current_actor_reconstructed:
             restarts().inc(tags={"kind": "enhancer"})
 

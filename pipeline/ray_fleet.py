@@ -16,12 +16,14 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from nodes.node import PoolNode
+from nodes.node import Node, NodeConfig, PoolNode
 from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
 from pipeline.graph import Graph, GraphNode
+from pipeline.prepare import prepared
 from pipeline.ray_enhancer import EnhancerActor
 from pipeline.ray_pool import Member, Pools
+from pipeline.ray_shared import Shared, share
 from pipeline.ray_worker import SegmentWorker
 from pipeline.sizing import Place, Sizing, claim
 
@@ -101,10 +103,21 @@ class Fleet:
     graph: Graph
     options: RunOptions
     workers: set[Worker] = field(default_factory=set[Worker])
+    _pool_nodes: dict[str, Shared[Node[NodeConfig]]] = field(init=False)
+    """Each pool node, prepared: weights are fetched once a machine, not by each actor."""
+    _segment_nodes: Shared[dict[str, Node[NodeConfig]]] = field(init=False)
+    """All others, prepared."""
     _enhancers: dict[str, list[_Enhancer]] = field(default_factory=dict[str, list[_Enhancer]])
     _retired: dict[str, list[dict[str, Any]]] = field(
         default_factory=dict[str, list[dict[str, Any]]]
     )
+
+    def __post_init__(self) -> None:
+        nodes = prepared(self.graph)
+        self._pool_nodes = {
+            entry.name: share(nodes.pop(entry.name)) for entry in _pool_nodes(self.graph)
+        }
+        self._segment_nodes = share(nodes)
 
     @property
     def pools(self) -> Pools:
@@ -210,7 +223,9 @@ class Fleet:
         actor = ray.remote(SegmentWorker).options(
             num_cpus=cpus, max_concurrency=3, scheduling_strategy=_on(place)
         )
-        handle: Any = actor.remote(self.graph, self.options, place.worker_threads, window_bytes)
+        handle: Any = actor.remote(
+            self.graph, self._segment_nodes, self.options, place.worker_threads, window_bytes
+        )
         self.workers.add(Worker(handle, place.machine, cpus, handle.progress.remote()))
 
     def _start_enhancer(self, entry: GraphNode, place: Place) -> _Enhancer:
@@ -222,7 +237,10 @@ class Fleet:
             max_concurrency=1000,
             scheduling_strategy=_on(place),
         )
-        handle: Any = actor.remote(entry, place.enhancer_threads, self.options.max_wait_s)
+        node = self._pool_nodes[entry.name]
+        handle: Any = actor.remote(
+            entry.name, node, place.enhancer_threads, self.options.max_wait_s
+        )
         return _Enhancer(Member(uuid4().hex, handle), place.machine, cpus, _ask(handle))
 
 

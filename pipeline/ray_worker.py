@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from typing import cast
 
-from nodes.node import NodeConfig, PoolNode, Segment
+from nodes.node import Node, NodeConfig, PoolNode, Segment
 from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
 from pipeline.heap import share_heaps
 from pipeline.ray_metrics import WorkerMetrics
 from pipeline.ray_pool import Pools, RayPoolClient
+from pipeline.ray_shared import Shared
 from pipeline.runner import Progress, SegmentResult
 from pipeline.staging import run_segment
 
@@ -22,22 +23,38 @@ class SegmentWorker:
     """Holds the graph's nodes, set up once. `progress` and `use` may be called while `run` runs."""
 
     def __init__(
-        self, graph: Graph, options: RunOptions, threads: int, window_bytes: int | None
+        self,
+        graph: Graph,
+        nodes: Shared[dict[str, Node[NodeConfig]]],
+        options: RunOptions,
+        threads: int,
+        window_bytes: int | None,
     ) -> None:
+        """Set the nodes up.
+
+        Args:
+            graph: the dataflow.
+            nodes: those of its nodes that run here, prepared.
+            options: how to run it.
+            threads: CPU threads each node's libraries may use.
+            window_bytes: bytes of faces that may be under way at once, None for any.
+        """
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         share_heaps()
+        # What asks and what is asked: of both only what needs no setup.
+        far = [entry for entry in graph.nodes if issubclass(entry.node_class, PoolNode)]
         self._clients = {
             entry.name: RayPoolClient(
                 cast("PoolNode[NodeConfig]", entry.make()), options.block_frames
             )
-            for entry in graph.nodes
-            if issubclass(entry.node_class, PoolNode)
+            for entry in far
         }
         self._options = options
         self._metrics = WorkerMetrics()
         self._progress = Progress()
         self._executor = SegmentExecutor(
             graph,
+            {**nodes.get(), **{entry.name: entry.make() for entry in far}},
             self._clients,
             threads=threads,
             window_frames=options.window_frames,

@@ -141,7 +141,7 @@ def read(place: UPath) -> bytes | None:
     with _explained(place):
         try:
             return place.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
 
 

@@ -19,6 +19,7 @@ from nodes.node import (
     Outputs,
     PoolNode,
     Port,
+    Reader,
     Segment,
     SinkNode,
     SourceNode,
@@ -149,6 +150,7 @@ class DoubleConfig(NodeConfig):
     bytes_each: int = 0
     die_in_setup: bool = False
     fail_in_setup: bool = False
+    file: str | None = None
 
 
 class Double(PoolNode[DoubleConfig]):
@@ -159,7 +161,12 @@ class Double(PoolNode[DoubleConfig]):
     )
     Config = DoubleConfig
 
+    def prepare(self, read: Reader) -> None:
+        self.content = read(self.config.file) if self.config.file else b""
+
     def setup(self, threads: int) -> None:
+        if self.content is None:
+            raise ValueError("no such file")
         if self.config.die_in_setup:
             os.kill(os.getpid(), signal.SIGKILL)
         if self.config.fail_in_setup:

@@ -17,7 +17,7 @@ import ray
 import torch
 
 from aminet.network import AMINet
-from aminet.weights import load_network
+from aminet.weights import load_network, read_file
 from nodes.enhance import Enhance, EnhanceConfig
 from nodes.geometry import crop_from_frame
 from nodes.node import Inputs
@@ -100,6 +100,7 @@ def test_one_enhancer() -> None:
     flops_a_face = network_flops(network, faces) / BATCH
     config = EnhanceConfig(max_batch=BATCH)
     bare = Enhance(config)
+    bare.prepare(read_file)
     bare.setup(1)
     work = blocks(8)
     frames = [inputs for block in work for inputs in block]

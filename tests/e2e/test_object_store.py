@@ -15,6 +15,8 @@ import pytest
 from upath import UPath
 
 import pipeline
+from aminet.errors import WeightsError
+from aminet.weights import FOLDER, read_weights
 from nodes.errors import MediaError
 from pipeline.config import load_config
 from pipeline.errors import OutputError, StorageError
@@ -24,6 +26,7 @@ from pipeline.progress import SilentMonitor
 from pipeline.report import RunReport
 from pipeline.runner import Progress
 from pipeline.storage import list_files, place_of, read, version_of
+from tests.footage import looped
 from tests.media_factory import AudioTrack, Video, decode_all, make_video, packets_of
 from tests.s3_server import s3_server
 from tests.video_nodes import same_pixels
@@ -192,3 +195,16 @@ def test_a_video_larger_than_the_scratch_folder_may_be_is_an_error(
     source = put(make_video(tmp_path / "v.mp4", FOOTAGE), bucket / "v.mp4")
     with pytest.raises(StorageError, match=r"v.mp4: needs [\d,]+ bytes .* raise run.scratch_bytes"):
         run(source, tmp_path / "out.mp4", tmp_path / "scratch", "run.scratch_bytes=1KB")
+
+
+def test_weights_may_lie_in_an_object_store(bucket: UPath, tmp_path: Path) -> None:
+    for suffix in (".safetensors", ".json"):
+        put((FOLDER / "aminet-s").with_suffix(suffix), bucket / f"mine{suffix}")
+    source = looped(tmp_path / "v.mp4", 4)
+    weights = f"enhance.weights={bucket / 'mine.safetensors'}"
+    report = run(source, tmp_path / "out.mp4", tmp_path / "scratch", weights)
+    (pool,) = report.runner["pools"]["enhance"]
+    assert pool["faces"] == report.videos[0].faces == 4
+    assert pool["sha256"] == read_weights("aminet-s").sha256
+    with pytest.raises(WeightsError, match=f"no weights file at {bucket}/other.safetensors"):
+        run(source, tmp_path / "no.mp4", tmp_path, weights.replace("mine", "other"))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +14,7 @@ from typing import Any
 import pytest
 import ray
 from ray.cluster_utils import Cluster
+from ray.experimental import get_object_locations
 from ray.util.placement_group import placement_group_table
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -18,7 +23,7 @@ from pipeline.config import RunOptions
 from pipeline.ray_runner import RayRunner
 from pipeline.runner import Progress, SegmentOutcome
 from tests.fault_runs import kill_raylet
-from tests.toy_nodes import AddConfig, CountConfig, diamond, expected_rows
+from tests.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -167,6 +172,43 @@ def test_a_machine_that_another_job_fills_holds_up_nothing(
     assert_right(outcomes, 3)
     assert report["workers"] == 2
     assert len(workers_of(outcomes)) == 1
+
+
+def test_what_a_node_loads_is_read_where_the_run_starts_and_kept_once_a_machine(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Two enhancers on each of two machines, one of them killed: none of them reads the file."""
+    added = {cluster.add_node(num_cpus=2).node_id for _ in range(2)}
+    file, pid_file = tmp_path / "weights", tmp_path / "pid"
+    file.write_bytes(bytes(1_000_000))
+    graph = diamond(
+        CountConfig(frames=FRAMES),
+        AddConfig(delay_s=0.05),
+        DoubleConfig(file=str(file), pid_file=pid_file),
+    )
+    work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(4)]
+    victims: list[int] = []
+
+    def kill(segment: Segment, at: Progress) -> None:
+        if at.frames > 10 and not victims:
+            victims.append(int(pid_file.read_text(encoding="utf-8")))
+            os.kill(victims[0], signal.SIGKILL)
+
+    options = RunOptions(address=cluster.address, enhancers=4)
+    with RayRunner(graph, options, threads=1, segments=4) as runner:
+        file.unlink()
+        assert_right(list(runner.run(work, kill)), 4)
+        end = time.monotonic() + 60
+        while len(members := runner.report()["pools"]["double"]) < 4:  # one starts again
+            assert time.monotonic() < end
+            time.sleep(0.5)
+        shared = runner._fleet._pool_nodes["double"]
+        (at,) = get_object_locations([pickle.loads(shared.ticket)]).values()  # noqa: S301
+    assert sorted(Counter(member["machine"] for member in members).values()) == [2, 2]
+    assert [member["restarted"] for member in members].count(True) == 1
+    assert {member["machine"] for member in members} == added
+    assert added < set(at["node_ids"])
+    assert at["object_size"] < 1_010_000
 
 
 class Other:

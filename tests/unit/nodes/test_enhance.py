@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +15,7 @@ import torch
 from pydantic import ValidationError
 
 from aminet.network import AMINet, AMINetConfig
-from aminet.weights import save_weights
+from aminet.weights import read_file, save_weights
 from nodes import geometry
 from nodes.enhance import Enhance, EnhanceConfig, face_strength
 from nodes.errors import NodeConfigError
@@ -206,6 +207,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def enhance(weights: Path) -> Enhance:
     node = Enhance(EnhanceConfig(weights=str(weights), device="cpu", max_batch=3))
+    node.prepare(read_file)
     node.setup(1)
     return node
 
@@ -259,6 +261,7 @@ def test_the_self_ensemble_restores_a_face_and_its_mirror_image_alike(
     weights: Path, enhance: Enhance
 ) -> None:
     both = Enhance(EnhanceConfig(weights=str(weights), device="cpu", self_ensemble=True))
+    both.prepare(read_file)
     both.setup(1)
     middle = geometry.translation(0, 0)
     rgb = np.random.default_rng(0).integers(0, 256, (128, 128, 3)).astype(np.uint8)
@@ -312,14 +315,15 @@ def test_bicubic_adds_nothing() -> None:
 
 
 def test_report_names_the_weights(weights: Path) -> None:
-    import hashlib
-
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
     node = Enhance(EnhanceConfig(weights=str(weights), device="cpu", max_batch=2))
+    node.prepare(read_file)
+    assert node.content_id() == sha256
     node.setup(1)
     restore(node, frames([CASES["tiny"]] * 5))
     assert node.report() == {
         "weights": str(weights),
-        "sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "sha256": sha256,
         "device": "cpu",
         "faces": 5,
         "batches": 3,
@@ -338,9 +342,25 @@ def test_unknown_devices_are_refused_before_anything_runs() -> None:
         EnhanceConfig(device="gpu")
 
 
-def test_it_pickles_before_setup() -> None:
-    node: Enhance = pickle.loads(pickle.dumps(Enhance(EnhanceConfig(max_batch=5))))  # noqa: S301
-    assert node.max_batch == 5
+def test_prepared_it_travels_with_its_weights(weights: Path, tmp_path: Path) -> None:
+    card = weights.with_suffix(".json")
+    here, there = tmp_path / weights.name, tmp_path / card.name
+    here.write_bytes(weights.read_bytes())
+    there.write_bytes(card.read_bytes())
+    node = Enhance(EnhanceConfig(weights=str(here), device="cpu", max_batch=5))
+    node.prepare(read_file)
+    here.unlink()
+    there.unlink()
+    twin: Enhance = pickle.loads(pickle.dumps(node))  # noqa: S301
+    twin.setup(1)
+    assert twin.max_batch == 5
+    ((restored,),) = restore(twin, frames([CASES["tiny"]]))
+    assert restored.residual_rgb.any()
+
+
+def test_weights_that_nobody_read_are_not_taken_for_none(weights: Path) -> None:
+    with pytest.raises(RuntimeError, match="before prepare"):
+        Enhance(EnhanceConfig(weights=str(weights))).setup(1)
 
 
 @pytest.mark.parametrize("case", CASES)

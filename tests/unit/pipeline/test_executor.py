@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
+from aminet.weights import read_file
 from nodes.node import Segment
 from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
 from pipeline.local_runner import LocalRunner, _LocalPool
+from pipeline.prepare import prepared
 from pipeline.runner import Progress, SegmentOutcome
 from tests.toy_nodes import (
     AddConfig,
@@ -49,9 +51,12 @@ def run_within(
     """Run the diamond with a bound on the bytes of its pool's work."""
     graph = diamond(CountConfig(frames=60), double=DoubleConfig(bytes_each=bytes_each))
     segment = Segment("video", tmp_path, threads=1)
-    pool = _LocalPool(Double(DoubleConfig(delay_s=0.01)), threads=1, max_wait_s=0.001)
+    slow = Double(DoubleConfig(delay_s=0.01))
+    slow.prepare(read_file)
+    pool = _LocalPool(slow, threads=1, max_wait_s=0.001)
     executor = SegmentExecutor(
         graph,
+        prepared(graph),
         {"double": pool},
         threads=1,
         window_frames=window_frames,
@@ -157,7 +162,9 @@ def test_the_source_is_never_more_than_the_window_ahead(tmp_path: Path) -> None:
             answer.set_result({"out": inputs.get("in", object)})
             return answer
 
-    executor = SegmentExecutor(graph, {"double": Pool()}, threads=1, window_frames=5)
+    executor = SegmentExecutor(
+        graph, prepared(graph), {"double": Pool()}, threads=1, window_frames=5
+    )
     source = executor._nodes["count"]
     assert isinstance(source, Count)
 
