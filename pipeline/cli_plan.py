@@ -114,7 +114,7 @@ def _segments(plan: SegmentPlan, done: tuple[int, ...]) -> Iterator[str]:
 
 def _places(sizing: Sizing) -> Iterator[str]:
     if not sizing.places:
-        yield "  the cluster has no machine with a core yet"
+        yield "  the cluster has no machine with a free core yet"
     for place in sizing.places:
         name = place.machine if " " in place.machine else f"machine {place.machine[:8]}"
         gpus = f" and {place.enhancer_gpus:g} GPU" if place.enhancer_gpus else ""

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import ray
-from ray.util.placement_group import PlacementGroup, placement_group, remove_placement_group
+from ray._private.state import available_resources_per_node
+from ray.util import client
+from ray.util.placement_group import (
+    PlacementGroup,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
 
 import aminet
 import nodes
 from pipeline.errors import ClusterError
+from pipeline.room import Room
 from pipeline.sizing import Machine
 
 __all__ = ["Demand", "connect", "look", "machines"]
@@ -71,14 +79,14 @@ def connect(address: str | None, threads: int) -> bool:
 
 
 def look(address: str) -> list[Machine]:
-    """Join a cluster, return what its machines have, and leave it again.
+    """Join a cluster, return what its machines have for a new run, and leave it again.
 
     Raises:
         ClusterError: the cluster cannot be joined.
     """
     joined = connect(address, threads=1)
     try:
-        return machines()
+        return Room().left(machines())
     finally:
         if joined:
             ray.shutdown()
@@ -86,12 +94,16 @@ def look(address: str) -> list[Machine]:
 
 def machines() -> list[Machine]:
     """Return what each living machine of the cluster has, in an order that stays."""
+    # Ray's client (ray://) cannot ask what is free.
+    free = {} if client.ray.is_connected() else available_resources_per_node()
     return [
         Machine(
             name=node["NodeID"],
             cpus=node["Resources"].get("CPU", 0.0),
             gpus=node["Resources"].get("GPU", 0.0),
             store_bytes=int(node["Resources"].get("object_store_memory", 0)),
+            # What is used up is not in it at all.
+            free_cpus=free[node["NodeID"]].get("CPU", 0.0) if node["NodeID"] in free else None,
         )
         for node in sorted(ray.nodes(), key=lambda node: node["NodeID"])
         if node["Alive"]
@@ -107,6 +119,18 @@ class Demand:
 
     def __init__(self) -> None:
         self._asked: list[tuple[dict[str, float], PlacementGroup]] = []
+
+    @property
+    def held(self) -> Mapping[str, float]:
+        """For each machine, the cores of what has found room there and was not yet let go of."""
+        table = placement_group_table()
+        held: dict[str, float] = {}
+        for bundle, group in self._asked:
+            found = table.get(group.id.hex(), {})
+            if found.get("state") == "CREATED":
+                (machine,) = found["bundles_to_node_id"].values()
+                held[machine] = held.get(machine, 0.0) + bundle["CPU"]
+        return held
 
     def ask(self, bundles: Sequence[dict[str, float]]) -> None:
         """Ask for this from now on, instead of what was asked for before."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -140,6 +140,19 @@ class Fleet:
                 return _never_starts(name, members[0].lost)
         return None
 
+    @property
+    def held(self) -> Mapping[str, float]:
+        """For each machine, the cores that actors hold which are surely there."""
+        enhancers = chain.from_iterable(self._enhancers.values())
+        there: list[Worker | _Enhancer] = [
+            *(worker for worker in self.workers if worker.settled),
+            *(enhancer for enhancer in enhancers if enhancer.lived),
+        ]
+        held = dict.fromkeys((actor.machine for actor in there), 0.0)
+        for actor in there:
+            held[actor.machine] += actor.cpus
+        return held
+
     def fit(self, sizing: Sizing, busy: Iterable[Worker]) -> bool:
         """Start what is missing and end what is too much.
 
@@ -159,10 +172,11 @@ class Fleet:
                 have[worker.machine] -= 1
                 surplus.append(worker)
         self.end(*surplus)
+        # Enhancers first: where room runs out, workers without them would hold cores for nothing.
+        changes = [self._fit_pool(entry, sizing) for entry in _pool_nodes(self.graph)]
         for place in sizing.places:
             for _ in range(place.workers - have[place.machine]):
                 self._start_worker(place, sizing.worker_bytes)
-        changes = [self._fit_pool(entry, sizing) for entry in _pool_nodes(self.graph)]
         return any(changes)
 
     def end(self, *workers: Worker) -> None:

@@ -32,6 +32,7 @@ from pipeline.graph import Graph
 from pipeline.ray_cluster import Demand, connect, machines
 from pipeline.ray_fleet import DOUBT_S, Fleet, Worker
 from pipeline.ray_metrics import restarts
+from pipeline.room import Room, Wait
 from pipeline.runner import Progress, ProgressListener, SegmentOutcome
 from pipeline.sizing import Machine, Sizing, missing, size
 
@@ -115,6 +116,8 @@ class RayRunner:
         self._looked_s = 0.0
         self._machine_seen_s = time.monotonic()
         self._machines: list[Machine] = []
+        self._room = Room()
+        self._wait = Wait()
         self._largest = Sizing((), None)
         self._fit(segments)
 
@@ -182,12 +185,18 @@ class RayRunner:
         self._machines = machines()
         self._leave_lost_machines()
         busy = [item.worker for item in self._busy.values()]
+        left = self._machines
+        if self._demand:
+            left = self._room.left(left, self._fleet.held, self._demand.held)
         self.sizing = size(
-            self._machines,
+            left,
             segments=segments,
             wishes=self._options.wishes,
             busy=Counter(worker.machine for worker in busy),
         )
+        line = self._wait.line(self._looked_s, self._machines, room=bool(self.sizing.places))
+        if line:
+            log.warning("%s", line)
         self._largest = max(self._largest, self.sizing, key=lambda sizing: sizing.workers)
         if self._demand:
             gpus = any(place.enhancer_gpus for place in self.sizing.places)
@@ -265,8 +274,8 @@ class RayRunner:
                 yield outcome
 
     def _without_machine(self) -> Iterator[SegmentOutcome]:
-        """Give up what waits when there has been no machine for it for long."""
-        if self.sizing.places or self._busy:
+        """Give up what waits when there has been no machine for it for long; a full one is one."""
+        if self._busy or any(machine.cpus for machine in self._machines):
             self._machine_seen_s = time.monotonic()
         elif time.monotonic() - self._machine_seen_s > NO_MACHINE_S:
             error = ClusterError(

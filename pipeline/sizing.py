@@ -36,6 +36,8 @@ class Machine:
     """Below 1 where only a part of a GPU is offered."""
     store_bytes: int = 0
     """Size of its object store, 0 if unknown."""
+    free_cpus: float | None = None
+    """Cores that nobody holds at the moment, None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -20,7 +21,9 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nodes.node import Segment
 from pipeline.config import RunOptions
+from pipeline.ray_cluster import machines
 from pipeline.ray_runner import RayRunner
+from pipeline.room import PATIENCE_S
 from pipeline.runner import Progress, SegmentOutcome
 from tests.fault_runs import kill_raylet
 from tests.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
@@ -139,7 +142,7 @@ def test_a_killed_raylet_costs_only_what_it_was_doing(cluster: Cluster, tmp_path
     assert report["workers_lost"] >= 1
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("wish", ["workers", "enhancers"])
 def test_what_replaces_actors_of_a_lost_machine_finds_room_beside_the_others(
     cluster: Cluster, tmp_path: Path, wish: str
@@ -158,20 +161,60 @@ def test_what_replaces_actors_of_a_lost_machine_finds_room_beside_the_others(
     assert report["workers_lost"] >= 1
 
 
-@pytest.mark.timeout(120)
+def hold(cluster: Cluster, machine: Any, cpus: int) -> Any:
+    """Let another job hold cores of a machine; return its actor."""
+    ray.init(cluster.address, ignore_reinit_error=True, log_to_driver=False)
+    there = NodeAffinitySchedulingStrategy(machine.node_id, soft=False)
+    other: Any = ray.remote(Other).options(num_cpus=cpus, scheduling_strategy=there).remote()
+    assert ray.get(other.node.remote()) == machine.node_id
+    end = time.monotonic() + 30
+    while not any(m.free_cpus == m.cpus - cpus for m in machines() if m.name == machine.node_id):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return other
+
+
+@pytest.mark.timeout(240)
 def test_a_machine_that_another_job_fills_holds_up_nothing(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     cluster.add_node(num_cpus=1)
-    full = cluster.add_node(num_cpus=1)
-    ray.init(cluster.address, log_to_driver=False)
-    there = NodeAffinitySchedulingStrategy(full.node_id, soft=False)
-    other: Any = ray.remote(Other).options(num_cpus=1, scheduling_strategy=there).remote()
-    assert ray.get(other.node.remote()) == full.node_id
+    hold(cluster, cluster.add_node(num_cpus=1), 1)
     outcomes, report = run(cluster, tmp_path, segments=3)
     assert_right(outcomes, 3)
-    assert report["workers"] == 2
-    assert len(workers_of(outcomes)) == 1
+    assert report["workers"] == len(workers_of(outcomes)) == 1
+
+
+@pytest.mark.timeout(240)
+def test_half_a_machine_that_another_job_holds_is_left_to_it(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Sized for the whole machine, one actor would take what is left, and wait for the others."""
+    hold(cluster, cluster.add_node(num_cpus=2), 1)
+    outcomes, report = run(cluster, tmp_path, segments=2)
+    assert_right(outcomes, 2)
+    (place,) = report["places"]
+    assert (place["cpus"], place["workers"], place["enhancers"]) == (1, 1, 1)
+
+
+@pytest.mark.timeout(180)
+def test_a_run_without_room_says_so_and_goes_on_when_there_is_some(
+    cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = hold(cluster, cluster.add_node(num_cpus=2), 2)
+    threading.Timer(PATIENCE_S + 6, ray.kill, [other]).start()
+    # So many that what is asked of an autoscaler takes all the room that there will be.
+    work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(4)]
+    options = RunOptions(address=cluster.address)
+    with RayRunner(diamond(CountConfig(frames=FRAMES)), options, threads=1, segments=4) as runner:
+        assert runner.sizing.workers == 0
+        assert_right(list(runner.run(work, lambda *_: None)), 4)
+        assert runner.report()["workers"] == 2
+    told = [record.message for record in caplog.records if "room" in record.message]
+    assert told == [
+        "waiting for room on the cluster: asked for 1 CPU, 0 of 2 free",
+        "there is room on the cluster now, going on",
+    ]
 
 
 def test_what_a_node_loads_is_read_where_the_run_starts_and_kept_once_a_machine(
