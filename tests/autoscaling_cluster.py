@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,12 +57,20 @@ def autoscaling_cluster(
                 f"--autoscaling-config={config}",
             ],
             cwd=folder,
-            env={**os.environ, "RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1", **env},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            env={
+                **os.environ,
+                "RAY_FAKE_CLUSTER": "1",
+                "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+                "RAY_AUTH_MODE": "disabled",  # else a token that lies in the home is asked for
+                "PYTHONUNBUFFERED": "1",
+                **env,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         try:
-            _wait_for(head, host, port)
+            _wait_for(head)
             yield f"{host}:{port}"
         finally:
             _end(head)
@@ -109,24 +115,21 @@ def _config(gcs: str, head_cpus: int, machine_cpus: int, most_machines: int) -> 
     }
 
 
-def _wait_for(head: subprocess.Popen[bytes], host: str, port: int, deadline_s: float = 60) -> None:
-    end = time.monotonic() + deadline_s
-    while True:
-        try:
-            socket.create_connection((host, port)).close()
-        except OSError:
-            assert head.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.2)
-        else:
+def _wait_for(head: subprocess.Popen[str]) -> None:
+    """Wait until the head says that it is up."""
+    said: list[str] = []
+    for line in head.stdout or ():
+        said.append(line)
+        if "Ray runtime started" in line:
             return
+    raise RuntimeError(f"ray start failed: {''.join(said)}")
 
 
-def _end(head: subprocess.Popen[bytes]) -> None:
+def _end(head: subprocess.Popen[str]) -> None:
     """End the head and what its autoscaler started, which would outlive it."""
     started = list(descendants(head.pid))
     head.terminate()
-    head.wait(60)
+    head.communicate(timeout=60)
     for pid in started:
         try:
             os.kill(pid, signal.SIGKILL)
