@@ -36,7 +36,7 @@ class Alignment(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     canvas_px: int = 128
-    eye_distance_px: tuple[float, float] = (24.0, 45.0)
+    eye_distance_px: tuple[float, float] = (24.0, 64.0)
     """From pupil to pupil, smallest and largest seen in training."""
     rotation_deg: float = 10.0
     """Largest tilt of the line between the eyes, either way."""
