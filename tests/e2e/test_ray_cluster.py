@@ -165,7 +165,12 @@ def hold(cluster: Cluster, machine: Any, cpus: int) -> Any:
     """Let another job hold cores of a machine; return its actor."""
     ray.init(cluster.address, ignore_reinit_error=True, log_to_driver=False)
     there = NodeAffinitySchedulingStrategy(machine.node_id, soft=False)
-    other: Any = ray.remote(Other).options(num_cpus=cpus, scheduling_strategy=there).remote()
+    # Detached, or it would end, and let go, as soon as a test drops what is returned here.
+    other: Any = (
+        ray.remote(Other)
+        .options(num_cpus=cpus, scheduling_strategy=there, lifetime="detached", name="other")
+        .remote()
+    )
     assert ray.get(other.node.remote()) == machine.node_id
     end = time.monotonic() + 30
     while not any(m.free_cpus == m.cpus - cpus for m in machines() if m.name == machine.node_id):
