@@ -1,6 +1,6 @@
 """What restoring gains, end to end, on composites: `python -m tests.bench.measure_restoration`.
 
-    python -m tests.bench.measure_restoration MEDIA_DIR OUT_DIR [--frames 30]
+    python -m tests.bench.measure_restoration MEDIA_DIR OUT_DIR [--frames 30] [--weights aminet]
 
 People whom AMINet never saw stand in a scene composed at twice the size (the reference), which is
 halved, softened, made noisy and put through H.264 (CRF 28). The program restores it at scale 2, and
@@ -84,7 +84,7 @@ def write(pictures: list[Image.Image], path: Path, crf: int) -> None:
         container.mux(stream.encode(None))
 
 
-def measure(media: Path, folder: Path, frames: int) -> list[dict[str, Any]]:
+def measure(media: Path, folder: Path, frames: int, weights: str) -> list[dict[str, Any]]:
     """Restore all scenes; return one row a face."""
     clips = [load_clip(media / f"clip_{name}.mp4") for name in PEOPLE]
     rows: list[dict[str, Any]] = []
@@ -97,7 +97,7 @@ def measure(media: Path, folder: Path, frames: int) -> list[dict[str, Any]]:
             output,
             scale=2,
             runner="local",
-            settings=("encode.codec=ffv1",),
+            settings=("encode.codec=ffv1", f"params.weights={weights}"),
             overwrite=True,
         )
         quality = measure_video(source, output, faces, reference)
@@ -131,9 +131,10 @@ def main() -> None:
     parser.add_argument("media", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--frames", type=int, default=30)
+    parser.add_argument("--weights", default="aminet-s")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    rows = measure(arguments.media, arguments.out, arguments.frames)
+    rows = measure(arguments.media, arguments.out, arguments.frames, arguments.weights)
     text = json.dumps(rows, indent=2)
     (arguments.out / "restoration.json").write_text(text + "\n", encoding="utf-8")
     plot(rows, arguments.out / "restoration.png")

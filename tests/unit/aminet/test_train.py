@@ -25,6 +25,7 @@ from aminet.train import (
 from aminet.train_config import LossSection, OptimiserSection, TrainConfig, load_config
 
 CPU = torch.device("cpu")
+CONFIGS = Path(__file__).parents[3] / "configs" / "train"
 
 
 @pytest.fixture
@@ -220,7 +221,7 @@ def test_loss_terms_are_what_they_say() -> None:
 
 
 def test_config_files_take_overrides_and_name_what_is_wrong(tmp_path: Path) -> None:
-    file = Path(__file__).parents[3] / "configs" / "train" / "aminet-s.yaml"
+    file = CONFIGS / "aminet-s.yaml"
     config = load_config(file, ["optimiser.lr=1e-5", "data.train=/faces", "seed=7"])
     assert config.optimiser.lr == 1e-5
     assert config.data.train == Path("/faces")
@@ -240,9 +241,8 @@ def test_config_files_take_overrides_and_name_what_is_wrong(tmp_path: Path) -> N
         load_config(tmp_path / "list.yaml")
 
 
-@pytest.mark.parametrize("name", ["aminet", "aminet-s", "bicubic-x8"])
-def test_shipped_configs_are_valid(name: str) -> None:
-    file = Path(__file__).parents[3] / "configs" / "train" / f"{name}.yaml"
+@pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
+def test_shipped_configs_are_valid(file: Path) -> None:
     assert load_config(file).total_steps > 0
 
 
