@@ -39,7 +39,7 @@ def draw_sheet(rows: Mapping[str, Tensor], file: Path) -> None:
 
 
 def draw_curves(log_file: Path, file: Path) -> None:
-    """Loss and gain over bicubic against steps; skipped when matplotlib is not installed."""
+    """Loss, and gain of the averaged weights, against steps; skipped when matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -56,7 +56,7 @@ def draw_curves(log_file: Path, file: Path) -> None:
         points = [(r["step"], r[key]) for r in records if key in r]
         right.plot(*zip(*points, strict=True), marker=".", label=key.removesuffix("_gain"))
     right.axhline(0, color="grey", linewidth=0.8)
-    right.set(xlabel="step", ylabel="PSNR-Y over bicubic, dB (val, averaged weights)")
+    right.set(xlabel="step", ylabel="PSNR-Y over bicubic, dB (val)")
     if gains:
         right.legend()
     figure.savefig(file, dpi=110)
