@@ -39,7 +39,7 @@ def draw_sheet(rows: Mapping[str, Tensor], file: Path) -> None:
 
 
 def draw_curves(log_file: Path, file: Path) -> None:
-    """Loss, and gain of the averaged weights, against steps; skipped when matplotlib is not installed."""
+    """Loss, and gain of the averaged weights, against steps; nothing without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

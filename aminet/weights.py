@@ -103,7 +103,8 @@ def read_file(location: str) -> bytes | None:
 
 def list_weights() -> list[ModelCard]:
     """Cards of the weights that ship, by name."""
-    return [read_card(file) for file in sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))]
+    files = sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"), key=lambda file: file.stem)
+    return [read_card(file) for file in files]
 
 
 def read_card(weights: Path) -> ModelCard:
