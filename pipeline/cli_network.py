@@ -10,6 +10,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.errors import ConfigError
+
 __all__ = ["register"]
 
 _CONFIG_FOLDERS = (
@@ -148,5 +150,10 @@ def _config_file(name: str) -> Path:
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
         return path
-    candidates = [folder / f"{name}.yaml" for folder in _CONFIG_FOLDERS]
-    return next((file for file in candidates if file.is_file()), candidates[-1])
+    known = {file.stem: file for folder in _CONFIG_FOLDERS for file in folder.glob("*.yaml")}
+    if name not in known:
+        raise ConfigError(
+            f"no training config called {name!r}; expected one of {', '.join(sorted(known))}, or a"
+            " YAML file"
+        )
+    return known[name]

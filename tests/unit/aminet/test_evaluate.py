@@ -15,6 +15,7 @@ from aminet.network import AMINet
 from aminet.validate import camera_trial, clean_trial, load_faces
 from aminet.weights import save_weights
 from pipeline.cli_network import register
+from pipeline.errors import ConfigError
 from tests.face_factory import paint_folder
 
 
@@ -139,6 +140,11 @@ def test_the_train_command_takes_a_folder_with_both_parts(
     )
     assert exported.exit_code == 0
     assert (tmp_path / "w.json").is_file()
+
+
+def test_a_mistyped_training_config_is_told_the_names_there_are() -> None:
+    with pytest.raises(ConfigError, match="called 'aminet-x'; expected one of aminet, amin"):
+        CliRunner().invoke(cli(), ["train", "aminet-x"], catch_exceptions=False)
 
 
 def test_the_models_command_lists_what_ships() -> None:
