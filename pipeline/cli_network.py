@@ -14,11 +14,6 @@ from pipeline.errors import ConfigError
 
 __all__ = ["register"]
 
-_CONFIG_FOLDERS = (
-    Path(__file__).parent / "configs" / "train",
-    Path(__file__).parent.parent / "configs" / "train",
-)
-
 out = Console()
 
 
@@ -147,10 +142,12 @@ def _data_settings(data: Path | None) -> list[str]:
 
 
 def _config_file(name: str) -> Path:
+    from pipeline.config import shipped_configs
+
     path = Path(name)
     if path.suffix in {".yaml", ".yml"}:
         return path
-    known = {file.stem: file for folder in _CONFIG_FOLDERS for file in folder.glob("*.yaml")}
+    known = {file.stem: file for file in shipped_configs("train")}
     if name not in known:
         raise ConfigError(
             f"no training config called {name!r}; expected one of {', '.join(sorted(known))}, or a"

@@ -25,7 +25,15 @@ from pipeline.errors import ConfigError, GraphError
 from pipeline.graph import Graph, explain, read_graph_spec
 from pipeline.sizing import Wishes
 
-__all__ = ["RunConfig", "RunOptions", "available_graphs", "flagged", "load_config", "load_graph"]
+__all__ = [
+    "RunConfig",
+    "RunOptions",
+    "available_graphs",
+    "flagged",
+    "load_config",
+    "load_graph",
+    "shipped_configs",
+]
 
 _FLAGS: Final = {
     "scale": "params.scale",
@@ -38,7 +46,7 @@ _FLAGS: Final = {
 }
 """Flags of the command line and arguments of the Python call -> what they set."""
 
-# In a checkout the graphs lie at the top; in an installed wheel, inside this package.
+# In a checkout they lie at the top; in an installed wheel, inside this package.
 _CONFIG_DIRS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
 
 
@@ -177,10 +185,16 @@ def load_graph(config: RunConfig) -> Graph:
 
 def available_graphs() -> list[Path]:
     """Return the graph files that ship with the program."""
-    for folder in _CONFIG_DIRS:
-        if folder.is_dir():
-            return sorted(folder.glob("*.yaml"))
-    raise GraphError("the graphs that ship with the program are missing: install it again")
+    graphs = shipped_configs()
+    if not graphs:
+        raise GraphError("the graphs that ship with the program are missing: install it again")
+    return graphs
+
+
+def shipped_configs(folder: str = "") -> list[Path]:
+    """Return the YAML files that ship in `configs`, or in a folder of it such as `train`."""
+    places = (top / folder for top in _CONFIG_DIRS)
+    return next((sorted(place.glob("*.yaml")) for place in places if place.is_dir()), [])
 
 
 def _read(file: Path) -> dict[str, Any]:

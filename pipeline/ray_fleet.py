@@ -103,9 +103,9 @@ class Fleet:
     graph: Graph
     options: RunOptions
     workers: set[Worker] = field(default_factory=set[Worker])
-    _pool_nodes: dict[str, Shared[Node[NodeConfig]]] = field(init=False)
+    _prepared_pools: dict[str, Shared[Node[NodeConfig]]] = field(init=False)
     """Each pool node, prepared: weights are fetched once a machine, not by each actor."""
-    _segment_nodes: Shared[dict[str, Node[NodeConfig]]] = field(init=False)
+    _prepared_others: Shared[dict[str, Node[NodeConfig]]] = field(init=False)
     """All others, prepared."""
     _enhancers: dict[str, list[_Enhancer]] = field(default_factory=dict[str, list[_Enhancer]])
     _retired: dict[str, list[dict[str, Any]]] = field(
@@ -114,10 +114,10 @@ class Fleet:
 
     def __post_init__(self) -> None:
         nodes = prepared(self.graph)
-        self._pool_nodes = {
+        self._prepared_pools = {
             entry.name: share(nodes.pop(entry.name)) for entry in _pool_nodes(self.graph)
         }
-        self._segment_nodes = share(nodes)
+        self._prepared_others = share(nodes)
 
     @property
     def pools(self) -> Pools:
@@ -238,7 +238,7 @@ class Fleet:
             num_cpus=cpus, max_concurrency=3, scheduling_strategy=_on(place)
         )
         handle: Any = actor.remote(
-            self.graph, self._segment_nodes, self.options, place.worker_threads, window_bytes
+            self.graph, self._prepared_others, self.options, place.worker_threads, window_bytes
         )
         self.workers.add(Worker(handle, place.machine, cpus, handle.progress.remote()))
 
@@ -251,7 +251,7 @@ class Fleet:
             max_concurrency=1000,
             scheduling_strategy=_on(place),
         )
-        node = self._pool_nodes[entry.name]
+        node = self._prepared_pools[entry.name]
         handle: Any = actor.remote(
             entry.name, node, place.enhancer_threads, self.options.max_wait_s
         )

@@ -41,20 +41,21 @@ class SegmentWorker:
         """
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         share_heaps()
-        # What asks and what is asked: of both only what needs no setup.
-        far = [entry for entry in graph.nodes if issubclass(entry.node_class, PoolNode)]
+        # These run elsewhere: here they are asked only what needs no setup.
+        far = {
+            entry.name: cast("PoolNode[NodeConfig]", entry.make())
+            for entry in graph.nodes
+            if issubclass(entry.node_class, PoolNode)
+        }
         self._clients = {
-            entry.name: RayPoolClient(
-                cast("PoolNode[NodeConfig]", entry.make()), options.block_frames
-            )
-            for entry in far
+            name: RayPoolClient(node, options.block_frames) for name, node in far.items()
         }
         self._options = options
         self._metrics = WorkerMetrics()
         self._progress = Progress()
         self._executor = SegmentExecutor(
             graph,
-            {**nodes.get(), **{entry.name: entry.make() for entry in far}},
+            {**nodes.get(), **far},
             self._clients,
             threads=threads,
             window_frames=options.window_frames,

@@ -227,10 +227,10 @@ def _change(earlier: SeenFace, before: _Frame, face: SeenFace, frame: _Frame) ->
     pairs = [(frame.restored, before.restored), (frame.enlarged, before.enlarged)]
     if frame.compared is not None and before.compared is not None:
         pairs.append((frame.compared[2], before.compared[2]))
-    scales = (now.shape[1] / frame.source.shape[1] for now, _ in pairs)
+    width_px = frame.source.shape[1]
     return tuple(
-        _mean_step(now, then, scale, now_from_then, face, earlier)
-        for (now, then), scale in zip(pairs, scales, strict=True)
+        _mean_step(now, then, now.shape[1] / width_px, now_from_then, face, earlier)
+        for now, then in pairs
     )
 
 

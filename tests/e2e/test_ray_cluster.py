@@ -250,7 +250,7 @@ def test_what_a_node_loads_is_read_where_the_run_starts_and_kept_once_a_machine(
         while len(members := runner.report()["pools"]["double"]) < 4:  # one starts again
             assert time.monotonic() < end
             time.sleep(0.5)
-        shared = runner._fleet._pool_nodes["double"]
+        shared = runner._fleet._prepared_pools["double"]
         (at,) = get_object_locations([pickle.loads(shared.ticket)]).values()  # noqa: S301
     assert sorted(Counter(member["machine"] for member in members).values()) == [2, 2]
     assert [member["restarted"] for member in members].count(True) == 1
