@@ -67,9 +67,7 @@ class Batch(NamedTuple):
     hr_BCHW: Tensor
     """uint8, sharp."""
     lq_BCHW: Tensor
-    """uint8, degraded and upsampled again; rows listed in `pending` are not filled yet."""
-    pending: list[tuple[int, int, int]]
-    """(first row, end row, seed) of groups left for `to_device` to degrade on the device."""
+    """uint8, degraded and upsampled again."""
     corner: tuple[int, int]
     """Top and left of the patch to train on, px."""
     patch: int
@@ -102,17 +100,13 @@ class TrainingBatches(Dataset[Batch]):
     Args:
         pictures: sources; people are drawn evenly up to the square root of their share.
         plan: how batches are made.
-        leave_pending: leave every group without a video codec to the training device.
     """
 
-    def __init__(
-        self, pictures: Sequence[FacePicture], plan: BatchPlan, *, leave_pending: bool = False
-    ) -> None:
+    def __init__(self, pictures: Sequence[FacePicture], plan: BatchPlan) -> None:
         self.people = by_identity(pictures)
         weights = np.sqrt([len(person) for person in self.people])
         self.chances = weights / weights.sum()
         self.plan = plan
-        self.leave_pending = leave_pending
 
     def __len__(self) -> int:
         return sum(stage.steps for stage in self.plan.stages)
@@ -122,20 +116,15 @@ class TrainingBatches(Dataset[Batch]):
         rng = _seeded(plan.seed, step)
         hr = np.stack([self._crop(rng) for _ in range(stage.batch)])
         hr_BCHW = torch.from_numpy(hr).permute(0, 3, 1, 2).contiguous()
-        lq_BCHW = torch.zeros_like(hr_BCHW)
-        pending: list[tuple[int, int, int]] = []
+        lq_BCHW = torch.empty_like(hr_BCHW)
         edges = np.linspace(0, stage.batch, plan.groups + 1).round().astype(int).tolist()
         for first, end in pairwise(edges):
-            if first == end:
-                continue
-            seed = int(rng.integers(2**62))
-            if self.leave_pending and not needs_worker(plan, seed):
-                pending.append((first, end, seed))
-            else:
+            if first < end:
+                seed = int(rng.integers(2**62))
                 lq = degrade_group(_unit(hr_BCHW[first:end]), plan, seed)
                 lq_BCHW[first:end] = _levels(lq)
         top, left = (int(v) for v in rng.integers(0, CANVAS_PX - stage.patch + 1, size=2))
-        return Batch(hr_BCHW, lq_BCHW, pending, (top, left), stage.patch)
+        return Batch(hr_BCHW, lq_BCHW, (top, left), stage.patch)
 
     def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
         person = self.people[int(rng.choice(len(self.people), p=self.chances))]
@@ -220,11 +209,6 @@ def _coding(plan: BatchPlan, seed: int) -> Literal["clean", "none", "jpeg", "vid
     return "none" if draw < 0.15 else "jpeg" if draw < 0.5 else "video"
 
 
-def needs_worker(plan: BatchPlan, seed: int) -> bool:
-    """Whether the group goes through a video codec, which only a CPU can do."""
-    return _coding(plan, seed) == "video"
-
-
 def degrade_group(hr_BCHW: Tensor, plan: BatchPlan, seed: int) -> Tensor:
     """Degrade part of a batch, on the device it is on.
 
@@ -256,17 +240,14 @@ def _levels(x: Tensor) -> Tensor:
     return (x.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def to_device(batch: Batch, plan: BatchPlan, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Move a batch to the device and finish it there.
+def to_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Move a batch's patches to the device.
 
     Returns:
         (sharp, degraded), each (B, 3, patch, patch) float in [0, 1].
     """
-    hr = _unit(batch.hr_BCHW.to(device, non_blocking=True))
-    lq = _unit(batch.lq_BCHW.to(device, non_blocking=True))
-    for first, end, seed in batch.pending:
-        lq[first:end] = degrade_group(hr[first:end], plan, seed)
     # Whole faces are degraded and patches cut afterwards, so no patch has borders of its own.
     (top, left), side = batch.corner, batch.patch
     window = (..., slice(top, top + side), slice(left, left + side))
-    return hr[window], lq[window]
+    hr, lq = (x[window].to(device, non_blocking=True) for x in (batch.hr_BCHW, batch.lq_BCHW))
+    return _unit(hr), _unit(lq)

@@ -55,10 +55,11 @@ def _towards_one(square_NOO: Tensor) -> Tensor:
     a, b, c = COEFFICIENTS
     identity = torch.eye(square_NOO.shape[-1], dtype=square_NOO.dtype, device=square_NOO.device)
     total = identity.expand_as(square_NOO)
-    for _ in range(ROUNDS):
+    for left in reversed(range(ROUNDS)):
         factor = torch.baddbmm(b * square_NOO, square_NOO, square_NOO, alpha=c) + a * identity
         total = factor @ total
-        square_NOO = factor @ square_NOO @ factor
+        if left:
+            square_NOO = factor @ square_NOO @ factor
     return total
 
 
@@ -99,10 +100,11 @@ class Muon(torch.optim.Optimizer):
                 # All of one shape at once: most are small, and many products of small matrices cost
                 # more than one product of many.
                 steps = orthogonalise(torch.stack(nudges))
-                size = 0.2 * math.sqrt(max(outputs, inputs)) * group["lr"]
-                for weight, direction in zip(weights, steps, strict=True):
+                # The rate is a tensor where steps are recorded.
+                steps = steps * (0.2 * math.sqrt(max(outputs, inputs)) * group["lr"])
+                for weight, step in zip(weights, steps, strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    weight.sub_(direction.reshape(weight.shape), alpha=size)
+                    weight.sub_(step.reshape(weight.shape))
 
     def _nudge(self, weight: Tensor, momentum: float) -> Tensor:
         """Return the gradient looked ahead by the momentum (Nesterov's)."""

@@ -58,7 +58,8 @@ def normalise(x_BCHW: Tensor) -> Tensor:
     face decides how strong its correction must be. Scale and shift would be redundant: a
     convolution with bias always follows.
     """
-    return F.group_norm(x_BCHW, NORM_GROUPS)
+    # On GPUs torch's own answers in another layout.
+    return as_channels_last(F.group_norm(x_BCHW, NORM_GROUPS))
 
 
 def as_channels_last(x_BCHW: Tensor) -> Tensor:

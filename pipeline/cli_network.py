@@ -25,9 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    config: Annotated[
-        str, typer.Argument(metavar="CONFIG", help="A training config's name or YAML file.")
-    ] = "bicubic-x8",
+    configs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CONFIG...", help="Training configs' names or YAML files."),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(help="CelebA or Helen, or a folder with `train` and `val` in it."),
@@ -40,20 +41,27 @@ def train(
         bool, typer.Option(help="Go on from the checkpoint in the run's folder, if any.")
     ] = True,
 ) -> None:
-    """Train the network; log, curves, sheets and checkpoints go to the config's `out`."""
+    """Train a network, or several on the same batches.
+
+    Log, curves, sheets and checkpoints go to each config's `out`. Without a config the paper's line
+    is trained: bicubic-x8.
+    """
     from aminet.train import train as run
     from aminet.train_config import load_config
 
     logging.getLogger("aminet").setLevel(logging.INFO)
     overrides = [*_data_settings(data), *(settings or ())]
-    report = run(load_config(_config_file(config), overrides), resume=resume)
-    say(
-        f"{report.steps} steps in {report.seconds:.0f} s, {report.samples_per_s:.1f} samples/s, "
-        f"{report.waiting_share:.1%} of the time waiting for data"
-    )
-    for name, value in report.scores.items():
-        say(f"{name}: {value:+.2f} dB" if name.endswith("_gain") else f"{name}: {value:.2f} dB")
-    say(f"checkpoint: {report.checkpoint}")
+    wanted = [load_config(_config_file(name), overrides) for name in configs or ["bicubic-x8"]]
+    for report in run(*wanted, resume=resume):
+        say(
+            f"{report.preset}: {report.steps} steps in {report.seconds:.0f} s, "
+            f"{report.samples_per_s:.1f} samples/s, "
+            f"{report.waiting_share:.1%} of the time waiting for data"
+        )
+        for name, value in report.scores.items():
+            unit = f"{value:+.2f} dB" if name.endswith("_gain") else f"{value:.2f} dB"
+            say(f"{name}: {unit}")
+        say(f"checkpoint: {report.checkpoint}")
 
 
 def evaluate(

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aminet.cost import count_macs, count_parameters
-from aminet.data import TrainingBatches
+from aminet.data import TrainingBatches, to_device
 from aminet.network import (
     LGFI,
     MDTA,
@@ -37,8 +37,8 @@ from aminet.network import (
     as_channels_last,
 )
 from aminet.pictures import list_pictures
-from aminet.train import TrainState, make_optimisers, train_step
 from aminet.train_config import TrainConfig
+from aminet.train_step import TrainState, TrainStep, make_optimisers
 from aminet.validate import restore_with, score, standard_trials
 
 STEPS: Final = 150
@@ -248,13 +248,13 @@ def measure(name: str, faces: Path) -> dict[str, object]:
     torch.manual_seed(0)
     network = cast("AMINet", variant.make())
     state = TrainState(network, copy.deepcopy(network), make_optimisers(network, config.optimiser))
-    plan = config.batch_plan()
-    batches = TrainingBatches(list_pictures(faces / "train"), plan)
+    batches = TrainingBatches(list_pictures(faces / "train"), config.batch_plan())
+    train_step = TrainStep(state, config)
     working_s = 0.0
     for step in range(STEPS):
-        batch = batches[step]
+        sharp, degraded = to_device(batches[step], CPU)
         started_s = time.process_time()
-        train_step(state, batch, config, plan, CPU)
+        train_step(sharp, degraded)
         working_s += time.process_time() - started_s
     trials = standard_trials(list_pictures(faces / "val")[::2], 128)
     scores = score(trials, restore_with(network, CPU))

@@ -13,7 +13,6 @@ from aminet.data import (
     Stage,
     TrainingBatches,
     degrade_group,
-    needs_worker,
     stage_at,
     to_device,
 )
@@ -36,8 +35,8 @@ def plan(
     return BatchPlan(protocol, (Stage(50, patch, batch),), seed=3, clean_share=clean, groups=2)
 
 
-def batches(folder: Path, batch_plan: BatchPlan, *, leave_pending: bool = False) -> TrainingBatches:
-    return TrainingBatches(list_pictures(folder), batch_plan, leave_pending=leave_pending)
+def batches(folder: Path, batch_plan: BatchPlan) -> TrainingBatches:
+    return TrainingBatches(list_pictures(folder), batch_plan)
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -53,35 +52,9 @@ def test_a_batch_is_decided_by_seed_and_step(face_folders: tuple[Path, Path]) ->
     assert not same(forwards[0], forwards[1])
 
 
-def test_what_is_left_to_the_device_is_what_the_worker_would_have_made(
-    face_folders: tuple[Path, Path],
-) -> None:
-    here = plan(clean=0.5)
-    whole = batches(face_folders[0], here)
-    left = batches(face_folders[0], here, leave_pending=True)
-    steps = [s for s in range(8) if left[s].pending]
-    assert steps
-    for step in steps:
-        made = to_device(whole[step], here, CPU)
-        finished = to_device(left[step], here, CPU)
-        assert torch.equal(made[0], finished[0])
-        assert torch.allclose(made[1], finished[1], atol=0.5 / 255)
-
-
-def test_video_is_never_left_to_the_device(face_folders: tuple[Path, Path]) -> None:
-    here = plan(clean=0.0)
-    pending = [
-        seed
-        for step in range(12)
-        for _, _, seed in batches(face_folders[0], here, leave_pending=True)[step].pending
-    ]
-    assert pending
-    assert not any(needs_worker(here, seed) for seed in pending)
-
-
 def test_patches_are_cut_from_the_same_place(face_folders: tuple[Path, Path]) -> None:
     here = plan(patch=64, clean=1.0)
-    hr, lq = to_device(batches(face_folders[0], here)[0], here, CPU)
+    hr, lq = to_device(batches(face_folders[0], here)[0], CPU)
     assert hr.shape == lq.shape == (4, 3, 64, 64)
     # Degraded, but of the same place: nearer to it than to the mirrored patch.
     assert float((hr - lq).abs().mean()) < 0.5 * float((hr.flip(-1) - lq).abs().mean())
@@ -89,7 +62,7 @@ def test_patches_are_cut_from_the_same_place(face_folders: tuple[Path, Path]) ->
 
 def test_the_paper_protocol_is_plain_bicubic_x8(face_folders: tuple[Path, Path]) -> None:
     here = plan(protocol="bicubic")
-    hr, lq = to_device(batches(face_folders[0], here)[0], here, CPU)
+    hr, lq = to_device(batches(face_folders[0], here)[0], CPU)
     assert torch.allclose(lq, degrade_group(hr, here, seed=0), atol=1e-4)
     sharp = Image.fromarray((hr[0] * 255).round().byte().permute(1, 2, 0).numpy())
     small = sharp.resize((16, 16), Image.Resampling.BICUBIC)

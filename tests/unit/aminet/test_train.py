@@ -7,22 +7,14 @@ from typing import Literal
 import pytest
 import torch
 
+from aminet.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from aminet.data import TrainingBatches, to_device
 from aminet.errors import DataError, TrainConfigError, WeightsError
 from aminet.metrics import psnr
 from aminet.pictures import list_pictures
-from aminet.train import (
-    CHECKPOINT_FILE,
-    LOG_FILE,
-    batches_from,
-    learning_rate,
-    load_checkpoint,
-    loss_terms,
-    new_state,
-    train,
-    train_step,
-)
+from aminet.train import LOG_FILE, batches_from, train
 from aminet.train_config import LossSection, OptimiserSection, TrainConfig, load_config
+from aminet.train_step import TrainStep, learning_rate, loss_terms, new_state
 
 CPU = torch.device("cpu")
 CONFIGS = Path(__file__).parents[3] / "configs" / "train"
@@ -70,11 +62,11 @@ def test_a_resumed_run_continues_as_if_never_stopped(
     config = config.model_copy(
         update={"optimiser": config.optimiser.model_copy(update={"kind": kind})}
     )
-    whole = train(config)
+    (whole,) = train(config)
     parts = config.model_copy(update={"out": tmp_path / "parts"})
     _stop_after(parts, 7)
     _stop_after(parts, 13)  # past the change of patch and batch size
-    resumed = train(parts)
+    (resumed,) = train(parts)
     assert whole.steps == resumed.steps == 20
     assert losses(parts) == losses(config)
     for part in ("network", "average"):
@@ -89,21 +81,16 @@ def _stop_after(config: TrainConfig, step: int) -> None:
     class KilledError(Exception):
         pass
 
-    def kill(*_: object) -> None:
-        raise KilledError
+    original = TrainStep.__call__
+
+    def save_then_step(self: TrainStep, *batch: torch.Tensor) -> dict[str, torch.Tensor]:
+        if self.state.step == step:
+            save_checkpoint(self.state, config, config.out / CHECKPOINT_FILE)
+            raise KilledError
+        return original(self, *batch)
 
     with pytest.MonkeyPatch.context() as patch:
-        import aminet.train as module
-
-        original = module.train_step
-
-        def step_then_save(state: module.TrainState, *rest: object) -> dict[str, float]:
-            if state.step == step:
-                module.save_checkpoint(state, config, config.out / CHECKPOINT_FILE)
-                kill()
-            return original(state, *rest)  # pyright: ignore[reportArgumentType]
-
-        patch.setattr(module, "train_step", step_then_save)
+        patch.setattr(TrainStep, "__call__", save_then_step)
         with pytest.raises(KilledError):
             train(config)
 
@@ -117,7 +104,7 @@ def test_another_seed_is_another_run(config: TrainConfig) -> None:
 
 def test_a_run_leaves_its_log_curves_sheets_and_config(config: TrainConfig) -> None:
     config = brief(config)
-    report = train(config)
+    (report,) = train(config)
     names = {file.name for file in config.out.iterdir()}
     assert {"checkpoint.pt", "log.jsonl", "config.json", "curves.png"} <= names
     assert {f"sheet_{t}.png" for t in ("x4", "x8", "camera4")} <= names
@@ -131,7 +118,7 @@ def test_a_run_leaves_its_log_curves_sheets_and_config(config: TrainConfig) -> N
 def test_starting_afresh_forgets_the_checkpoint(config: TrainConfig) -> None:
     short = brief(config)
     train(short)
-    assert train(short).samples_per_s == 0  # nothing left to do
+    assert train(short)[0].samples_per_s == 0  # nothing left to do
     train(short, resume=False)
     assert list(losses(short)) == [1, 2]
 
@@ -173,9 +160,10 @@ def test_one_batch_can_be_learnt_by_heart(
     plan = config.batch_plan()
     batch = TrainingBatches(list_pictures(config.data.train), plan)[0]
     state = new_state(config, CPU)
+    hr, lq = to_device(batch, CPU)
+    train_step = TrainStep(state, config)
     for _ in range(100):
-        train_step(state, batch, config, plan, CPU)
-    hr, lq = to_device(batch, plan, CPU)
+        train_step(hr, lq)
     with torch.inference_mode():
         learnt = psnr(state.network(lq), hr).mean() - psnr(lq, hr).mean()
         averaged = psnr(state.average(lq), hr).mean() - psnr(lq, hr).mean()
@@ -183,20 +171,31 @@ def test_one_batch_can_be_learnt_by_heart(
     assert float(averaged) > 1
 
 
-def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(
-    config: TrainConfig, caplog: pytest.LogCaptureFixture
-) -> None:
-    plan = config.batch_plan()
-    batch = TrainingBatches(list_pictures(config.data.train), plan)[0]
+def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(config: TrainConfig) -> None:
+    batch = TrainingBatches(list_pictures(config.data.train), config.batch_plan())[0]
     state = new_state(config, CPU)
-    with torch.no_grad():
-        state.network.stem.bias[0] = math.nan  # pyright: ignore[reportOptionalSubscript]
-    before = {k: v.clone() for k, v in state.network.state_dict().items() if k != "stem.bias"}
-    with caplog.at_level(logging.WARNING):
-        train_step(state, batch, config, plan, CPU)
-    assert "not finite" in caplog.text
+    train_step = TrainStep(state, config)
+    hr, lq = to_device(batch, CPU)
+    train_step(hr, lq)
+    before = {k: v.clone() for k, v in state.network.state_dict().items()}
+    figures = train_step(hr, torch.full_like(lq, math.inf))
+    assert not math.isfinite(figures["norm"])
     after = state.network.state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)
+    assert math.isfinite(train_step(hr, lq)["norm"])
+    assert any(not torch.equal(before[k], after[k]) for k in before)
+
+
+def test_a_step_that_changed_nothing_is_told(
+    config: TrainConfig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def poisoned(x: torch.Tensor) -> torch.Tensor:
+        return x.to(torch.float32) / 0
+
+    monkeypatch.setattr("aminet.data._unit", poisoned)
+    with caplog.at_level(logging.WARNING):
+        train(brief(config))
+    assert "not finite; no weight changed" in caplog.text
 
 
 def test_the_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
@@ -247,7 +246,7 @@ def test_shipped_configs_are_valid(file: Path) -> None:
 
 
 def test_a_run_starts_from_the_weights_it_is_told(config: TrainConfig, tmp_path: Path) -> None:
-    first = train(brief(config))
+    (first,) = train(brief(config))
     again = config.model_copy(update={"init": str(first.checkpoint), "seed": 5})
     state = new_state(again, CPU)
     wanted = tensors(config, "average")
@@ -258,9 +257,36 @@ def test_a_run_starts_from_the_weights_it_is_told(config: TrainConfig, tmp_path:
     later = again.model_copy(update={"out": tmp_path / "later"})
     _stop_after(later, 2)
     first.checkpoint.unlink()
-    assert train(brief(later)).steps == 2
+    assert train(brief(later))[0].steps == 2
 
 
 def test_weights_to_start_from_that_are_not_there_are_named(config: TrainConfig) -> None:
     with pytest.raises(WeightsError, match="no weights called 'amined-s'"):
         train(config.model_copy(update={"init": "amined-s"}))
+
+
+def test_networks_on_the_same_batches_are_what_each_would_be_alone(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    slower = OptimiserSection(lr=1e-4, warmup_steps=4)
+    pair = [
+        config.model_copy(update={"out": tmp_path / "a"}),
+        config.model_copy(update={"out": tmp_path / "b", "optimiser": slower}),
+    ]
+    _stop_after(pair[0], 5)  # one is ahead of the other, as a kill can leave them
+    assert [report.steps for report in train(*pair)] == [20, 20]
+    for together in pair:
+        alone = together.model_copy(update={"out": tmp_path / "alone"})
+        train(alone, resume=False)
+        a, b = tensors(together, "network"), tensors(alone, "network")
+        assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_networks_trained_together_must_want_the_same_batches(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    other = config.model_copy(update={"out": tmp_path / "other"})
+    with pytest.raises(TrainConfigError, match="must agree in 'seed': tiny has 0, tiny has 4"):
+        train(config, other.model_copy(update={"seed": 4}))
+    with pytest.raises(TrainConfigError, match="need an `out` each"):
+        train(config, config)
