@@ -46,16 +46,24 @@ def back_project(residuals: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     back = torch.zeros_like(seen)
     deviation = _deviation(seen, weights)
     for _ in range(_PASSES):
-        if bool((deviation <= TOLERANCE).all()):
+        if _settled(deviation <= TOLERANCE):
             break
         excess = seen * (1 - TOLERANCE / deviation.clamp_min(TOLERANCE))
         back += excess
         # Enlarged and degraded again it is blurred twice; the variances of small blurs add up.
         seen = seen - smoothed(excess, _round_trip_tap(scale) + _LENS_TAP)
         deviation = _deviation(seen, weights)
-    if back.any():
+    if not _settled(back == 0):
         residuals = (residuals - _enlarged(back, scale)) * covered
     return residuals, -20 * torch.log10(deviation.clamp_min(1e-6)).flatten()
+
+
+def _settled(all_of: Tensor) -> bool:
+    """Say whether there is nothing left to do.
+
+    A GPU is not asked, since it would have to be waited for; one more pass then changes nothing.
+    """
+    return all_of.device.type == "cpu" and bool(all_of.all())
 
 
 def _deviation(seen: Tensor, weights: Tensor) -> Tensor:

@@ -36,6 +36,8 @@ _STRENGTH_BY_SCORE: Final = (0.45, 0.25), (0.65, 1.0)
 """Confidence, strength: the detector is unsure of what is hidden, smeared or no face at all."""
 _STRENGTH_BY_EYES: Final = (20.0, 1.0), (64.0, 0.6)
 """Eye distance in source pixels, strength: the larger a face, the less there is to add to it."""
+_BY_SCORE: Final = np.transpose(_STRENGTH_BY_SCORE)
+_BY_EYES: Final = np.transpose(_STRENGTH_BY_EYES)
 
 
 class EnhanceConfig(NodeConfig):
@@ -103,7 +105,7 @@ class Enhance(PoolNode[EnhanceConfig]):
             if self._file is None:
                 raise RuntimeError("Enhance.setup was called before prepare")
             network, card = build_network(self._file, self._device)
-            self._network, self._sha256 = network.eval(), card.sha256
+            self._network, self._sha256 = _in_own_format(network.eval(), self._device), card.sha256
             self._file = None
 
     def content_id(self) -> str:
@@ -185,11 +187,26 @@ class Enhance(PoolNode[EnhanceConfig]):
 
         device_type = aligned.device.type
         dtype = autocast_dtype(aligned.device)
+        faces = aligned.contiguous(memory_format=torch.channels_last)
+        if device_type == "cuda":
+            faces, dtype = faces.to(network.tail.weight.dtype), None
         with torch.autocast(device_type, dtype=dtype, enabled=dtype is not None):
-            faces = aligned.contiguous(memory_format=torch.channels_last)
             if self.config.self_ensemble:
                 return self_ensemble(network, faces).to(torch.float32)
             return network.residual(faces).to(torch.float32)
+
+
+def _in_own_format(network: AMINet, device: torch.device) -> AMINet:
+    """Bring a network into a GPU's own format once: autocast would do so again for each batch."""
+    import torch
+    from torch.nn.utils import convert_conv2d_weight_memory_format
+
+    from aminet.precision import autocast_dtype
+
+    if device.type == "cuda":
+        network = network.to(autocast_dtype(device))
+        convert_conv2d_weight_memory_format(network, torch.channels_last)
+    return network
 
 
 def _grouped(keys: Sequence[Key], most: int) -> list[tuple[Key, list[int]]]:
@@ -237,6 +254,5 @@ def _region(patch: FacePatch) -> tuple[int, int, int, int]:
 
 def face_strength(patch: FacePatch) -> float:
     """Return how much of a face's restoration to apply, 0 to 1: less for unsure and large faces."""
-    by_score, by_eyes = np.transpose(_STRENGTH_BY_SCORE), np.transpose(_STRENGTH_BY_EYES)
-    sure = np.interp(patch.score, *by_score)
-    return float(sure * np.interp(patch.eye_distance_px, *by_eyes))
+    sure = np.interp(patch.score, *_BY_SCORE)
+    return float(sure * np.interp(patch.eye_distance_px, *_BY_EYES))

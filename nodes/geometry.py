@@ -6,6 +6,7 @@ Convention: continuous image coordinates, x right, y down, pixel centres at +0.5
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Final
 
@@ -132,7 +133,8 @@ def translation(x_px: float, y_px: float) -> Matrix:
 
 def similarity_scale(a_from_b: Matrix) -> float:
     """Return how many pixels of a one pixel of b covers along an edge."""
-    return float(np.sqrt(abs(np.linalg.det(a_from_b[:, :2]))))
+    (a, b, _), (c, d, _) = a_from_b.tolist()
+    return math.sqrt(abs(a * d - b * c))
 
 
 def bounding_box(frame_from_crop: Matrix, size_px: int) -> tuple[float, float, float, float]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,7 @@ from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
-from nodes.geometry import Matrix, compose, face_oval_mask, invert, scaling, similarity_scale
+from nodes.geometry import face_oval_mask, similarity_scale
 from nodes.types import FacePatch
 
 __all__ = [
@@ -87,14 +88,15 @@ def align_patches(patches: Sequence[FacePatch], bucket: Bucket, device: torch.de
         (B, 3, S, S) in [0, 1]; beyond the frame the region's edge is repeated.
     """
     side = bucket.padded_px
-    stack = np.stack([_pad_by_repeating(patch.rgb, side) for patch in patches])
     top = float((1 << patches[0].bit_depth) - 1)
     # torch has few operations on uint16; int32 holds all codes.
-    codes = torch.from_numpy(stack if stack.dtype == np.uint8 else stack.astype(np.int32))
-    regions = codes.to(device).permute(0, 3, 1, 2).to(torch.float32) / top
+    kind = torch.uint8 if patches[0].rgb.dtype == np.uint8 else torch.int32
+    codes = _on_host((len(patches), side, side, 3), kind, device)
+    for square, patch in zip(codes.numpy(), patches, strict=True):
+        _fill_by_repeating(square, patch.rgb)
+    regions = codes.to(device, non_blocking=True).permute(0, 3, 1, 2).to(torch.float32) / top
     factor = bucket.shrink_in
-    fine_from_region = [compose(scaling(factor), p.crop_from_region) for p in patches]
-    fine = _warp(regions, fine_from_region, bucket.size_px * factor, "border")
+    fine = _warp(regions, factor * _stacked(patches), bucket.size_px * factor, "border")
     return averaged(fine, factor).clamp(0, 1)
 
 
@@ -112,9 +114,8 @@ def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
         (B, 3, S, S), exactly 0 outside the oval.
     """
     size_px = residuals.shape[-1]
-    ovals = np.stack([face_oval_mask(size_px, patch.yaw_deg) for patch in patches])
-    mask = torch.from_numpy(ovals).to(residuals.device)[:, None]
-    weights = torch.stack([_inside(p, size_px, residuals.device) for p in patches])[:, None] * mask
+    mask = _ovals(patches, size_px, residuals.device)
+    weights = _inside(patches, size_px, residuals.device) * mask
     # So coarse a blur loses nothing on a coarse grid, and costs a hundredth there.
     both = F.avg_pool2d(torch.cat([residuals * weights, weights], dim=1), size_px // _COARSE_PX)
     sigma = _LOW_FREQUENCY_SIGMA * both.shape[-1]
@@ -140,10 +141,8 @@ def unalign_residuals(residuals: Tensor, patches: Sequence[FacePatch], bucket: B
     # Averaging 2x2 samples costs nothing where the output is that much smaller than the square.
     finer = 2 if minification >= 2 else 1
     pool, filtered = _prefiltered(residuals, minification / finer)
-    fine_from_pooled = [
-        compose(compose(scaling(bucket.scale * finer), invert(p.crop_from_region)), scaling(pool))
-        for p in patches
-    ]
+    fine_from_pooled = bucket.scale * finer * _inverted(_stacked(patches))
+    fine_from_pooled[:, :, :2] *= pool
     fine = _warp(filtered, fine_from_pooled, bucket.padded_px * bucket.scale * finer, "zeros")
     return averaged(fine, finer)
 
@@ -154,9 +153,11 @@ def cut_to_regions(on_grid: Tensor, patches: Sequence[FacePatch]) -> list[npt.ND
     Returns:
         For each, shape (region height * scale, region width * scale, 3).
     """
-    images = on_grid.permute(0, 2, 3, 1).to(torch.float16).cpu().numpy()
+    images = on_grid.permute(0, 2, 3, 1).to(torch.float16, memory_format=torch.contiguous_format)
+    if images.device.type != "cpu":
+        images = _on_host(images.shape, images.dtype, images.device).copy_(images)
     cut: list[npt.NDArray[np.float16]] = []
-    for image, patch in zip(images, patches, strict=True):
+    for image, patch in zip(images.numpy(), patches, strict=True):
         height, width = (side * patch.scale for side in patch.rgb.shape[:2])
         cut.append(image[:height, :width].copy())
     return cut
@@ -190,13 +191,37 @@ def averaged(images: Tensor, factor: int) -> Tensor:
     return F.avg_pool2d(images, factor) if factor > 1 else images
 
 
-def _pad_by_repeating(rgb: npt.NDArray[np.generic], side_px: int) -> npt.NDArray[np.generic]:
+def _on_host(shape: Sequence[int], kind: torch.dtype, device: torch.device) -> Tensor:
+    """Return room for what goes to a device or comes from it.
+
+    A GPU reads and writes pinned pages by itself, several times as fast; torch keeps them for the
+    next batch.
+    """
+    return torch.empty(tuple(shape), dtype=kind, pin_memory=device.type == "cuda")
+
+
+def _fill_by_repeating(square: npt.NDArray[Any], rgb: npt.NDArray[Any]) -> None:
     height, width = rgb.shape[:2]
-    return np.pad(rgb, ((0, side_px - height), (0, side_px - width), (0, 0)), mode="edge")
+    square[:height, :width] = rgb
+    square[:height, width:] = rgb[:, -1:]
+    square[height:] = square[height - 1]
 
 
-def _warp(images: Tensor, out_from_image: Sequence[Matrix], side_px: int, padding: str) -> Tensor:
-    integer = np.stack(out_from_image).astype(np.float64)
+def _stacked(patches: Sequence[FacePatch]) -> npt.NDArray[np.float64]:
+    """Return `crop_from_region` of each: (B, 2, 3)."""
+    return np.stack([patch.crop_from_region for patch in patches])
+
+
+def _inverted(a_from_b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return `b_from_a` of each: (B, 2, 3)."""
+    linear = np.linalg.inv(a_from_b[:, :, :2]).astype(np.float64, copy=False)
+    return np.concatenate([linear, -linear @ a_from_b[:, :, 2:]], axis=2)
+
+
+def _warp(
+    images: Tensor, out_from_image: npt.NDArray[np.float64], side_px: int, padding: str
+) -> Tensor:
+    integer = out_from_image.copy()
     # Continuous coordinates are integer ones plus a half, on both sides.
     integer[:, :, 2] += 0.5 * integer[:, :, 0] + 0.5 * integer[:, :, 1] - 0.5
     matrices = torch.from_numpy(integer).to(images.device, torch.float32)
@@ -210,11 +235,25 @@ def _warp(images: Tensor, out_from_image: Sequence[Matrix], side_px: int, paddin
     )
 
 
-def _inside(patch: FacePatch, size_px: int, device: torch.device) -> Tensor:
-    """Return (S, S): 1 where the square's pixel lies inside the region, else 0."""
-    height, width = patch.rgb.shape[:2]
-    linear = torch.from_numpy(invert(patch.crop_from_region)).to(device, torch.float32)
+def _ovals(patches: Sequence[FacePatch], size_px: int, device: torch.device) -> Tensor:
+    """Return each face's mask, (B, 1, S, S); few differ, and only those travel."""
+    ovals = [face_oval_mask(size_px, patch.yaw_deg) for patch in patches]
+    distinct = {id(oval): oval for oval in ovals}
+    row_of = {name: row for row, name in enumerate(distinct)}
+    table = torch.from_numpy(np.stack(list(distinct.values()))).to(device)
+    rows = torch.tensor([row_of[id(oval)] for oval in ovals]).to(device)
+    return table[rows][:, None]
+
+
+def _inside(patches: Sequence[FacePatch], size_px: int, device: torch.device) -> Tensor:
+    """Return (B, 1, S, S): 1 where the square's pixel lies inside the region, else 0."""
+    sides = np.array([patch.rgb.shape[1::-1] for patch in patches])[:, :, None]
+    numbers = np.concatenate([_inverted(_stacked(patches)), sides], axis=2).astype(np.float32)
+    (xx, xy, x0, width), (yx, yy, y0, height) = (
+        torch.from_numpy(numbers).to(device).permute(1, 2, 0)[:, :, :, None, None, None]
+    )
     centre = torch.arange(size_px, device=device) + 0.5
-    x = linear[0, 0] * centre[None, :] + linear[0, 1] * centre[:, None] + linear[0, 2]
-    y = linear[1, 0] * centre[None, :] + linear[1, 1] * centre[:, None] + linear[1, 2]
+    across, down = centre[None, :], centre[:, None]
+    x = xx * across + xy * down + x0
+    y = yx * across + yy * down + y0
     return ((x >= 0) & (x <= width) & (y >= 0) & (y <= height)).to(torch.float32)
