@@ -6,6 +6,20 @@ From Python, the main job is one call:
     report = pipeline.enhance("in.mp4", "out.mp4", scale=2)
 """
 
-from pipeline.api import enhance
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipeline.api import enhance
 
 __all__ = ["enhance"]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what takes a second when it is asked for: the program takes over signals before."""
+    if name == "enhance":
+        from pipeline.api import enhance
+
+        return enhance
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,22 @@
 """`python -m pipeline` is `aminet`."""
 
-from pipeline.cli import main
+from __future__ import annotations
 
-main()
+import sys
+from typing import NoReturn
+
+from pipeline import interrupts
+
+__all__ = ["main"]
+
+
+def main() -> NoReturn:
+    """Run the program, with the signals taken over before what takes a second to load."""
+    interrupts.listen()
+    from pipeline.cli import main as run
+
+    sys.exit(interrupts.over(run()))
+
+
+if __name__ == "__main__":
+    main()

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-import signal
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -18,6 +15,7 @@ from aminet.errors import AminetError
 from pipeline import cli_network, cli_plan, cli_video
 from pipeline.errors import RunFailedError, exit_code
 from pipeline.heap import share_heaps
+from pipeline.interrupts import EXIT_INTERRUPTED, came, interruptible
 from pipeline.report import NOTE
 
 __all__ = ["app", "main"]
@@ -199,20 +197,22 @@ def say(text: str) -> None:
     out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def main() -> NoReturn:
+def main() -> int:
     """Run the command line; every expected error becomes one line and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    signal.signal(signal.SIGTERM, _terminate)
     share_heaps()
     try:
-        app()
+        with interruptible():
+            app()
+    except SystemExit as done:
+        # Click ends so when all is well, too.
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
     except AminetError as error:
         err.print(f"aminet: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(exit_code(error))
-    sys.exit(0)
-
-
-def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
-    """Leave on SIGTERM as on an interrupt, so that nothing half-done stays behind."""
-    del signum, frame
-    raise KeyboardInterrupt
+        return exit_code(error)
+    except BaseException:
+        # What a library makes of an interrupt, such as an ImportError, is one still.
+        if not came():
+            raise
+        return EXIT_INTERRUPTED
+    return 0

@@ -37,6 +37,7 @@ from nodes.node import (
 from nodes.types import VideoInfo
 from pipeline.credits import ByteCredits
 from pipeline.graph import Graph, GraphNode
+from pipeline.interrupts import check, interruptible, postponed
 from pipeline.runner import Flow, PoolClient, Progress, SegmentResult
 
 __all__ = ["SegmentExecutor"]
@@ -191,19 +192,25 @@ class _Run:
         )
 
     def drive(self, listener: Callable[[Progress], None]) -> None:
-        for thread in self._threads:
-            thread.start()
-        try:
+        with postponed():
             for thread in self._threads:
-                while thread.is_alive():
-                    thread.join(POLL_S)
-                    listener(self.progress)
-        except BaseException as error:  # noqa: BLE001 - an interrupt, say; raised again below
-            self._fail(error)
-        for thread in self._threads:
-            thread.join()
+                thread.start()
+            try:
+                with interruptible():
+                    self._watch(listener)
+            except BaseException as error:  # noqa: BLE001 - an interrupt, say; raised again below
+                self._fail(error)
+            for thread in self._threads:
+                thread.join()
         if self._error is not None:
             raise self._error
+
+    def _watch(self, listener: Callable[[Progress], None]) -> None:
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(POLL_S)
+                check()
+                listener(self.progress)
 
     def _bodies(self, entry: GraphNode) -> list[Callable[[GraphNode], None]]:
         node = self._nodes[entry.name]

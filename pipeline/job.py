@@ -22,6 +22,7 @@ from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.graph import Graph
 from pipeline.identity import content_ids
 from pipeline.inputs import JobFiles, VideoFiles, check_outputs, plan_files
+from pipeline.interrupts import interruptible, postponed
 from pipeline.local_runner import LocalRunner
 from pipeline.lock import holding
 from pipeline.plan import choose_runner
@@ -67,7 +68,7 @@ def run_job(
     """
     graph = load_graph(config)
     job = _Job(graph, config.run, plan_files(inputs, place_of(output)), monitor)
-    with holding(job.files.report):
+    with postponed(), holding(job.files.report):
         return job.save(job.run(overwrite=overwrite, resume=resume))
 
 
@@ -100,18 +101,19 @@ class _Job:
         encode_node(self._graph)
         with ExitStack() as stack:
             stack.enter_context(self._monitor)
-            ready = self._look()
-            self._tell_changes(ready)
-            own: frozenset[VideoFiles] = frozenset()
-            if resume and not overwrite:
-                ready = self._without_finished(ready)
-                own = frozenset(item.video for item in ready if own_record(item))
-            check_outputs([item.video for item in ready], overwrite=overwrite, own=own)
-            scratch = scratch_of(self._options)
-            runs = [VideoRun(item, self._graph, scratch, resume=resume) for item in ready]
-            for run in runs:
-                stack.callback(self._leave, run)
-            return self._run(runs, stack) if runs else {}
+            with interruptible():
+                ready = self._look()
+                self._tell_changes(ready)
+                own: frozenset[VideoFiles] = frozenset()
+                if resume and not overwrite:
+                    ready = self._without_finished(ready)
+                    own = frozenset(item.video for item in ready if own_record(item))
+                check_outputs([item.video for item in ready], overwrite=overwrite, own=own)
+                scratch = scratch_of(self._options)
+                runs = [VideoRun(item, self._graph, scratch, resume=resume) for item in ready]
+                for run in runs:
+                    stack.callback(self._leave, run)
+                return self._run(runs, stack) if runs else {}
 
     def save(self, runner: dict[str, Any]) -> RunReport:
         """Write the report of what has ended so far, and return it."""
@@ -224,8 +226,9 @@ class _Job:
             self._reports[run.item.video.source] = report
             self._monitor.ended(run.item.video, report)
             # At once, so that a run that is killed later need not do this video again.
-            self.save({})
-            run.forget()
+            with postponed():
+                self.save({})
+                run.forget()
 
     def _leave(self, run: VideoRun) -> None:
         kept = run.leave()

@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import ray
 from ray._private.state import available_resources_per_node
@@ -21,6 +21,7 @@ from ray.util.placement_group import (
 import aminet
 import nodes
 from pipeline.errors import ClusterError
+from pipeline.interrupts import keeping_sigterm
 from pipeline.room import Room
 from pipeline.sizing import Machine
 
@@ -52,7 +53,7 @@ def connect(address: str | None, threads: int) -> bool:
     try:
         if address is None:
             # A bare ray.init() would join whatever cluster this machine last knew.
-            ray.init(
+            _init(
                 address="local",
                 num_cpus=threads,
                 include_dashboard=False,
@@ -61,11 +62,11 @@ def connect(address: str | None, threads: int) -> bool:
             )
         elif _SUBMITTED in os.environ:
             # The job's own environment says where the packages come from.
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            _init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
             # The packages themselves travel: `nodes` and `pipeline` are common names, and a path
             # might mean something else on another machine.
-            ray.init(
+            _init(
                 address=address,
                 runtime_env={"py_modules": [str(Path(file or "").parent) for file in _PACKAGES]},
                 log_to_driver=False,
@@ -76,6 +77,11 @@ def connect(address: str | None, threads: int) -> bool:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ClusterError(f"cannot {where}: {reason}; --runner local works without") from error
     return True
+
+
+def _init(**settings: Any) -> None:
+    with keeping_sigterm():
+        ray.init(**settings)
 
 
 def look(address: str) -> list[Machine]:

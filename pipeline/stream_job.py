@@ -5,14 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 from nodes.codecs import EncodeConfig
@@ -24,6 +22,7 @@ from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.containers import container_format
 from pipeline.errors import GraphError, OutputError
 from pipeline.graph import Graph, GraphNode
+from pipeline.interrupts import ending, interruptible, postponed
 from pipeline.local_runner import LocalRunner
 from pipeline.preflight import encode_node
 from pipeline.runner import Progress, SegmentResult
@@ -86,26 +85,33 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
     if not piped and target.exists() and not overwrite:
         raise OutputError(f"{target} exists already: add --overwrite to replace it")
     part = target.with_name(f".{target.name}.aminet-part")
-    work_dir = Path(tempfile.mkdtemp(prefix="aminet-"))
-    try:
+    with postponed(), _work_dir(None if piped else part) as work_dir:
         with _own_stdout() if piped else _no_stdout() as descriptor:
             where = str(part) if descriptor is None else f"pipe:{descriptor}"
             graph = load_graph(config)
             options = _live_options(config.run) if source.startswith(_LIVE) else None
             graph, decode = _joined(graph, where, container, options)
-            with _ending_on_interrupt(decode):
+            with ending(decode.stop), interruptible():
                 read = f"pipe:{sys.stdin.fileno()}" if source == PIPE else source
                 with staged(read, scratch_of(config.run)) as local:
                     result = _run(graph, local, work_dir, options or config.run)
         if not piped:
             part.replace(target)
-        for name, report in result.reports.items():
-            for warning in report.get("warnings", ()):
-                log.warning("%s: %s", name, warning)
-        return result
+    for name, report in result.reports.items():
+        for warning in report.get("warnings", ()):
+            log.warning("%s: %s", name, warning)
+    return result
+
+
+@contextmanager
+def _work_dir(part: Path | None) -> Generator[Path]:
+    """Give a folder, which is gone afterwards, as is a target that was not finished."""
+    folder = Path(tempfile.mkdtemp(prefix="aminet-"))
+    try:
+        yield folder
     finally:
-        shutil.rmtree(work_dir, ignore_errors=True)
-        if not piped:
+        shutil.rmtree(folder, ignore_errors=True)
+        if part is not None:
             part.unlink(missing_ok=True)
 
 
@@ -182,20 +188,3 @@ def _own_stdout() -> Generator[int | None]:
 @contextmanager
 def _no_stdout() -> Generator[int | None]:
     yield None
-
-
-@contextmanager
-def _ending_on_interrupt(decode: StreamDecode) -> Generator[None]:
-    """Let the first interrupt end the source; a second one ends the program."""
-
-    def end(signum: int, frame: FrameType | None) -> None:
-        del frame
-        decode.stop()
-        signal.signal(signum, signal.default_int_handler)
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -17,6 +17,7 @@ from nodes.picture_files import files_of
 from nodes.types import VideoInfo
 from pipeline.errors import RunFailedError
 from pipeline.graph import Graph
+from pipeline.interrupts import postponed
 from pipeline.merge import merge_results
 from pipeline.mux import MuxReport, mux
 from pipeline.pictures import EXACT_CODEC, write_pictures
@@ -200,16 +201,21 @@ class VideoRun:
             sides = merge_side_files(self._graph, results, folders, here / "beside")
             output_bytes = sum(file.stat().st_size for file in files_of(made))
             report = self._report(merged, muxed, output_bytes, sides)
-            self._store.record(report)
-            video.drop_sides()
-            for ending, file in sides.items():
-                place = video.side(ending)
-                if isinstance(place, Path):
-                    place.parent.mkdir(exist_ok=True)
-                publish(file, place)
-            for file in files_of(made):
-                publish(file, video.target.with_name(file.name))
+            with postponed():
+                self._publish(report, made, sides)
         return report
+
+    def _publish(self, report: VideoReport, made: Path, sides: Mapping[str, Path]) -> None:
+        video = self.item.video
+        self._store.record(report)
+        video.drop_sides()
+        for ending, file in sides.items():
+            place = video.side(ending)
+            if isinstance(place, Path):
+                place.parent.mkdir(exist_ok=True)
+            publish(file, place)
+        for file in files_of(made):
+            publish(file, video.target.with_name(file.name))
 
     def forget(self) -> None:
         """Remove the segments of a video whose output is there and reported."""

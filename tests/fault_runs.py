@@ -158,7 +158,7 @@ def start(
         command: of the program.
         patch: Python that runs before it.
     """
-    code = f"{patch}\nfrom pipeline.cli import main; main()"
+    code = f"{patch}\nfrom pipeline.__main__ import main; main()"
     words = [sys.executable, "-c", code, command, str(inputs), "-o", str(target)]
     if graph is not None:
         folder = target.parent

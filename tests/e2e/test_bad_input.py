@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fault_runs import start
 from tests.media_factory import AudioTrack, Subtitle, Video, decode_all, make_video, truncate
 
 SAMPLES = Path(__file__).parents[2] / "samples"
@@ -149,14 +150,20 @@ def test_one_bad_video_among_good_ones_does_not_stop_them(tmp_path: Path) -> Non
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.mp4", "c.mp4", "report.json"}
 
 
-def test_a_terminated_run_leaves_nothing_behind(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pipeline", "enhance", SAMPLES / "street.mp4"]
-    run = subprocess.Popen(
-        [*map(str, command), "-o", str(tmp_path / "out.mp4")],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+AGAIN_IN_THE_CLEAN_UP = """
+import os, signal
+from pipeline.segment_store import SegmentStore
+drop = SegmentStore.drop_unfinished
+def interrupted(store):
+    os.kill(os.getpid(), signal.SIGINT)
+    return drop(store)
+SegmentStore.drop_unfinished = interrupted
+"""
+
+
+@pytest.mark.parametrize("patch", ["", AGAIN_IN_THE_CLEAN_UP], ids=["once", "again"])
+def test_a_terminated_run_leaves_nothing_behind(patch: str, tmp_path: Path) -> None:
+    run = start(SAMPLES / "street.mp4", tmp_path / "out.mp4", (), patch=patch)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".*aminet-part/*")):
         assert time.monotonic() < deadline
@@ -167,3 +174,24 @@ def test_a_terminated_run_leaves_nothing_behind(tmp_path: Path) -> None:
     assert run.returncode == 130
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
+
+
+WHILE_RAY_STARTS = """
+import os, signal
+from pipeline.interrupts import listen
+listen()
+import ray
+init = ray.init
+def interrupted(**settings):
+    init(**settings)
+    os.kill(os.getpid(), signal.SIGTERM)
+ray.init = interrupted
+"""
+
+
+def test_a_run_that_is_terminated_while_ray_starts(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "in.mp4")
+    run = start(source, tmp_path / "out.mp4", ("run.runner=ray",), patch=WHILE_RAY_STARTS)
+    _, errors = run.communicate(timeout=100)
+    assert (run.returncode, errors) == (130, "")
+    assert list(tmp_path.iterdir()) == [source]
