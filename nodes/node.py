@@ -4,7 +4,7 @@ A node is a class with a static `spec` (checked before anything runs), a frozen 
 and this lifecycle, all calls for one instance coming from one thread at a time:
 
     prepare(read)    where a run starts: read heavy files (weights); the instance then travels to
-                     each machine, or only its `content_id` is asked for
+                     each machine
     setup(threads)   once a process: load models; no stream is known yet
     open(segment, inputs)  once a stretch of one video: state resets here
     process(...)     once a frame, in strictly increasing pts

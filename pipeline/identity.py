@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from nodes.node import Node, NodeConfig
 from nodes.picture_files import files_of
 from pipeline.graph import Graph
 from pipeline.plan import PacketScan, SegmentPlan
-from pipeline.prepare import prepared
 
 __all__ = ["Identity", "content_ids", "fingerprint", "identify"]
 
@@ -103,14 +103,9 @@ def _ends(path: Path) -> list[int | str]:
         return [size, sha256(head + file.read()).hexdigest()]
 
 
-def content_ids(graph: Graph) -> dict[str, str]:
-    """Return for each node the content of the files it loads.
-
-    Raises:
-        StorageError: an object store does not answer.
-        WeightsError: a node's weights are not there.
-    """
-    return {name: node.content_id() for name, node in prepared(graph).items()}
+def content_ids(nodes: Mapping[str, Node[NodeConfig]]) -> dict[str, str]:
+    """Return for each node of a graph, as `prepared` makes them, the content of what it loads."""
+    return {name: node.content_id() for name, node in nodes.items()}
 
 
 def _digest(value: Any) -> str:

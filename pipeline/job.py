@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
 from aminet.errors import AminetError
-from nodes.node import Segment
+from nodes.node import Node, NodeConfig, Segment
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.graph import Graph
 from pipeline.identity import content_ids
@@ -27,6 +27,7 @@ from pipeline.local_runner import LocalRunner
 from pipeline.lock import holding
 from pipeline.plan import choose_runner
 from pipeline.preflight import Ready, encode_node, look_at
+from pipeline.prepare import prepared
 from pipeline.progress import Monitor
 from pipeline.report import RunReport, VideoReport, read_videos
 from pipeline.runner import Progress, Runner
@@ -72,13 +73,20 @@ def run_job(
         return job.save(job.run(overwrite=overwrite, resume=resume))
 
 
-def make_runner(name: str, graph: Graph, options: RunOptions, threads: int, videos: int) -> Runner:
+def make_runner(
+    name: str,
+    graph: Graph,
+    nodes: Mapping[str, Node[NodeConfig]],
+    options: RunOptions,
+    threads: int,
+    segments: int,
+) -> Runner:
     """Return the runner of that name, ready to run."""
     if name == "ray":
         from pipeline.ray_runner import RayRunner
 
-        return RayRunner(graph, options, threads=threads, segments=videos)
-    return LocalRunner(graph, options, threads=threads)
+        return RayRunner(graph, nodes, options, threads=threads, segments=segments)
+    return LocalRunner(graph, nodes, options, threads=threads)
 
 
 class _Job:
@@ -102,7 +110,9 @@ class _Job:
         with ExitStack() as stack:
             stack.enter_context(self._monitor)
             with interruptible():
-                ready = self._look()
+                # Read once: what is run is what the results are named after.
+                nodes = prepared(self._graph)
+                ready = self._look(content_ids(nodes))
                 self._tell_changes(ready)
                 own: frozenset[VideoFiles] = frozenset()
                 if resume and not overwrite:
@@ -113,7 +123,7 @@ class _Job:
                 runs = [VideoRun(item, self._graph, scratch, resume=resume) for item in ready]
                 for run in runs:
                     stack.callback(self._leave, run)
-                return self._run(runs, stack) if runs else {}
+                return self._run(runs, nodes, stack) if runs else {}
 
     def save(self, runner: dict[str, Any]) -> RunReport:
         """Write the report of what has ended so far, and return it."""
@@ -162,8 +172,7 @@ class _Job:
                 reason = item.identity.changes_since(report.identity)
                 self._monitor.noted(f"{report.output} was made by an earlier run, but {reason}")
 
-    def _look(self) -> list[Ready]:
-        contents = content_ids(self._graph)
+    def _look(self, contents: Mapping[str, str]) -> list[Ready]:
         ready: list[Ready] = []
         for video in self.files.videos:
             try:
@@ -180,7 +189,12 @@ class _Job:
                 self._fail(video, error)
         return ready
 
-    def _run(self, runs: Sequence[VideoRun], stack: ExitStack) -> dict[str, Any]:
+    def _run(
+        self,
+        runs: Sequence[VideoRun],
+        nodes: Mapping[str, Node[NodeConfig]],
+        stack: ExitStack,
+    ) -> dict[str, Any]:
         run_of = {segment: run for run in runs for segment in run.start()}
         name, why = choose_runner(
             self._options.runner,
@@ -200,7 +214,7 @@ class _Job:
         if not run_of:
             return {"name": name, "why": why}
         runner = stack.enter_context(
-            make_runner(name, self._graph, self._options, self._threads, len(run_of))
+            make_runner(name, self._graph, nodes, self._options, self._threads, len(run_of))
         )
 
         def tell(segment: Segment, at: Progress) -> None:

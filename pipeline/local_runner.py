@@ -7,12 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Self, cast
 
-from nodes.node import Inputs, NodeConfig, Outputs, PoolNode, Segment
+from nodes.node import Inputs, Node, NodeConfig, Outputs, PoolNode, Segment
 from pipeline.batcher import Batcher
 from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
-from pipeline.prepare import prepared
 from pipeline.runner import PoolClient, ProgressListener, SegmentOutcome
 from pipeline.staging import run_segment
 
@@ -50,15 +49,22 @@ class LocalRunner:
     restarts = 0
     """There is nobody to lose."""
 
-    def __init__(self, graph: Graph, options: RunOptions, *, threads: int) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        nodes: Mapping[str, Node[NodeConfig]],
+        options: RunOptions,
+        *,
+        threads: int,
+    ) -> None:
         """Load every node.
 
         Args:
             graph: the dataflow.
+            nodes: its nodes, as `prepared` makes them.
             options: how to run it.
             threads: CPU threads each node's libraries may use.
         """
-        nodes = prepared(graph)
         self._pools = {
             name: _LocalPool(node, threads, options.max_wait_s)
             for name, node in nodes.items()

@@ -12,6 +12,7 @@ from pipeline.identity import content_ids
 from pipeline.inputs import plan_files
 from pipeline.plan import SegmentPlan, choose_runner
 from pipeline.preflight import Ready, look_at
+from pipeline.prepare import prepared
 from pipeline.report import VideoReport, read_videos
 from pipeline.sizing import Machine, Sizing, size
 from pipeline.storage import place_of
@@ -87,7 +88,7 @@ def overview(inputs: Sequence[str], output: str, config: RunConfig) -> JobOvervi
     threads = options.threads or len(os.sched_getaffinity(0))
     files = plan_files(inputs, place_of(output))
     earlier = read_videos(files.report)
-    contents = content_ids(graph)
+    contents = content_ids(prepared(graph))
     videos: list[VideoOverview] = []
     for video in files.videos:
         try:

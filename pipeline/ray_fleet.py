@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from itertools import chain
 from typing import Any
 from uuid import uuid4
@@ -20,7 +20,6 @@ from nodes.node import Node, NodeConfig, PoolNode
 from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
 from pipeline.graph import Graph, GraphNode
-from pipeline.prepare import prepared
 from pipeline.ray_enhancer import EnhancerActor
 from pipeline.ray_pool import Member, Pools
 from pipeline.ray_shared import Shared, share
@@ -101,6 +100,8 @@ class Fleet:
     """Starts and ends actors as a sizing says. Workers that have work are left to finish it."""
 
     graph: Graph
+    nodes: InitVar[Mapping[str, Node[NodeConfig]]]
+    """Its nodes, as `prepared` makes them."""
     options: RunOptions
     workers: set[Worker] = field(default_factory=set[Worker])
     _prepared_pools: dict[str, Shared[Node[NodeConfig]]] = field(init=False)
@@ -112,12 +113,12 @@ class Fleet:
         default_factory=dict[str, list[dict[str, Any]]]
     )
 
-    def __post_init__(self) -> None:
-        nodes = prepared(self.graph)
+    def __post_init__(self, nodes: Mapping[str, Node[NodeConfig]]) -> None:
+        others = dict(nodes)
         self._prepared_pools = {
-            entry.name: share(nodes.pop(entry.name)) for entry in _pool_nodes(self.graph)
+            entry.name: share(others.pop(entry.name)) for entry in _pool_nodes(self.graph)
         }
-        self._prepared_others = share(nodes)
+        self._prepared_others = share(others)
 
     @property
     def pools(self) -> Pools:

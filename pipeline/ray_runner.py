@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self, cast
 
@@ -25,7 +25,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from nodes.node import Segment
+from nodes.node import Node, NodeConfig, Segment
 from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
 from pipeline.graph import Graph
@@ -92,11 +92,20 @@ class RayRunner:
 
     name = "ray"
 
-    def __init__(self, graph: Graph, options: RunOptions, *, threads: int, segments: int) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        nodes: Mapping[str, Node[NodeConfig]],
+        options: RunOptions,
+        *,
+        threads: int,
+        segments: int,
+    ) -> None:
         """Start or join the cluster and make the actors.
 
         Args:
             graph: the dataflow.
+            nodes: its nodes, as `prepared` makes them.
             options: how to run it.
             threads: cores to give to a cluster started here.
             segments: how many segments there will be.
@@ -106,7 +115,7 @@ class RayRunner:
         """
         self._options = options
         self._started = connect(options.address, threads)
-        self._fleet = Fleet(graph, options)
+        self._fleet = Fleet(graph, nodes, options)
         self._demand = Demand() if options.address else None
         self._waiting: deque[_Task] = deque()
         self._doubtful: list[tuple[_Task, SegmentOutcome, float]] = []

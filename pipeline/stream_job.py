@@ -25,6 +25,7 @@ from pipeline.graph import Graph, GraphNode
 from pipeline.interrupts import ending, interruptible, postponed
 from pipeline.local_runner import LocalRunner
 from pipeline.preflight import encode_node
+from pipeline.prepare import prepared
 from pipeline.runner import Progress, SegmentResult
 from pipeline.staging import scratch_of, staged
 from pipeline.stream import StreamDecode, StreamEncode
@@ -124,7 +125,7 @@ def _live_options(options: RunOptions) -> RunOptions:
 
 def _run(graph: Graph, source: str, work_dir: Path, options: RunOptions) -> SegmentResult:
     threads = options.threads or len(os.sched_getaffinity(0))
-    with LocalRunner(graph, options, threads=threads) as runner:
+    with LocalRunner(graph, prepared(graph), options, threads=threads) as runner:
         (outcome,) = runner.run([Segment(source, work_dir, threads)], _ignore)
     if outcome.result is None:
         raise outcome.error or RuntimeError("the stream gave no result")

@@ -23,6 +23,7 @@ from av.video import VideoStream
 from nodes.node import Segment
 from pipeline.config import RunOptions, load_config, load_graph
 from pipeline.local_runner import LocalRunner
+from pipeline.prepare import prepared
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +108,7 @@ def test_a_finished_segment_leaves_nothing_to_the_garbage_collector(tmp_path: Pa
     settings = ("params.weights=bicubic", "decode.to_s=1", "encode.preset=ultrafast")
     graph = load_graph(load_config(settings=settings))
     segment = Segment(str(SAMPLE), tmp_path, threads=2)
-    with LocalRunner(graph, RunOptions(), threads=2) as runner:
+    with LocalRunner(graph, prepared(graph), RunOptions(), threads=2) as runner:
         gc.collect()
         before = held()
         gc.disable()

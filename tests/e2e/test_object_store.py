@@ -25,7 +25,7 @@ from pipeline.overview import overview
 from pipeline.progress import SilentMonitor
 from pipeline.report import RunReport
 from pipeline.runner import Progress
-from pipeline.storage import list_files, place_of, read, version_of
+from pipeline.storage import list_files, place_of, read, remove, version_of
 from tests.footage import looped
 from tests.media_factory import AudioTrack, Video, decode_all, make_video, packets_of
 from tests.s3_server import s3_server
@@ -206,5 +206,36 @@ def test_weights_may_lie_in_an_object_store(bucket: UPath, tmp_path: Path) -> No
     (pool,) = report.runner["pools"]["enhance"]
     assert pool["faces"] == report.videos[0].faces == 4
     assert pool["sha256"] == read_weights("aminet-s").sha256
+
+
+@pytest.mark.parametrize("runner", ["local", "ray"])
+def test_weights_are_read_once(
+    runner: str, bucket: UPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is run is what the results are named after, whatever becomes of the file meanwhile."""
+    taken: list[str] = []
+
+    def take(place: UPath) -> bytes | None:
+        taken.append(place.name)
+        content = read(place)
+        remove(place)
+        return content
+
+    monkeypatch.setattr("pipeline.prepare.read", take)
+    for suffix in (".safetensors", ".json"):
+        put((FOLDER / "aminet-s").with_suffix(suffix), bucket / f"mine{suffix}")
+    weights = f"enhance.weights={bucket / 'mine.safetensors'}"
+    source = make_video(tmp_path / "v.mp4", Video(frames=5))
+    more = (weights, f"run.runner={runner}")
+    report = run(source, tmp_path / "out.mp4", tmp_path / "scratch", *more)
+    assert report.runner["name"] == runner
+    assert sorted(taken) == ["mine.json", "mine.safetensors"]
+    (pool,) = report.runner["pools"]["enhance"]
+    assert pool["sha256"] == read_weights("aminet-s").sha256
+
+
+def test_weights_that_are_not_there(bucket: UPath, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "v.mp4", Video(frames=5))
+    weights = f"enhance.weights={bucket / 'other.safetensors'}"
     with pytest.raises(WeightsError, match=f"no weights file at {bucket}/other.safetensors"):
-        run(source, tmp_path / "no.mp4", tmp_path, weights.replace("mine", "other"))
+        run(source, tmp_path / "no.mp4", tmp_path, weights)

@@ -21,6 +21,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nodes.node import Segment
 from pipeline.config import RunOptions
+from pipeline.prepare import prepared
 from pipeline.ray_cluster import machines
 from pipeline.ray_runner import RayRunner
 from pipeline.room import PATIENCE_S
@@ -65,7 +66,7 @@ def run(
             todo.pop()()
 
     joined = RunOptions(address=cluster.address, **options)
-    with RayRunner(graph, joined, threads=1, segments=segments) as runner:
+    with RayRunner(graph, prepared(graph), joined, threads=1, segments=segments) as runner:
         first = runner.sizing.workers
         for outcome in runner.run(work, listen):
             under_way.discard(outcome.segment)
@@ -211,7 +212,8 @@ def test_a_run_without_room_says_so_and_goes_on_when_there_is_some(
     # So many that what is asked of an autoscaler takes all the room that there will be.
     work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(4)]
     options = RunOptions(address=cluster.address)
-    with RayRunner(diamond(CountConfig(frames=FRAMES)), options, threads=1, segments=4) as runner:
+    graph = diamond(CountConfig(frames=FRAMES))
+    with RayRunner(graph, prepared(graph), options, threads=1, segments=4) as runner:
         assert runner.sizing.workers == 0
         assert_right(list(runner.run(work, lambda *_: None)), 4)
         assert runner.report()["workers"] == 2
@@ -243,7 +245,7 @@ def test_what_a_node_loads_is_read_where_the_run_starts_and_kept_once_a_machine(
             os.kill(victims[0], signal.SIGKILL)
 
     options = RunOptions(address=cluster.address, enhancers=4)
-    with RayRunner(graph, options, threads=1, segments=4) as runner:
+    with RayRunner(graph, prepared(graph), options, threads=1, segments=4) as runner:
         file.unlink()
         assert_right(list(runner.run(work, kill)), 4)
         end = time.monotonic() + 60
@@ -301,7 +303,7 @@ def test_the_last_segments_need_fewer_machines(cluster: Cluster, tmp_path: Path)
     graph = diamond(CountConfig(frames=FRAMES), AddConfig(delay_s=0.05))
     work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(4)]
     options = RunOptions(address=cluster.address)
-    with RayRunner(graph, options, threads=1, segments=4) as runner:
+    with RayRunner(graph, prepared(graph), options, threads=1, segments=4) as runner:
         left = runner.run(work, lambda *_: None)
         assert runner.sizing.workers == 3
         for _ in range(3):

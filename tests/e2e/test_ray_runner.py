@@ -18,6 +18,7 @@ from nodes.node import Segment
 from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
 from pipeline.graph import Graph
+from pipeline.prepare import prepared
 from pipeline.ray_fleet import RESTARTS
 from pipeline.ray_runner import RayRunner
 from pipeline.runner import Progress, SegmentOutcome
@@ -29,14 +30,16 @@ pytestmark = pytest.mark.filterwarnings("default")
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
     """One embedded Ray for all tests here: it takes seconds to start."""
-    with RayRunner(diamond(), RunOptions(), threads=2, segments=1) as runner:
+    with RayRunner(diamond(), prepared(diamond()), RunOptions(), threads=2, segments=1) as runner:
         runner.release()
         yield
 
 
 def run(graph: Graph, tmp_path: Path, segments: int = 1, **options: Any) -> list[SegmentOutcome]:
     work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(segments)]
-    with RayRunner(graph, RunOptions(**options), threads=2, segments=segments) as runner:
+    with RayRunner(
+        graph, prepared(graph), RunOptions(**options), threads=2, segments=segments
+    ) as runner:
         return list(runner.run(work, lambda *_: None))
 
 
@@ -164,7 +167,7 @@ def test_an_enhancer_that_is_killed_at_every_start_ends_the_run_and_says_so(
 def test_progress_is_told_while_a_segment_runs(tmp_path: Path) -> None:
     told: list[Progress] = []
     graph = diamond(CountConfig(frames=100), AddConfig(delay_s=0.02))
-    with RayRunner(graph, RunOptions(), threads=2, segments=1) as runner:
+    with RayRunner(graph, prepared(graph), RunOptions(), threads=2, segments=1) as runner:
         segment = Segment("video", tmp_path, threads=1)
         list(runner.run([segment], lambda _, progress: told.append(progress)))
     assert any(0 < progress.frames < 100 for progress in told)

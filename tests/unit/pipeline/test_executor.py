@@ -36,7 +36,7 @@ def run(
     graph: Graph, tmp_path: Path, window_frames: int = 4, times: int = 1
 ) -> list[SegmentOutcome]:
     segments = [Segment(f"video {i}", tmp_path, threads=1) for i in range(times)]
-    runner = LocalRunner(graph, options(window_frames), threads=1)
+    runner = LocalRunner(graph, prepared(graph), options(window_frames), threads=1)
     with runner:
         return list(runner.run(segments, ignore))
 
@@ -180,7 +180,7 @@ def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
     from pipeline.executor import SegmentExecutor
 
     graph = diamond(CountConfig(frames=10_000), AddConfig(delay_s=0.005))
-    runner = LocalRunner(graph, options(4), threads=1)
+    runner = LocalRunner(graph, prepared(graph), options(4), threads=1)
     before = threading.active_count()
 
     def interrupt(segment: Segment, progress: Progress) -> None:
@@ -196,7 +196,7 @@ def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
 
 
 def run_parts(graph: Graph, tmp_path: Path, *parts: Segment, window_frames: int = 4) -> Any:
-    runner = LocalRunner(graph, options(window_frames), threads=1)
+    runner = LocalRunner(graph, prepared(graph), options(window_frames), threads=1)
     with runner:
         outcomes = list(runner.run(parts, ignore))
         return outcomes, runner.report()

@@ -11,6 +11,7 @@ from pipeline.config import load_config, load_graph
 from pipeline.graph import Graph
 from pipeline.identity import Identity, content_ids, fingerprint, identify
 from pipeline.plan import Interval, SegmentPlan
+from pipeline.prepare import prepared
 from pipeline.probe import scan_packets
 from tests.media_factory import Video, make_video
 
@@ -25,7 +26,11 @@ def graph(*settings: str) -> Graph:
 def identity(*settings: str, plan: SegmentPlan = PLAN, threads: int = 2) -> Identity:
     made = graph(*settings)
     return identify(
-        fingerprint="x", plan=plan, graph=made, contents=content_ids(made), threads=threads
+        fingerprint="x",
+        plan=plan,
+        graph=made,
+        contents=content_ids(prepared(made)),
+        threads=threads,
     )
 
 
@@ -56,10 +61,10 @@ def test_other_content_of_a_weights_file_is_another_identity(tmp_path: Path) -> 
     contents: list[dict[str, str]] = []
     for content in (b"one", b"two"):
         file.write_bytes(content)
-        contents.append(content_ids(graph(f"enhance.weights={file}")))
+        contents.append(content_ids(prepared(graph(f"enhance.weights={file}"))))
     assert contents[0]["enhance"] != contents[1]["enhance"]
     assert len(contents[0]["enhance"]) == 64
-    assert content_ids(graph())["enhance"] == ""
+    assert content_ids(prepared(graph()))["enhance"] == ""
 
 
 def test_a_file_is_known_by_its_content_not_by_its_name_or_date(tmp_path: Path) -> None:
