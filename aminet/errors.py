@@ -4,7 +4,8 @@
     ├── SideError (ValueError)         a tensor the network cannot take
     ├── WeightsError (OSError)         weights not found, damaged, or of another network
     ├── DataError (ValueError)         a folder of pictures that cannot be trained or judged on
-    └── TrainConfigError (ValueError)  a training or evaluation setting that is wrong
+    ├── TrainConfigError (ValueError)  a training or evaluation setting that is wrong
+    └── DivergedError (RuntimeError)   training that has come to nothing
 
 Every keyword attribute is optional, so errors survive pickling between processes.
 """
@@ -51,3 +52,11 @@ class TrainConfigError(AminetError, ValueError):
     def __init__(self, message: str = "", *, key: str | None = None) -> None:
         super().__init__(message)
         self.key = key
+
+
+class DivergedError(AminetError, RuntimeError):
+    """Training whose gradients are no numbers any more."""
+
+    def __init__(self, message: str = "", *, step: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step

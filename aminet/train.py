@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from aminet.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from aminet.curves import draw_curves, draw_sheet
 from aminet.data import Batch, TrainingBatches, to_device
-from aminet.errors import TrainConfigError
+from aminet.errors import DivergedError, TrainConfigError
 from aminet.pictures import check_split, list_pictures
 from aminet.train_config import TrainConfig
 from aminet.train_step import TrainState, TrainStep, learning_rate, new_state
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 LOG_FILE: Final = "log.jsonl"
 SHEET_FACES: Final = 8
+HOPELESS: Final = 3
+"""So many logged steps in a row without a usable gradient end the run."""
 SHARED: Final = ("protocol", "data", "stages", "seed", "clean_share", "groups", "device", "threads")
 """Settings that runs on the same batches must have in common."""
 
@@ -89,6 +91,7 @@ def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
 
     Raises:
         DataError: pictures missing, too small, or people on both sides of the split.
+        DivergedError: the gradients are no numbers any more.
         TrainConfigError: the runs don't agree, or a checkpoint is of another preset.
         WeightsError: a config's `init` cannot be read, or widened to the preset.
     """
@@ -191,6 +194,7 @@ class _Run:
         self.config, self.state, self.trials = config, state, trials
         self.train_step = TrainStep(state, config)
         self.scores: dict[str, float] = {}
+        self.unusable = 0
         self.before_s = state.seconds
         self.start_s = self.saved_s = time.monotonic()
 
@@ -202,7 +206,9 @@ class _Run:
         # Reading a figure waits for the device, so it isn't done in every step.
         if state.step % config.log_every == 0 or last:
             state.seconds = self.before_s + time.monotonic() - self.start_s
-            self._write({**{k: float(v) for k, v in figures.items()}, "lr": lr}, clock)
+            read = {name: float(figure) for name, figure in figures.items()}
+            self._write({**read, "lr": lr}, clock)
+            self._check(read["norm"])
         if state.step % config.validate_every == 0 or last:
             self._validate(clock)
         if last or time.monotonic() - self.saved_s > config.checkpoint_every_s:
@@ -211,8 +217,6 @@ class _Run:
             self.saved_s = time.monotonic()
 
     def _write(self, figures: dict[str, float], clock: _Clock) -> None:
-        if not all(map(math.isfinite, figures.values())):
-            log.warning("step %d: the gradient is not finite; no weight changed", self.state.step)
         record = {
             "step": self.state.step,
             "seconds": self.state.seconds,
@@ -222,6 +226,18 @@ class _Run:
         }
         with (self.config.out / LOG_FILE).open("a") as file:
             file.write(json.dumps(record) + "\n")
+
+    def _check(self, norm: float) -> None:
+        step, logged = self.state.step, self.config.log_every
+        self.unusable = 0 if math.isfinite(norm) else self.unusable + 1
+        if self.unusable:
+            log.warning("step %d: the gradient is not finite; no weight changed", step)
+        if self.unusable == HOPELESS:
+            raise DivergedError(
+                f"{self.config.preset}: no gradient since step {step - (HOPELESS - 1) * logged} "
+                "was finite, so no weight changes any more; set a lower `optimiser.lr`",
+                step=step,
+            )
 
     def _validate(self, clock: _Clock) -> None:
         restore = restore_with(self.state.average, self.train_step.device)

@@ -80,8 +80,6 @@ class TrainConfig(_Section):
     optimiser: OptimiserSection = OptimiserSection()
     loss: LossSection = LossSection()
     device: str = "auto"
-    compile: bool = False
-    """Fuse the network's small operations before the first step; takes minutes."""
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of the training process; 0 leaves torch's choice."""
     log_every: Annotated[int, Field(ge=1)] = 20

@@ -123,7 +123,6 @@ class TrainStep:
         self.config = config
         weight = next(state.network.parameters())
         self.device = weight.device
-        self._forward = torch.compile(state.network) if config.compile else state.network
         # What changes from step to step must be in memory that a recorded step can read.
         self._lr = weight.new_zeros(())
         self._keep = weight.new_zeros(())
@@ -186,7 +185,7 @@ class TrainStep:
         network, dtype = self.state.network, autocast_dtype(self.device)
         network.train()
         with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
-            y_BCHW = self._forward(lq_BCHW.contiguous(memory_format=torch.channels_last))
+            y_BCHW = network(lq_BCHW.contiguous(memory_format=torch.channels_last))
         terms = loss_terms(y_BCHW.float(), hr_BCHW, lq_BCHW, self.config.loss)
         network.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()

@@ -32,6 +32,11 @@ Key = TypeVar("Key", bound=Hashable)
 BASELINE = "bicubic"
 """In place of weights: a network that adds nothing, to compare with."""
 
+_MOST_ON_CPU: Final = 16
+"""More gains nothing there."""
+_MOST_ON_GPU: Final = 128
+"""A batch of 16 takes a GPU as long as one of 64: launching is what takes the time."""
+
 _STRENGTH_BY_SCORE: Final = (0.45, 0.25), (0.65, 1.0)
 """Confidence, strength: the detector is unsure of what is hidden, smeared or no face at all."""
 _STRENGTH_BY_EYES: Final = (20.0, 1.0), (64.0, 0.6)
@@ -48,8 +53,8 @@ class EnhanceConfig(NodeConfig):
     the machine that starts the run has to see), or `bicubic` for a network that adds nothing."""
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """`auto` takes the first GPU, else the CPU; or `cpu`, `cuda`, `cuda:1`."""
-    max_batch: int = Field(default=16, ge=1)
-    """Faces that go through the network together."""
+    max_batch: int | None = Field(default=None, ge=1)
+    """Faces that go through the network together; None: 16 on a CPU, 128 on a GPU."""
     self_ensemble: bool = False
     """Restore each face and its mirror image and take the mean: a little better, twice the time."""
 
@@ -115,7 +120,8 @@ class Enhance(PoolNode[EnhanceConfig]):
     @property
     def max_batch(self) -> int:
         """Faces in one batch."""
-        return self.config.max_batch
+        on_gpu = self._device is not None and self._device.type == "cuda"
+        return self.config.max_batch or (_MOST_ON_GPU if on_gpu else _MOST_ON_CPU)
 
     def weight(self, inputs: Inputs) -> int:
         """Return how many faces wait in `inputs`."""
@@ -158,7 +164,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         self._faces += len(patches)
         if self._network is None or self._device is None:
             return [_unchanged(patch) for patch in patches]
-        most = self.config.max_batch
+        most = self.max_batch
         alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
         squares: dict[int, torch.Tensor] = {}
         restored: dict[int, RestoredPatch] = {}

@@ -1,5 +1,4 @@
 import json
-import logging
 import math
 from pathlib import Path
 from typing import Literal
@@ -9,7 +8,7 @@ import torch
 
 from aminet.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from aminet.data import TrainingBatches, to_device
-from aminet.errors import DataError, TrainConfigError, WeightsError
+from aminet.errors import DataError, DivergedError, TrainConfigError, WeightsError
 from aminet.metrics import psnr
 from aminet.pictures import list_pictures
 from aminet.train import LOG_FILE, batches_from, train
@@ -186,16 +185,17 @@ def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(config: TrainCon
     assert any(not torch.equal(before[k], after[k]) for k in before)
 
 
-def test_a_step_that_changed_nothing_is_told(
+def test_a_run_that_learns_nothing_any_more_ends(
     config: TrainConfig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def poisoned(x: torch.Tensor) -> torch.Tensor:
         return x.to(torch.float32) / 0
 
     monkeypatch.setattr("aminet.data._unit", poisoned)
-    with caplog.at_level(logging.WARNING):
-        train(brief(config))
-    assert "not finite; no weight changed" in caplog.text
+    with pytest.raises(DivergedError, match=r"no gradient since step 1 was finite") as caught:
+        train(config)
+    assert caught.value.step == 3
+    assert caplog.text.count("not finite; no weight changed") == 3
 
 
 def test_the_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
