@@ -22,7 +22,7 @@ import aminet
 import nodes
 from pipeline.errors import ClusterError
 from pipeline.interrupts import keeping_sigterm
-from pipeline.room import Room
+from pipeline.room import Held, Room
 from pipeline.sizing import Machine
 
 __all__ = ["Demand", "connect", "look", "machines"]
@@ -110,6 +110,7 @@ def machines() -> list[Machine]:
             store_bytes=int(node["Resources"].get("object_store_memory", 0)),
             # What is used up is not in it at all.
             free_cpus=free[node["NodeID"]].get("CPU", 0.0) if node["NodeID"] in free else None,
+            free_gpus=free[node["NodeID"]].get("GPU", 0.0) if node["NodeID"] in free else None,
         )
         for node in sorted(ray.nodes(), key=lambda node: node["NodeID"])
         if node["Alive"]
@@ -127,15 +128,16 @@ class Demand:
         self._asked: list[tuple[dict[str, float], PlacementGroup]] = []
 
     @property
-    def held(self) -> Mapping[str, float]:
-        """For each machine, the cores of what has found room there and was not yet let go of."""
+    def held(self) -> Mapping[str, Held]:
+        """For each machine, what has found room there and was not yet let go of."""
         table = placement_group_table()
-        held: dict[str, float] = {}
+        held: dict[str, Held] = {}
         for bundle, group in self._asked:
             found = table.get(group.id.hex(), {})
             if found.get("state") == "CREATED":
                 (machine,) = found["bundles_to_node_id"].values()
-                held[machine] = held.get(machine, 0.0) + bundle["CPU"]
+                more = Held(bundle["CPU"], bundle.get("GPU", 0.0))
+                held[machine] = held.get(machine, Held()) + more
         return held
 
     def ask(self, bundles: Sequence[dict[str, float]]) -> None:

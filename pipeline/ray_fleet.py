@@ -24,6 +24,7 @@ from pipeline.ray_enhancer import EnhancerActor
 from pipeline.ray_pool import Member, Pools
 from pipeline.ray_shared import Shared, share
 from pipeline.ray_worker import SegmentWorker
+from pipeline.room import Held
 from pipeline.sizing import Place, Sizing, claim
 
 __all__ = ["DOUBT_S", "RESTARTS", "Fleet", "Worker"]
@@ -49,8 +50,8 @@ class Worker:
 
     actor: ActorHandle[SegmentWorker]
     machine: str
-    cpus: float
-    """Cores it claims."""
+    held: Held
+    """What it claims."""
     first_answer: Any
     """Ray's promise of it: while it is open, the worker waits for room or is starting."""
 
@@ -64,7 +65,8 @@ class Worker:
 class _Enhancer:
     member: Member
     machine: str
-    cpus: float
+    held: Held
+    """What it claims."""
     answer: Any
     """Ray's promise that it says where it is; it lasts over restarts."""
     lived: bool = False
@@ -142,16 +144,16 @@ class Fleet:
         return None
 
     @property
-    def held(self) -> Mapping[str, float]:
-        """For each machine, the cores that actors hold which are surely there."""
+    def held(self) -> Mapping[str, Held]:
+        """For each machine, what actors hold which are surely there."""
         enhancers = chain.from_iterable(self._enhancers.values())
         there: list[Worker | _Enhancer] = [
             *(worker for worker in self.workers if worker.settled),
             *(enhancer for enhancer in enhancers if enhancer.lived),
         ]
-        held = dict.fromkeys((actor.machine for actor in there), 0.0)
+        held = dict.fromkeys((actor.machine for actor in there), Held())
         for actor in there:
-            held[actor.machine] += actor.cpus
+            held[actor.machine] += actor.held
         return held
 
     def fit(self, sizing: Sizing, busy: Iterable[Worker]) -> bool:
@@ -214,7 +216,12 @@ class Fleet:
                 members.remove(enhancer)
         missing = Counter({place.machine: place.enhancers for place in sizing.places})
         surplus: list[_Enhancer] = []
+        stand_ins = _stand_ins(entry, members, sizing)
+        if any(enhancer.lived and enhancer.held.gpus for enhancer in members):
+            surplus += stand_ins
         for enhancer in members:
+            if enhancer in stand_ins:
+                continue
             missing[enhancer.machine] -= 1
             if missing[enhancer.machine] < 0:
                 surplus.append(enhancer)
@@ -229,7 +236,7 @@ class Fleet:
 
     def _claim(self, place: Place, wanted: float) -> float:
         everyone = (*self.workers, *chain.from_iterable(self._enhancers.values()))
-        held = sum(actor.cpus for actor in everyone if actor.machine == place.machine)
+        held = sum(actor.held.cpus for actor in everyone if actor.machine == place.machine)
         return claim(wanted, cpus=place.cpus, held=held)
 
     def _start_worker(self, place: Place, window_bytes: int | None) -> None:
@@ -241,13 +248,14 @@ class Fleet:
         handle: Any = actor.remote(
             self.graph, self._prepared_others, self.options, place.worker_threads, window_bytes
         )
-        self.workers.add(Worker(handle, place.machine, cpus, handle.progress.remote()))
+        self.workers.add(Worker(handle, place.machine, Held(cpus), handle.progress.remote()))
 
     def _start_enhancer(self, entry: GraphNode, place: Place) -> _Enhancer:
         cpus = self._claim(place, place.enhancer_cpus)
+        gpus = place.enhancer_gpus if entry.spec.gpu else 0.0
         actor = ray.remote(EnhancerActor).options(
             num_cpus=cpus,
-            num_gpus=place.enhancer_gpus if entry.spec.gpu else 0,
+            num_gpus=gpus,
             max_restarts=RESTARTS,
             max_concurrency=1000,
             scheduling_strategy=_on(place),
@@ -256,7 +264,14 @@ class Fleet:
         handle: Any = actor.remote(
             entry.name, node, place.enhancer_threads, self.options.max_wait_s
         )
-        return _Enhancer(Member(uuid4().hex, handle), place.machine, cpus, _ask(handle))
+        member = Member(uuid4().hex, handle)
+        return _Enhancer(member, place.machine, Held(cpus, gpus), _ask(handle))
+
+
+def _stand_ins(entry: GraphNode, members: Sequence[_Enhancer], sizing: Sizing) -> list[_Enhancer]:
+    """Return those on CPUs, made when others held the GPUs: they work until one on a GPU does."""
+    on_gpus = entry.spec.gpu and any(place.enhancer_gpus for place in sizing.places)
+    return [enhancer for enhancer in members if on_gpus and not enhancer.held.gpus]
 
 
 def _pool_nodes(graph: Graph) -> Iterator[GraphNode]:

@@ -32,7 +32,7 @@ from pipeline.graph import Graph
 from pipeline.ray_cluster import Demand, connect, machines
 from pipeline.ray_fleet import DOUBT_S, Fleet, Worker
 from pipeline.ray_metrics import restarts
-from pipeline.room import Room, Wait
+from pipeline.room import OnCpus, Room, Wait
 from pipeline.runner import Progress, ProgressListener, SegmentOutcome
 from pipeline.sizing import Machine, Sizing, missing, size
 
@@ -127,6 +127,7 @@ class RayRunner:
         self._machines: list[Machine] = []
         self._room = Room()
         self._wait = Wait()
+        self._on_cpus = OnCpus()
         self._largest = Sizing((), None)
         self._fit(segments)
 
@@ -204,21 +205,27 @@ class RayRunner:
             busy=Counter(worker.machine for worker in busy),
         )
         line = self._wait.line(self._looked_s, self._machines, room=bool(self.sizing.places))
-        if line:
+        lines = [line, self._on_cpus.line(self._machines, left) if self._on_gpus else None]
+        for line in filter(None, lines):
             log.warning("%s", line)
         self._largest = max(self._largest, self.sizing, key=lambda sizing: sizing.workers)
         if self._demand:
-            gpus = any(place.enhancer_gpus for place in self.sizing.places)
             asked = missing(
                 self.sizing,
                 segments=segments,
-                on_gpus=gpus or bool(self._options.enhancer_gpus),
+                on_gpus=self._on_gpus,
                 wishes=self._options.wishes,
             )
             self._demand.ask(asked)
         if self._fleet.fit(self.sizing, busy):
             for worker in busy:
                 worker.actor.use.remote(self._fleet.pools)
+
+    @property
+    def _on_gpus(self) -> bool:
+        """Whether the network runs on GPUs where there are free ones."""
+        wish = self._options.enhancer_gpus
+        return bool(wish) or (wish is None and any(machine.gpus for machine in self._machines))
 
     def _leave_lost_machines(self) -> None:
         """Take back what lost machines had: Ray may say so late, or never."""

@@ -1,27 +1,42 @@
-"""Which cores of a cluster are a run's to use, when other jobs hold some of them.
+"""Which cores and GPUs of a cluster are a run's to use, when other jobs hold some of them.
 
-Pure bookkeeping of what is measured; nothing here knows of Ray. GPUs are not looked at.
+Pure bookkeeping of what is measured; nothing here knows of Ray.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeline.sizing import Machine
 
-__all__ = ["Room", "Wait"]
+__all__ = ["Held", "OnCpus", "Room", "Wait"]
 
 LEAST_CORES: Final = 0.5
 """What is left of a machine and less than that is no room."""
+
+LEAST_GPUS: Final = 0.1
+"""As of cores: three jobs that hold 0.33 of a GPU each leave nothing of it."""
 
 PATIENCE_S: Final = 10.0
 """How long a run without room says nothing: most jobs let go of some within that time."""
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What somebody holds of a machine."""
+
+    cpus: float = 0.0
+    gpus: float = 0.0
+
+    def __add__(self, other: Held) -> Held:
+        """Return what both hold."""
+        return Held(self.cpus + other.cpus, self.gpus + other.gpus)
+
+
 class Room:
-    """Takes from machines the cores that others hold.
+    """Takes from machines the cores and GPUs that others hold.
 
     What they held when the run began is theirs until they let go of it, which counts when it was
     seen twice: what a lost actor of this run held is free before the run knows of the loss. What
@@ -30,21 +45,54 @@ class Room:
     """
 
     def __init__(self) -> None:
-        self._held: dict[str, float] | None = None
-        self._seen: dict[str, float] = {}
+        self._cpus = _Theirs()
+        self._gpus = _Theirs()
 
-    def left(self, machines: Sequence[Machine], *ours: Mapping[str, float]) -> list[Machine]:
-        """Return the machines with the cores that are left for this run.
+    def left(self, machines: Sequence[Machine], *ours: Mapping[str, Held]) -> list[Machine]:
+        """Return the machines with the cores and GPUs that are left for this run.
 
         Args:
             machines: of the cluster, as they are now.
-            ours: for each machine, cores that this run surely holds; to be added up.
+            ours: for each machine, what this run surely holds; to be added up.
         """
-        seen = {
-            machine.name: _others(machine, sum(held.get(machine.name, 0.0) for held in ours))
+        mine = {
+            machine.name: sum((held.get(machine.name, Held()) for held in ours), Held())
             for machine in machines
-            if machine.free_cpus is not None
         }
+        cpus = self._cpus.now(
+            {
+                machine.name: machine.cpus - machine.free_cpus - mine[machine.name].cpus
+                for machine in machines
+                if machine.free_cpus is not None
+            }
+        )
+        gpus = self._gpus.now(
+            {
+                machine.name: machine.gpus - machine.free_gpus - mine[machine.name].gpus
+                for machine in machines
+                if machine.free_gpus is not None
+            }
+        )
+        return [
+            replace(
+                machine,
+                cpus=_rest(machine.cpus, cpus.get(machine.name, 0.0), LEAST_CORES),
+                gpus=_rest(machine.gpus, gpus.get(machine.name, 0.0), LEAST_GPUS),
+            )
+            for machine in machines
+        ]
+
+
+class _Theirs:
+    """What others hold of one kind of thing, by machine."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, float] | None = None
+        self._seen: dict[str, float] = {}
+
+    def now(self, taken: Mapping[str, float]) -> Mapping[str, float]:
+        """Return what is to be left to them, given what is neither free nor this run's."""
+        seen = {name: round(max(0.0, some), 2) for name, some in taken.items()}
         if self._held is None:
             self._held = seen
         else:
@@ -54,7 +102,7 @@ class Room:
                 if name in seen
             }
         self._seen = seen
-        return [_without(machine, self._held.get(machine.name, 0.0)) for machine in machines]
+        return self._held
 
 
 class Wait:
@@ -85,11 +133,29 @@ class Wait:
         return f"waiting for room on the cluster: asked for 1 CPU, {free:g} of {cpus:g} free"
 
 
-def _others(machine: Machine, ours: float) -> float:
-    free = machine.cpus if machine.free_cpus is None else machine.free_cpus
-    return round(max(0.0, machine.cpus - free - ours), 2)
+class OnCpus:
+    """Says that the network runs on CPUs, since others hold the GPUs, and when that is over."""
+
+    def __init__(self) -> None:
+        self._told = False
+
+    def line(self, machines: Sequence[Machine], left: Sequence[Machine]) -> str | None:
+        """Return what is to be said now, None if nothing.
+
+        Args:
+            machines: of the cluster, as they are now.
+            left: what of them is this run's to use.
+        """
+        gpus = sum(machine.gpus for machine in machines)
+        held = bool(gpus) and not any(machine.gpus for machine in left)
+        told, self._told = self._told, held
+        if held and not told:
+            return (
+                f"other jobs hold the cluster's GPUs ({gpus:g}): the network runs on CPUs for now"
+            )
+        return "there are GPUs for the network now" if told and gpus and not held else None
 
 
-def _without(machine: Machine, held: float) -> Machine:
-    left = machine.cpus - held
-    return replace(machine, cpus=left if not held or left >= LEAST_CORES else 0.0)
+def _rest(whole: float, held: float, least: float) -> float:
+    left = round(whole - held, 4)
+    return left if not held or left >= least else 0.0

@@ -38,6 +38,8 @@ class Machine:
     """Size of its object store, 0 if unknown."""
     free_cpus: float | None = None
     """Cores that nobody holds at the moment, None if unknown."""
+    free_gpus: float | None = None
+    """GPUs that nobody holds at the moment, None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)

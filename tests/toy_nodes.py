@@ -157,7 +157,11 @@ class Double(PoolNode[DoubleConfig]):
     """Doubles even numbers (work) and passes odd ones on (no work)."""
 
     spec = NodeSpec(
-        "toy.double", "doubles", inputs=(Port("in", Number),), outputs=(Port("out", Number),)
+        "toy.double",
+        "doubles",
+        inputs=(Port("in", Number),),
+        outputs=(Port("out", Number),),
+        gpu=True,
     )
     Config = DoubleConfig
 

@@ -162,22 +162,30 @@ def test_what_replaces_actors_of_a_lost_machine_finds_room_beside_the_others(
     assert report["workers_lost"] >= 1
 
 
-def hold(cluster: Cluster, machine: Any, cpus: int) -> Any:
-    """Let another job hold cores of a machine; return its actor."""
+def hold(cluster: Cluster, machine: Any, cpus: int, gpus: int = 0) -> Any:
+    """Let another job hold cores and GPUs of a machine; return its actor."""
     ray.init(cluster.address, ignore_reinit_error=True, log_to_driver=False)
     there = NodeAffinitySchedulingStrategy(machine.node_id, soft=False)
     # Detached, or it would end, and let go, as soon as a test drops what is returned here.
     other: Any = (
         ray.remote(Other)
-        .options(num_cpus=cpus, scheduling_strategy=there, lifetime="detached", name="other")
+        .options(
+            num_cpus=cpus,
+            num_gpus=gpus,
+            scheduling_strategy=there,
+            lifetime="detached",
+            name="other",
+        )
         .remote()
     )
     assert ray.get(other.node.remote()) == machine.node_id
     end = time.monotonic() + 30
-    while not any(m.free_cpus == m.cpus - cpus for m in machines() if m.name == machine.node_id):
+    while True:
+        (at,) = (found for found in machines() if found.name == machine.node_id)
+        if (at.free_cpus, at.free_gpus) == (at.cpus - cpus, at.gpus - gpus):
+            return other
         assert time.monotonic() < end
         time.sleep(0.1)
-    return other
 
 
 @pytest.mark.timeout(240)
@@ -201,6 +209,43 @@ def test_half_a_machine_that_another_job_holds_is_left_to_it(
     assert_right(outcomes, 2)
     (place,) = report["places"]
     assert (place["cpus"], place["workers"], place["enhancers"]) == (1, 1, 1)
+
+
+def test_gpus_that_another_job_holds_are_left_to_it(cluster: Cluster, tmp_path: Path) -> None:
+    hold(cluster, cluster.add_node(num_cpus=3, num_gpus=2), 1, gpus=1)
+    outcomes, report = run(cluster, tmp_path, segments=2)
+    assert_right(outcomes, 2)
+    (place,) = report["places"]
+    assert (place["cpus"], place["enhancers"], place["enhancer_gpus"]) == (2, 1, 1)
+    assert len(report["pools"]["double"]) == 1
+
+
+@pytest.mark.timeout(180)
+def test_a_run_whose_gpus_are_held_runs_on_cpus_until_there_are_some(
+    cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = hold(cluster, cluster.add_node(num_cpus=2, num_gpus=1), 0, gpus=1)
+    graph = diamond(CountConfig(frames=FRAMES), AddConfig(delay_s=0.05))
+    work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(3)]
+    options = RunOptions(address=cluster.address)
+    gpus: list[float] = []
+
+    def listen(segment: Segment, at: Progress) -> None:
+        gpus.append(sum(held.gpus for held in runner._fleet.held.values()))
+        if at.frames > 10 and segment is work[0]:
+            ray.kill(other)
+
+    with RayRunner(graph, prepared(graph), options, threads=1, segments=3) as runner:
+        assert_right(list(runner.run(work, listen)), 3)
+        members = runner.report()["pools"]["double"]
+    assert (gpus[0], gpus[-1]) == (0, 1)
+    assert len(members) == 2
+    assert all(member["items"] for member in members)
+    told = [record.message for record in caplog.records if "GPUs" in record.message]
+    assert told == [
+        "other jobs hold the cluster's GPUs (1): the network runs on CPUs for now",
+        "there are GPUs for the network now",
+    ]
 
 
 @pytest.mark.timeout(180)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pipeline.room import PATIENCE_S, Room, Wait
+import pytest
+
+from pipeline.room import PATIENCE_S, Held, OnCpus, Room, Wait
 from pipeline.sizing import Machine
 
 
@@ -11,7 +13,7 @@ def machine(cpus: float, free: float | None, name: str = "m") -> Machine:
 
 
 def left(room: Room, free: float | None, ours: float = 0, cpus: float = 4) -> float:
-    (found,) = room.left([machine(cpus, free)], {"m": ours})
+    (found,) = room.left([machine(cpus, free)], {"m": Held(ours)})
     return found.cpus
 
 
@@ -33,8 +35,8 @@ def test_what_they_let_go_of_is_taken_up_when_it_was_seen_twice() -> None:
 def test_all_that_the_run_holds_counts() -> None:
     room = Room()
     room.left([machine(4, 0)])
-    room.left([machine(4, 0)], {"m": 1}, {"m": 2})
-    (found,) = room.left([machine(4, 0)], {"m": 1}, {"m": 2})
+    room.left([machine(4, 0)], {"m": Held(1)}, {"m": Held(2)})
+    (found,) = room.left([machine(4, 0)], {"m": Held(1)}, {"m": Held(2)})
     assert found.cpus == 3
 
 
@@ -74,6 +76,42 @@ def test_too_little_is_no_room_but_a_small_machine_may_be_used_whole() -> None:
 
 def test_where_nothing_is_known_all_is_taken_to_be_free() -> None:
     assert left(Room(), free=None) == 4
+
+
+def gpu_machine(free: float | None, gpus: float = 2) -> Machine:
+    return Machine("m", 4, gpus, free_cpus=4, free_gpus=free)
+
+
+def gpus_left(room: Room, free: float | None, ours: float = 0, gpus: float = 2) -> float:
+    (found,) = room.left([gpu_machine(free, gpus)], {"m": Held(0, ours)})
+    assert found.cpus == 4
+    return found.gpus
+
+
+def test_gpus_that_others_hold_are_theirs_until_they_let_go_of_them() -> None:
+    room = Room()
+    assert gpus_left(room, free=1) == 1
+    assert gpus_left(room, free=0, ours=1) == 1
+    assert gpus_left(room, free=1, ours=1) == 1
+    assert gpus_left(room, free=1, ours=1) == 2
+    assert gpus_left(room, free=0, ours=1) == 2
+
+
+@pytest.mark.parametrize(("free", "left"), [(1.5, 1.5), (0.5, 0.5), (0.01, 0), (None, 2)])
+def test_a_part_of_a_gpu_is_left_unless_it_is_next_to_nothing(
+    free: float | None, left: float
+) -> None:
+    assert gpus_left(Room(), free) == left
+
+
+def test_a_network_without_its_gpus_is_told_of_once_and_so_is_their_return() -> None:
+    on_cpus, all_of_it, nothing = OnCpus(), [gpu_machine(0)], [gpu_machine(0, gpus=0)]
+    told = on_cpus.line(all_of_it, nothing)
+    assert told == "other jobs hold the cluster's GPUs (2): the network runs on CPUs for now"
+    assert on_cpus.line(all_of_it, nothing) is None
+    assert on_cpus.line(all_of_it, all_of_it) == "there are GPUs for the network now"
+    assert on_cpus.line(all_of_it, all_of_it) is None
+    assert on_cpus.line(nothing, nothing) is None
 
 
 def test_a_wait_is_told_once_and_so_is_its_end() -> None:
