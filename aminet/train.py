@@ -200,19 +200,18 @@ class _Run:
 
     def step(self, hr_BCHW: Tensor, lq_BCHW: Tensor, clock: _Clock) -> None:  # noqa: N803
         config, state = self.config, self.state
-        lr = learning_rate(state.step, config.total_steps, config.optimiser)
         figures = self.train_step(hr_BCHW, lq_BCHW)
+        state.seconds = self.before_s + time.monotonic() - self.start_s
         last = state.step == config.total_steps
         # Reading a figure waits for the device, so it isn't done in every step.
         if state.step % config.log_every == 0 or last:
-            state.seconds = self.before_s + time.monotonic() - self.start_s
             read = {name: float(figure) for name, figure in figures.items()}
+            lr = learning_rate(state.step - 1, config.total_steps, config.optimiser)
             self._write({**read, "lr": lr}, clock)
             self._check(read["norm"])
         if state.step % config.validate_every == 0 or last:
             self._validate(clock)
         if last or time.monotonic() - self.saved_s > config.checkpoint_every_s:
-            state.seconds = self.before_s + time.monotonic() - self.start_s
             save_checkpoint(state, config, config.out / CHECKPOINT_FILE)
             self.saved_s = time.monotonic()
 

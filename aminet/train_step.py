@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aminet.muon import Muon, is_matrix
-from aminet.network import PRESETS, AMINet
+from aminet.network import PRESETS, AMINet, as_channels_last
 from aminet.precision import autocast_dtype
 from aminet.train_config import LossSection, OptimiserSection, TrainConfig
 from aminet.weights import load_network
@@ -185,7 +185,7 @@ class TrainStep:
         network, dtype = self.state.network, autocast_dtype(self.device)
         network.train()
         with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
-            y_BCHW = network(lq_BCHW.contiguous(memory_format=torch.channels_last))
+            y_BCHW = network(as_channels_last(lq_BCHW))
         terms = loss_terms(y_BCHW.float(), hr_BCHW, lq_BCHW, self.config.loss)
         network.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()

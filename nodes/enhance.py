@@ -188,12 +188,12 @@ class Enhance(PoolNode[EnhanceConfig]):
     def _residuals(self, network: AMINet, aligned: torch.Tensor) -> torch.Tensor:
         import torch
 
-        from aminet.network import self_ensemble
+        from aminet.network import as_channels_last, self_ensemble
         from aminet.precision import autocast_dtype
 
         device_type = aligned.device.type
         dtype = autocast_dtype(aligned.device)
-        faces = aligned.contiguous(memory_format=torch.channels_last)
+        faces = as_channels_last(aligned)
         if device_type == "cuda":
             faces, dtype = faces.to(network.tail.weight.dtype), None
         with torch.autocast(device_type, dtype=dtype, enabled=dtype is not None):

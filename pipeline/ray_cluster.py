@@ -108,13 +108,17 @@ def machines() -> list[Machine]:
             cpus=node["Resources"].get("CPU", 0.0),
             gpus=node["Resources"].get("GPU", 0.0),
             store_bytes=int(node["Resources"].get("object_store_memory", 0)),
-            # What is used up is not in it at all.
-            free_cpus=free[node["NodeID"]].get("CPU", 0.0) if node["NodeID"] in free else None,
-            free_gpus=free[node["NodeID"]].get("GPU", 0.0) if node["NodeID"] in free else None,
+            free_cpus=_of(free.get(node["NodeID"]), "CPU"),
+            free_gpus=_of(free.get(node["NodeID"]), "GPU"),
         )
         for node in sorted(ray.nodes(), key=lambda node: node["NodeID"])
         if node["Alive"]
     ]
+
+
+def _of(free: Mapping[str, float] | None, kind: str) -> float | None:
+    """Return how much is free, None if unknown; what is used up is not in it at all."""
+    return None if free is None else free.get(kind, 0.0)
 
 
 class Demand:

@@ -204,9 +204,10 @@ class RayRunner:
             wishes=self._options.wishes,
             busy=Counter(worker.machine for worker in busy),
         )
-        line = self._wait.line(self._looked_s, self._machines, room=bool(self.sizing.places))
-        lines = [line, self._on_cpus.line(self._machines, left) if self._on_gpus else None]
-        for line in filter(None, lines):
+        said = [self._wait.line(self._looked_s, self._machines, room=bool(self.sizing.places))]
+        if self._on_gpus:
+            said.append(self._on_cpus.line(self._machines, left))
+        for line in filter(None, said):
             log.warning("%s", line)
         self._largest = max(self._largest, self.sizing, key=lambda sizing: sizing.workers)
         if self._demand:

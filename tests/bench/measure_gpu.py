@@ -189,11 +189,13 @@ def normalised_by(how: Callable[[Tensor], Tensor]) -> Generator[None]:
 
 def faces(plan: Plan, batch: int, dtype: torch.dtype = torch.float32) -> Tensor:
     x = torch.rand(batch, 3, SIDE_PX, SIDE_PX, device=plan.device, dtype=dtype)
-    return x.contiguous(memory_format=torch.channels_last)
+    return as_channels_last(x)
 
 
-def as_shipped(plan: Plan, network: AMINet, batch: int, dtype: torch.dtype) -> Callable[[], object]:
-    """Under autocast, weights in fp32, as up to now."""
+def under_autocast(
+    plan: Plan, network: AMINet, batch: int, dtype: torch.dtype
+) -> Callable[[], object]:
+    """With weights in fp32, which autocast converts anew for each batch."""
     x = faces(plan, batch)
 
     def work() -> object:
@@ -253,7 +255,7 @@ def network_rates(plan: Plan, name: str, peak_flops: float) -> dict[str, Any]:
                 if not thorough:
                     continue
                 if batch in plan.batches[::2]:
-                    note(f"{kind} autocast", batch, as_shipped(plan, plain, batch, dtype))
+                    note(f"{kind} autocast", batch, under_autocast(plan, plain, batch, dtype))
                 note(f"{kind} eager", batch, work)
                 with attempt(plan, f"{name} {kind} graph {batch}"):
                     note(f"{kind} graph", batch, replayed(plan, work))
@@ -298,7 +300,7 @@ def deviations(plan: Plan, name: str) -> dict[str, float]:
             small = picture.convert("RGB").resize((side, side), Image.Resampling.BICUBIC)
             large = small.resize((SIDE_PX, SIDE_PX), Image.Resampling.BICUBIC)
             pictures.append(torch.from_numpy(np.array(large)).permute(2, 0, 1) / 255)
-    x = torch.stack(pictures).to(plan.device).contiguous(memory_format=torch.channels_last)
+    x = as_channels_last(torch.stack(pictures).to(plan.device))
     found: dict[str, float] = {}
     with torch.inference_mode():
         exact = load_network(name, plan.device)[0].residual(x)
@@ -416,11 +418,11 @@ def on_the_device(plan: Plan, node: Enhance, batch: Sequence[Inputs]) -> dict[st
     started = time.perf_counter()
     node.process_batch(batch)
     wall_us = 1e6 * (time.perf_counter() - started)
-    activities = [ProfilerActivity.CUDA] if plan.device.type == "cuda" else [ProfilerActivity.CPU]
+    of_gpu = plan.device.type == "cuda"
+    activities = [ProfilerActivity.CUDA] if of_gpu else [ProfilerActivity.CPU]
     with profile(activities=activities) as seen:
         node.process_batch(batch)
         plan.wait()
-    of_gpu = plan.device.type == "cuda"
     rows = sorted(
         (
             (float(e.self_device_time_total if of_gpu else e.self_cpu_time_total), e.count, e.key)
