@@ -22,7 +22,7 @@ from PIL import Image
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
-from aminet.degrade import bicubic_degrade, camera_degrade
+from aminet.degrade import CAMERA_TRAINING, bicubic_degrade, camera_degrade
 from aminet.pictures import FacePicture, by_identity, centre_square, check_size, read_rgb
 
 Protocol = Literal["bicubic", "camera"]
@@ -224,7 +224,8 @@ def degrade_group(hr_BCHW: Tensor, plan: BatchPlan, seed: int) -> Tensor:
     if plan.protocol == "bicubic":
         return bicubic_degrade(hr_BCHW, side // 8)
     if coding != "clean":
-        return camera_degrade(hr_BCHW, Generator().manual_seed(seed), coding=coding)
+        generator = Generator().manual_seed(seed)
+        return camera_degrade(hr_BCHW, generator, coding=coding, ranges=CAMERA_TRAINING)
     rng = _seeded(seed, 2)
     # Half of the clean groups at the two reductions that are judged, the rest from 1 to 10: what
     # lost nothing must come out as it is.

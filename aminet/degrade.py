@@ -39,6 +39,12 @@ class CameraRanges:
     enlarged."""
     sigma_px: tuple[float, float] = (0.2, 4.0)
     """Blur at full size, weighted to the low end."""
+    lens_sigma_px: tuple[float, float] = (0.2, 1.2)
+    """Blur in pixels of the small face, weighted to the low end: what a lens does."""
+    lens_share: float = 0.0
+    """Share of groups blurred by `lens_sigma_px` in place of `sigma_px`."""
+    sharp_share: float = 0.15
+    """Share of groups with no blur of either kind."""
     motion_px: tuple[float, float] = (2.0, 11.0)
     noise: float = 20.0
     """Largest noise, in 8-bit levels, weighted to the low end."""
@@ -48,6 +54,10 @@ class CameraRanges:
 
 
 CAMERA: Final = CameraRanges()
+"""What networks are judged on."""
+CAMERA_TRAINING: Final = CameraRanges(lens_share=0.5, sharp_share=0.25)
+"""What they are trained on: faces in video are mostly sharper than `CAMERA`'s, as a lens blurs by a
+share of its own pixels, and a sharp, compressed face must not come out worse than it went in."""
 
 
 def resize(x_BCHW: Tensor, side: int) -> Tensor:
@@ -143,8 +153,11 @@ def camera_small(
         coding = "none" if draw < 0.15 else "jpeg" if draw < 0.5 else "video"
     lr_side = max(8, round(side / factor))
     x = hr_BCHW
-    if dice.chance(0.85):
-        x = _random_blur(x, dice, ranges, strength=1.0)
+    if dice.chance(1 - ranges.sharp_share):
+        if ranges.lens_share and dice.chance(ranges.lens_share):
+            x = _lens_blur(x, dice, ranges, side / lr_side)
+        else:
+            x = _random_blur(x, dice, ranges, strength=1.0)
     two_rounds = dice.chance(0.35)
     if two_rounds:
         middle = round(math.exp(dice.number(math.log(lr_side), math.log(side))))
@@ -164,7 +177,11 @@ def camera_small(
 
 
 def camera_degrade(
-    hr_BCHW: Tensor, generator: Generator, *, coding: Coding | None = None
+    hr_BCHW: Tensor,
+    generator: Generator,
+    *,
+    coding: Coding | None = None,
+    ranges: CameraRanges = CAMERA,
 ) -> Tensor:
     """`camera_small`, upsampled back as a player would: bicubic, or bilinear one time in four.
 
@@ -172,11 +189,12 @@ def camera_degrade(
         hr_BCHW: (B, 3, S, S) float in [0, 1], S at least 64.
         generator: on the CPU; advanced by the call.
         coding: drawn when None.
+        ranges: limits of every draw.
 
     Returns:
         (B, 3, S, S) float in [0, 1].
     """
-    small = camera_small(hr_BCHW, generator, coding=coding)
+    small = camera_small(hr_BCHW, generator, coding=coding, ranges=ranges)
     u = float(torch.rand((), generator=generator))
     side = hr_BCHW.shape[-1]
     mode = "bicubic" if u < 0.75 else "bilinear"
@@ -193,6 +211,16 @@ def _random_blur(x_BCHW: Tensor, dice: _Dice, ranges: CameraRanges, *, strength:
     a = dice.numbers(b, low, high, power=2.0)
     other = dice.numbers(b, low, high, power=2.0) if dice.chance(0.4) else a
     return blur(x_BCHW, gaussian_kernels(a, other, dice.numbers(b, 0, math.pi), side))
+
+
+def _lens_blur(x_BCHW: Tensor, dice: _Dice, ranges: CameraRanges, factor: float) -> Tensor:
+    """Blur by a share of the small face's pixels, at full size."""
+    b = x_BCHW.shape[0]
+    low, high = (sigma * factor for sigma in ranges.lens_sigma_px)
+    sigma = dice.numbers(b, low, high, power=1.5)
+    angle = torch.zeros_like(sigma)
+    side = kernel_side(high, most_px=x_BCHW.shape[-1] // 2 * 2 - 1)
+    return blur(x_BCHW, gaussian_kernels(sigma, sigma, angle, side))
 
 
 def _random_reduction(x_BCHW: Tensor, side: int, dice: _Dice) -> Tensor:

@@ -79,6 +79,6 @@ def blur(x_BCHW: Tensor, k_BSS: Tensor) -> Tensor:
     return y_BCHW[..., side - 1 : side - 1 + h, side - 1 : side - 1 + w]
 
 
-def kernel_side(largest_sigma_px: float) -> int:
-    """Smallest odd side that holds three standard deviations each way, at most 21 px."""
-    return min(21, 2 * math.ceil(3 * largest_sigma_px) + 1)
+def kernel_side(largest_sigma_px: float, most_px: int = 21) -> int:
+    """Smallest odd side that holds three standard deviations each way, at most `most_px` (odd)."""
+    return min(most_px, 2 * math.ceil(3 * largest_sigma_px) + 1)
