@@ -13,13 +13,13 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import AttachmentStream, Disposition, Stream
 
+from nodes.encoders import containers_of
 from nodes.errors import NodeConfigError
 from nodes.media import clockwise_rotation_deg, codec_name, open_media, video_stream
 from nodes.reader import PictureReader
 from pipeline.convert import converts, suggested_codec
 
 __all__ = [
-    "HOLDS",
     "Problem",
     "check_target",
     "container_format",
@@ -47,18 +47,6 @@ _FORMATS: Final[Mapping[str, str]] = {
     ".nut": "nut",
 }
 """Suffix -> libav's name of the muxer. AVI is not here: it stores no presentation times."""
-
-HOLDS: Final[Mapping[str, frozenset[str]]] = {
-    "mp4": frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"}),
-    "mov": frozenset({"h264", "hevc", "prores", "mpeg4", "mjpeg"}),
-    "matroska": frozenset(
-        {"h264", "hevc", "av1", "vp8", "vp9", "ffv1", "prores", "mpeg4", "mpeg2video", "mjpeg"}
-    ),
-    "webm": frozenset({"vp8", "vp9", "av1"}),
-    "mpegts": frozenset({"h264", "hevc", "mpeg2video", "mpeg4"}),
-    "nut": frozenset({"h264", "hevc", "av1", "vp9", "ffv1", "mpeg4", "mpeg2video", "mjpeg"}),
-}
-"""Muxer -> codecs of restored video that it holds, and that players expect in it."""
 
 _TS_CODECS: Final = frozenset(
     """aac aac_latm ac3 dts dvb_subtitle dvb_teletext eac3 hdmv_pgs_subtitle mp1 mp2 mp3 opus
@@ -145,8 +133,9 @@ def check_target(
     if name is None:
         return [_unwritable(target)]
     problems: list[Problem] = []
-    if video_codec not in HOLDS[name]:
-        others = [s for s in _CHOICES if video_codec in HOLDS[_FORMATS[s]]]
+    holders = containers_of(video_codec)
+    if name not in holders:
+        others = [suffix for suffix in _CHOICES if _FORMATS[suffix] in holders]
         advice = f"{_choose(others)}, or another encode.codec"
         problems.append(Problem(None, f"{target.suffix} cannot hold {video_codec} video", advice))
     with open_media(source) as container:

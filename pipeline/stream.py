@@ -12,6 +12,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,11 +25,12 @@ from av.video import VideoStream
 from nodes.codecs import EncodeConfig, EncoderPlan
 from nodes.decode import Decode, DecodeConfig
 from nodes.encode import Encode, Writer
+from nodes.encoders import containers_of
 from nodes.errors import NodeConfigError
 from nodes.media import codec_name, video_stream
 from nodes.node import Outputs, Segment
 from nodes.types import VideoInfo
-from pipeline.containers import HOLDS, copy_stream, fits
+from pipeline.containers import copy_stream, fits
 from pipeline.convert import StreamConverter, converts
 
 __all__ = ["StreamDecode", "StreamEncode"]
@@ -42,9 +44,6 @@ _SAME_FORMAT: Final = {
     "mpegts": "mpegts",
 }
 """Demuxer -> muxer, of what can be written to a pipe; everything else becomes Matroska."""
-
-_AT_ONCE: Final = {"libx264": {"tune": "zerolatency"}, "libx265": {"tune": "zerolatency"}}
-"""What makes an encoder give each picture back before it gets the next."""
 
 _RAW: Final = frozenset({"rawvideo", "wrapped_avframe"})
 
@@ -149,8 +148,7 @@ class StreamEncode(Encode):
         container = self._container or _SAME_FORMAT.get(
             self._source.container.format.name, "matroska"
         )
-        held = _RAW if container == "yuv4mpegpipe" else HOLDS.get(container, frozenset()) | _RAW
-        if plan.codec_name not in held:
+        if plan.codec_name not in _RAW and container not in containers_of(plan.codec_name):
             raise NodeConfigError(
                 f"a stream of {container} cannot hold {plan.codec_name} video; set encode.codec"
                 " (rawvideo for y4m), or give the output a name ending in .mkv"
@@ -189,12 +187,7 @@ class _StreamWriter(Writer):
         self._copies: dict[int, Stream] = {}
         self._last_dts: dict[int, int] = {}
         self._lock = threading.Lock()
-        options = dict(plan.options)
-        for key, value in _AT_ONCE.get(plan.encoder, {}).items():
-            options.setdefault(key, value)
-        at_once = EncoderPlan(
-            plan.encoder, plan.codec_name, plan.pix_fmt, options, plan.bitrate_bps
-        )
+        at_once = replace(plan, options={**plan.facts.zero_latency, **plan.options})
         super().__init__(Path(target), at_once, info, threads)
         self._container.start_encoding()
 
