@@ -22,7 +22,6 @@ from PIL import Image, ImageSequence
 from nodes.errors import MediaError
 
 __all__ = [
-    "PHOTO_SUFFIXES",
     "files_of",
     "is_animated_webp",
     "is_numbered",
@@ -31,9 +30,6 @@ __all__ = [
     "open_animated_webp",
     "open_numbered",
 ]
-
-PHOTO_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-"""Names of files that hold one picture. The last two may hold an animation."""
 
 _NUMBER: Final = re.compile(r"%(0\d+)?d")
 

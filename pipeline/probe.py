@@ -19,6 +19,7 @@ from av.video import VideoStream
 from nodes.errors import MediaError
 from nodes.formats import editable_format
 from nodes.media import codec_name, describe_video, open_media, read_packets, ticks_of, video_stream
+from nodes.picture_formats import photo_format
 from nodes.reader import PictureReader
 from nodes.types import VideoInfo
 from pipeline.plan import PacketScan
@@ -26,11 +27,11 @@ from pipeline.plan import PacketScan
 __all__ = ["ProbeResult", "StreamFacts", "TimingFacts", "is_media", "probe", "scan_packets"]
 
 _NOT_MEDIA_SUFFIXES: Final = frozenset(
-    """.bmp .c .cfg .conf .csv .db .doc .docx .gz .htm .html .ini .jpeg .jpg .json .log .md .pdf
-    .png .py .srt .sub .svg .tif .tiff .toml .txt .vtt .webp .xls .xlsx .xml .yaml .yml .zip
+    """.bmp .c .cfg .conf .csv .db .doc .docx .gz .htm .html .ini .json .log .md .pdf .py .srt
+    .sub .svg .tif .tiff .toml .txt .vtt .xls .xlsx .xml .yaml .yml .zip
     """.split()  # noqa: SIM905 - easier to read
 )
-"""Names that are not worth opening."""
+"""Names that are not worth opening, beside those of photographs."""
 
 _PICTURE_FORMATS: Final = ("image2", "_pipe")
 """Ends of the names of demuxers that read single pictures."""
@@ -138,7 +139,7 @@ def scan_packets(source: str) -> PacketScan:
 
 def is_media(path: PurePath) -> bool:
     """Say whether a file holds moving pictures, by opening it unless its name speaks against it."""
-    if path.suffix.lower() in _NOT_MEDIA_SUFFIXES:
+    if path.suffix.lower() in _NOT_MEDIA_SUFFIXES or photo_format(path) is not None:
         return False
     try:
         with open_media(str(path)) as container:

@@ -103,7 +103,7 @@ PIPE = """
 import sys
 from nodes import encoders
 from pipeline.__main__ import main
-from tests.e2e.test_one_row import ROWS
+from tests.e2e.test_new_encoder import ROWS
 encoders.ENCODERS["magicyuv"] = ROWS["magicyuv"]
 sys.exit(main())
 """
