@@ -21,6 +21,7 @@ from pipeline.convert import converts, suggested_codec
 
 __all__ = [
     "Problem",
+    "check_conversions",
     "check_target",
     "container_format",
     "copy_stream",
@@ -141,7 +142,7 @@ def check_target(
     with open_media(source) as container:
         main = video_stream(container, source)
         others = [stream for stream in container.streams if stream is not main]
-        _check_conversions(others, convert, target)
+        check_conversions(others, convert, name, target.suffix)
         problems += [
             _problem(stream, target)
             for stream in others
@@ -179,6 +180,8 @@ def _allowed(stream: Stream, container: str) -> bool:
         return container == "matroska"
     if is_cover(stream):
         return container in ("mp4", "matroska")
+    if container == "yuv4mpegpipe":
+        return False  # one stream of raw pictures is all that it holds
     if container == "mpegts":
         return codec_name(stream) in _TS_CODECS
     return stream.type != "data" or (
@@ -217,9 +220,20 @@ def _rotation_deg(source: str) -> int:
         reader.close()
 
 
-def _check_conversions(
-    streams: Sequence[Stream], convert: Mapping[int, str], target: PurePath
+def check_conversions(
+    streams: Sequence[Stream], convert: Mapping[int, str], container: str, shown: str | None = None
 ) -> None:
+    """Make sure that streams can be converted as it is asked.
+
+    Args:
+        streams: those of the source beside the video.
+        convert: their numbers, and to what.
+        container: libav's name of the muxer.
+        shown: how the container is called in an error, if not so.
+
+    Raises:
+        NodeConfigError: one is not there or cannot become that.
+    """
     by_index = {stream.index: stream for stream in streams}
     for index, codec in convert.items():
         if index not in by_index:
@@ -228,11 +242,11 @@ def _check_conversions(
                 f"encode.convert: there is no stream {index} beside the video; expected: {numbers}"
             )
         stream = by_index[index]
-        if not converts(stream, codec, _FORMATS[target.suffix.lower()]):
-            better = suggested_codec(stream, _FORMATS[target.suffix.lower()])
+        if not converts(stream, codec, container):
+            better = suggested_codec(stream, container)
             raise NodeConfigError(
                 f"encode.convert: {stream.type} stream {index} ({codec_name(stream)}) cannot become"
-                f" {codec} in {target.suffix}" + (f"; try {better}" if better else "")
+                f" {codec} in {shown or container}" + (f"; try {better}" if better else "")
             )
 
 
