@@ -17,14 +17,13 @@ import av
 from av.codec.context import Flags
 from av.container import OutputContainer
 from av.error import FFmpegError
-from av.filter import Graph
 from av.packet import Packet
 from av.video import VideoStream
-from av.video.format import VideoFormat
 
 from nodes.codecs import EncodeConfig, EncoderPlan, plan_encoder
 from nodes.encoders import hdr_encoders
 from nodes.errors import MediaError, NodeConfigError, WriteError
+from nodes.filters import PictureFilter
 from nodes.formats import PictureConverter
 from nodes.node import Inputs, NodeSpec, Port, Segment, SinkNode
 from nodes.types import Frame, VideoInfo
@@ -141,7 +140,7 @@ class Writer:
             self._stream = self.add_stream(threads)
         except FFmpegError as error:
             raise WriteError(f"{path}: cannot write ({error.strerror})") from error
-        self._fields = _FieldMarker(plan, info) if self._codes_fields() else None
+        self._mark_fields = self._field_marker() if self._codes_fields() else None
         self._open_encoder()
 
     def _codes_fields(self) -> bool:
@@ -215,8 +214,8 @@ class Writer:
                 f"frame {frame.index} has pts {frame.pts}, expected more than {self._last.pts}"
             )
         picture = self._converter.convert(picture)
-        if self._fields is not None:
-            picture = self._fields.mark(picture)
+        if self._mark_fields is not None:
+            (picture,) = self._mark_fields.push(picture)
         picture.pts, picture.time_base = frame.pts - self._offset_ticks, info.time_base
         picture.duration = frame.duration_ticks
         self._encode(picture)
@@ -264,6 +263,17 @@ class Writer:
             self._container.close()
         self._path.unlink(missing_ok=True)
 
+    def _field_marker(self) -> PictureFilter:
+        """Return what marks pictures as interlaced with the stream's field order.
+
+        The encoder believes each picture, a picture that a node made anew says nothing, and PyAV
+        can set this only through libav's filter of the name.
+        """
+        mode = f"mode={'tff' if self._info.top_field_first else 'bff'}"
+        return PictureFilter(
+            self._stream, self._info.time_base, lambda graph: [graph.add("setfield", mode)]
+        )
+
     def _field_report(self) -> str | None:
         if not self._info.interlaced:
             return None
@@ -301,33 +311,3 @@ class Writer:
             "last_duration_ticks": self._last.duration_ticks if self._last else 0,
             "warnings": self._warnings(),
         }
-
-
-class _FieldMarker:
-    """Marks pictures as interlaced with the stream's field order.
-
-    The encoder believes each picture, a picture that a node made anew says nothing, and PyAV can
-    set this only through libav's filter of the name.
-    """
-
-    def __init__(self, plan: EncoderPlan, info: VideoInfo) -> None:
-        self._graph = Graph()
-        source = self._graph.add_buffer(
-            width=info.width_px,
-            height=info.height_px,
-            format=VideoFormat(plan.pix_fmt),
-            time_base=info.time_base,
-        )
-        setfield = self._graph.add("setfield", f"mode={'tff' if info.top_field_first else 'bff'}")
-        sink = self._graph.add("buffersink")
-        source.link_to(setfield)
-        setfield.link_to(sink)
-        self._graph.configure()
-
-    def mark(self, picture: av.VideoFrame) -> av.VideoFrame:
-        """Return a picture of the same samples with its fields marked."""
-        self._graph.push(picture)
-        marked = self._graph.pull()
-        if not isinstance(marked, av.VideoFrame):
-            raise MediaError("encode: the field filter gave no picture")
-        return marked

@@ -10,12 +10,12 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.filter import Graph
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
+from nodes.filters import PictureFilter
 from nodes.hdr import read_hdr_facts
 from nodes.picture_files import is_animated_webp, is_numbered, open_animated_webp, open_numbered
 from nodes.types import ColorTags, VideoInfo
@@ -221,30 +221,16 @@ def describe_video(
 
 
 def _top_field_first(picture: av.VideoFrame, field_order: int) -> bool:
-    """Return the picture's own word on its fields, else the container's.
-
-    PyAV does not show the flag, but libav's `select` filter lets only top-first pictures pass.
-    """
+    """Return the picture's own word on its fields, else the container's."""
     if not picture.interlaced_frame:
         return field_order not in _BOTTOM_FIRST
-    graph = Graph()
-    source = graph.add_buffer(
-        width=picture.width,
-        height=picture.height,
-        format=picture.format,
-        time_base=picture.time_base or Fraction(1, 90_000),
+    # PyAV does not show the flag, but libav's `select` filter lets only top-first pictures pass.
+    only_top_first = PictureFilter(
+        picture,
+        picture.time_base or Fraction(1, 90_000),
+        lambda graph: [graph.add("select", r"eq(interlace_type\,TOPFIRST)")],
     )
-    select = graph.add("select", r"eq(interlace_type\,TOPFIRST)")
-    sink = graph.add("buffersink")
-    source.link_to(select)
-    select.link_to(sink)
-    graph.configure()
-    graph.push(picture)
-    try:
-        graph.pull()
-    except BlockingIOError:
-        return False
-    return True
+    return bool(only_top_first.push(picture))
 
 
 def _color_tags(stream: VideoStream, first: av.VideoFrame) -> ColorTags:

@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import av
 import numpy as np
 from av.filter import Graph
+from av.filter.context import FilterContext
 from av.video import VideoStream
 from PIL import Image
 
+from nodes.filters import PictureFilter
 from nodes.picture_formats import AnimationFormat, animation_format
 from nodes.types import VideoInfo
 from pipeline.restored_pictures import RestoredPicture
 
 __all__ = ["write_animation"]
+
+_TICK: Final = Fraction(1, 100)
+"""Time base of the filter, which is given the pictures' numbers."""
 
 
 def write_animation(
@@ -105,27 +111,21 @@ class _Palette:
     """Brings each picture to the 256 colours that suit it best."""
 
     def __init__(self, first: av.VideoFrame, *, dither: bool) -> None:
-        self._graph = Graph()
-        source = self._graph.add_buffer(
-            width=first.width, height=first.height, format=first.format, time_base=Fraction(1, 100)
-        )
-        split = self._graph.add("split")
-        make = self._graph.add("palettegen", "stats_mode=single")
-        use = self._graph.add("paletteuse", f"new=1:dither={'sierra2_4a' if dither else 'none'}")
-        sink = self._graph.add("buffersink")
-        source.link_to(split)
-        split.link_to(use, 0, 0)
-        split.link_to(make, 1, 0)
-        make.link_to(use, 0, 1)
-        use.link_to(sink)
-        self._graph.configure()
+        dithering = "sierra2_4a" if dither else "none"
+
+        def add(graph: Graph) -> list[FilterContext]:
+            split, make = graph.add("split"), graph.add("palettegen", "stats_mode=single")
+            use = graph.add("paletteuse", f"new=1:dither={dithering}")
+            split.link_to(make, 1, 0)
+            make.link_to(use, 0, 1)
+            return [split, use]
+
+        self._filter = PictureFilter(first, _TICK, add)
         self._number = 0
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Return the picture in its palette."""
-        frame.pts, frame.time_base = self._number, Fraction(1, 100)
+        frame.pts, frame.time_base = self._number, _TICK
         self._number += 1
-        self._graph.push(frame)
-        result = self._graph.pull()
-        assert isinstance(result, av.VideoFrame)  # noqa: S101 - for the type checker
+        (result,) = self._filter.push(frame)
         return result

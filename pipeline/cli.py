@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from aminet.errors import AminetError
 from pipeline import cli_network, cli_plan, cli_video
+from pipeline.cli_console import out, say, say_error
 from pipeline.errors import RunFailedError, exit_code
 from pipeline.heap import share_heaps
 from pipeline.interrupts import EXIT_INTERRUPTED, came, interruptible
@@ -32,9 +32,6 @@ app.add_typer(graph_app, name="graph")
 cli_plan.register(app)
 cli_network.register(app)
 cli_video.register(app)
-
-out = Console()
-err = Console(stderr=True)
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file of a run; see the README.")
@@ -114,8 +111,8 @@ def enhance(
             overwrite=overwrite,
         )
         frames, patches = result.progress.frames, result.progress.items
-        err.print(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
-        err.print(NOTE, soft_wrap=True)
+        say_error(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
+        say_error(NOTE)
         return
     report = run(
         inputs,
@@ -192,11 +189,6 @@ def list_graphs() -> None:
         say(f"{spec.name}: {spec.description}")
 
 
-def say(text: str) -> None:
-    """Write one line as it is: no markup, no wrapping, no colours."""
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
 def main() -> int:
     """Run the command line; every expected error becomes one line and an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
@@ -208,7 +200,7 @@ def main() -> int:
         # Click ends so when all is well, too.
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except AminetError as error:
-        err.print(f"aminet: {error}", markup=False, highlight=False, soft_wrap=True)
+        say_error(f"aminet: {error}")
         return exit_code(error)
     except BaseException:
         # What a library makes of an interrupt, such as an ImportError, is one still.

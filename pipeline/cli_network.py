@@ -7,14 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from pipeline.cli_console import out, say
 from pipeline.errors import ConfigError
 
 __all__ = ["register"]
-
-out = Console()
 
 
 def register(app: typer.Typer) -> None:
@@ -133,11 +131,6 @@ def models(
             card.sha256[:12],
         )
     out.print(table)
-
-
-def say(text: str) -> None:
-    """Write text as it is: no markup, no wrapping, no colours."""
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _data_settings(data: Path | None) -> list[str]:

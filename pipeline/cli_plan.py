@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
+from pipeline.cli_console import say
 from pipeline.errors import ConfigError
 from pipeline.tally import clock
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from pipeline.sizing import Sizing
 
 __all__ = ["register", "tell"]
-
-out = Console()
 
 
 def register(app: typer.Typer) -> None:
@@ -75,7 +73,7 @@ def tell(inputs: list[str], output: str, config: RunConfig) -> None:
     if len(inputs) == 1 and is_stream(inputs[0], output):
         raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
     for line in _lines(overview(inputs, output, config)):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(line)
 
 
 def _lines(job: JobOverview) -> Iterator[str]:

@@ -16,7 +16,7 @@ from av.stream import AttachmentStream, Disposition, Stream
 from nodes.encoders import containers_of
 from nodes.errors import NodeConfigError
 from nodes.media import clockwise_rotation_deg, codec_name, open_media, video_stream
-from nodes.reader import PictureReader
+from nodes.reader import first_picture
 from pipeline.convert import converts, suggested_codec
 
 __all__ = [
@@ -212,12 +212,8 @@ def copy_stream(output: OutputContainer, stream: Stream) -> Stream:
 
 
 def _rotation_deg(source: str) -> int:
-    reader = PictureReader(source, 1, lambda _what, _pts: None)
-    try:
-        first = next(reader.pictures(), None)
+    with first_picture(source) as (_, first):
         return clockwise_rotation_deg(first) if first is not None else 0
-    finally:
-        reader.close()
 
 
 def check_conversions(

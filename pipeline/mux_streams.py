@@ -7,7 +7,7 @@ from typing import Final
 from av.container import OutputContainer
 from av.video import VideoStream
 
-from nodes.reader import PictureReader
+from nodes.reader import first_picture
 from nodes.side_data import display_matrix
 from nodes.types import VideoInfo
 
@@ -61,9 +61,5 @@ def add_video(
 
 def first_display_matrix(source: str) -> tuple[int, ...] | None:
     """Return the nine numbers of the source's display matrix, None when it has none."""
-    reader = PictureReader(source, 1, lambda _what, _pts: None)
-    try:
-        first = next(reader.pictures(), None)
+    with first_picture(source) as (_, first):
         return None if first is None else display_matrix(first)
-    finally:
-        reader.close()

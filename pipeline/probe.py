@@ -20,7 +20,7 @@ from nodes.errors import MediaError
 from nodes.formats import editable_format
 from nodes.media import codec_name, describe_video, open_media, read_packets, ticks_of, video_stream
 from nodes.picture_formats import photo_format
-from nodes.reader import PictureReader
+from nodes.reader import first_picture
 from nodes.types import VideoInfo
 from pipeline.plan import PacketScan
 
@@ -150,14 +150,10 @@ def is_media(path: PurePath) -> bool:
 
 
 def _first_picture_info(source: str) -> VideoInfo:
-    reader = PictureReader(source, 1, lambda _what, _pts: None)
-    try:
-        first = next(reader.pictures(), None)
+    with first_picture(source) as (reader, first):
         if first is None:
             raise MediaError(f"{source}: no picture could be decoded; check that it plays")
         return describe_video(reader.container, reader.stream, first)
-    finally:
-        reader.close()
 
 
 def _facts(stream: Stream) -> StreamFacts:
