@@ -1,0 +1,1 @@
+"""Developers' programs that are no part of the product."""

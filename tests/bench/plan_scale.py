@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from pipeline.sizing import Machine, Wishes, size
 from tests.bench.saturation import Load, Rates, Saturation, saturate
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "scaling.md"
 MEASURED: Final = "\n## What Ray costs and gives, measured\n"
 

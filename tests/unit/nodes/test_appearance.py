@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nodes.appearance import appearance_of, mix, unlikeness
-from tests.face_pictures import still
+from tests.support.faces import still
 
 
 def test_it_is_a_share_of_each_colour() -> None:

@@ -12,7 +12,7 @@ import pytest
 from av.error import FFmpegError
 
 from nodes.errors import MediaError
-from tests.media_factory import (
+from tests.support.media import (
     AudioTrack,
     Video,
     corrupt_packets,
@@ -22,7 +22,7 @@ from tests.media_factory import (
     make_video,
     truncate,
 )
-from tests.video_nodes import decode, same_pixels
+from tests.support.video_nodes import decode, same_pixels
 
 MILLISECONDS = Fraction(1, 1000)
 

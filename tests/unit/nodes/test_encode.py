@@ -18,8 +18,8 @@ from nodes.errors import MediaError, NodeConfigError, UnsupportedFormatError, Wr
 from nodes.node import Inputs, Segment
 from nodes.types import ColorTags, Frame, VideoInfo
 from pipeline.errors import exit_code
-from tests.media_factory import decode_all, make_picture
-from tests.video_nodes import decode, encode, same_pixels
+from tests.support.media import decode_all, make_picture
+from tests.support.video_nodes import decode, encode, same_pixels
 
 INFO = VideoInfo(
     width_px=64,

@@ -29,7 +29,7 @@ from nodes.warp import (
     mask_residuals,
     unalign_residuals,
 )
-from tests.face_pictures import face_at, portrait
+from tests.support.faces import face_at, portrait
 
 CPU = torch.device("cpu")
 

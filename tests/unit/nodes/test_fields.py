@@ -16,7 +16,7 @@ from nodes.fields import deinterlaced
 from nodes.node import Inputs, Segment
 from nodes.paste import Paste, PasteConfig
 from nodes.types import Frame, FrameRestored, VideoInfo
-from tests.media_factory import Video, make_video, planes
+from tests.support.media import Video, make_video, planes
 
 TFF = Video(codec="mpeg2video", fields="tff", frames=7)
 

@@ -7,8 +7,8 @@ import pytest
 from nodes.errors import UnsupportedFormatError
 from nodes.formats import PictureConverter, bit_depth, editable_format, nearest_format
 from nodes.types import ColorTags
-from tests.media_factory import make_picture
-from tests.video_nodes import same_pixels
+from tests.support.media import make_picture
+from tests.support.video_nodes import same_pixels
 
 PLANAR = ["yuv420p", "yuvj422p", "yuv444p10le", "yuv420p16le", "gray", "gray12le"]
 SEMI_PLANAR = ["nv12", "nv21", "p010le", "p016le"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nodes import geometry
 from nodes.types import EYES_OF_SIZE
-from tests.face_pictures import face_at
+from tests.support.faces import face_at
 
 coordinates = st.floats(-500, 500)
 some_points = st.lists(st.tuples(coordinates, coordinates), min_size=3, max_size=3).map(np.array)

@@ -16,7 +16,7 @@ from nodes.decode import DecodeConfig
 from nodes.live import LivePackets
 from nodes.node import Segment
 from pipeline.stream import StreamDecode
-from tests.media_factory import Video, make_video
+from tests.support.media import Video, make_video
 
 
 def packets(count: int, error: Exception | None = None) -> Iterator[Packet[Stream]]:

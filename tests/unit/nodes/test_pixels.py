@@ -21,7 +21,7 @@ from nodes.pixels import (
     resolve_color,
 )
 from nodes.types import ColorTags
-from tests.face_pictures import codes_of, planes_of, waves
+from tests.support.faces import codes_of, planes_of, waves
 
 FORMATS = [
     "yuv420p",

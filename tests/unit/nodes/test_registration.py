@@ -7,7 +7,7 @@ import pytest
 
 from nodes import geometry
 from nodes.registration import Plane, enlarged, register, warped
-from tests.face_pictures import portrait
+from tests.support.faces import portrait
 
 MIDDLE = geometry.translation(48, 48)
 BACK = geometry.translation(-48, -48)

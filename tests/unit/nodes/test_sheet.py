@@ -15,7 +15,7 @@ from nodes.node import Inputs
 from nodes.sheet import BEST_SHOTS, SHEET_NAME, Sheet, SheetConfig, shot_qualities
 from nodes.sheet_page import read_page
 from nodes.types import FacePatch, Frame, FramePatches
-from tests.face_pictures import face_at, frame_of, info_of, portrait, scene, segment_in
+from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
 
 EYES = (99.3, 139.8)
 

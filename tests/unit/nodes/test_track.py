@@ -20,7 +20,7 @@ from nodes.pixels import RegionReader
 from nodes.track import Track, TrackConfig
 from nodes.types import ColorTags, Frame, FrameFaces
 from nodes.views import Square, cut_view
-from tests.face_pictures import frame_of, info_of, portrait, scene, segment_in, still
+from tests.support.faces import frame_of, info_of, portrait, scene, segment_in, still
 
 # In the 350 px still, as the detector finds them at full size.
 EYES_MIDDLE = (99.3, 139.8)

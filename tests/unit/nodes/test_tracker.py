@@ -8,7 +8,7 @@ import pytest
 from nodes.appearance import Appearance, appearance_of
 from nodes.detector import Detection
 from nodes.tracker import Tracker, TrackerParams, suppress_overlaps
-from tests.face_pictures import face_at
+from tests.support.faces import face_at
 
 FRAME_S = 1 / 25
 

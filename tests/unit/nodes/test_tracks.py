@@ -20,7 +20,7 @@ from nodes.types import (
     GatedFace,
     RestoredPatch,
 )
-from tests.face_pictures import face_at, frame_of, info_of, scene, segment_in
+from tests.support.faces import face_at, frame_of, info_of, scene, segment_in
 
 
 def patch_of(track_id: int) -> FacePatch:

@@ -6,7 +6,7 @@ import pytest
 
 from nodes.node import Inputs
 from pipeline.batcher import Batcher
-from tests.toy_nodes import Double, DoubleConfig, Number
+from tests.support.toy_nodes import Double, DoubleConfig, Number
 
 
 def inputs(*values: int) -> list[Inputs]:

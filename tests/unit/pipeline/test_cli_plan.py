@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.errors import ConfigError
-from tests.media_factory import Video, make_video
+from tests.support.media import Video, make_video
 
 BICUBIC = ("--set", "enhance.weights=bicubic")
 

@@ -16,7 +16,7 @@ from pipeline.containers import (
     container_format,
     default_suffix,
 )
-from tests.media_factory import AudioTrack, Subtitle, Video, make_video
+from tests.support.media import AudioTrack, Subtitle, Video, make_video
 
 
 def problems(source: Path, suffix: str, codec: str = "h264") -> list[Problem]:

@@ -12,9 +12,9 @@ import pytest
 from nodes.types import Frame
 from pipeline.plan import plan_segments
 from pipeline.probe import scan_packets
-from tests.cut_videos import VIDEOS, drop_times
-from tests.media_factory import Video, make_video
-from tests.video_nodes import decode, same_pixels
+from tests.support.cut_videos import VIDEOS, drop_times
+from tests.support.media import Video, make_video
+from tests.support.video_nodes import decode, same_pixels
 
 
 def cut(path: Path, cuts: Sequence[int], warmup_ticks: int = 0) -> list[Frame]:

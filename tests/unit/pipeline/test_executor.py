@@ -18,7 +18,7 @@ from pipeline.graph import Graph
 from pipeline.local_runner import LocalRunner, _LocalPool
 from pipeline.prepare import prepared
 from pipeline.runner import Progress, SegmentOutcome
-from tests.toy_nodes import (
+from tests.support.toy_nodes import (
     AddConfig,
     Count,
     CountConfig,

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from pipeline.exif import without_thumbnail
-from tests.exif_factory import HEADER, noise_jpeg, thumbnail_exif
+from tests.support.exif import HEADER, noise_jpeg, thumbnail_exif
 
 
 @pytest.mark.parametrize("bare", [False, True])

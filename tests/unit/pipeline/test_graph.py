@@ -13,7 +13,7 @@ from nodes.errors import NodeConfigError
 from pipeline import graph as graph_module
 from pipeline.errors import GraphError
 from pipeline.graph import Edge, Graph, GraphSpec, read_graph_spec
-from tests import toy_nodes
+from tests.support import toy_nodes
 
 TOYS = {
     "toy.count": toy_nodes.Count,

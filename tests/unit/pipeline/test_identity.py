@@ -13,7 +13,7 @@ from pipeline.identity import Identity, content_ids, fingerprint, identify
 from pipeline.plan import Interval, SegmentPlan
 from pipeline.prepare import prepared
 from pipeline.probe import scan_packets
-from tests.media_factory import Video, make_video
+from tests.support.media import Video, make_video
 
 PLAN = SegmentPlan((Interval(None, 5), Interval(5, None)))
 BICUBIC = "enhance.weights=bicubic"

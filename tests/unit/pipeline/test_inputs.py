@@ -11,7 +11,7 @@ from nodes.errors import MediaError
 from pipeline.errors import OutputError
 from pipeline.inputs import check_outputs, plan_files
 from pipeline.side_files import SHEET
-from tests.media_factory import Video, make_video
+from tests.support.media import Video, make_video
 
 
 @pytest.fixture

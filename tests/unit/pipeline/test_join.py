@@ -12,8 +12,8 @@ import pytest
 from nodes.codecs import EncodeConfig
 from nodes.errors import MediaError
 from pipeline.mux import mux
-from tests.media_factory import Video, decode_all, make_video
-from tests.video_nodes import decode, encode, same_pixels
+from tests.support.media import Video, decode_all, make_video
+from tests.support.video_nodes import decode, encode, same_pixels
 
 X264 = EncodeConfig(codec="x264", options={"qp": "0"})
 REORDERED = EncodeConfig(codec="x264", options={"bf": "3", "b_strategy": "0"})

@@ -19,7 +19,7 @@ from nodes.errors import MediaError
 from pipeline.containers import default_suffix
 from pipeline.errors import OutputError
 from pipeline.mux import MuxReport, mux
-from tests.media_factory import (
+from tests.support.media import (
     AudioTrack,
     Subtitle,
     Video,
@@ -29,7 +29,7 @@ from tests.media_factory import (
     packets_of,
     truncate,
 )
-from tests.video_nodes import decode, encode, same_pixels
+from tests.support.video_nodes import decode, encode, same_pixels
 
 FFV1 = EncodeConfig(codec="ffv1")
 X264 = EncodeConfig(codec="x264", options={"qp": "0"})

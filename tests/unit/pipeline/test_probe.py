@@ -11,7 +11,7 @@ import pytest
 
 from nodes.errors import MediaError
 from pipeline.probe import is_media, probe
-from tests.media_factory import (
+from tests.support.media import (
     AudioTrack,
     Subtitle,
     Video,

@@ -11,9 +11,10 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["RATE", "SAMPLES", "four_faces", "looped"]
+from tests.support import SAMPLES
 
-SAMPLES = Path(__file__).parents[1] / "samples"
+__all__ = ["RATE", "four_faces", "looped"]
+
 RATE = 25
 
 _Rgb = npt.NDArray[np.uint8]

@@ -18,27 +18,13 @@ import numpy as np
 from av.container import OutputContainer
 from av.video import VideoStream
 
-__all__ = ["Camera", "RtspCamera", "free_port", "number_of"]
+from tests.support.ports import free_udp_pair
+
+__all__ = ["Camera", "RtspCamera", "number_of"]
 
 RATE = 25
 WIDTH_PX, HEIGHT_PX = 320, 240
 _BITS = 16
-
-
-def free_port() -> int:
-    """Return a UDP port that nobody uses, the next one being free as well."""
-    for port in range(20_000 + time.time_ns() % 20_000, 60_000, 2):
-        try:
-            with (
-                socket.socket(type=socket.SOCK_DGRAM) as one,
-                socket.socket(type=socket.SOCK_DGRAM) as two,
-            ):
-                one.bind(("127.0.0.1", port))
-                two.bind(("127.0.0.1", port + 1))
-        except OSError:
-            continue
-        return port
-    raise OSError("no free port")
 
 
 def _picture(number: int) -> av.VideoFrame:
@@ -158,5 +144,5 @@ class RtspCamera(Camera):
             ports = transport.partition("client_port=")[2].partition(";")[0]
             port = int(ports.partition("-")[0])
             self._url = f"rtp://127.0.0.1:{port}?rtcpport={port + 1}"
-            return [f"Transport: {transport};server_port={free_port()}", "Session: 7"], ""
+            return [f"Transport: {transport};server_port={free_udp_pair()}", "Session: 7"], ""
         return ["Session: 7"], ""

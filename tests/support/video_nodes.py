@@ -14,7 +14,7 @@ from nodes.decode import Decode, DecodeConfig
 from nodes.encode import VIDEO_FILE, Encode
 from nodes.node import Inputs, Segment
 from nodes.types import Frame, VideoInfo
-from tests.media_factory import planes
+from tests.support.media import planes
 
 __all__ = ["decode", "encode", "largest_difference", "same_pixels"]
 

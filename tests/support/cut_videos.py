@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
-from tests.media_factory import Video
+from tests.support.media import Video
 
 __all__ = ["VIDEOS", "drop_times"]
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.media_factory import decode_all
-from tests.video_nodes import same_pixels
+from tests.support import ROOT
+from tests.support.media import decode_all
+from tests.support.video_nodes import same_pixels
 
 __all__ = [
     "assert_complete",
@@ -24,8 +25,6 @@ __all__ = [
     "times_while",
     "wait_for",
 ]
-
-ROOT = Path(__file__).parents[1]
 
 NODES = '''
 """A third-party package whose nodes are slow, and may kill their process or eat its memory."""

@@ -15,8 +15,8 @@ from typing import Any
 
 from ray.util import get_node_ip_address
 
-from tests.fault_runs import descendants
-from tests.free_ports import free_ports
+from tests.support.faults import descendants
+from tests.support.ports import free_ports
 
 __all__ = ["autoscaling_cluster"]
 

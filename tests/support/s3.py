@@ -11,7 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from tests.free_ports import free_ports
+from tests.support.ports import free_ports
 
 __all__ = ["s3_server"]
 
