@@ -1,7 +1,4 @@
-"""Makes the sample videos, their sharp references and the truth about where the faces are.
-
-Run: `python samples/make_samples.py MEDIA_DIR [--out samples] [--model face_landmarker.task]`
-"""
+"""The command line: `python -m tools.samples MEDIA_DIR [--out samples] [--model FILE]`."""
 
 from __future__ import annotations
 
@@ -12,22 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from audio import street_sound, voice_sound
-from compose import STREET_FRAME, Cast, Placement, portrait_frames, street_frames
-from degrade import degrade
-from files import VideoWriter, read_clip, write_truth
 from PIL import Image
-from scene import PORTRAIT, REFERENCE_SCALE, STREET, Person, Video
-from truth import find_faces
 
-logger = logging.getLogger("make_samples")
+from tools.samples.audio import street_sound, voice_sound
+from tools.samples.compose import STREET_FRAME, Cast, Placement, portrait_frames, street_frames
+from tools.samples.degrade import degrade
+from tools.samples.files import VideoWriter, read_clip, write_truth
+from tools.samples.scene import PORTRAIT, REFERENCE_SCALE, STREET, Person, Video
+from tools.samples.truth import find_faces
+
+logger = logging.getLogger(__name__)
 
 Shown = Iterator[tuple[Image.Image, list[tuple[Cast, int, Placement]]]]
 
 
 def main() -> None:
     """Reads the command line and makes both samples."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    description = "Makes the sample videos, their references and the truth about the faces."
+    parser = argparse.ArgumentParser(prog="python -m tools.samples", description=description)
     parser.add_argument("media_dir", type=Path, help="folder with the clip_*.mp4")
     parser.add_argument("--out", type=Path, default=Path("samples"), help="folder to write to")
     parser.add_argument(

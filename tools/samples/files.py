@@ -10,9 +10,10 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
-from audio import SOUND_RATE_HZ, Sound
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
-from scene import REFERENCE_SCALE, Video
+
+from tools.samples.audio import SOUND_RATE_HZ, Sound
+from tools.samples.scene import REFERENCE_SCALE, Video
 
 __all__ = ["VideoWriter", "read_clip", "write_truth"]
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from backdrop import camera_caption, planter, street_backdrop
-from matte import MARGIN_PX, cut_out
 from PIL import Image
-from scene import REFERENCE_SCALE, Person, Video
-from truth import ClipFace
+
+from tools.samples.backdrop import camera_caption, planter, street_backdrop
+from tools.samples.matte import MARGIN_PX, cut_out
+from tools.samples.scene import REFERENCE_SCALE, Person, Video
+from tools.samples.truth import ClipFace
 
 __all__ = ["Cast", "Placement", "portrait_frames", "street_frames"]
 

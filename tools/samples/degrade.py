@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scene import REFERENCE_SCALE, Video
 from scipy import ndimage
+
+from tools.samples.scene import REFERENCE_SCALE, Video
 
 __all__ = ["degrade"]
 

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
-from scene import Person
 from scipy import ndimage
+
+from tools.samples.scene import Person
 
 __all__ = ["cut_out"]
 
