@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.plan import PacketScan, choose_runner, plan_segments
+from pipeline.plan import choose_runner, plan_segments
+from pipeline.probe import PacketScan
 
 
 def chosen(
