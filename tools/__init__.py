@@ -1,1 +1,1 @@
-"""Developers' programs that are no part of the product."""
+"""Programs for those who develop this project; none is part of what is installed."""

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.plan import PacketScan, plan_segments
+from pipeline.plan import plan_segments
+from pipeline.probe import PacketScan
 
 REGULAR = PacketScan(
     container="mov,mp4,m4a,3gp,3g2,mj2",

@@ -17,7 +17,8 @@ from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
 from pipeline.local_runner import LocalRunner, _LocalPool
 from pipeline.prepare import prepared
-from pipeline.runner import Progress, SegmentOutcome
+from pipeline.runner import Progress
+from pipeline.task import SegmentTask, Task, TaskOutcome
 from tests.support.toy_nodes import (
     AddConfig,
     Count,
@@ -32,13 +33,11 @@ from tests.support.toy_nodes import (
 )
 
 
-def run(
-    graph: Graph, tmp_path: Path, window_frames: int = 4, times: int = 1
-) -> list[SegmentOutcome]:
-    segments = [Segment(f"video {i}", tmp_path, threads=1) for i in range(times)]
+def run(graph: Graph, tmp_path: Path, window_frames: int = 4, times: int = 1) -> list[TaskOutcome]:
+    tasks = [SegmentTask(Segment(f"video {i}", tmp_path, threads=1)) for i in range(times)]
     runner = LocalRunner(graph, prepared(graph), options(window_frames), threads=1)
     with runner:
-        return list(runner.run(segments, ignore))
+        return list(runner.run(tasks, ignore))
 
 
 def options(window_frames: int) -> RunOptions:
@@ -47,7 +46,7 @@ def options(window_frames: int) -> RunOptions:
 
 def run_within(
     window_bytes: int | None, tmp_path: Path, *, bytes_each: int, window_frames: int = 30
-) -> SegmentOutcome:
+) -> TaskOutcome:
     """Run the diamond with a bound on the bytes of its pool's work."""
     graph = diamond(CountConfig(frames=60), double=DoubleConfig(bytes_each=bytes_each))
     segment = Segment("video", tmp_path, threads=1)
@@ -64,7 +63,7 @@ def run_within(
     )
     result = executor.run(segment, lambda _: None)
     pool.batcher.close()
-    return SegmentOutcome(segment, result=result)
+    return TaskOutcome(SegmentTask(segment), result=result)
 
 
 @pytest.mark.parametrize("window_bytes", [None, 35, 10, 1])
@@ -88,11 +87,11 @@ def test_a_source_ahead_of_its_sinks_waits_and_tells(tmp_path: Path) -> None:
     assert outcome.result.flow.peak_bytes <= 3
 
 
-def ignore(segment: Segment, progress: Progress) -> None:
+def ignore(task: Task, progress: Progress) -> None:
     pass
 
 
-def rows(outcome: SegmentOutcome) -> Any:
+def rows(outcome: TaskOutcome) -> Any:
     if outcome.error:
         raise outcome.error
     assert outcome.result is not None
@@ -183,13 +182,13 @@ def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
     runner = LocalRunner(graph, prepared(graph), options(4), threads=1)
     before = threading.active_count()
 
-    def interrupt(segment: Segment, progress: Progress) -> None:
+    def interrupt(task: Task, progress: Progress) -> None:
         if progress.frames > 5:
             raise KeyboardInterrupt
 
     started = time.monotonic()
     with runner, pytest.raises(KeyboardInterrupt):
-        list(runner.run([Segment("x", tmp_path, threads=1)], interrupt))
+        list(runner.run([SegmentTask(Segment("x", tmp_path, threads=1))], interrupt))
     assert time.monotonic() - started < 10
     assert threading.active_count() == before - 1  # the batcher's
     assert isinstance(runner._executor, SegmentExecutor)
@@ -198,7 +197,7 @@ def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
 def run_parts(graph: Graph, tmp_path: Path, *parts: Segment, window_frames: int = 4) -> Any:
     runner = LocalRunner(graph, prepared(graph), options(window_frames), threads=1)
     with runner:
-        outcomes = list(runner.run(parts, ignore))
+        outcomes = list(runner.run([SegmentTask(part) for part in parts], ignore))
         return outcomes, runner.report()
 
 
