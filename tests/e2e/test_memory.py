@@ -25,10 +25,11 @@ from pipeline.config import RunOptions, load_config, load_graph
 from pipeline.local_runner import LocalRunner
 from pipeline.prepare import prepared
 from pipeline.task import SegmentTask
+from tests.support import SAMPLES
 
 log = logging.getLogger(__name__)
 
-SAMPLE = Path(__file__).parents[2] / "samples" / "street.mp4"
+SAMPLE = SAMPLES / "street.mp4"
 LEAST_WIDTH_PX = 320
 """Of a picture that is more than a face."""
 

@@ -27,8 +27,8 @@ from pipeline.ray_runner import RayRunner
 from pipeline.room import PATIENCE_S
 from pipeline.runner import Progress
 from pipeline.task import SegmentTask, Task, TaskOutcome
-from tests.fault_runs import kill_raylet
-from tests.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
+from tests.support.faults import kill_raylet
+from tests.support.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 

@@ -23,7 +23,7 @@ from pipeline.ray_fleet import RESTARTS
 from pipeline.ray_runner import RayRunner
 from pipeline.runner import Progress
 from pipeline.task import SegmentTask, TaskOutcome
-from tests.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
+from tests.support.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -24,7 +24,7 @@ from aminet.pictures import (
     list_pictures,
     read_square,
 )
-from tests.face_factory import paint_face, paint_folder
+from tests.support.faces import paint_face, paint_folder
 
 CPU = torch.device("cpu")
 

@@ -16,7 +16,7 @@ from aminet.validate import camera_trial, clean_trial, load_faces
 from aminet.weights import save_weights
 from pipeline.cli_network import register
 from pipeline.errors import ConfigError
-from tests.face_factory import paint_folder
+from tests.support.faces import paint_folder
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from aminet.pictures import list_pictures
 from aminet.train import LOG_FILE, batches_from, train
 from aminet.train_config import LossSection, OptimiserSection, TrainConfig, load_config
 from aminet.train_step import TrainStep, learning_rate, loss_terms, new_state
+from tests.support import ROOT
 
 CPU = torch.device("cpu")
-CONFIGS = Path(__file__).parents[3] / "configs" / "train"
+CONFIGS = ROOT / "configs" / "train"
 
 
 @pytest.fixture
