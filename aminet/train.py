@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from aminet.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from aminet.curves import draw_curves, draw_sheet
 from aminet.data import Batch, TrainingBatches, to_device
+from aminet.device import resolve_device
 from aminet.errors import DivergedError, TrainConfigError
 from aminet.pictures import check_split, list_pictures
 from aminet.train_config import TrainConfig
@@ -46,13 +47,6 @@ class TrainReport:
     """Share of this run's time in which the device waited for data."""
     scores: dict[str, float]
     checkpoint: Path
-
-
-def pick_device(name: str) -> torch.device:
-    """Resolve "auto" to CUDA when there is one, else to the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
 
 
 def _one_thread(_: int) -> None:
@@ -90,6 +84,7 @@ def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
         resume: continue from `out`'s checkpoint when there is one.
 
     Raises:
+        DeviceError: the device is not there.
         DataError: pictures missing, too small, or people on both sides of the split.
         DivergedError: the gradients are no numbers any more.
         TrainConfigError: the runs don't agree, or a checkpoint is of another preset.
@@ -97,7 +92,7 @@ def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
     """
     _check_shared(configs)
     common = configs[0]
-    device = pick_device(common.device)
+    device = resolve_device(common.device)
     if common.threads:
         torch.set_num_threads(common.threads)
     pictures = list_pictures(common.data.train, "train")
