@@ -14,8 +14,8 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from aminet.model_files import read_file, save_weights
 from aminet.network import AMINet, AMINetConfig
-from aminet.weights import read_file, save_weights
 from nodes import geometry
 from nodes.enhance import Enhance, EnhanceConfig, face_strength
 from nodes.errors import NodeConfigError

@@ -6,8 +6,8 @@ from typing import Any, Final
 import torch
 
 from aminet.errors import TrainConfigError
-from aminet.train_config import TrainConfig
-from aminet.train_step import TrainState, new_state
+from aminet.training.config import TrainConfig
+from aminet.training.step import TrainState, new_state
 
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 

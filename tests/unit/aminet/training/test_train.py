@@ -6,17 +6,17 @@ from typing import Literal
 import pytest
 import torch
 
-from aminet.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from aminet.data import TrainingBatches, to_device
+from aminet.data.batches import TrainingBatches, to_device
+from aminet.data.pictures import list_pictures
 from aminet.errors import DataError, DivergedError, TrainConfigError, WeightsError
-from aminet.metrics import psnr
-from aminet.pictures import list_pictures
-from aminet.train import LOG_FILE, batches_from, train
-from aminet.train_config import LossSection, OptimiserSection, TrainConfig, load_config
-from aminet.train_step import TrainStep, learning_rate, loss_terms, new_state
+from aminet.judge.metrics import psnr
+from aminet.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from aminet.training.config import LossSection, OptimiserSection, TrainConfig, load_config
+from aminet.training.step import TrainStep, learning_rate, loss_terms, new_state
+from aminet.training.train import LOG_FILE, batches_from, train
 
 CPU = torch.device("cpu")
-CONFIGS = Path(__file__).parents[3] / "configs" / "train"
+CONFIGS = Path(__file__).parents[4] / "configs" / "train"
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ def test_a_run_that_learns_nothing_any_more_ends(
     def poisoned(x: torch.Tensor) -> torch.Tensor:
         return x.to(torch.float32) / 0
 
-    monkeypatch.setattr("aminet.data._unit", poisoned)
+    monkeypatch.setattr("aminet.data.batches._unit", poisoned)
     with pytest.raises(DivergedError, match=r"no gradient since step 1 was finite") as caught:
         train(config)
     assert caught.value.step == 3

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from aminet.data import CANVAS_PX, BatchPlan, Stage
+from aminet.data.batches import CANVAS_PX, BatchPlan, Stage
 from aminet.errors import TrainConfigError
 from aminet.network import PRESETS, SIDE_MULTIPLE, SMALLEST_SIDE_PX
 
@@ -67,8 +67,8 @@ class TrainConfig(_Section):
 
     preset: str = "aminet-s"
     init: str | None = None
-    """Weights to start from, as `aminet.weights.load_network` takes them; narrower ones are
-    widened (`aminet.widen`). None starts from chance."""
+    """Weights to start from, as `aminet.model_files.load_network` takes them; narrower ones are
+    widened (`aminet.training.widen`). None starts from chance."""
     protocol: Literal["bicubic", "camera"] = "camera"
     data: DataSection
     out: Path
@@ -92,7 +92,7 @@ class TrainConfig(_Section):
         return sum(stage.steps for stage in self.stages)
 
     def batch_plan(self) -> BatchPlan:
-        """What `aminet.data` needs to know."""
+        """What `aminet.data.batches` needs to know."""
         return BatchPlan(
             protocol=self.protocol,
             stages=tuple(Stage(s.steps, s.patch, s.batch) for s in self.stages),

@@ -5,7 +5,7 @@ import torch
 
 from aminet.errors import WeightsError
 from aminet.network import AMINet, AMINetConfig
-from aminet.widen import widen
+from aminet.training.widen import widen
 
 NARROW = AMINetConfig(width=24)
 WIDE = AMINetConfig(width=48)
