@@ -1,6 +1,7 @@
 """Settings of a training run: YAML, overridden by `key.path=value` pairs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from aminet.data.batches import CANVAS_PX, BatchPlan, Stage
 from aminet.errors import TrainConfigError
-from aminet.network import PRESETS, SIDE_MULTIPLE, SMALLEST_SIDE_PX
+from aminet.network import PRESETS, SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINetConfig
 
 
 class _Section(BaseModel):
@@ -66,9 +67,13 @@ class TrainConfig(_Section):
     """One training run."""
 
     preset: str = "aminet-s"
+    in_channels: Literal[3, 7] = 3
+    """3: the network sees the face alone. 7: the face and its history; the camera protocol then
+    makes tracks (`aminet.data.tracks`)."""
     init: str | None = None
-    """Weights to start from, as `aminet.model_files.load_network` takes them; narrower ones are
-    widened (`aminet.training.widen`). None starts from chance."""
+    """Weights to start from, as `aminet.model_files.load_network` takes them; narrower ones, and
+    those of fewer input channels, are widened (`aminet.training.widen`). None starts from
+    chance."""
     protocol: Literal["bicubic", "camera"] = "camera"
     data: DataSection
     out: Path
@@ -90,6 +95,11 @@ class TrainConfig(_Section):
     def total_steps(self) -> int:
         """Steps of all stages together."""
         return sum(stage.steps for stage in self.stages)
+
+    @property
+    def network(self) -> AMINetConfig:
+        """Sizes of the network to train."""
+        return replace(PRESETS[self.preset], in_channels=self.in_channels)
 
     def batch_plan(self) -> BatchPlan:
         """What `aminet.data.batches` needs to know."""
