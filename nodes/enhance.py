@@ -22,8 +22,8 @@ from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch
 if TYPE_CHECKING:
     import torch
 
+    from aminet.model_files import WeightsFile
     from aminet.network import AMINet
-    from aminet.weights import WeightsFile
     from nodes.warp import Bucket
 
 __all__ = ["BASELINE", "Enhance", "EnhanceConfig", "face_strength"]
@@ -87,7 +87,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         Raises:
             WeightsError: they are not there.
         """
-        from aminet.weights import read_weights
+        from aminet.model_files import read_weights
 
         if self.config.weights != BASELINE:
             self._file = read_weights(self.config.weights, read)
@@ -104,7 +104,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         torch.set_num_threads(max(1, threads))
         self._device = resolve_device(self.config.device)
         if self.config.weights != BASELINE:
-            from aminet.weights import build_network
+            from aminet.model_files import build_network
 
             if self._file is None:
                 raise RuntimeError("Enhance.setup was called before prepare")

@@ -47,8 +47,8 @@ def train(
     Log, curves, sheets and checkpoints go to each config's `out`. Without a config the paper's line
     is trained: bicubic-x8.
     """
-    from aminet.train import train as run
-    from aminet.train_config import load_config
+    from aminet.training.config import load_config
+    from aminet.training.train import train as run
 
     logging.getLogger("aminet").setLevel(logging.INFO)
     overrides = [*_data_settings(data), *(settings or ())]
@@ -87,8 +87,8 @@ def evaluate(
     ] = False,
 ) -> None:
     """Compare networks and plain resizing on one table."""
-    from aminet.evaluate import EvaluationRequest
-    from aminet.evaluate import evaluate as run
+    from aminet.judge.evaluate import EvaluationRequest
+    from aminet.judge.evaluate import evaluate as run
 
     request = EvaluationRequest(
         faces=faces,
@@ -115,7 +115,7 @@ def models(
     ] = None,
 ) -> None:
     """List the networks that ship, or make weights of a training checkpoint."""
-    from aminet.weights import list_weights, load_network, save_weights
+    from aminet.model_files import list_weights, load_network, save_weights
 
     if export is not None:
         network, card = load_network(export)

@@ -15,8 +15,8 @@ import torch
 from pydantic import ValidationError
 
 from aminet.errors import DeviceError
+from aminet.model_files import read_file, save_weights
 from aminet.network import AMINet, AMINetConfig
-from aminet.weights import read_file, save_weights
 from nodes import geometry
 from nodes.enhance import Enhance, EnhanceConfig, face_strength
 from nodes.geometry import face_oval_mask

@@ -15,15 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from aminet.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from aminet.curves import draw_curves, draw_sheet
 from aminet.data import Batch, TrainingBatches, to_device
+from aminet.data.batches import Batch, TrainingBatches, to_device
+from aminet.data.pictures import check_split, list_pictures
 from aminet.device import resolve_device
 from aminet.errors import DivergedError, TrainConfigError
-from aminet.pictures import check_split, list_pictures
-from aminet.train_config import TrainConfig
-from aminet.train_step import TrainState, TrainStep, learning_rate, new_state
-from aminet.validate import Trial, restore_with, score, standard_trials
+from aminet.judge.sheets import draw_sheet
+from aminet.judge.validate import Trial, restore_with, score, standard_trials
+from aminet.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from aminet.training.config import TrainConfig
+from aminet.training.curves import draw_curves
+from aminet.training.step import TrainState, TrainStep, learning_rate, new_state
 
 log = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from aminet.errors import DataError, DeviceError, TrainConfigError, WeightsError
-from aminet.evaluate import EvaluationRequest, evaluate, measure
+from aminet.judge.evaluate import EvaluationRequest, evaluate, measure
+from aminet.judge.validate import camera_trial, clean_trial, load_faces
+from aminet.model_files import save_weights
 from aminet.network import AMINet
-from aminet.validate import camera_trial, clean_trial, load_faces
-from aminet.weights import save_weights
 from pipeline.cli_network import register
 from pipeline.errors import ConfigError, exit_code
 from tests.support.faces import paint_folder

@@ -19,14 +19,21 @@ import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 from torch import Tensor
 
-from aminet.curves import draw_sheet
-from aminet.degrade import resize
+from aminet.data.degrade import resize
+from aminet.data.pictures import list_pictures, read_square
 from aminet.device import resolve_device
 from aminet.errors import DataError, TrainConfigError
-from aminet.metrics import psnr, ssim
-from aminet.pictures import list_pictures, read_square
-from aminet.validate import Trial, camera_trial, clean_trial, load_faces, make_trial, restore_with
-from aminet.weights import load_network
+from aminet.judge.metrics import psnr, ssim
+from aminet.judge.sheets import draw_sheet
+from aminet.judge.validate import (
+    Trial,
+    camera_trial,
+    clean_trial,
+    load_faces,
+    make_trial,
+    restore_with,
+)
+from aminet.model_files import load_network
 
 SIDE_PX: Final = 128
 SHEET_FACES: Final = 8

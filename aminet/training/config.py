@@ -1,15 +1,17 @@
 """Settings of a training run: YAML, overridden by `key.path=value` pairs."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from aminet.data import CANVAS_PX, BatchPlan, Stage
+from aminet.data.batches import CANVAS_PX, BatchPlan, Stage
 from aminet.device import DEVICE_PATTERN
 from aminet.errors import TrainConfigError
-from aminet.network import PRESETS, SIDE_MULTIPLE, SMALLEST_SIDE_PX
+from aminet.network import PRESETS, SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINetConfig
 from aminet.settings import check_settings, read_settings, read_value, set_value
 
 
@@ -67,9 +69,13 @@ class TrainConfig(_Section):
     """One training run."""
 
     preset: str = "aminet-s"
+    in_channels: Literal[3, 7] = 3
+    """3: the network sees the face alone. 7: the face and its history; the camera protocol then
+    makes tracks (`aminet.data.tracks`)."""
     init: str | None = None
-    """Weights to start from, as `aminet.weights.load_network` takes them; narrower ones are
-    widened (`aminet.widen`). None starts from chance."""
+    """Weights to start from, as `aminet.model_files.load_network` takes them; narrower ones, and
+    those of fewer input channels, are widened (`aminet.training.widen`). None starts from
+    chance."""
     protocol: Literal["bicubic", "camera"] = "camera"
     data: DataSection
     out: Path
@@ -92,8 +98,13 @@ class TrainConfig(_Section):
         """Steps of all stages together."""
         return sum(stage.steps for stage in self.stages)
 
+    @property
+    def network(self) -> AMINetConfig:
+        """Sizes of the network to train."""
+        return replace(PRESETS[self.preset], in_channels=self.in_channels)
+
     def batch_plan(self) -> BatchPlan:
-        """What `aminet.data` needs to know."""
+        """What `aminet.data.batches` needs to know."""
         return BatchPlan(
             protocol=self.protocol,
             stages=tuple(Stage(s.steps, s.patch, s.batch) for s in self.stages),
