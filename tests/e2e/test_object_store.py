@@ -16,7 +16,7 @@ from upath import UPath
 
 import pipeline
 from aminet.errors import WeightsError
-from aminet.weights import FOLDER, read_weights
+from aminet.model_files import FOLDER, read_weights
 from nodes.errors import MediaError
 from pipeline.config import load_config
 from pipeline.errors import OutputError, StorageError

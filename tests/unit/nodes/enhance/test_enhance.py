@@ -14,11 +14,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from aminet.errors import DeviceError
+from aminet.model_files import read_file, save_weights
 from aminet.network import AMINet, AMINetConfig
-from aminet.weights import read_file, save_weights
 from nodes import geometry
 from nodes.enhance import Enhance, EnhanceConfig, face_strength
-from nodes.errors import NodeConfigError
 from nodes.geometry import face_oval_mask
 from nodes.node import Inputs
 from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch, RgbImage
@@ -333,7 +333,7 @@ def test_report_names_the_weights(weights: Path) -> None:
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     count = torch.cuda.device_count()
     node = Enhance(EnhanceConfig(weights="bicubic", device=f"cuda:{count}"))
-    with pytest.raises(NodeConfigError, match=r"sees \d+ CUDA GPU"):
+    with pytest.raises(DeviceError, match=r"sees \d+ CUDA GPU"):
         node.setup(1)
 
 

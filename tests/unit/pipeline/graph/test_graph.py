@@ -127,7 +127,11 @@ def test_a_graph_needs_one_source_and_a_sink() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "not valid YAML"), ("name: x", "nodes: Field required"), ("[]", "top level")],
+    [
+        ("a: [", "not valid YAML"),
+        ("name: x", "nodes: Field required"),
+        ("[]", "holds a list, expected a mapping"),
+    ],
 )
 def test_a_bad_file_gets_one_line(text: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "graph.yaml"

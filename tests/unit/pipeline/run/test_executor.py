@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aminet.weights import read_file
+from aminet.model_files import read_file
 from nodes.node import Segment
 from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor

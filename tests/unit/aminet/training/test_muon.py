@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from aminet.muon import Muon, is_matrix, orthogonalise
+from aminet.training.muon import Muon, is_matrix, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(3, 16, 144), (2, 96, 24), (1, 32, 32)])

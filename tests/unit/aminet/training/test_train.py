@@ -6,14 +6,15 @@ from typing import Literal
 import pytest
 import torch
 
-from aminet.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from aminet.data import TrainingBatches, to_device
+from aminet.data.batches import TrainingBatches, to_device
+from aminet.data.pictures import list_pictures
 from aminet.errors import DataError, DivergedError, TrainConfigError, WeightsError
-from aminet.metrics import psnr
-from aminet.pictures import list_pictures
-from aminet.train import LOG_FILE, batches_from, train
-from aminet.train_config import LossSection, OptimiserSection, TrainConfig, load_config
-from aminet.train_step import TrainStep, learning_rate, loss_terms, new_state
+from aminet.judge.metrics import psnr
+from aminet.model_files import load_network
+from aminet.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from aminet.training.config import LossSection, OptimiserSection, TrainConfig, load_config
+from aminet.training.step import TrainStep, learning_rate, loss_terms, new_state
+from aminet.training.train import LOG_FILE, batches_from, train
 from tests.support import ROOT
 
 CPU = torch.device("cpu")
@@ -123,6 +124,30 @@ def test_starting_afresh_forgets_the_checkpoint(config: TrainConfig) -> None:
     assert list(losses(short)) == [1, 2]
 
 
+def test_a_checkpoint_without_history_starts_a_run_with_one(config: TrainConfig) -> None:
+    train(config)
+    checkpoint = config.out / CHECKPOINT_FILE
+    further = config.model_copy(update={"in_channels": 7, "init": str(checkpoint)})
+    before, _ = load_network(checkpoint)
+    x = torch.rand(1, 7, 64, 64)
+    torch.testing.assert_close(new_state(further, CPU).average(x), before(x[:, :3]))
+    # Continuing in its own folder is something else.
+    with pytest.raises(TrainConfigError, match=r"holds in_channels 3, the config asks for 7"):
+        load_checkpoint(further, checkpoint, CPU)
+
+
+def test_checkpoints_from_before_histories_still_load(config: TrainConfig) -> None:
+    state = new_state(config, CPU)
+    config.out.mkdir()
+    file = config.out / CHECKPOINT_FILE
+    save_checkpoint(state, config, file)
+    content = torch.load(file, weights_only=True)
+    del content["config"]["in_channels"]
+    torch.save(content, file)
+    assert load_checkpoint(config, file, CPU).step == 0
+    assert load_network(file)[0].config.in_channels == 3
+
+
 def test_a_checkpoint_of_another_preset_is_refused(config: TrainConfig) -> None:
     train(brief(config))
     other = config.model_copy(update={"preset": "aminet-s"})
@@ -192,7 +217,7 @@ def test_a_run_that_learns_nothing_any_more_ends(
     def poisoned(x: torch.Tensor) -> torch.Tensor:
         return x.to(torch.float32) / 0
 
-    monkeypatch.setattr("aminet.data._unit", poisoned)
+    monkeypatch.setattr("aminet.data.batches._unit", poisoned)
     with pytest.raises(DivergedError, match=r"no gradient since step 1 was finite") as caught:
         train(config)
     assert caught.value.step == 3
@@ -226,19 +251,27 @@ def test_config_files_take_overrides_and_name_what_is_wrong(tmp_path: Path) -> N
     assert config.optimiser.lr == 1e-5
     assert config.data.train == Path("/faces")
     assert config.seed == 7
-    with pytest.raises(TrainConfigError, match=r"optimiser\.speed: Extra inputs"):
+    with pytest.raises(TrainConfigError, match=r"optimiser\.speed: unknown key"):
         load_config(file, ["optimiser.speed=3"])
     with pytest.raises(TrainConfigError, match=r"expected key\.path=value"):
         load_config(file, ["seed"])
+    for bad in ("seed=[", "seed=2024-13-45", "out={a: 1", "seed=" + "[" * 5000):
+        with pytest.raises(TrainConfigError, match="the value is not valid YAML"):
+            load_config(file, [bad])
+    with pytest.raises(TrainConfigError, match=r"device: .*got 'gpu'"):
+        load_config(file, ["device=gpu"])
     with pytest.raises(TrainConfigError, match="is a value, not a section"):
         load_config(file, ["seed.more=3"])
     with pytest.raises(TrainConfigError, match=r"no preset 'big'; expected one of aminet"):
         load_config(file, ["preset=big"])
-    with pytest.raises(TrainConfigError, match="cannot read the training config"):
+    with pytest.raises(TrainConfigError, match="cannot read training config"):
         load_config(tmp_path / "absent.yaml")
     (tmp_path / "list.yaml").write_text("- 1")
-    with pytest.raises(TrainConfigError, match="must hold a mapping"):
+    with pytest.raises(TrainConfigError, match="holds a list, expected a mapping"):
         load_config(tmp_path / "list.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(TrainConfigError, match="not UTF-8 text"):
+        load_config(tmp_path / "bytes.yaml")
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)

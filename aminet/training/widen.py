@@ -1,4 +1,4 @@
-"""Grow a wider network out of a trained one, so that its training need not begin anew.
+"""Grow a larger network out of a trained one, so that its training need not begin anew.
 
 Source: Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer",
 ICLR 2016. Ours is how twins are told apart: not by noise, which would change the answer, but by
@@ -8,6 +8,7 @@ what reads them.
 from typing import Final
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from aminet.errors import WeightsError
@@ -33,7 +34,7 @@ def widen(narrow: AMINet, config: AMINetConfig, *, seed: int = 0) -> AMINet:
         A new network on the CPU, in fp32.
 
     Raises:
-        WeightsError: when the two differ in more than width.
+        WeightsError: when the two differ otherwise.
     """
     old = narrow.config
     alike = (old.depths, old.heads, old.stem_factor) == (
@@ -41,11 +42,12 @@ def widen(narrow: AMINet, config: AMINetConfig, *, seed: int = 0) -> AMINet:
         config.heads,
         config.stem_factor,
     )
-    if not alike or config.width % old.width:
+    if not alike or config.width % old.width or config.in_channels < old.in_channels:
         raise WeightsError(
-            f"cannot widen {old} to {config}: depths, heads and stem must be the same, and the "
-            "width a multiple"
+            f"cannot widen {old} to {config}: depths, heads and stem must be the same, the width "
+            "a multiple, and the input channels no fewer"
         )
+    added = (config.in_channels - old.in_channels) * config.stem_factor**2
     generator = torch.Generator().manual_seed(seed)
     wide = AMINet(config)
     trained = dict(narrow.named_modules())
@@ -53,7 +55,8 @@ def widen(narrow: AMINet, config: AMINetConfig, *, seed: int = 0) -> AMINet:
         for name, module in wide.named_modules():
             if isinstance(module, nn.Conv2d):
                 unit = SUBPIXELS if name.endswith(".expand") else 1
-                _widen_convolution(trained[name], module, unit, generator)
+                new = added if name == "stem" else 0
+                _widen_convolution(trained[name], module, unit, new, generator)
         for name, parameter in wide.named_parameters():
             if name.endswith(".temperature"):
                 parameter.copy_(narrow.get_parameter(name))
@@ -66,17 +69,18 @@ def _parents(narrow: int, wide: int) -> Tensor:
 
 
 def _widen_convolution(
-    narrow: nn.Module, wide: nn.Conv2d, unit: int, generator: torch.Generator
+    narrow: nn.Module, wide: nn.Conv2d, unit: int, new: int, generator: torch.Generator
 ) -> None:
+    """Fill `wide`; its last `new` input channels are no twins of any and get zeros."""
     assert isinstance(narrow, nn.Conv2d)  # noqa: S101  the two have the same modules
     weight, bias = narrow.weight.detach().cpu().float(), narrow.bias
     outputs = _parents(narrow.out_channels // unit, wide.out_channels // unit)
     outputs = (outputs[:, None] * unit + torch.arange(unit)).flatten()
-    inputs = _parents(narrow.in_channels, wide.in_channels)
+    inputs = _parents(narrow.in_channels, wide.in_channels - new)
     twins = torch.bincount(inputs)[inputs].view(1, -1, 1, 1)
     grown = weight[outputs][:, inputs] / twins
     grown += _cancelling(grown, inputs, generator)
-    wide.weight.copy_(grown)
+    wide.weight.copy_(F.pad(grown, (0, 0, 0, 0, 0, new)))
     if bias is not None and wide.bias is not None:
         wide.bias.copy_(bias.detach().cpu().float()[outputs])
 

@@ -22,8 +22,8 @@ from PIL import Image
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
-from aminet.degrade import CAMERA_TRAINING, bicubic_degrade, camera_degrade
-from aminet.pictures import FacePicture, by_identity, centre_square, check_size, read_rgb
+from aminet.data.degrade import CAMERA_TRAINING, bicubic_degrade, camera_degrade
+from aminet.data.pictures import FacePicture, by_identity, centre_square, check_size, read_rgb
 
 Protocol = Literal["bicubic", "camera"]
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 import torch
 
 from aminet.errors import TrainConfigError
-from aminet.train_config import TrainConfig
-from aminet.train_step import TrainState, new_state
+from aminet.training.config import TrainConfig
+from aminet.training.step import TrainState, new_state
 
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 
@@ -31,16 +31,19 @@ def load_checkpoint(config: TrainConfig, file: Path, device: torch.device) -> Tr
     """Continue from a file of `save_checkpoint`.
 
     Raises:
-        TrainConfigError: when the checkpoint is of another preset.
+        TrainConfigError: when the checkpoint is of another network.
     """
     content: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
-    preset = content["config"]["preset"]
-    if preset != config.preset:
-        raise TrainConfigError(
-            f"{file} holds preset {preset!r}, the config asks for {config.preset!r}; "
-            "choose another `out` folder or remove the checkpoint",
-            key="preset",
-        )
+    for key in ("preset", "in_channels"):
+        # Older checkpoints lack what then had only one value, the default.
+        held = content["config"].get(key, TrainConfig.model_fields[key].default)
+        wanted = getattr(config, key)
+        if held != wanted:
+            raise TrainConfigError(
+                f"{file} holds {key} {held!r}, the config asks for {wanted!r}; "
+                "choose another `out` folder or remove the checkpoint",
+                key=key,
+            )
     state = new_state(config.model_copy(update={"init": None}), device)
     state.network.load_state_dict(content["network"])
     state.average.load_state_dict(content["average"])

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from aminet.degrade import camera_small, resize
-from aminet.metrics import psnr
+from aminet.data.degrade import camera_small, resize
+from aminet.data.pictures import FacePicture, read_square
+from aminet.judge.metrics import psnr
 from aminet.network import AMINet, self_ensemble
-from aminet.pictures import FacePicture, read_square
 from aminet.precision import autocast_dtype
 
 BATCH: Final = 16

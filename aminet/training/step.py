@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from aminet.muon import Muon, is_matrix
-from aminet.network import PRESETS, AMINet, as_channels_last
+from aminet.model_files import load_network
+from aminet.network import AMINet, as_channels_last
 from aminet.precision import autocast_dtype
-from aminet.train_config import LossSection, OptimiserSection, TrainConfig
-from aminet.weights import load_network
-from aminet.widen import widen
+from aminet.training.config import LossSection, OptimiserSection, TrainConfig
+from aminet.training.muon import Muon, is_matrix
+from aminet.training.widen import widen
 
 CONSISTENCY_FACTOR: Final = 8
 PLAIN_STEPS: Final = 3
@@ -50,7 +50,7 @@ def new_state(config: TrainConfig, device: torch.device) -> TrainState:
 
 
 def _first_weights(config: TrainConfig) -> AMINet:
-    wanted = PRESETS[config.preset]
+    wanted = config.network
     if config.init is None:
         return AMINet(wanted)
     trained, _ = load_network(config.init)

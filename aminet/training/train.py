@@ -15,14 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from aminet.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
-from aminet.curves import draw_curves, draw_sheet
 from aminet.data import Batch, TrainingBatches, to_device
+from aminet.data.batches import Batch, TrainingBatches, to_device
+from aminet.data.pictures import check_split, list_pictures
+from aminet.device import resolve_device
 from aminet.errors import DivergedError, TrainConfigError
-from aminet.pictures import check_split, list_pictures
-from aminet.train_config import TrainConfig
-from aminet.train_step import TrainState, TrainStep, learning_rate, new_state
-from aminet.validate import Trial, restore_with, score, standard_trials
+from aminet.judge.sheets import draw_sheet
+from aminet.judge.validate import Trial, restore_with, score, standard_trials
+from aminet.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
+from aminet.training.config import TrainConfig
+from aminet.training.curves import draw_curves
+from aminet.training.step import TrainState, TrainStep, learning_rate, new_state
 
 log = logging.getLogger(__name__)
 
@@ -46,13 +49,6 @@ class TrainReport:
     """Share of this run's time in which the device waited for data."""
     scores: dict[str, float]
     checkpoint: Path
-
-
-def pick_device(name: str) -> torch.device:
-    """Resolve "auto" to CUDA when there is one, else to the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
 
 
 def _one_thread(_: int) -> None:
@@ -90,6 +86,7 @@ def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
         resume: continue from `out`'s checkpoint when there is one.
 
     Raises:
+        DeviceError: the device is not there.
         DataError: pictures missing, too small, or people on both sides of the split.
         DivergedError: the gradients are no numbers any more.
         TrainConfigError: the runs don't agree, or a checkpoint is of another preset.
@@ -97,7 +94,7 @@ def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
     """
     _check_shared(configs)
     common = configs[0]
-    device = pick_device(common.device)
+    device = resolve_device(common.device)
     if common.threads:
         torch.set_num_threads(common.threads)
     pictures = list_pictures(common.data.train, "train")

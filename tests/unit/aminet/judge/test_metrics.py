@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from aminet.errors import SideError
-from aminet.metrics import luma, psnr, ssim
+from aminet.judge.metrics import luma, psnr, ssim
 
 
 def flat(value: float, side: int = 32) -> torch.Tensor:

@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from aminet.codec import MACROBLOCK_PX, BurstSettings, compress_burst
-from aminet.kernels import blur, gaussian_kernels, kernel_side, motion_kernels
+from aminet.data.burst import MACROBLOCK_PX, BurstSettings, compress_burst
+from aminet.data.kernels import blur, gaussian_kernels, kernel_side, motion_kernels
 
 Coding = Literal["none", "jpeg", "video"]
 

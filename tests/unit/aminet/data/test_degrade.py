@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from aminet.codec import BurstSettings, compress_burst
-from aminet.degrade import Coding, bicubic_degrade, camera_degrade, camera_small, resize
-from aminet.kernels import blur, gaussian_kernels, kernel_side, motion_kernels
+from aminet.data.burst import BurstSettings, compress_burst
+from aminet.data.degrade import Coding, bicubic_degrade, camera_degrade, camera_small, resize
+from aminet.data.kernels import blur, gaussian_kernels, kernel_side, motion_kernels
 from tests.support.faces import paint_face
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from aminet.data import (
+from aminet.data.batches import (
     Batch,
     BatchPlan,
     Protocol,
@@ -16,14 +16,14 @@ from aminet.data import (
     stage_at,
     to_device,
 )
-from aminet.errors import DataError
-from aminet.pictures import (
+from aminet.data.pictures import (
     FacePicture,
     by_identity,
     check_split,
     list_pictures,
     read_square,
 )
+from aminet.errors import DataError
 from tests.support.faces import paint_face, paint_folder
 
 CPU = torch.device("cpu")

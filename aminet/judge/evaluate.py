@@ -19,14 +19,21 @@ import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 from torch import Tensor
 
-from aminet.curves import draw_sheet
-from aminet.degrade import resize
+from aminet.data.degrade import resize
+from aminet.data.pictures import list_pictures, read_square
+from aminet.device import resolve_device
 from aminet.errors import DataError, TrainConfigError
-from aminet.metrics import psnr, ssim
-from aminet.pictures import list_pictures, read_square
-from aminet.train import pick_device
-from aminet.validate import Trial, camera_trial, clean_trial, load_faces, make_trial, restore_with
-from aminet.weights import load_network
+from aminet.judge.metrics import psnr, ssim
+from aminet.judge.sheets import draw_sheet
+from aminet.judge.validate import (
+    Trial,
+    camera_trial,
+    clean_trial,
+    load_faces,
+    make_trial,
+    restore_with,
+)
+from aminet.model_files import load_network
 
 SIDE_PX: Final = 128
 SHEET_FACES: Final = 8
@@ -126,12 +133,13 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
     """Degrade the faces once, run every model on them, measure.
 
     Raises:
+        DeviceError: the device is not there.
         DataError: no faces, faces too small, or small faces without a sharp one.
         WeightsError: an unknown model.
         TrainConfigError: an unknown protocol.
     """
+    device = resolve_device(request.device)
     trials = _trials(request)
-    device = pick_device(request.device)
     rows: list[Row] = []
     sheets: dict[str, dict[str, Tensor]] = {t.name: {} for t in trials}
     for trial in trials:

@@ -7,10 +7,10 @@ import torch
 
 from aminet.cost import count_macs, count_parameters
 from aminet.errors import AminetError, DataError, SideError, TrainConfigError, WeightsError
+from aminet.model_files import list_weights, load_network, read_card, save_weights
 from aminet.network import AMINet
-from aminet.train import new_state, save_checkpoint
-from aminet.train_config import TrainConfig
-from aminet.weights import list_weights, load_network, read_card, save_weights
+from aminet.training.config import TrainConfig
+from aminet.training.train import new_state, save_checkpoint
 
 
 @pytest.fixture

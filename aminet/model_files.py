@@ -9,7 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
 
@@ -250,7 +250,9 @@ def _from_checkpoint(file: WeightsFile, device: torch.device | str) -> tuple[AMI
         content: dict[str, Any] = torch.load(
             io.BytesIO(file.content), map_location="cpu", weights_only=True
         )
-        config = PRESETS[content["config"]["preset"]]
+        # Older checkpoints do not say: they have no history.
+        in_channels = content["config"].get("in_channels", 3)
+        config = replace(PRESETS[content["config"]["preset"]], in_channels=in_channels)
         tensors, protocol = content["average"], str(content["config"]["protocol"])
     except (KeyError, TypeError, RuntimeError, OSError, EOFError) as error:
         raise WeightsError(
