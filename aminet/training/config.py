@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aminet.data import CANVAS_PX, BatchPlan, Stage
 from aminet.data.batches import CANVAS_PX, BatchPlan, Stage
 from aminet.device import DEVICE_PATTERN
 from aminet.errors import TrainConfigError

@@ -15,7 +15,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from aminet.data import Batch, TrainingBatches, to_device
 from aminet.data.batches import Batch, TrainingBatches, to_device
 from aminet.data.pictures import check_split, list_pictures
 from aminet.device import resolve_device
