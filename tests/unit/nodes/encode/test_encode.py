@@ -278,7 +278,7 @@ def test_encoders_are_quiet(tmp_path: Path, codec: str) -> None:
     program = f"""
 from pathlib import Path
 from nodes.codecs import EncodeConfig
-from tests.unit.nodes.test_encode import INFO, encode, frames_of
+from tests.unit.nodes.encode.test_encode import INFO, encode, frames_of
 encode(INFO, frames_of(INFO)[:2], Path({str(tmp_path)!r}), EncodeConfig(codec={codec!r}))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
