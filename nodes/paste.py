@@ -17,6 +17,7 @@ from pydantic import Field
 
 from nodes.fields import enlarged_by_fields
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
+from nodes.picture_view import PictureView
 from nodes.pixels import add_rgb_residual, copy_picture, pixel_layout, resolve_color
 from nodes.types import ColorTags, Frame, FrameRestored, VideoInfo
 
@@ -49,6 +50,7 @@ class Paste(MapNode[PasteConfig]):
     def __init__(self, config: PasteConfig) -> None:
         super().__init__(config)
         self._scaler: VideoReformatter | None = None
+        self._view = PictureView()
         self._threads = 1
         self._color = ColorTags()
         self._interlaced = False
@@ -118,6 +120,6 @@ class Paste(MapNode[PasteConfig]):
         if self._interlaced:
             enlarged = enlarged_by_fields(picture, scale, enlarge)
         else:
-            enlarged = enlarge(picture)
+            enlarged = enlarge(self._view.of(picture))
         enlarged.colorspace = self._color.matrix
         return enlarged
