@@ -242,8 +242,14 @@ def test_the_same_frames_and_threads_give_the_same_bytes(tmp_path: Path) -> None
 
 def test_the_frames_handed_in_are_not_changed(tmp_path: Path) -> None:
     frames = frames_of(INFO, tuple(time - 1500 for time in REGULAR))
+    for frame in frames:
+        frame.picture.pts, frame.picture.duration = frame.pts, 1024
+        frame.picture.time_base = Fraction(1, 90)
     encode(INFO, frames, tmp_path)
     assert [frame.picture.pts for frame in frames] == [frame.pts for frame in frames]
+    assert {(frame.picture.duration, frame.picture.time_base) for frame in frames} == {
+        (1024, Fraction(1, 90))
+    }
     assert same_pixels((frame.picture for frame in frames), map(make_picture, range(12)))
 
 
