@@ -1,4 +1,4 @@
-"""Running the decode and encode nodes by hand, as a runner would."""
+"""Running decode, encode and mux by hand, as a runner and a job would."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from nodes.decode import Decode, DecodeConfig
 from nodes.encode import VIDEO_FILE, Encode
 from nodes.node import Inputs, Segment
 from nodes.types import Frame, VideoInfo
+from pipeline.mux import MuxReport, mux
 from tests.support.media import planes
 
-__all__ = ["decode", "encode", "largest_difference", "same_pixels"]
+__all__ = ["decode", "encode", "largest_difference", "round_trip", "same_pixels"]
 
 
 def decode(
@@ -55,6 +56,19 @@ def encode(
     finally:
         node.close()
     return work_dir / VIDEO_FILE, node.report()
+
+
+def round_trip(
+    source: Path, work_dir: Path, suffix: str, config: EncodeConfig
+) -> tuple[Path, MuxReport]:
+    """Decode, encode and mux into `work_dir`; return the file and the report."""
+    info, frames, _ = decode(source)
+    video, encoded = encode(info, frames, work_dir / "work", config)
+    target = work_dir / f"out{suffix}"
+    report = mux(
+        [video], str(source), target, info, last_duration_ticks=encoded["last_duration_ticks"]
+    )
+    return target, report
 
 
 def same_pixels(one: Iterable[av.VideoFrame], other: Iterable[av.VideoFrame]) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from nodes.codecs import EncodeConfig
 from nodes.errors import MediaError
 from pipeline.mux import mux
-from tests.support.media import Video, decode_all, make_video
+from tests.support.media import AudioTrack, Subtitle, Video, decode_all, make_video, packets_of
 from tests.support.video_nodes import decode, encode, same_pixels
 
 X264 = EncodeConfig(codec="x264", options={"qp": "0"})
@@ -62,6 +62,36 @@ def test_segments_encoded_apart_become_one_stream_of_every_frame(tmp_path: Path,
     times = [p.dts for p in packets if p.dts is not None]
     assert times == sorted(set(times))
     assert all(p.dts is None or p.pts is None or p.dts <= p.pts for p in packets)
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+def test_everything_else_of_the_source_is_copied_once_whatever_the_segments(
+    tmp_path: Path, suffix: str
+) -> None:
+    video = Video(
+        frames=30,
+        audio=(AudioTrack(duration_s=1.2), AudioTrack("ac3", language="fre", duration_s=1.2)),
+        subtitles=(Subtitle("mov_text" if suffix == ".mp4" else "subrip"),),
+        chapters=((0, 0.5, "one"), (0.5, 1.2, "two")),
+        metadata={"title": "Gate 4"},
+    )
+    source = make_video(tmp_path / f"v{suffix}", video)
+    info, frames, _ = decode(source)
+    parts = [
+        encode(info, frames[start:end], tmp_path / f"part{start}", X264)[0]
+        for start, end in ((0, 10), (10, 11), (11, 30))
+    ]
+    target = tmp_path / f"out{suffix}"
+    report = mux(parts, str(source), target, info)
+    assert [copied.kind for copied in report.copied] == ["audio", "audio", "subtitle"]
+    for copied in report.copied:
+        before = packets_of(source, copied.source_index)
+        assert packets_of(target, copied.target_index) == before
+    with av.open(target) as container:
+        assert [c["metadata"]["title"] for c in container.chapters()] == ["one", "two"]
+        assert container.metadata["title"] == "Gate 4"
+        assert len(container.streams.video) == 1
+    assert report.frames == len(decode_all(target)) == 30
 
 
 def test_segments_with_different_headers_are_refused_with_a_way_out(tmp_path: Path) -> None:
