@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import numpy as np
 from pydantic import Field
 
+from aminet.device import DEVICE_PATTERN, resolve_device
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port, Reader
 from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch
 
@@ -51,7 +52,7 @@ class EnhanceConfig(NodeConfig):
     weights: str = "aminet-s"
     """Name of weights that ship with the program, path or URL of a `.safetensors` file (which only
     the machine that starts the run has to see), or `bicubic` for a network that adds nothing."""
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = Field(default="auto", pattern=DEVICE_PATTERN)
     """`auto` takes the first GPU, else the CPU; or `cpu`, `cuda`, `cuda:1`."""
     max_batch: int | None = Field(default=None, ge=1)
     """Faces that go through the network together; None: 16 on a CPU, 128 on a GPU."""
@@ -96,11 +97,9 @@ class Enhance(PoolNode[EnhanceConfig]):
 
         Raises:
             WeightsError: they are damaged.
-            NodeConfigError: the device is not there.
+            DeviceError: the device is not there.
         """
         import torch
-
-        from nodes.device import resolve_device
 
         torch.set_num_threads(max(1, threads))
         self._device = resolve_device(self.config.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Annotated
@@ -146,7 +147,8 @@ def _data_settings(data: Path | None) -> list[str]:
     # CelebA carries its own partition; anything else must say which part is which.
     parts = (data / "train", data / "val")
     train_part, val_part = parts if all(part.is_dir() for part in parts) else (data, data)
-    return [f"data.train={train_part}", f"data.val={val_part}"]
+    # As JSON, which is YAML: a folder may be called "a: b".
+    return [f"data.train={json.dumps(str(train_part))}", f"data.val={json.dumps(str(val_part))}"]
 
 
 def _config_file(name: str) -> Path:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from aminet.data.degrade import resize
 from aminet.data.pictures import list_pictures, read_square
+from aminet.device import resolve_device
 from aminet.errors import DataError, TrainConfigError
 from aminet.judge.metrics import psnr, ssim
 from aminet.judge.sheets import draw_sheet
@@ -33,7 +34,6 @@ from aminet.judge.validate import (
     restore_with,
 )
 from aminet.model_files import load_network
-from aminet.training.train import pick_device
 
 SIDE_PX: Final = 128
 SHEET_FACES: Final = 8
@@ -133,12 +133,13 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
     """Degrade the faces once, run every model on them, measure.
 
     Raises:
+        DeviceError: the device is not there.
         DataError: no faces, faces too small, or small faces without a sharp one.
         WeightsError: an unknown model.
         TrainConfigError: an unknown protocol.
     """
+    device = resolve_device(request.device)
     trials = _trials(request)
-    device = pick_device(request.device)
     rows: list[Row] = []
     sheets: dict[str, dict[str, Tensor]] = {t.name: {} for t in trials}
     for trial in trials:

@@ -3,14 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from aminet.data.batches import CANVAS_PX, BatchPlan, Stage
+from aminet.device import DEVICE_PATTERN
 from aminet.errors import TrainConfigError
 from aminet.network import PRESETS, SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINetConfig
+from aminet.settings import check_settings, read_settings, read_value, set_value
 
 
 class _Section(BaseModel):
@@ -87,7 +88,7 @@ class TrainConfig(_Section):
     groups: Annotated[int, Field(ge=1)] = 4
     optimiser: OptimiserSection = OptimiserSection()
     loss: LossSection = LossSection()
-    device: str = "auto"
+    device: Annotated[str, Field(pattern=DEVICE_PATTERN)] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of the training process; 0 leaves torch's choice."""
     log_every: Annotated[int, Field(ge=1)] = 20
@@ -127,42 +128,16 @@ def load_config(file: Path, overrides: Iterable[str] = ()) -> TrainConfig:
     Raises:
         TrainConfigError: for an unreadable file, an unknown key or a value out of range.
     """
-    try:
-        loaded = yaml.safe_load(file.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise TrainConfigError(f"cannot read the training config {file}: {error}") from error
-    if not isinstance(loaded, dict):
-        raise TrainConfigError(
-            f"{file} must hold a mapping of settings, got {type(loaded).__name__}"
-        )
-    tree = cast("dict[str, Any]", loaded)
+    data = read_settings(file, "training config", TrainConfigError)
     for override in overrides:
-        _apply(tree, override)
-    try:
-        config = TrainConfig.model_validate(tree)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise TrainConfigError(
-            f"{file}: {key}: {first['msg']} (got {first['input']!r})", key=key
-        ) from error
+        path, sign, text = override.partition("=")
+        if not sign or not path:
+            raise TrainConfigError(f"cannot apply {override!r}; expected key.path=value", key=path)
+        value = read_value(override, text, TrainConfigError)
+        set_value(data, path.split("."), value, TrainConfigError)
+    config = check_settings(TrainConfig, data, str(file), TrainConfigError)
     if config.preset not in PRESETS:
         raise TrainConfigError(
             f"no preset {config.preset!r}; expected one of {', '.join(PRESETS)}", key="preset"
         )
     return config
-
-
-def _apply(tree: dict[str, Any], override: str) -> None:
-    path, sign, text = override.partition("=")
-    if not sign or not path:
-        raise TrainConfigError(f"cannot apply {override!r}; expected key.path=value", key=path)
-    *parents, leaf = path.split(".")
-    for parent in parents:
-        branch = tree.setdefault(parent, {})
-        if not isinstance(branch, dict):
-            raise TrainConfigError(
-                f"{parent!r} in {override!r} is a value, not a section", key=path
-            )
-        tree = cast("dict[str, Any]", branch)
-    tree[leaf] = yaml.safe_load(text)

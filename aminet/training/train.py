@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from aminet.data.batches import Batch, Patches, TrainingBatches, to_device
 from aminet.data.pictures import check_split, list_pictures
+from aminet.device import resolve_device
 from aminet.errors import DivergedError, TrainConfigError
 from aminet.judge.sheets import draw_sheet
 from aminet.judge.validate import Trial, restore_with, score, standard_trials
@@ -59,13 +60,6 @@ class TrainReport:
     checkpoint: Path
 
 
-def pick_device(name: str) -> torch.device:
-    """Resolve "auto" to CUDA when there is one, else to the CPU."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
-
-
 def _one_thread(_: int) -> None:
     torch.set_num_threads(1)
 
@@ -101,6 +95,7 @@ def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
         resume: continue from `out`'s checkpoint when there is one.
 
     Raises:
+        DeviceError: the device is not there.
         DataError: pictures missing, too small, or people on both sides of the split.
         DivergedError: the gradients are no numbers any more.
         TrainConfigError: the runs don't agree, or a checkpoint is of another preset.
@@ -108,7 +103,7 @@ def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
     """
     _check_shared(configs)
     common = configs[0]
-    device = pick_device(common.device)
+    device = resolve_device(common.device)
     if common.threads:
         torch.set_num_threads(common.threads)
     pictures = list_pictures(common.data.train, "train")

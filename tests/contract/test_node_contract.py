@@ -23,7 +23,7 @@ from nodes.node import (
     find_node,
     registered_nodes,
 )
-from tests.face_pictures import frame_of, info_of, scene, segment_in
+from tests.support.faces import frame_of, info_of, scene, segment_in
 
 NAMES = list(registered_nodes())
 CLASSES = [find_node(name) for name in NAMES]

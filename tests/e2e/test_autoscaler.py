@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import ray
 
-from tests.autoscaling_cluster import autoscaling_cluster
-from tests.fault_runs import assert_complete, install_plugin, start
-from tests.media_factory import Video, decode_all, make_video
-from tests.video_nodes import same_pixels
+from tests.support.clusters import autoscaling_cluster
+from tests.support.faults import assert_complete, install_plugin, start
+from tests.support.media import Video, decode_all, make_video
+from tests.support.video_nodes import same_pixels
 
 pytestmark = [
     pytest.mark.slow,

@@ -18,12 +18,12 @@ import pytest
 
 from pipeline.report import read_videos
 from pipeline.storage import place_of
-from tests.free_ports import free_ports
-from tests.media_factory import decode_all
+from tests.support import ROOT, SAMPLES
+from tests.support.media import decode_all
+from tests.support.ports import free_ports
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
-ROOT = Path(__file__).parents[2]
 PORTS = (
     "port",
     "dashboard-port",
@@ -103,7 +103,7 @@ def test_a_submitted_job_does_its_work_and_is_counted(cluster: Cluster, tmp_path
     target = tmp_path / "out.mp4"
     settings = ("run.segment_s=1", "encode.preset=ultrafast", "enhance.weights=bicubic")
     words = [str(ROOT / "configs" / "deploy" / "submit.sh")]
-    words += [str(ROOT / "samples" / "portrait.mp4"), "-o", str(target)]
+    words += [str(SAMPLES / "portrait.mp4"), "-o", str(target)]
     words += [part for setting in settings for part in ("--set", setting)]
     job = subprocess.Popen(
         words,

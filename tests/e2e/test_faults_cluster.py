@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.fault_runs import (
+from tests.support.faults import (
     assert_complete,
     descendants,
     install_plugin,
@@ -24,9 +24,9 @@ from tests.fault_runs import (
     times_while,
     wait_for,
 )
-from tests.footage import looped
-from tests.media_factory import Video, decode_all, make_video
-from tests.video_nodes import largest_difference
+from tests.support.footage import looped
+from tests.support.media import Video, decode_all, make_video
+from tests.support.video_nodes import largest_difference
 
 pytestmark = [
     pytest.mark.slow,

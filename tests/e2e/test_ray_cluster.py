@@ -25,9 +25,10 @@ from pipeline.prepare import prepared
 from pipeline.ray_cluster import machines
 from pipeline.ray_runner import RayRunner
 from pipeline.room import PATIENCE_S
-from pipeline.runner import Progress, SegmentOutcome
-from tests.fault_runs import kill_raylet
-from tests.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
+from pipeline.runner import Progress
+from pipeline.task import SegmentTask, Task, TaskOutcome
+from tests.support.faults import kill_raylet
+from tests.support.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -49,19 +50,19 @@ def run(
     segments: int,
     during: Callable[[], None] | None = None,
     **options: Any,
-) -> tuple[list[SegmentOutcome], dict[str, Any]]:
+) -> tuple[list[TaskOutcome], dict[str, Any]]:
     """Run segments of about 8 s each, and something else once all first workers have one."""
     graph = diamond(CountConfig(frames=FRAMES), AddConfig(delay_s=0.05))
-    work = [Segment(f"video {i}", folder / str(i), threads=1) for i in range(segments)]
-    for segment in work:
-        segment.work_dir.mkdir()
+    work = [SegmentTask(Segment(f"video {i}", folder / str(i), threads=1)) for i in range(segments)]
+    for task in work:
+        task.segment.work_dir.mkdir()
     todo = [during] if during else []
-    under_way: set[Segment] = set()
-    outcomes: list[SegmentOutcome] = []
+    under_way: set[Task] = set()
+    outcomes: list[TaskOutcome] = []
 
-    def listen(segment: Segment, at: Progress) -> None:
+    def listen(task: Task, at: Progress) -> None:
         if at.frames > 10:
-            under_way.add(segment)
+            under_way.add(task)
         if todo and len(under_way) == first:
             todo.pop()()
 
@@ -69,24 +70,22 @@ def run(
     with RayRunner(graph, prepared(graph), joined, threads=1, segments=segments) as runner:
         first = runner.sizing.workers
         for outcome in runner.run(work, listen):
-            under_way.discard(outcome.segment)
+            under_way.discard(outcome.task)
             outcomes.append(outcome)
         report = runner.report()
     assert not todo
     return outcomes, report
 
 
-def assert_right(outcomes: list[SegmentOutcome], segments: int) -> None:
-    assert {outcome.segment.input for outcome in outcomes} == {
-        f"video {i}" for i in range(segments)
-    }
+def assert_right(outcomes: list[TaskOutcome], segments: int) -> None:
+    assert {outcome.task.source for outcome in outcomes} == {f"video {i}" for i in range(segments)}
     for outcome in outcomes:
         assert outcome.error is None
         assert outcome.result is not None
         assert outcome.result.reports["sum"]["rows"] == expected_rows(FRAMES)
 
 
-def workers_of(outcomes: list[SegmentOutcome]) -> set[int]:
+def workers_of(outcomes: list[TaskOutcome]) -> set[int]:
     return {outcome.result.reports["sum"]["pid"] for outcome in outcomes if outcome.result}
 
 
@@ -226,13 +225,13 @@ def test_a_run_whose_gpus_are_held_runs_on_cpus_until_there_are_some(
 ) -> None:
     other = hold(cluster, cluster.add_node(num_cpus=2, num_gpus=1), 0, gpus=1)
     graph = diamond(CountConfig(frames=FRAMES), AddConfig(delay_s=0.05))
-    work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(3)]
+    work = [SegmentTask(Segment(f"video {i}", tmp_path, threads=1)) for i in range(3)]
     options = RunOptions(address=cluster.address)
     gpus: list[float] = []
 
-    def listen(segment: Segment, at: Progress) -> None:
+    def listen(task: Task, at: Progress) -> None:
         gpus.append(sum(held.gpus for held in runner._fleet.held.values()))
-        if at.frames > 10 and segment is work[0]:
+        if at.frames > 10 and task is work[0]:
             ray.kill(other)
 
     with RayRunner(graph, prepared(graph), options, threads=1, segments=3) as runner:
@@ -255,7 +254,7 @@ def test_a_run_without_room_says_so_and_goes_on_when_there_is_some(
     other = hold(cluster, cluster.add_node(num_cpus=2), 2)
     threading.Timer(PATIENCE_S + 6, ray.kill, [other]).start()
     # So many that what is asked of an autoscaler takes all the room that there will be.
-    work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(4)]
+    work = [SegmentTask(Segment(f"video {i}", tmp_path, threads=1)) for i in range(4)]
     options = RunOptions(address=cluster.address)
     graph = diamond(CountConfig(frames=FRAMES))
     with RayRunner(graph, prepared(graph), options, threads=1, segments=4) as runner:
@@ -281,10 +280,10 @@ def test_what_a_node_loads_is_read_where_the_run_starts_and_kept_once_a_machine(
         AddConfig(delay_s=0.05),
         DoubleConfig(file=str(file), pid_file=pid_file),
     )
-    work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(4)]
+    work = [SegmentTask(Segment(f"video {i}", tmp_path, threads=1)) for i in range(4)]
     victims: list[int] = []
 
-    def kill(segment: Segment, at: Progress) -> None:
+    def kill(task: Task, at: Progress) -> None:
         if at.frames > 10 and not victims:
             victims.append(int(pid_file.read_text(encoding="utf-8")))
             os.kill(victims[0], signal.SIGKILL)
@@ -346,7 +345,7 @@ def test_the_last_segments_need_fewer_machines(cluster: Cluster, tmp_path: Path)
     for _ in range(3):
         cluster.add_node(num_cpus=1)
     graph = diamond(CountConfig(frames=FRAMES), AddConfig(delay_s=0.05))
-    work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(4)]
+    work = [SegmentTask(Segment(f"video {i}", tmp_path, threads=1)) for i in range(4)]
     options = RunOptions(address=cluster.address)
     with RayRunner(graph, prepared(graph), options, threads=1, segments=4) as runner:
         left = runner.run(work, lambda *_: None)

@@ -9,9 +9,9 @@ import pytest
 import ray
 
 import pipeline
-from tests.footage import looped
-from tests.media_factory import decode_all
-from tests.video_nodes import largest_difference
+from tests.support.footage import looped
+from tests.support.media import decode_all
+from tests.support.video_nodes import largest_difference
 
 pytestmark = [
     pytest.mark.slow,

@@ -21,8 +21,9 @@ from pipeline.graph import Graph
 from pipeline.prepare import prepared
 from pipeline.ray_fleet import RESTARTS
 from pipeline.ray_runner import RayRunner
-from pipeline.runner import Progress, SegmentOutcome
-from tests.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
+from pipeline.runner import Progress
+from pipeline.task import SegmentTask, TaskOutcome
+from tests.support.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -35,15 +36,15 @@ def cluster() -> Iterator[None]:
         yield
 
 
-def run(graph: Graph, tmp_path: Path, segments: int = 1, **options: Any) -> list[SegmentOutcome]:
-    work = [Segment(f"video {i}", tmp_path, threads=1) for i in range(segments)]
+def run(graph: Graph, tmp_path: Path, segments: int = 1, **options: Any) -> list[TaskOutcome]:
+    work = [SegmentTask(Segment(f"video {i}", tmp_path, threads=1)) for i in range(segments)]
     with RayRunner(
         graph, prepared(graph), RunOptions(**options), threads=2, segments=segments
     ) as runner:
         return list(runner.run(work, lambda *_: None))
 
 
-def rows(outcome: SegmentOutcome) -> Any:
+def rows(outcome: TaskOutcome) -> Any:
     if outcome.error:
         raise outcome.error
     assert outcome.result is not None
@@ -52,7 +53,7 @@ def rows(outcome: SegmentOutcome) -> Any:
 
 def test_many_segments_give_what_the_local_runner_gives(tmp_path: Path) -> None:
     outcomes = run(diamond(CountConfig(frames=40)), tmp_path, segments=4)
-    assert {outcome.segment.input for outcome in outcomes} == {f"video {i}" for i in range(4)}
+    assert {outcome.task.source for outcome in outcomes} == {f"video {i}" for i in range(4)}
     assert [rows(outcome) for outcome in outcomes] == [expected_rows(40)] * 4
 
 
@@ -108,7 +109,7 @@ def test_a_segment_that_always_kills_its_worker_is_given_up_and_the_rest_done(
     tmp_path: Path,
 ) -> None:
     graph = diamond(CountConfig(die_on="video 1"))
-    outcomes = {o.segment.input: o for o in run(graph, tmp_path, segments=3, attempts=2)}
+    outcomes = {o.task.source: o for o in run(graph, tmp_path, segments=3, attempts=2)}
     assert isinstance(outcomes["video 1"].error, RayActorError)
     assert outcomes["video 1"].attempts == 2
     assert rows(outcomes["video 0"]) == rows(outcomes["video 2"]) == expected_rows(10)
@@ -168,6 +169,6 @@ def test_progress_is_told_while_a_segment_runs(tmp_path: Path) -> None:
     told: list[Progress] = []
     graph = diamond(CountConfig(frames=100), AddConfig(delay_s=0.02))
     with RayRunner(graph, prepared(graph), RunOptions(), threads=2, segments=1) as runner:
-        segment = Segment("video", tmp_path, threads=1)
-        list(runner.run([segment], lambda _, progress: told.append(progress)))
+        task = SegmentTask(Segment("video", tmp_path, threads=1))
+        list(runner.run([task], lambda _, progress: told.append(progress)))
     assert any(0 < progress.frames < 100 for progress in told)

@@ -7,7 +7,7 @@ import torch
 from aminet.cost import count_macs, count_parameters
 from aminet.errors import SideError
 from aminet.network import LGFI, PRESETS, SIDE_MULTIPLE, SKAF, AMINet, AMINetConfig, self_ensemble
-from tests.face_factory import TINY
+from tests.support.faces import TINY
 
 
 @pytest.mark.parametrize(
@@ -212,8 +212,8 @@ def test_it_compiles(tiny_network: AMINet) -> None:
         assert torch.allclose(compiled(x), tiny_network(x), atol=1e-4)
 
 
-def test_widths_double_and_stay_at_four() -> None:
-    network = AMINet(TINY)
-    refined = [up.get_submodule("refine").get_parameter("weight") for up in network.ups]
+def test_widths_double_and_stay_at_four(tiny_network: AMINet) -> None:
+    ups = tiny_network.ups
+    refined = [up.get_submodule("refine").get_parameter("weight") for up in ups]
     assert [weight.shape[0] for weight in refined] == [8, 16, 32]
-    assert network.stem.in_channels == 3 * TINY.stem_factor**2
+    assert tiny_network.stem.in_channels == 3 * tiny_network.config.stem_factor**2

@@ -25,7 +25,7 @@ from aminet.data.pictures import (
     read_square,
 )
 from aminet.errors import DataError
-from tests.face_factory import paint_face, paint_folder
+from tests.support.faces import paint_face, paint_folder
 
 CPU = torch.device("cpu")
 

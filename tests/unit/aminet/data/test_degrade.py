@@ -8,7 +8,7 @@ from PIL import Image
 from aminet.data.burst import BurstSettings, compress_burst
 from aminet.data.degrade import Coding, bicubic_degrade, camera_degrade, camera_small, resize
 from aminet.data.kernels import blur, gaussian_kernels, kernel_side, motion_kernels
-from tests.face_factory import paint_face
+from tests.support.faces import paint_face
 
 
 def faces(count: int, side: int = 128) -> torch.Tensor:

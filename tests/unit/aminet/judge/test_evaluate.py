@@ -9,14 +9,14 @@ from PIL import Image
 from typer import Typer
 from typer.testing import CliRunner
 
-from aminet.errors import DataError, TrainConfigError, WeightsError
+from aminet.errors import DataError, DeviceError, TrainConfigError, WeightsError
 from aminet.judge.evaluate import EvaluationRequest, evaluate, measure
 from aminet.judge.validate import camera_trial, clean_trial, load_faces
 from aminet.model_files import save_weights
 from aminet.network import AMINet
 from pipeline.cli_network import register
-from pipeline.errors import ConfigError
-from tests.face_factory import paint_folder
+from pipeline.errors import ConfigError, exit_code
+from tests.support.faces import paint_folder
 
 
 @pytest.fixture
@@ -145,6 +145,22 @@ def test_the_train_command_takes_a_folder_with_both_parts(
 def test_a_mistyped_training_config_is_told_the_names_there_are() -> None:
     with pytest.raises(ConfigError, match="called 'aminet-x'; expected one of aminet, amin"):
         CliRunner().invoke(cli(), ["train", "aminet-x"], catch_exceptions=False)
+
+
+def test_folders_with_any_name_can_be_trained_on(tmp_path: Path) -> None:
+    folder = tmp_path / "a: [b #c"
+    for part in ("train", "val"):
+        (folder / part).mkdir(parents=True)
+    arguments = ["train", "aminet-s", "--data", str(folder), "--set", f"out={tmp_path}/run"]
+    with pytest.raises(DataError, match=r"a: \[b #c"):
+        CliRunner().invoke(cli(), arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize("device", ["nonsense", "cuda:9999", "cuda:-1", "mps", "meta", ""])
+def test_a_device_that_is_not_there_is_a_usage_error(device: str, faces: Path) -> None:
+    with pytest.raises(DeviceError, match="device is") as caught:
+        CliRunner().invoke(cli(), ["eval", str(faces), "--device", device], catch_exceptions=False)
+    assert exit_code(caught.value) == 2
 
 
 def test_the_models_command_lists_what_ships() -> None:

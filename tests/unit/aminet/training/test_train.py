@@ -15,9 +15,10 @@ from aminet.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_ch
 from aminet.training.config import LossSection, OptimiserSection, TrainConfig, load_config
 from aminet.training.step import TrainStep, learning_rate, loss_terms, new_state
 from aminet.training.train import LOG_FILE, batches_from, train
+from tests.support import ROOT
 
 CPU = torch.device("cpu")
-CONFIGS = Path(__file__).parents[4] / "configs" / "train"
+CONFIGS = ROOT / "configs" / "train"
 
 
 @pytest.fixture
@@ -264,19 +265,27 @@ def test_config_files_take_overrides_and_name_what_is_wrong(tmp_path: Path) -> N
     assert config.optimiser.lr == 1e-5
     assert config.data.train == Path("/faces")
     assert config.seed == 7
-    with pytest.raises(TrainConfigError, match=r"optimiser\.speed: Extra inputs"):
+    with pytest.raises(TrainConfigError, match=r"optimiser\.speed: unknown key"):
         load_config(file, ["optimiser.speed=3"])
     with pytest.raises(TrainConfigError, match=r"expected key\.path=value"):
         load_config(file, ["seed"])
+    for bad in ("seed=[", "seed=2024-13-45", "out={a: 1", "seed=" + "[" * 5000):
+        with pytest.raises(TrainConfigError, match="the value is not valid YAML"):
+            load_config(file, [bad])
+    with pytest.raises(TrainConfigError, match=r"device: .*got 'gpu'"):
+        load_config(file, ["device=gpu"])
     with pytest.raises(TrainConfigError, match="is a value, not a section"):
         load_config(file, ["seed.more=3"])
     with pytest.raises(TrainConfigError, match=r"no preset 'big'; expected one of aminet"):
         load_config(file, ["preset=big"])
-    with pytest.raises(TrainConfigError, match="cannot read the training config"):
+    with pytest.raises(TrainConfigError, match="cannot read training config"):
         load_config(tmp_path / "absent.yaml")
     (tmp_path / "list.yaml").write_text("- 1")
-    with pytest.raises(TrainConfigError, match="must hold a mapping"):
+    with pytest.raises(TrainConfigError, match="holds a list, expected a mapping"):
         load_config(tmp_path / "list.yaml")
+    (tmp_path / "bytes.yaml").write_bytes(b"\xff\xfe\xff")
+    with pytest.raises(TrainConfigError, match="not UTF-8 text"):
+        load_config(tmp_path / "bytes.yaml")
 
 
 @pytest.mark.parametrize("file", sorted(CONFIGS.glob("*.yaml")), ids=lambda file: file.stem)
