@@ -10,7 +10,7 @@ import torch
 from aminet.data.analogue import film, tape
 from aminet.data.degrade import CAMERA, CAMERA_TRAINING, CameraRanges, camera_small
 from aminet.data.dice import Dice
-from tests.face_factory import paint_face
+from tests.support.faces import paint_face
 
 CPU = torch.device("cpu")
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from aminet.data.burst import BurstSettings, compress_burst
 from aminet.data.degrade import CameraRanges
 from aminet.data.tracks import MOST_EARLIER, Track, TrackRanges, agreements, camera_track
-from tests.face_factory import paint_face
+from tests.support.faces import paint_face
 
 CLEAR = CameraRanges(sigma_px=(0.2, 0.2), sharp_share=1.0, noise=0.0, jpeg_quality=(95, 95))
 """Hardly a fault."""
