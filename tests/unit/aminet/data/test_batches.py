@@ -167,6 +167,14 @@ def test_networks_with_history_get_seven_channels(face_folders: tuple[Path, Path
     assert float(weights.max()) > 150
 
 
+def test_where_a_track_ended_nothing_is_learnt(face_folders: tuple[Path, Path]) -> None:
+    still, moving = (batches(face_folders[0], tracks(share)) for share in (0.0, 1.0))
+    # The crops are the same: tracks only take away.
+    pairs = [(still[step].valid_B1HW, moving[step].valid_B1HW) for step in range(6)]
+    assert all(bool((less <= more).all()) for more, less in pairs)
+    assert any(float(less.float().mean()) < float(more.float().mean()) for more, less in pairs)
+
+
 def test_batches_of_tracks_are_decided_by_seed_and_step(face_folders: tuple[Path, Path]) -> None:
     first, again = (batches(face_folders[0], tracks(1.0)) for _ in range(2))
     forwards = [first[step] for step in (0, 1, 2)]
