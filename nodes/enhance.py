@@ -237,7 +237,12 @@ def _unaligned(
     faithful, consistency_db = back_project(on_grid, bucket.scale)
     return [
         RestoredPatch(
-            patch.track_id, residual, _region(patch), face_strength(patch), round(agreement, 2)
+            patch.track_id,
+            residual,
+            _region(patch),
+            scale=patch.scale,
+            strength=face_strength(patch),
+            consistency_db=round(agreement, 2),
         )
         for patch, residual, agreement in zip(
             patches, cut_to_regions(faithful, patches), consistency_db.tolist(), strict=True
@@ -247,9 +252,8 @@ def _unaligned(
 
 def _unchanged(patch: FacePatch) -> RestoredPatch:
     x0, y0, x1, y1 = _region(patch)
-    return RestoredPatch(
-        patch.track_id, np.zeros((y1 - y0, x1 - x0, 3), np.float16), (x0, y0, x1, y1)
-    )
+    nothing = np.zeros((y1 - y0, x1 - x0, 3), np.float16)
+    return RestoredPatch(patch.track_id, nothing, (x0, y0, x1, y1), scale=patch.scale)
 
 
 def _region(patch: FacePatch) -> tuple[int, int, int, int]:

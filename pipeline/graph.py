@@ -1,14 +1,14 @@
 """A graph of nodes: from YAML or Python to a validated dataflow that can describe itself.
 
 A graph file names nodes, says which output feeds each input, and configures them; `$name` stands
-for a parameter of the graph, so that one value can reach several nodes:
+for a parameter of the graph:
 
     name: enhance
     params: {scale: 1}
     nodes:
       decode: {type: aminet.decode}
       track: {type: aminet.track, inputs: {frames: decode.frames}}
-      paste: {type: aminet.paste, inputs: {...}, config: {scale: $scale}}
+      crop: {type: aminet.crop, inputs: {...}, config: {scale: $scale}}
 
 The same in Python is a `GraphSpec` made of `NodeEntry`s, given to `Graph.build`.
 """

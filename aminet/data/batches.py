@@ -24,6 +24,8 @@ from torch.utils.data import Dataset
 
 from aminet.data.degrade import CAMERA_TRAINING, bicubic_degrade, camera_degrade
 from aminet.data.pictures import FacePicture, by_identity, centre_square, check_size, read_rgb
+from aminet.data.tracks import MOST_EARLIER, camera_track
+from aminet.history import without_history
 
 Protocol = Literal["bicubic", "camera"]
 
@@ -35,6 +37,8 @@ HIGHEST_PX = 15.0
 """How much higher their eyes stand there."""
 SCALES = (0.85, 2.3)
 """Of training faces: video shows large ones in squares of up to twice the canvas."""
+FIRST_FRAMES = 0.2
+"""Share of tracks that have only begun, and have no history yet."""
 PADDING = 0.25
 """Reflected border around a source, in sides, so that turned crops have no black corners."""
 
@@ -59,6 +63,31 @@ class BatchPlan:
     """Share of plainly bicubic groups in the camera protocol."""
     groups: int
     """Parts of a batch with one reduction and codec each."""
+    in_channels: Literal[3, 7] = 3
+    """Of the network: 7 with a history."""
+    track_share: float = 0.0
+    """Share of the camera protocol's groups that are tracks, if there are 7 channels; the others
+    are photographs."""
+
+
+class Patches(NamedTuple):
+    """What a step trains on, on its device; floats."""
+
+    hr_BCHW: Tensor
+    """(B, 3, H, W) in [0, 1], sharp."""
+    lq_BCHW: Tensor
+    """(B, 3 or 7, H, W) in [0, 1], degraded."""
+    valid_B1HW: Tensor
+    """(B, 1, H, W), 1 where to learn, else 0."""
+
+
+class Degraded(NamedTuple):
+    """A degraded part of a batch, floats."""
+
+    lq_BCHW: Tensor
+    """(B, 3 or 7, S, S) in [0, 1], as the plan's network takes it."""
+    inside_B1HW: Tensor
+    """(B, 1, S, S): 1 where it shows the sharp face, 0 beyond the edge of a frame."""
 
 
 class Batch(NamedTuple):
@@ -67,7 +96,9 @@ class Batch(NamedTuple):
     hr_BCHW: Tensor
     """uint8, sharp."""
     lq_BCHW: Tensor
-    """uint8, degraded and upsampled again."""
+    """uint8, degraded and upsampled again; 7 channels where the plan has a history, else 3."""
+    valid_B1HW: Tensor
+    """uint8: 1 where both show something true, else 0."""
     corner: tuple[int, int]
     """Top and left of the patch to train on, px."""
     patch: int
@@ -98,14 +129,12 @@ class TrainingBatches(Dataset[Batch]):
     """Batch number -> batch. Use with `DataLoader(batch_size=None)`.
 
     Args:
-        pictures: sources; people are drawn evenly up to the square root of their share.
+        pictures: sources; people are drawn evenly, however many pictures each has.
         plan: how batches are made.
     """
 
     def __init__(self, pictures: Sequence[FacePicture], plan: BatchPlan) -> None:
         self.people = by_identity(pictures)
-        weights = np.sqrt([len(person) for person in self.people])
-        self.chances = weights / weights.sum()
         self.plan = plan
 
     def __len__(self) -> int:
@@ -114,26 +143,44 @@ class TrainingBatches(Dataset[Batch]):
     def __getitem__(self, step: int) -> Batch:
         plan, stage = self.plan, stage_at(self.plan.stages, step)
         rng = _seeded(plan.seed, step)
-        hr = np.stack([self._crop(rng) for _ in range(stage.batch)])
-        hr_BCHW = torch.from_numpy(hr).permute(0, 3, 1, 2).contiguous()
-        lq_BCHW = torch.empty_like(hr_BCHW)
+        crops = [self._crop(rng) for _ in range(stage.batch)]
+        hr_BCHW = torch.from_numpy(np.stack([face for face, _ in crops]))
+        hr_BCHW = hr_BCHW.permute(0, 3, 1, 2).contiguous()
+        valid_B1HW = torch.from_numpy(np.stack([valid for _, valid in crops])).unsqueeze(1)
+        lq: list[Tensor] = []
         edges = np.linspace(0, stage.batch, plan.groups + 1).round().astype(int).tolist()
         for first, end in pairwise(edges):
             if first < end:
                 seed = int(rng.integers(2**62))
-                lq = degrade_group(_unit(hr_BCHW[first:end]), plan, seed)
-                lq_BCHW[first:end] = _levels(lq)
+                degraded = degrade_group(_unit(hr_BCHW[first:end]), plan, seed)
+                lq.append(_levels(degraded.lq_BCHW))
+                valid_B1HW[first:end] *= degraded.inside_B1HW.to(torch.uint8)
         top, left = (int(v) for v in rng.integers(0, CANVAS_PX - stage.patch + 1, size=2))
-        return Batch(hr_BCHW, lq_BCHW, (top, left), stage.patch)
+        return Batch(hr_BCHW, torch.cat(lq), valid_B1HW, (top, left), stage.patch)
 
-    def _crop(self, rng: np.random.Generator) -> NDArray[np.uint8]:
-        person = self.people[int(rng.choice(len(self.people), p=self.chances))]
-        image = _source(person[int(rng.integers(len(person)))].path)
+    def _crop(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Return a face, (S, S, 3), and where it is true, (S, S)."""
+        person = self.people[int(rng.integers(len(self.people)))]
+        picture = person[int(rng.integers(len(person)))]
+        image = _source(picture.path)
         if self.plan.protocol == "bicubic":
-            face = _paper_crop(image, rng)
+            face, matrix = _paper_crop(image, rng)
         else:
-            face = _light(_jittered_crop(image, rng), rng)
-        return face[:, ::-1] if rng.random() < 0.5 else face
+            matrix = _jittered_crop(image.width, rng)
+            face = _light(_warp(image, matrix), rng)
+        valid = _inside(matrix, image.width, picture.valid)
+        return (face[:, ::-1], valid[:, ::-1]) if rng.random() < 0.5 else (face, valid)
+
+
+def _inside(
+    matrix: NDArray[np.float64], side: int, valid: tuple[float, float, float, float]
+) -> NDArray[np.uint8]:
+    """Return (S, S): 1 where a crop shows the source within `valid`, which is in sides."""
+    centre = np.arange(CANVAS_PX) + 0.5
+    x = matrix[0, 0] * centre[None, :] + matrix[0, 1] * centre[:, None] + matrix[0, 2]
+    y = matrix[1, 0] * centre[None, :] + matrix[1, 1] * centre[:, None] + matrix[1, 2]
+    left, top, right, bottom = (side * v for v in valid)
+    return ((x >= left) & (x <= right) & (y >= top) & (y <= bottom)).astype(np.uint8)
 
 
 def _warp(image: Image.Image, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -156,14 +203,15 @@ def _warp(image: Image.Image, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.asarray(warped)
 
 
-def _jittered_crop(image: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn by +-10 deg, scale by 0.85 to 2.3, shift by +-8 px: what tracking does to faces.
+def _jittered_crop(width: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a crop's `matrix`, from canvas px to px of a source so wide.
 
+    Turn by +-10 deg, scale by 0.85 to 2.3, shift by +-8 px: what tracking does to faces.
     A source is never enlarged by more than 15 %, or its crops would not be sharp. The larger the
     face, the higher it stands, or its chin would fall out: video's faces are aligned so. One larger
     than video's aligned faces is a part of a larger square, from anywhere in it.
     """
-    own = image.width / CANVAS_PX
+    own = width / CANVAS_PX
     low, high = SCALES
     scale = math.exp(rng.uniform(math.log(low), math.log(min(high, 1.15 * own))))
     angle = math.radians(rng.uniform(-10, 10))
@@ -172,12 +220,18 @@ def _jittered_crop(image: Image.Image, rng: np.random.Generator) -> NDArray[np.u
     shift[1] -= HIGHEST_PX * min(1.0, max(0.0, (scale - 1) / (VIDEO_SCALE - 1)))
     turn = np.array([[math.cos(angle), math.sin(angle)], [-math.sin(angle), math.cos(angle)]])
     linear = turn * own / scale
-    offset = np.full(2, image.width / 2) - linear @ (np.full(2, CANVAS_PX / 2) + shift)
-    return _warp(image, np.column_stack((linear, offset)))
+    offset = np.full(2, width / 2) - linear @ (np.full(2, CANVAS_PX / 2) + shift)
+    return np.column_stack((linear, offset))
 
 
-def _paper_crop(image: Image.Image, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """RandomResizedCrop, area 0.7 to 1 and aspect 3/4 to 4/3, as the line of papers does."""
+def _paper_crop(
+    image: Image.Image, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """RandomResizedCrop, area 0.7 to 1 and aspect 3/4 to 4/3, as the line of papers does.
+
+    Returns:
+        The crop and its `matrix`, from canvas px to source px.
+    """
     area = rng.uniform(0.7, 1.0)
     aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
     w, h = min(1.0, math.sqrt(area * aspect)), min(1.0, math.sqrt(area / aspect))
@@ -185,7 +239,9 @@ def _paper_crop(image: Image.Image, rng: np.random.Generator) -> NDArray[np.uint
     side = image.width
     box = (left * side, top * side, (left + w) * side, (top + h) * side)
     size = (CANVAS_PX, CANVAS_PX)
-    return np.asarray(image.resize(size, Image.Resampling.BICUBIC, box=box))
+    face = np.asarray(image.resize(size, Image.Resampling.BICUBIC, box=box))
+    across, down = w * side / CANVAS_PX, h * side / CANVAS_PX
+    return face, np.array([[across, 0, box[0]], [0, down, box[1]]])
 
 
 def _light(face_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -209,28 +265,48 @@ def _coding(plan: BatchPlan, seed: int) -> Literal["clean", "none", "jpeg", "vid
     return "none" if draw < 0.15 else "jpeg" if draw < 0.5 else "video"
 
 
-def degrade_group(hr_BCHW: Tensor, plan: BatchPlan, seed: int) -> Tensor:
+def degrade_group(hr_BCHW: Tensor, plan: BatchPlan, seed: int) -> Degraded:
     """Degrade part of a batch, on the device it is on.
 
     Args:
         hr_BCHW: (B, 3, S, S) float in [0, 1].
         plan: protocol and shares.
         seed: decides everything.
-
-    Returns:
-        (B, 3, S, S) float in [0, 1].
     """
-    side, coding = hr_BCHW.shape[-1], _coding(plan, seed)
-    if plan.protocol == "bicubic":
-        return bicubic_degrade(hr_BCHW, side // 8)
-    if coding != "clean":
+    coding = _coding(plan, seed)
+    if coding == "clean":
+        lq_BCHW = bicubic_degrade(hr_BCHW, _clean_side(hr_BCHW.shape[-1], plan, seed))
+    else:
         generator = Generator().manual_seed(seed)
-        return camera_degrade(hr_BCHW, generator, coding=coding, ranges=CAMERA_TRAINING)
+        earlier = _earlier(plan, seed)
+        if earlier is not None:
+            return Degraded(
+                *camera_track(
+                    hr_BCHW, generator, earlier=earlier, coding=coding, camera=CAMERA_TRAINING
+                )
+            )
+        lq_BCHW = camera_degrade(hr_BCHW, generator, coding=coding, ranges=CAMERA_TRAINING)
+    if plan.in_channels == 7:
+        lq_BCHW = without_history(lq_BCHW)
+    return Degraded(lq_BCHW, torch.ones_like(lq_BCHW[:, :1]))
+
+
+def _clean_side(side: int, plan: BatchPlan, seed: int) -> int:
+    if plan.protocol == "bicubic":
+        return side // 8
     rng = _seeded(seed, 2)
     # Half of the clean groups at the two reductions that are judged, the rest from 1 to 10: what
     # lost nothing must come out as it is.
     factor = float(rng.choice([4.0, 8.0])) if rng.random() < 0.5 else float(10 ** rng.random())
-    return bicubic_degrade(hr_BCHW, round(side / factor))
+    return round(side / factor)
+
+
+def _earlier(plan: BatchPlan, seed: int) -> int | None:
+    """Draw the number of earlier frames of a group of tracks; None for a group of photographs."""
+    rng = _seeded(seed, 3)
+    if plan.in_channels == 3 or rng.random() >= plan.track_share:
+        return None
+    return 0 if rng.random() < FIRST_FRAMES else int(rng.integers(1, MOST_EARLIER + 1))
 
 
 def _unit(x: Tensor) -> Tensor:
@@ -241,14 +317,13 @@ def _levels(x: Tensor) -> Tensor:
     return (x.clamp(0, 1) * 255).round().to(torch.uint8)
 
 
-def to_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Move a batch's patches to the device.
-
-    Returns:
-        (sharp, degraded), each (B, 3, patch, patch) float in [0, 1].
-    """
+def to_device(batch: Batch, device: torch.device) -> Patches:
+    """Cut a batch's patches and move them to the device."""
     # Whole faces are degraded and patches cut afterwards, so no patch has borders of its own.
     (top, left), side = batch.corner, batch.patch
     window = (..., slice(top, top + side), slice(left, left + side))
-    hr, lq = (x[window].to(device, non_blocking=True) for x in (batch.hr_BCHW, batch.lq_BCHW))
-    return _unit(hr), _unit(lq)
+    hr, lq, valid = (
+        x[window].to(device, non_blocking=True)
+        for x in (batch.hr_BCHW, batch.lq_BCHW, batch.valid_B1HW)
+    )
+    return Patches(_unit(hr), _unit(lq), valid.to(torch.float32))

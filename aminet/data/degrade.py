@@ -24,7 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from aminet.data.analogue import film, tape
 from aminet.data.burst import MACROBLOCK_PX, BurstSettings, compress_burst
+from aminet.data.dice import Dice
 from aminet.data.kernels import blur, gaussian_kernels, kernel_side, motion_kernels
 
 Coding = Literal["none", "jpeg", "video"]
@@ -51,13 +53,22 @@ class CameraRanges:
     jpeg_quality: tuple[int, int] = (30, 95)
     crf: tuple[int, int] = (23, 40)
     mpeg4_quantiser: tuple[int, int] = (3, 14)
+    tape_share: float = 0.0
+    """Share of groups that went through video tape (`aminet.data.analogue.tape`)."""
+    film_share: float = 0.0
+    """Share of groups that were filmed (`aminet.data.analogue.film`)."""
+    phone_share: float = 0.0
+    """Share of groups sharpened and compressed once before: what telephones and messengers do."""
 
 
 CAMERA: Final = CameraRanges()
 """What networks are judged on."""
-CAMERA_TRAINING: Final = CameraRanges(lens_share=0.5, sharp_share=0.25)
+CAMERA_TRAINING: Final = CameraRanges(
+    lens_share=0.5, sharp_share=0.25, tape_share=0.06, film_share=0.06, phone_share=0.1
+)
 """What they are trained on: faces in video are mostly sharper than `CAMERA`'s, as a lens blurs by a
-share of its own pixels, and a sharp, compressed face must not come out worse than it went in."""
+share of its own pixels, and a sharp, compressed face must not come out worse than it went in. Old
+tapes, films and telephones have faults of their own."""
 
 
 def resize(x_BCHW: Tensor, side: int) -> Tensor:
@@ -96,30 +107,6 @@ def bicubic_degrade(hr_BCHW: Tensor, lr_side: int) -> Tensor:
     return resize(resize(hr_BCHW, lr_side), hr_BCHW.shape[-1])
 
 
-class _Dice:
-    """Draws from one generator, on the CPU, moved to where the pictures are."""
-
-    def __init__(self, generator: Generator, device: torch.device) -> None:
-        self.generator = generator
-        self.device = device
-
-    def chance(self, probability: float) -> bool:
-        return bool(torch.rand((), generator=self.generator) < probability)
-
-    def number(self, low: float, high: float) -> float:
-        return low + (high - low) * float(torch.rand((), generator=self.generator))
-
-    def integer(self, low: int, high: int) -> int:
-        return int(torch.randint(low, high + 1, (), generator=self.generator))
-
-    def numbers(self, count: int, low: float, high: float, power: float = 1.0) -> Tensor:
-        u = torch.rand(count, generator=self.generator) ** power
-        return (low + (high - low) * u).to(self.device)
-
-    def normal(self, shape: tuple[int, ...]) -> Tensor:
-        return torch.randn(shape, generator=self.generator).to(self.device)
-
-
 def camera_small(
     hr_BCHW: Tensor,
     generator: Generator,
@@ -127,12 +114,14 @@ def camera_small(
     factor: float | None = None,
     coding: Coding | None = None,
     ranges: CameraRanges = CAMERA,
+    frames: int = 1,
 ) -> Tensor:
     """What a poor camera makes of sharp faces.
 
     Blur (round, elongated, motion), reduction, noise (Gaussian or Poisson, grey or coloured),
-    interlacing, compression, and often a second and weaker round. Reduction, codec and order
-    are one draw for the whole batch, everything else one for each picture.
+    interlacing, faults of tape, film and telephones, compression, and often a second and weaker
+    round. Reduction, codec and order are one draw for the whole batch, everything else one for
+    each track; noise is new in every picture.
 
     Args:
         hr_BCHW: (B, 3, S, S) float in [0, 1], S at least 64.
@@ -140,14 +129,15 @@ def camera_small(
         factor: net reduction; drawn when None.
         coding: drawn when None: none 15 %, JPEG 35 %, video 50 %.
         ranges: limits of every draw.
+        frames: pictures in a row that are one track, in order of time; B is a multiple.
 
     Returns:
         (B, 3, S / factor, S / factor) float in [0, 1], at least 8 px a side.
     """
-    dice = _Dice(generator, hr_BCHW.device)
+    dice = Dice(generator, hr_BCHW.device, frames)
     side = hr_BCHW.shape[-1]
     if factor is None:
-        factor = math.exp(dice.number(math.log(ranges.factor[0]), math.log(ranges.factor[1])))
+        factor = dice.log_number(*ranges.factor)
     if coding is None:
         draw = dice.number(0, 1)
         coding = "none" if draw < 0.15 else "jpeg" if draw < 0.5 else "video"
@@ -160,7 +150,7 @@ def camera_small(
             x = _random_blur(x, dice, ranges, strength=1.0)
     two_rounds = dice.chance(0.35)
     if two_rounds:
-        middle = round(math.exp(dice.number(math.log(lr_side), math.log(side))))
+        middle = round(dice.log_number(lr_side, side))
         x = _random_reduction(x, middle, dice)
         x = _random_noise(x, dice, ranges, strength=0.7)
         x = _jpeg(x, dice, (max(60, ranges.jpeg_quality[0]), ranges.jpeg_quality[1]))
@@ -173,6 +163,7 @@ def camera_small(
         x = _random_noise(x, dice, ranges, strength=0.5 if two_rounds else 1.0)
     if dice.chance(0.06):
         x = _interlace(x, dice)
+    x = _old_or_phone(x, dice, ranges)
     return quantise(_code(quantise(x), coding, dice, ranges))
 
 
@@ -201,7 +192,7 @@ def camera_degrade(
     return quantise(F.interpolate(small, size=(side, side), mode=mode, antialias=True))
 
 
-def _random_blur(x_BCHW: Tensor, dice: _Dice, ranges: CameraRanges, *, strength: float) -> Tensor:
+def _random_blur(x_BCHW: Tensor, dice: Dice, ranges: CameraRanges, *, strength: float) -> Tensor:
     b, low = x_BCHW.shape[0], ranges.sigma_px[0]
     high = max(low, ranges.sigma_px[1] * strength)
     side = kernel_side(high)
@@ -213,7 +204,7 @@ def _random_blur(x_BCHW: Tensor, dice: _Dice, ranges: CameraRanges, *, strength:
     return blur(x_BCHW, gaussian_kernels(a, other, dice.numbers(b, 0, math.pi), side))
 
 
-def _lens_blur(x_BCHW: Tensor, dice: _Dice, ranges: CameraRanges, factor: float) -> Tensor:
+def _lens_blur(x_BCHW: Tensor, dice: Dice, ranges: CameraRanges, factor: float) -> Tensor:
     """Blur by a share of the small face's pixels, at full size."""
     b = x_BCHW.shape[0]
     low, high = (sigma * factor for sigma in ranges.lens_sigma_px)
@@ -223,7 +214,7 @@ def _lens_blur(x_BCHW: Tensor, dice: _Dice, ranges: CameraRanges, factor: float)
     return blur(x_BCHW, gaussian_kernels(sigma, sigma, angle, side))
 
 
-def _random_reduction(x_BCHW: Tensor, side: int, dice: _Dice) -> Tensor:
+def _random_reduction(x_BCHW: Tensor, side: int, dice: Dice) -> Tensor:
     draw = dice.number(0, 1)
     if draw < 0.5:
         return F.interpolate(x_BCHW, (side, side), mode="bicubic", antialias=True).clamp(0, 1)
@@ -232,7 +223,7 @@ def _random_reduction(x_BCHW: Tensor, side: int, dice: _Dice) -> Tensor:
     return F.interpolate(x_BCHW, (side, side), mode="area")
 
 
-def _random_noise(x_BCHW: Tensor, dice: _Dice, ranges: CameraRanges, *, strength: float) -> Tensor:
+def _random_noise(x_BCHW: Tensor, dice: Dice, ranges: CameraRanges, *, strength: float) -> Tensor:
     if dice.chance(0.25):
         return x_BCHW
     b, c, h, w = x_BCHW.shape
@@ -244,7 +235,23 @@ def _random_noise(x_BCHW: Tensor, dice: _Dice, ranges: CameraRanges, *, strength
     return (x_BCHW + level * noise).clamp(0, 1)
 
 
-def _interlace(x_BCHW: Tensor, dice: _Dice) -> Tensor:
+def _old_or_phone(x_BCHW: Tensor, dice: Dice, ranges: CameraRanges) -> Tensor:
+    # Without a share nothing is drawn, so that what networks are judged on stays the same.
+    if ranges.film_share and dice.chance(ranges.film_share):
+        x_BCHW = film(x_BCHW, dice)
+    if ranges.tape_share and dice.chance(ranges.tape_share):
+        x_BCHW = tape(x_BCHW, dice)
+    if ranges.phone_share and dice.chance(ranges.phone_share):
+        b, side = x_BCHW.shape[0], kernel_side(1.5)
+        sigma = dice.numbers(b, 0.6, 1.5)
+        soft = blur(x_BCHW, gaussian_kernels(sigma, sigma, torch.zeros_like(sigma), side))
+        amount = dice.numbers(b, 0.2, 1.2).view(b, 1, 1, 1)
+        sharpened = (x_BCHW + amount * (x_BCHW - soft)).clamp(0, 1)
+        x_BCHW = _code(quantise(sharpened), "video", dice, ranges)
+    return x_BCHW
+
+
+def _interlace(x_BCHW: Tensor, dice: Dice) -> Tensor:
     """Comb: the odd lines come from a moment when the face was a little to the side."""
     y = x_BCHW.clone()
     shift = dice.integer(1, 2) * (1 if dice.chance(0.5) else -1)
@@ -252,12 +259,12 @@ def _interlace(x_BCHW: Tensor, dice: _Dice) -> Tensor:
     return y
 
 
-def _jpeg(x_BCHW: Tensor, dice: _Dice, quality: tuple[int, int]) -> Tensor:
+def _jpeg(x_BCHW: Tensor, dice: Dice, quality: tuple[int, int]) -> Tensor:
     q = dice.numbers(x_BCHW.shape[0], *quality)
     return kornia.enhance.jpeg_codec_differentiable(x_BCHW.clamp(0, 1), q).clamp(0, 1)
 
 
-def _code(x_BCHW: Tensor, coding: Coding, dice: _Dice, ranges: CameraRanges) -> Tensor:
+def _code(x_BCHW: Tensor, coding: Coding, dice: Dice, ranges: CameraRanges) -> Tensor:
     if coding == "none":
         return x_BCHW
     if coding == "jpeg":
@@ -269,23 +276,31 @@ def _code(x_BCHW: Tensor, coding: Coding, dice: _Dice, ranges: CameraRanges) -> 
     return _video(x_BCHW, settings, dice)
 
 
-def _video(x_BCHW: Tensor, settings: BurstSettings, dice: _Dice) -> Tensor:
-    """The last frame of a short burst in which all faces of the batch drift side by side.
+def _video(x_BCHW: Tensor, settings: BurstSettings, dice: Dice) -> Tensor:
+    """All faces of the batch side by side, through one video: it costs as much as one for a face.
 
-    One burst for the batch costs as much as one for a face. Each face sits on its own
-    macroblocks; the frames before the last are shifted by up to 2 px and have noise of their own.
+    Each face sits on its own macroblocks. Tracks are coded as they are. Faces without a track are
+    the last frame of a short burst, in which the frames before are shifted by up to 2 px and have
+    noise of their own.
     """
-    b, _, h, w = x_BCHW.shape
+    _, _, h, w = x_BCHW.shape
     cell = -(-max(h, w) // MACROBLOCK_PX) * MACROBLOCK_PX
     cells = F.pad(x_BCHW.cpu(), (0, cell - w, 0, cell - h), mode="replicate")
-    strip_HWC = cells.permute(2, 0, 3, 1).reshape(cell, b * cell, 3)
+    cells = cells.unflatten(0, (-1, dice.frames))
+    strips_THWC = cells.permute(1, 3, 0, 4, 2).flatten(2, 3)
+    if dice.frames == 1:
+        strips_THWC = _drifting(strips_THWC[0], dice)
+    levels = (strips_THWC.clamp(0, 1) * 255).round().to(torch.uint8).numpy()
+    coded = compress_burst(levels, settings)[-dice.frames :]
+    strips_THWC = torch.from_numpy(coded.astype(np.float32) / 255)
+    cells = strips_THWC.unflatten(2, (-1, cell)).permute(2, 0, 4, 1, 3).flatten(0, 1)
+    return cells[:, :, :h, :w].to(x_BCHW.device)
+
+
+def _drifting(strip_HWC: Tensor, dice: Dice) -> Tensor:
     frames: list[Tensor] = []
     for back in range(dice.integer(2, 4), -1, -1):
         shift = (dice.integer(-2, 2), dice.integer(-2, 2)) if back else (0, 0)
         moved = strip_HWC.roll(shift, dims=(0, 1))
         frames.append(moved + torch.randn(moved.shape, generator=dice.generator) * (1.5 / 255))
-    levels = (torch.stack(frames).clamp(0, 1) * 255).round().to(torch.uint8).numpy()
-    last_HWC = compress_burst(levels, settings)[-1]
-    last = torch.from_numpy(last_HWC.astype(np.float32) / 255)
-    cells = last.reshape(cell, b, cell, 3).permute(1, 3, 0, 2)
-    return cells[:, :, :h, :w].to(x_BCHW.device)
+    return torch.stack(frames)

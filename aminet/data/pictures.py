@@ -2,7 +2,8 @@
 
 Layouts understood: a plain folder (searched recursively), the CelebA release (`identity_CelebA.txt`
 and `list_eval_partition.txt` beside or above the pictures), Helen (a plain folder of one picture
-a person), and a folder whose parent holds a `MANIFEST.json` with `file` and `identity`.
+a person), and a folder whose parent holds a `MANIFEST.json` with `file`, `identity` and, if
+pictures were filled up at the edges, `size` and `valid_xyxy`, both in px.
 """
 
 import json
@@ -10,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from aminet.errors import DataError
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})
 Split = Literal["train", "val", "test"]
+WHOLE: Final = (0.0, 0.0, 1.0, 1.0)
 _CELEBA_SPLITS: dict[str, Split] = {"0": "train", "1": "val", "2": "test"}
 
 
@@ -29,6 +31,9 @@ class FacePicture:
 
     path: Path
     identity: str
+    valid: tuple[float, float, float, float] = WHOLE
+    """Left, top, right and bottom, in sides: outside of it the picture was filled up by mirroring
+    it, and shows nothing true."""
 
 
 def list_pictures(folder: Path, split: Split | None = None) -> list[FacePicture]:
@@ -55,9 +60,31 @@ def list_pictures(folder: Path, split: Split | None = None) -> list[FacePicture]
             f"no pictures in {folder}; expected files ending in {', '.join(sorted(SUFFIXES))}",
             path=str(folder),
         )
-    people = _celeba_table(folder, "identity_CelebA.txt") or _manifest_identities(folder)
+    rows = manifest_rows(folder)
+    people = _celeba_table(folder, "identity_CelebA.txt") or {
+        name: f"id{row['identity']}" for name, row in rows.items() if "identity" in row
+    }
     # Without a record every picture is somebody else: right for Helen and most plain folders.
-    return [FacePicture(p, people.get(p.name, str(p.relative_to(folder)))) for p in paths]
+    return [
+        FacePicture(p, people.get(p.name, str(p.relative_to(folder))), _valid(rows.get(p.name, {})))
+        for p in paths
+    ]
+
+
+def manifest_rows(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the `MANIFEST.json` above a folder says of each file, by its name; {} without one."""
+    file = folder.parent / "MANIFEST.json"
+    if not file.is_file():
+        return {}
+    rows = cast("list[dict[str, Any]]", json.loads(file.read_text()))
+    return {str(row["file"]): row for row in rows}
+
+
+def _valid(row: dict[str, Any]) -> tuple[float, float, float, float]:
+    if "valid_xyxy" not in row:
+        return WHOLE
+    left, top, right, bottom = (float(v) / float(row["size"]) for v in row["valid_xyxy"])
+    return left, top, right, bottom
 
 
 def _celeba_table(folder: Path, name: str) -> dict[str, str]:
@@ -67,14 +94,6 @@ def _celeba_table(folder: Path, name: str) -> dict[str, str]:
             rows = (line.split() for line in file.read_text().splitlines())
             return {row[0]: row[1] for row in rows if len(row) == 2}
     return {}
-
-
-def _manifest_identities(folder: Path) -> dict[str, str]:
-    file = folder.parent / "MANIFEST.json"
-    if not file.is_file():
-        return {}
-    rows = cast("list[dict[str, Any]]", json.loads(file.read_text()))
-    return {str(row["file"]): f"id{row['identity']}" for row in rows if "identity" in row}
 
 
 def check_split(train: Iterable[FacePicture], val: Iterable[FacePicture]) -> None:

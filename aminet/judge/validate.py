@@ -15,15 +15,18 @@ from torch import Generator, Tensor
 
 from aminet.data.degrade import camera_small, resize
 from aminet.data.pictures import FacePicture, read_square
+from aminet.data.tracks import TrackRanges, camera_track
 from aminet.judge.metrics import psnr
 from aminet.network import AMINet, self_ensemble
 from aminet.precision import autocast_dtype
 
 BATCH: Final = 16
 CAMERA_SEED: Final = 20240901
+UPRIGHT: Final = TrackRanges(roll_deg=0.0)
+"""Tracks that show the whole square in every frame, up to the motion."""
 
 Restore = Callable[[Tensor], Tensor]
-"""(B, 3, S, S) degraded and upsampled, in [0, 1] -> the same shape and range, restored."""
+"""(B, 3 or 7, S, S) degraded and upsampled, in [0, 1] -> (B, 3, S, S) restored, in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Trial:
     lr_BCHW: Tensor
     """(B, 3, s, s), s < S: small and degraded."""
     lq_BCHW: Tensor
-    """(B, 3, S, S): the small face upsampled by bicubic, which networks are given."""
+    """(B, 3, S, S): the small face upsampled by bicubic, which networks are given; or (B, 7, S, S)
+    with its history."""
 
 
 def load_faces(paths: Sequence[Path], side: int) -> Tensor:
@@ -68,10 +72,27 @@ def camera_trial(hr_BCHW: Tensor, scale: int) -> Trial:
     return make_trial(f"camera{scale}", hr_BCHW, torch.cat(small))
 
 
+def track_trial(hr_BCHW: Tensor, scale: int, earlier: int = 6) -> Trial:
+    """The last frame of a track through a camera, with the frames before it fused."""
+    tracks = [
+        camera_track(
+            face,
+            Generator().manual_seed(CAMERA_SEED + i),
+            earlier=earlier,
+            factor=scale,
+            ranges=UPRIGHT,
+        ).x_BCHW
+        for i, face in enumerate(hr_BCHW.split(1))
+    ]
+    lq = torch.cat(tracks)
+    small = resize(lq[:, :3], round(hr_BCHW.shape[-1] / scale))
+    return Trial(f"track{scale}", hr_BCHW, small, lq)
+
+
 def standard_trials(pictures: Sequence[FacePicture], side: int) -> list[Trial]:
-    """Clean bicubic x4 and x8, and camera at factor 4."""
+    """Clean bicubic x4 and x8, camera at factor 4, and the same with seven frames."""
     hr = load_faces([p.path for p in pictures], side)
-    return [clean_trial(hr, 4), clean_trial(hr, 8), camera_trial(hr, 4)]
+    return [clean_trial(hr, 4), clean_trial(hr, 8), camera_trial(hr, 4), track_trial(hr, 4)]
 
 
 def restore_with(network: AMINet, device: torch.device, *, ensemble: bool = False) -> Restore:
@@ -88,9 +109,10 @@ def restore_with(network: AMINet, device: torch.device, *, ensemble: bool = Fals
         outputs: list[Tensor] = []
         network.eval()
         with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype is not None):
-            for part in lq_BCHW.split(BATCH):
+            # A network without history leaves it.
+            for part in lq_BCHW[:, : network.config.in_channels].split(BATCH):
                 x = part.to(device, memory_format=torch.channels_last)
-                y = x + self_ensemble(network, x) if ensemble else network(x)
+                y = x[:, :3] + self_ensemble(network, x) if ensemble else network(x)
                 outputs.append(y.float().clamp(0, 1).cpu())
         return torch.cat(outputs)
 
@@ -102,7 +124,7 @@ def score(trials: Sequence[Trial], restore: Restore) -> dict[str, float]:
     scores: dict[str, float] = {}
     for trial in trials:
         got = float(psnr(restore(trial.lq_BCHW), trial.hr_BCHW).mean())
-        before = float(psnr(trial.lq_BCHW, trial.hr_BCHW).mean())
+        before = float(psnr(trial.lq_BCHW[:, :3], trial.hr_BCHW).mean())
         scores[trial.name] = got
         scores[f"{trial.name}_gain"] = got - before
     return scores

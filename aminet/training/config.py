@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from aminet.data import CANVAS_PX, BatchPlan, Stage
 from aminet.data.batches import CANVAS_PX, BatchPlan, Stage
 from aminet.device import DEVICE_PATTERN
 from aminet.errors import TrainConfigError
@@ -83,6 +82,9 @@ class TrainConfig(_Section):
     stages: Annotated[list[StageSection], Field(min_length=1)]
     seed: int = 0
     clean_share: Annotated[float, Field(ge=0, le=1)] = 0.4
+    track_share: Annotated[float, Field(ge=0, le=1)] = 0.6
+    """Share of the groups that are not clean whose faces move through a track, if there are 7
+    channels."""
     groups: Annotated[int, Field(ge=1)] = 4
     optimiser: OptimiserSection = OptimiserSection()
     loss: LossSection = LossSection()
@@ -111,6 +113,8 @@ class TrainConfig(_Section):
             seed=self.seed,
             clean_share=self.clean_share,
             groups=self.groups,
+            in_channels=self.in_channels,
+            track_share=self.track_share,
         )
 
 

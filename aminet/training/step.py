@@ -2,7 +2,7 @@
 
 Shape legend: B batch, C channels, H height, W width.
 """
-# ruff: noqa: N803, N806, N812, N815
+# ruff: noqa: N803, N806, N812
 
 import copy
 import math
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aminet.data.batches import Patches
 from aminet.model_files import load_network
 from aminet.network import AMINet, as_channels_last
 from aminet.precision import autocast_dtype
@@ -87,22 +88,23 @@ def learning_rate(step: int, total: int, settings: OptimiserSection) -> float:
     return settings.final_lr + (settings.lr - settings.final_lr) * cosine
 
 
-def loss_terms(y: Tensor, hr: Tensor, lq: Tensor, weights: LossSection) -> dict[str, Tensor]:
-    """Weighted terms of the loss; their sum is minimised.
+def loss_terms(y_B3HW: Tensor, patches: Patches, weights: LossSection) -> dict[str, Tensor]:
+    """Weighted terms of the loss over the valid pixels; their sum is minimised.
 
     Args:
-        y: (B, 3, H, W) the network's output.
-        hr: same shape, sharp.
-        lq: same shape, the network's input.
+        y_B3HW: the network's output.
+        patches: what it was given, and the truth.
         weights: of the terms.
     """
-    difference = y - hr
-    terms = {"charbonnier": (difference.square() + weights.epsilon**2).sqrt().mean()}
+    valid = patches.valid_B1HW
+    difference = (y_B3HW - patches.hr_BCHW) * valid
+    distance = (difference.square() + weights.epsilon**2).sqrt() * valid
+    terms = {"charbonnier": distance.sum() / (3 * valid.sum()).clamp_min(1)}
     if weights.frequency:
         spectrum = torch.fft.rfft2(difference, norm="ortho")
         terms["frequency"] = weights.frequency * torch.view_as_real(spectrum).abs().mean()
     if weights.consistency:
-        small = F.avg_pool2d(y - lq, CONSISTENCY_FACTOR)
+        small = F.avg_pool2d(y_B3HW - patches.lq_BCHW[:, :3], CONSISTENCY_FACTOR)
         terms["consistency"] = weights.consistency * small.abs().mean()
     return terms
 
@@ -130,14 +132,13 @@ class TrainStep:
         self._plain_steps = 0
         self._shape = torch.Size()
 
-    def __call__(self, hr_BCHW: Tensor, lq_BCHW: Tensor) -> dict[str, Tensor]:
+    def __call__(self, patches: Patches) -> dict[str, Tensor]:
         """Do one step.
 
         A gradient that is not finite changes no weight.
 
         Args:
-            hr_BCHW: (B, 3, H, W) float in [0, 1], sharp, on the network's device.
-            lq_BCHW: same shape, degraded.
+            patches: on the network's device.
 
         Returns:
             The loss terms and the gradient's `norm`, scalars on the device, true until the next
@@ -147,46 +148,44 @@ class TrainStep:
         self._lr.fill_(learning_rate(state.step, self.config.total_steps, settings))
         # Early on the average follows faster, or it would remember the untrained weights.
         self._keep.fill_(min(settings.ema, (1 + state.step) / (10 + state.step)))
-        if self.device.type == "cuda":
-            figures = self._on_gpu(hr_BCHW, lq_BCHW)
-        else:
-            figures = self._update(hr_BCHW, lq_BCHW)
+        do = self._on_gpu if self.device.type == "cuda" else self._update
+        figures = do(patches)
         state.step += 1
         return figures
 
-    def _on_gpu(self, hr_BCHW: Tensor, lq_BCHW: Tensor) -> dict[str, Tensor]:
-        if hr_BCHW.shape != self._shape:
-            self._shape, self._plain_steps, self._recorded = hr_BCHW.shape, 0, None
+    def _on_gpu(self, patches: Patches) -> dict[str, Tensor]:
+        if patches.hr_BCHW.shape != self._shape:
+            self._shape, self._plain_steps, self._recorded = patches.hr_BCHW.shape, 0, None
         if self._plain_steps < PLAIN_STEPS:
             self._plain_steps += 1
-            return self._aside(hr_BCHW, lq_BCHW)
+            return self._aside(patches)
         if self._recorded is None:
-            self._recorded = self._record(hr_BCHW, lq_BCHW)
-        return self._recorded(hr_BCHW, lq_BCHW)
+            self._recorded = self._record(patches)
+        return self._recorded(patches)
 
-    def _aside(self, hr_BCHW: Tensor, lq_BCHW: Tensor) -> dict[str, Tensor]:
+    def _aside(self, patches: Patches) -> dict[str, Tensor]:
         """Do a plain step on a stream of its own, as torch wants before it records one."""
         here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
-            figures = self._update(hr_BCHW, lq_BCHW)
+            figures = self._update(patches)
         here.wait_stream(aside)
         return figures
 
-    def _record(self, hr_BCHW: Tensor, lq_BCHW: Tensor) -> "_RecordedStep":
-        hr_BCHW, lq_BCHW = hr_BCHW.clone(), lq_BCHW.clone()
+    def _record(self, patches: Patches) -> "_RecordedStep":
+        kept = Patches(*(x.clone() for x in patches))
         graph = torch.cuda.CUDAGraph()
         # The loader's thread pins memory meanwhile, which "global" would forbid.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            figures = self._update(hr_BCHW, lq_BCHW)
-        return _RecordedStep(graph, hr_BCHW, lq_BCHW, figures)
+            figures = self._update(kept)
+        return _RecordedStep(graph, kept, figures)
 
-    def _update(self, hr_BCHW: Tensor, lq_BCHW: Tensor) -> dict[str, Tensor]:
+    def _update(self, patches: Patches) -> dict[str, Tensor]:
         network, dtype = self.state.network, autocast_dtype(self.device)
         network.train()
         with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
-            y_BCHW = network(as_channels_last(lq_BCHW))
-        terms = loss_terms(y_BCHW.float(), hr_BCHW, lq_BCHW, self.config.loss)
+            y_BCHW = network(as_channels_last(patches.lq_BCHW))
+        terms = loss_terms(y_BCHW.float(), patches, self.config.loss)
         network.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         norm = torch.nn.utils.clip_grad_norm_(
@@ -221,12 +220,11 @@ class _RecordedStep:
     """A step as a CUDA graph, with the memory that it reads and writes."""
 
     graph: torch.cuda.CUDAGraph
-    hr_BCHW: Tensor
-    lq_BCHW: Tensor
+    patches: Patches
     figures: dict[str, Tensor]
 
-    def __call__(self, hr_BCHW: Tensor, lq_BCHW: Tensor) -> dict[str, Tensor]:
-        self.hr_BCHW.copy_(hr_BCHW)
-        self.lq_BCHW.copy_(lq_BCHW)
+    def __call__(self, patches: Patches) -> dict[str, Tensor]:
+        for kept, new in zip(self.patches, patches, strict=True):
+            kept.copy_(new)
         self.graph.replay()
         return self.figures

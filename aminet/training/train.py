@@ -12,11 +12,9 @@ from typing import Final
 
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 from torch.utils.data import DataLoader
 
-from aminet.data import Batch, TrainingBatches, to_device
-from aminet.data.batches import Batch, TrainingBatches, to_device
+from aminet.data.batches import Batch, Patches, TrainingBatches, to_device
 from aminet.data.pictures import check_split, list_pictures
 from aminet.device import resolve_device
 from aminet.errors import DivergedError, TrainConfigError
@@ -33,7 +31,18 @@ LOG_FILE: Final = "log.jsonl"
 SHEET_FACES: Final = 8
 HOPELESS: Final = 3
 """So many logged steps in a row without a usable gradient end the run."""
-SHARED: Final = ("protocol", "data", "stages", "seed", "clean_share", "groups", "device", "threads")
+SHARED: Final = (
+    "protocol",
+    "data",
+    "stages",
+    "seed",
+    "clean_share",
+    "track_share",
+    "groups",
+    "in_channels",
+    "device",
+    "threads",
+)
 """Settings that runs on the same batches must have in common."""
 
 
@@ -172,12 +181,12 @@ def _go(
             asked_s = time.monotonic()
             batch = next(loader)
             got_s = time.monotonic()
-            hr_BCHW, lq_BCHW = to_device(batch, device)  # noqa: N806
-            clock.samples += len(hr_BCHW)
+            patches = to_device(batch, device)
+            clock.samples += len(patches.hr_BCHW)
             for run in runs:
                 # One that was stopped later than the others waits for them.
                 if run.state.step == at:
-                    run.step(hr_BCHW, lq_BCHW, clock)
+                    run.step(patches, clock)
             clock.waited_s += got_s - asked_s
             clock.worked_s += time.monotonic() - got_s
             progress.update(task, completed=at + 1)
@@ -195,9 +204,9 @@ class _Run:
         self.before_s = state.seconds
         self.start_s = self.saved_s = time.monotonic()
 
-    def step(self, hr_BCHW: Tensor, lq_BCHW: Tensor, clock: _Clock) -> None:  # noqa: N803
+    def step(self, patches: Patches, clock: _Clock) -> None:
         config, state = self.config, self.state
-        figures = self.train_step(hr_BCHW, lq_BCHW)
+        figures = self.train_step(patches)
         state.seconds = self.before_s + time.monotonic() - self.start_s
         last = state.step == config.total_steps
         # Reading a figure waits for the device, so it isn't done in every step.
@@ -243,7 +252,7 @@ class _Run:
         draw_curves(self.config.out / LOG_FILE, self.config.out / "curves.png")
         for trial in self.trials:
             lq, hr = trial.lq_BCHW[:SHEET_FACES], trial.hr_BCHW[:SHEET_FACES]
-            rows = {"input": lq, "restored": restore(lq), "truth": hr}
+            rows = {"input": lq[:, :3], "restored": restore(lq), "truth": hr}
             draw_sheet(rows, self.config.out / f"sheet_{trial.name}.png")
 
     def report(self, clock: _Clock) -> TrainReport:

@@ -252,9 +252,9 @@ def measure(name: str, faces: Path) -> dict[str, object]:
     train_step = TrainStep(state, config)
     working_s = 0.0
     for step in range(STEPS):
-        sharp, degraded = to_device(batches[step], CPU)
+        patches = to_device(batches[step], CPU)
         started_s = time.process_time()
-        train_step(sharp, degraded)
+        train_step(patches)
         working_s += time.process_time() - started_s
     trials = standard_trials(list_pictures(faces / "val")[::2], 128)
     scores = score(trials, restore_with(network, CPU))

@@ -12,12 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from aminet.network import AMINetConfig
 from nodes.node import Segment
 from nodes.pixels import pixel_layout
 from nodes.types import ColorTags, Face, Frame, VideoInfo
 from tests.support import DATA
 
 TIME_BASE = Fraction(1, 25)
+
+TINY = AMINetConfig(width=8, depths=(1, 0, 0, 1), heads=(1, 2, 2, 2), stem_factor=4)
+"""The smallest network that has all parts."""
 
 
 @cache

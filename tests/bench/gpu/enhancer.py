@@ -14,7 +14,7 @@ from PIL import Image
 
 import nodes.back_projection
 import nodes.warp
-from aminet.weights import read_file
+from aminet.model_files import read_file
 from nodes.enhance import Enhance, EnhanceConfig
 from nodes.geometry import crop_from_frame
 from nodes.node import Inputs

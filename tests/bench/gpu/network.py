@@ -16,8 +16,8 @@ from torch.nn.utils import convert_conv2d_weight_memory_format
 
 import aminet.network
 from aminet.cost import count_macs
+from aminet.model_files import load_network
 from aminet.network import AMINet, as_channels_last
-from aminet.weights import load_network
 from tests.bench.gpu.plan import PICTURE, SIDE_PX, Plan, attempt, rate
 
 __all__ = ["benchmarked", "compiled", "deviations", "network_rates"]

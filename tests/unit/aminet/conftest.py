@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from aminet.network import PRESETS, AMINet, AMINetConfig
-from tests.support.faces import paint_folder
-
-TINY = AMINetConfig(width=8, depths=(1, 0, 0, 1), heads=(1, 2, 2, 2), stem_factor=4)
+from aminet.network import PRESETS, AMINet
+from tests.support.faces import TINY, paint_folder
 
 
 @pytest.fixture(autouse=True)

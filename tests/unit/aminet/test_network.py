@@ -7,6 +7,7 @@ import torch
 from aminet.cost import count_macs, count_parameters
 from aminet.errors import SideError
 from aminet.network import LGFI, PRESETS, SIDE_MULTIPLE, SKAF, AMINet, AMINetConfig, self_ensemble
+from tests.support.faces import TINY
 
 
 @pytest.mark.parametrize(

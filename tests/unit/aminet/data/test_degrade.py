@@ -6,7 +6,14 @@ import torch
 from PIL import Image
 
 from aminet.data.burst import BurstSettings, compress_burst
-from aminet.data.degrade import Coding, bicubic_degrade, camera_degrade, camera_small, resize
+from aminet.data.degrade import (
+    CameraRanges,
+    Coding,
+    bicubic_degrade,
+    camera_degrade,
+    camera_small,
+    resize,
+)
 from aminet.data.kernels import blur, gaussian_kernels, kernel_side, motion_kernels
 from tests.support.faces import paint_face
 
@@ -59,6 +66,18 @@ def test_the_camera_gives_pictures_of_the_same_size_in_range(seed: int) -> None:
 @pytest.mark.parametrize(("factor", "side"), [(2.0, 64), (4.0, 32), (8.0, 16), (100.0, 8)])
 def test_the_factor_is_the_net_reduction(factor: float, side: int) -> None:
     assert camera_small(faces(1), seeded(0), factor=factor).shape[-1] == side
+
+
+def test_a_face_without_a_track_is_the_last_frame_of_a_burst() -> None:
+    """The frames before it are shifted; it is not."""
+    quiet = CameraRanges(sharp_share=1.0, noise=0.0, crf=(23, 23), mpeg4_quantiser=(3, 3))
+    hr = faces(1)
+    for seed in range(6):
+        small = camera_small(hr, seeded(seed), factor=2.0, coding="video", ranges=quiet)
+        there = float((small - resize(hr, 64)).abs().mean())
+        for shift in ((0, 2), (2, 0), (0, -2), (-2, 0)):
+            moved = resize(hr, 64).roll(shift, dims=(2, 3))
+            assert there < float((small - moved).abs().mean())
 
 
 def test_the_camera_does_not_touch_its_input() -> None:

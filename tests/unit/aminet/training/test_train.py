@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 import torch
 
-from aminet.data.batches import TrainingBatches, to_device
+from aminet.data.batches import Patches, TrainingBatches, to_device
 from aminet.data.pictures import list_pictures
 from aminet.errors import DataError, DivergedError, TrainConfigError, WeightsError
 from aminet.judge.metrics import psnr
@@ -56,12 +56,13 @@ def tensors(config: TrainConfig, part: str) -> dict[str, torch.Tensor]:
     return torch.load(config.out / CHECKPOINT_FILE, weights_only=True)[part]
 
 
-@pytest.mark.parametrize("kind", ["adamw", "muon"])
+@pytest.mark.parametrize(("kind", "in_channels"), [("adamw", 3), ("muon", 3), ("muon", 7)])
 def test_a_resumed_run_continues_as_if_never_stopped(
-    kind: str, config: TrainConfig, tmp_path: Path
+    kind: str, in_channels: int, config: TrainConfig, tmp_path: Path
 ) -> None:
+    optimiser = config.optimiser.model_copy(update={"kind": kind})
     config = config.model_copy(
-        update={"optimiser": config.optimiser.model_copy(update={"kind": kind})}
+        update={"optimiser": optimiser, "in_channels": in_channels, "track_share": 1.0}
     )
     (whole,) = train(config)
     parts = config.model_copy(update={"out": tmp_path / "parts"})
@@ -84,11 +85,11 @@ def _stop_after(config: TrainConfig, step: int) -> None:
 
     original = TrainStep.__call__
 
-    def save_then_step(self: TrainStep, *batch: torch.Tensor) -> dict[str, torch.Tensor]:
+    def save_then_step(self: TrainStep, batch: Patches) -> dict[str, torch.Tensor]:
         if self.state.step == step:
             save_checkpoint(self.state, config, config.out / CHECKPOINT_FILE)
             raise KilledError
-        return original(self, *batch)
+        return original(self, batch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TrainStep, "__call__", save_then_step)
@@ -108,12 +109,14 @@ def test_a_run_leaves_its_log_curves_sheets_and_config(config: TrainConfig) -> N
     (report,) = train(config)
     names = {file.name for file in config.out.iterdir()}
     assert {"checkpoint.pt", "log.jsonl", "config.json", "curves.png"} <= names
-    assert {f"sheet_{t}.png" for t in ("x4", "x8", "camera4")} <= names
+    assert {f"sheet_{t}.png" for t in ("x4", "x8", "camera4", "track4")} <= names
     assert TrainConfig.model_validate_json((config.out / "config.json").read_text()) == config
     assert list(losses(config)) == [1, 2]
     assert report.samples_per_s > 0
     assert 0 <= report.waiting_share <= 1
-    assert set(report.scores) == {f"{t}{g}" for t in ("x4", "x8", "camera4") for g in ("", "_gain")}
+    assert set(report.scores) == {
+        f"{t}{g}" for t in ("x4", "x8", "camera4", "track4") for g in ("", "_gain")
+    }
 
 
 def test_starting_afresh_forgets_the_checkpoint(config: TrainConfig) -> None:
@@ -180,15 +183,22 @@ def test_one_batch_can_be_learnt_by_heart(
     optimiser = OptimiserSection(kind=kind, lr=4e-3, warmup_steps=10, final_lr=1e-4)
     stages = [config.stages[0].model_copy(update={"steps": 100})]
     config = config.model_copy(
-        update={"optimiser": optimiser, "stages": stages, "clean_share": 1.0, "protocol": "bicubic"}
+        update={
+            "optimiser": optimiser,
+            "stages": stages,
+            "clean_share": 1.0,
+            "protocol": "bicubic",
+            "seed": 4,
+        }
     )
     plan = config.batch_plan()
     batch = TrainingBatches(list_pictures(config.data.train), plan)[0]
     state = new_state(config, CPU)
-    hr, lq = to_device(batch, CPU)
+    patches = to_device(batch, CPU)
+    hr, lq, _ = patches
     train_step = TrainStep(state, config)
     for _ in range(100):
-        train_step(hr, lq)
+        train_step(patches)
     with torch.inference_mode():
         learnt = psnr(state.network(lq), hr).mean() - psnr(lq, hr).mean()
         averaged = psnr(state.average(lq), hr).mean() - psnr(lq, hr).mean()
@@ -200,14 +210,15 @@ def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(config: TrainCon
     batch = TrainingBatches(list_pictures(config.data.train), config.batch_plan())[0]
     state = new_state(config, CPU)
     train_step = TrainStep(state, config)
-    hr, lq = to_device(batch, CPU)
-    train_step(hr, lq)
+    patches = to_device(batch, CPU)
+    train_step(patches)
     before = {k: v.clone() for k, v in state.network.state_dict().items()}
-    figures = train_step(hr, torch.full_like(lq, math.inf))
+    poison = torch.full_like(patches.lq_BCHW, math.inf)
+    figures = train_step(patches._replace(lq_BCHW=poison))
     assert not math.isfinite(figures["norm"])
     after = state.network.state_dict()
     assert all(torch.equal(before[k], after[k]) for k in before)
-    assert math.isfinite(train_step(hr, lq)["norm"])
+    assert math.isfinite(train_step(patches)["norm"])
     assert any(not torch.equal(before[k], after[k]) for k in before)
 
 
@@ -237,8 +248,11 @@ def test_the_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
 def test_loss_terms_are_what_they_say() -> None:
     hr = torch.zeros(1, 3, 64, 64)
     y = torch.full_like(hr, 0.3)
-    assert set(loss_terms(y, hr, y, LossSection())) == {"charbonnier"}
-    terms = loss_terms(y, hr, hr, LossSection(frequency=2.0, consistency=0.5))
+    everywhere = torch.ones(1, 1, 64, 64)
+    same = Patches(hr, y, everywhere)
+    assert set(loss_terms(y, same, LossSection())) == {"charbonnier"}
+    other = Patches(hr, hr, everywhere)
+    terms = loss_terms(y, other, LossSection(frequency=2.0, consistency=0.5))
     assert float(terms["charbonnier"]) == pytest.approx(0.3, abs=1e-4)
     # A flat difference of 0.3 has one coefficient, 0.3 * 64, of 64 * 33 complex ones.
     assert float(terms["frequency"]) == pytest.approx(2 * 0.3 * 64 / (64 * 33 * 2), rel=1e-4)
@@ -324,3 +338,19 @@ def test_networks_trained_together_must_want_the_same_batches(
         train(config, other.model_copy(update={"seed": 4}))
     with pytest.raises(TrainConfigError, match="need an `out` each"):
         train(config, config)
+
+
+def test_what_is_not_valid_teaches_nothing(config: TrainConfig) -> None:
+    valid = torch.zeros(1, 1, 64, 64)
+    valid[..., :16] = 1
+    hr, lq = torch.rand(1, 3, 64, 64), torch.rand(1, 7, 64, 64)
+    y = torch.rand(1, 3, 64, 64)
+    weights = LossSection(frequency=1.0)
+    expected = loss_terms(y, Patches(hr, lq, valid), weights)
+    changed = y.clone()
+    changed[..., 16:] += 10
+    for name, term in loss_terms(changed, Patches(hr, lq, valid), weights).items():
+        assert float(term) == pytest.approx(float(expected[name]), rel=1e-6)
+    # A quarter of the pixels counts as much as all would.
+    full = loss_terms(y[..., :16], Patches(hr[..., :16], lq[..., :16], valid[..., :16]), weights)
+    assert float(full["charbonnier"]) == pytest.approx(float(expected["charbonnier"]), rel=1e-5)

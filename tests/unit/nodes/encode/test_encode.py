@@ -243,8 +243,14 @@ def test_the_same_frames_and_threads_give_the_same_bytes(tmp_path: Path) -> None
 
 def test_the_frames_handed_in_are_not_changed(tmp_path: Path) -> None:
     frames = frames_of(INFO, tuple(time - 1500 for time in REGULAR))
+    for frame in frames:
+        frame.picture.pts, frame.picture.duration = frame.pts, 1024
+        frame.picture.time_base = Fraction(1, 90)
     encode(INFO, frames, tmp_path)
     assert [frame.picture.pts for frame in frames] == [frame.pts for frame in frames]
+    assert {(frame.picture.duration, frame.picture.time_base) for frame in frames} == {
+        (1024, Fraction(1, 90))
+    }
     assert same_pixels((frame.picture for frame in frames), map(make_picture, range(12)))
 
 
@@ -280,9 +286,14 @@ def test_encoders_are_quiet(tmp_path: Path, codec: str) -> None:
     program = f"""
 from pathlib import Path
 from nodes.codecs import EncodeConfig
+<<<<<<< HEAD
+from tests.unit.nodes.encode.test_encode import INFO, encode, frames_of
+encode(INFO, frames_of(INFO)[:2], Path({str(tmp_path)!r}), EncodeConfig(codec={codec!r}))
+=======
 from tests.support.video_nodes import decode, encode
 info, frames, _ = decode({str(source)!r})
 encode(info, frames, Path({str(tmp_path)!r}), EncodeConfig(codec={codec!r}))
+>>>>>>> tests
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import av
+import pytest
+from av.video.reformatter import VideoReformatter
+
+from nodes import formats
 from nodes.errors import UnsupportedFormatError
 from nodes.formats import PictureConverter, bit_depth, editable_format, nearest_format
 from nodes.types import ColorTags
@@ -83,3 +88,20 @@ def test_planes_are_moved_and_not_changed(there: str, back_again: str) -> None:
 def test_a_picture_that_fits_is_handed_back() -> None:
     picture = make_picture(0)
     assert PictureConverter(64, 48, "yuv420p", ColorTags()).convert(picture) is picture
+
+
+def test_a_shared_picture_is_never_what_swscale_works_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyAV sets the colour tags of its source meanwhile, and others are reading them."""
+    worked_on: list[av.VideoFrame] = []
+
+    class Watched:
+        def reformat(self, frame: av.VideoFrame, *args: Any, **options: Any) -> av.VideoFrame:
+            worked_on.append(frame)
+            return VideoReformatter().reformat(frame, *args, **options)
+
+    monkeypatch.setattr(formats, "VideoReformatter", Watched)
+    picture = make_picture(0)
+    PictureConverter(32, 24, "yuv444p", ColorTags(5, 1)).convert(picture)
+    (own,) = worked_on
+    assert own is not picture
+    assert own.planes[0].buffer_ptr == picture.planes[0].buffer_ptr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -77,8 +78,9 @@ def test_decode_keeps_fields_unless_asked(tmp_path: Path, wanted: bool) -> None:
 
 
 def enlarged(info: VideoInfo, picture: av.VideoFrame, scale: int) -> av.VideoFrame:
-    node = Paste(PasteConfig(scale=scale))
-    node.open(Segment("unused", Path(), 1), {"frames": info, "restored": info})
+    node = Paste(PasteConfig())
+    faces = replace(info, patch_scale=scale)
+    node.open(Segment("unused", Path(), 1), {"frames": info, "restored": faces})
     packets = {"frames": Frame(0, 0, 1, picture), "restored": FrameRestored(0)}
     frame = node.process(Inputs(packets))["frames"]
     node.close()

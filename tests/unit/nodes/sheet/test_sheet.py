@@ -11,6 +11,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from nodes import geometry
+from nodes.errors import NodeConfigError
 from nodes.node import Inputs
 from nodes.sheet import BEST_SHOTS, SHEET_NAME, Sheet, SheetConfig, shot_qualities
 from nodes.sheet_page import read_page
@@ -40,7 +41,8 @@ def collect(
 ) -> Sheet:
     node = Sheet(config or SheetConfig())
     before, after, _ = shot(0)
-    infos = {"before": info_of(before), "after": info_of(after), "patches": info_of(before)}
+    faces = replace(info_of(before), patch_scale=2)
+    infos = {"before": info_of(before), "after": info_of(after), "patches": faces}
     node.open(segment_in(tmp_path), infos)
     for before, after, patch in shots:
         packets = FramePatches(before.pts, (patch,))
@@ -146,7 +148,8 @@ def test_ten_bit_video_is_drawn_in_the_right_brightness(tmp_path: Path) -> None:
     patch = replace(patch, rgb=patch.rgb.astype(np.uint16) * 4, bit_depth=10)
     node = Sheet(SheetConfig())
     infos = [info_of(frame) for frame in deep]
-    node.open(segment_in(tmp_path), {"before": infos[0], "after": infos[1], "patches": infos[0]})
+    faces = replace(infos[0], patch_scale=2)
+    node.open(segment_in(tmp_path), {"before": infos[0], "after": infos[1], "patches": faces})
     packets = {"before": deep[0], "after": deep[1], "patches": FramePatches(0, (patch,))}
     node.process(Inputs(packets))
     finish(node)
@@ -156,3 +159,10 @@ def test_ten_bit_video_is_drawn_in_the_right_brightness(tmp_path: Path) -> None:
     with Image.open(tmp_path / SHEET_NAME) as sheet:
         eight = np.asarray(sheet.convert("RGB")).astype(float)
     assert np.abs(ten - eight).mean() < 1.5
+
+
+def test_frames_of_another_scale_than_the_faces_are_refused(tmp_path: Path) -> None:
+    info = info_of(frame_of(scene(64, 48)))
+    infos = {"before": info, "after": info, "patches": replace(info, patch_scale=2)}
+    with pytest.raises(NodeConfigError, match="are 64x48, expected 128x96"):
+        Sheet(SheetConfig()).open(segment_in(tmp_path), infos)
