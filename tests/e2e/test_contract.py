@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 import pytest
-from tests.media_factory import Video, make_video
+from tests.support.media import Video, make_video
 
 import pipeline
 from nodes.errors import NodeConfigError
