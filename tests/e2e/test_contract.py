@@ -6,10 +6,10 @@ from pathlib import Path
 
 import av
 import pytest
-from tests.support.media import Video, make_video
 
 import pipeline
 from nodes.errors import NodeConfigError
+from tests.support.media import Video, make_video
 
 pytestmark = pytest.mark.filterwarnings("default")
 
