@@ -6,14 +6,14 @@ from pathlib import Path
 
 import av
 import pytest
-from tests.media_factory import Video, make_video
 
 import pipeline
 from nodes.errors import NodeConfigError
+from tests.support.media import Video, make_video
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+
 BICUBIC = "enhance.weights=bicubic"
 
 

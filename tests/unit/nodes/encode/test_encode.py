@@ -286,14 +286,9 @@ def test_encoders_are_quiet(tmp_path: Path, codec: str) -> None:
     program = f"""
 from pathlib import Path
 from nodes.codecs import EncodeConfig
-<<<<<<< HEAD
-from tests.unit.nodes.encode.test_encode import INFO, encode, frames_of
-encode(INFO, frames_of(INFO)[:2], Path({str(tmp_path)!r}), EncodeConfig(codec={codec!r}))
-=======
 from tests.support.video_nodes import decode, encode
 info, frames, _ = decode({str(source)!r})
 encode(info, frames, Path({str(tmp_path)!r}), EncodeConfig(codec={codec!r}))
->>>>>>> tests
 """
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True
