@@ -13,7 +13,7 @@ from tests.support.media import Video, make_video
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-SAMPLES = Path(__file__).parents[2] / "samples"
+
 BICUBIC = "enhance.weights=bicubic"
 
 

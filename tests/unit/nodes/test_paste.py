@@ -14,7 +14,7 @@ import pytest
 from nodes.errors import NodeConfigError
 from nodes.node import Inputs
 from nodes.paste import Paste, PasteConfig
-from nodes.pixels import RegionReader
+from nodes.picture.regions import RegionReader
 from nodes.types import ColorTags, Frame, FrameRestored, RestoredPatch, VideoInfo
 from tests.support.faces import codes_of, frame_of, info_of, planes_of, scene, segment_in, waves
 
