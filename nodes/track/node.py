@@ -1,10 +1,10 @@
 """`aminet.track`: finds the faces of every frame and follows them.
 
-Looking for new faces is a rolling scan with motion (`nodes.track.scan`); a face that is known
-costs one detection a frame, in a square around where it should be, turned upright. What a scan finds must be
-found again in such a square before it counts, in the picture and in its mirror image: a face looks
-like one from both sides, a shoulder or a church window seldom does. So must a track until it is
-confirmed, and a known face that the detector is not sure of in this frame.
+Looking for new faces is a rolling scan with motion (`nodes.track.scan`); a face that is known costs
+one detection a frame, in a square around where it should be, turned upright. What a scan finds must
+be found again in such a square before it counts, in the picture and in its mirror image: a face
+looks like one from both sides, a shoulder or a church window seldom does. So must a track until it
+is confirmed, and a known face that the detector is not sure of in this frame.
 """
 
 from __future__ import annotations

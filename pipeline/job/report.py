@@ -45,7 +45,7 @@ class VideoReport:
     stage_busy_s: dict[str, float] = field(default_factory=dict[str, float])
     """Wall time inside each node; nodes overlap, so the sum may exceed `wall_s`."""
     flow: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What held the work back, and how many bytes it had under way: `pipeline.run.contract.Flow`."""
+    """What held the work back, and bytes it had under way: see `pipeline.run.contract.Flow`."""
     sheet: str | None = None
     """The before/after contact sheet, None when there was no face."""
     best_shots: str | None = None
