@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import av
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from nodes.geometry import (
+from nodes.geometry.alignment import (
     Matrix,
     bounding_box,
     compose,
@@ -27,7 +28,7 @@ from nodes.geometry import (
     yaw_deg,
 )
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
-from nodes.pixels import Region, RegionReader, align_region, pixel_layout, resolve_color
+from nodes.picture.regions import Region, RegionReader, align_region, pixel_layout, resolve_color
 from nodes.sharpness import detail
 from nodes.types import (
     EYES_OF_SIZE,
@@ -75,7 +76,8 @@ class CropConfig(NodeConfig):
     """Which faces are restored, and how large AMINet sees them."""
 
     scale: int = Field(default=1, ge=1, le=4)
-    """Output pixels per source pixel; the same as `aminet.paste` has."""
+    """Output pixels per source pixel. It travels with the faces: the frames that they are put back
+    into are enlarged as much."""
     min_eye_distance_px: float = Field(default=5.0, ge=2)
     """Smaller faces hold too little to restore: anything drawn there would be invented."""
     max_eye_distance_px: float = Field(default=64.0, gt=0)
@@ -125,7 +127,7 @@ class Crop(MapNode[CropConfig]):
         self._gated: Counter[str] = Counter()
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Start counting afresh.
+        """Start counting afresh, and say what scale the faces are restored at.
 
         Raises:
             UnsupportedFormatError: the video's pixel format or matrix cannot be read in place.
@@ -137,7 +139,7 @@ class Crop(MapNode[CropConfig]):
         self._seconds_per_tick = float(info.time_base)
         self._patches = 0
         self._gated = Counter()
-        return info
+        return replace(info, patch_scale=self.config.scale)
 
     def process(self, inputs: Inputs) -> Outputs:
         """Cut one frame's faces."""

@@ -10,12 +10,12 @@ import av
 import pytest
 
 import pipeline
-from nodes import encoders
-from nodes.encoders import Encoder
+from nodes.encode import encoder_table
+from nodes.encode.encoder_table import Encoder
 from pipeline.errors import OutputError
-from pipeline.report import VideoReport
-from tests.media_factory import AudioTrack, Video, decode_all, make_video
-from tests.video_nodes import largest_difference, same_pixels
+from pipeline.job.report import VideoReport
+from tests.support.media import AudioTrack, Video, decode_all, make_video
+from tests.support.video_nodes import largest_difference, same_pixels
 
 # MediaPipe and Ray warn of their own dependencies.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -65,7 +65,7 @@ def codec_of(path: Path) -> str:
 
 @pytest.fixture(params=ROWS)
 def key(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setitem(encoders.ENCODERS, request.param, ROWS[request.param])
+    monkeypatch.setitem(encoder_table.ENCODERS, request.param, ROWS[request.param])
     return request.param
 
 
@@ -101,10 +101,10 @@ def test_without_the_row_it_is_another_codec(tmp_path: Path) -> None:
 
 PIPE = """
 import sys
-from nodes import encoders
+from nodes.encode import encoder_table
 from pipeline.__main__ import main
 from tests.e2e.test_new_encoder import ROWS
-encoders.ENCODERS["magicyuv"] = ROWS["magicyuv"]
+encoder_table.ENCODERS["magicyuv"] = ROWS["magicyuv"]
 sys.exit(main())
 """
 

@@ -12,12 +12,12 @@ from upath import UPath
 
 import pipeline
 from nodes.errors import MediaError
-from nodes.picture_formats import PICTURE_FORMATS, AnimationFormat, PhotoFormat, PictureFormat
+from nodes.media.picture_formats import PICTURE_FORMATS, AnimationFormat, PhotoFormat, PictureFormat
+from pipeline.containers.probe import is_media
 from pipeline.errors import OutputError
-from pipeline.inputs import beside
-from pipeline.probe import is_media
+from pipeline.job.files import beside
 from tests.e2e.test_pictures import pixels, run, waves
-from tests.media_factory import Video, decode_all, make_video
+from tests.support.media import Video, decode_all, make_video
 
 # MediaPipe and Ray warn of their own dependencies.
 pytestmark = pytest.mark.filterwarnings("default")
