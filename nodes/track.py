@@ -23,7 +23,7 @@ from pydantic import Field
 from nodes.appearance import appearance_of
 from nodes.detector import Box, Detection, FaceDetector, mean_of, mirror
 from nodes.geometry import roll_deg
-from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
+from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, Port, Segment, State, TrackingNode
 from nodes.pixels import RegionReader, luma_samples, pixel_layout
 from nodes.reports import added
 from nodes.scan import RollingScan, SceneCuts
@@ -92,7 +92,7 @@ class _Stretch:
     start_pts: int | None
 
 
-class Track(MapNode[TrackConfig]):
+class Track(TrackingNode[TrackConfig]):
     """Finds and follows faces; every frame gets a `FrameFaces`, mostly of the same numbers."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
@@ -199,9 +199,14 @@ class Track(MapNode[TrackConfig]):
     @classmethod
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Add the counts up; a face followed over a cut between segments is one track."""
-        numbers = stitch([TrackEnds.from_report(report["ends"]) for report in reports])
+        numbers = cls.track_numbers(reports)
         merged = added([{k: v for k, v in report.items() if k != "ends"} for report in reports])
         return merged | {"tracks": len({n for own in numbers for n in own.values()})}
+
+    @classmethod
+    def track_numbers(cls, reports: Sequence[Mapping[str, Any]]) -> list[dict[int, int]]:
+        """See `TrackingNode`; tracks are the same whose boxes overlap in the shared frames."""
+        return stitch([TrackEnds.from_report(report["ends"]) for report in reports])
 
     def _opened(self) -> _Stretch:
         if self._stretch is None:

@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from nodes.node import (
@@ -38,7 +39,7 @@ from nodes.types import VideoInfo
 from pipeline.credits import ByteCredits
 from pipeline.graph import Graph, GraphNode
 from pipeline.interrupts import check, interruptible, postponed
-from pipeline.runner import Flow, PoolClient, Progress, SegmentResult
+from pipeline.runner import Flow, PoolClient, Progress, SegmentResult, sink_folder
 
 __all__ = ["SegmentExecutor"]
 
@@ -96,7 +97,7 @@ class SegmentExecutor:
         """Take one segment through the graph.
 
         Args:
-            segment: what to run; sinks leave their files in its `work_dir`.
+            segment: what to run; each sink leaves its files in a folder of its own in `work_dir`.
             listener: told the progress every 0.1 s, from this thread.
 
         Raises:
@@ -110,7 +111,8 @@ class SegmentExecutor:
                 node = self._nodes[entry.name]
                 opened.append(node)
                 infos[entry.name] = node.open(
-                    segment, {port: infos[edge.node] for port, edge in entry.inputs.items()}
+                    _own_part(segment, entry),
+                    {port: infos[edge.node] for port, edge in entry.inputs.items()},
                 )
             run = _Run(
                 self._graph,
@@ -132,6 +134,15 @@ class SegmentExecutor:
             reports={e.name: self._nodes[e.name].report() for e in self._graph.nodes},
             flow=run.flow,
         )
+
+
+def _own_part(segment: Segment, entry: GraphNode) -> Segment:
+    """Return the segment as a node gets it: sinks have a folder of their own in its folder."""
+    if not issubclass(entry.node_class, SinkNode):
+        return segment
+    folder = sink_folder(segment.work_dir, entry.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return replace(segment, work_dir=folder)
 
 
 class _Run:

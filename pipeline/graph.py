@@ -16,6 +16,7 @@ The same in Python is a `GraphSpec` made of `NodeEntry`s, given to `Graph.build`
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -35,8 +36,8 @@ from nodes.node import (
     SinkNode,
     SourceNode,
     State,
-    find_node,
 )
+from nodes.registry import find_node
 from pipeline.errors import GraphError
 
 __all__ = ["Edge", "Graph", "GraphNode", "GraphSpec", "NodeEntry", "read_graph_spec"]
@@ -65,6 +66,15 @@ class GraphSpec(BaseModel):
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters and their defaults."""
     nodes: dict[str, NodeEntry]
+
+    def bound_keys(self) -> dict[tuple[str, str], str]:
+        """Return which setting of which node takes its value from which parameter."""
+        return {
+            (node, key): value[1:]
+            for node, entry in self.nodes.items()
+            for key, value in entry.config.items()
+            if isinstance(value, str) and value.startswith("$")
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,8 @@ class Graph:
         overrides = overrides or {}
         for name in overrides:
             _require(name, spec.nodes, f"graph {spec.name!r} has no node {name!r}")
+        for name in spec.nodes:
+            _check_name(name)
         made: dict[str, GraphNode] = {}
         for name in _order(spec):
             entry = spec.nodes[name]
@@ -208,6 +220,14 @@ class Graph:
             wanted[node.name] = before_s + own_s
         return max(wanted.values())
 
+    def before(self, node: str) -> frozenset[str]:
+        """Return the nodes that a node's inputs come from, over however many nodes."""
+        found: set[str] = set()
+        for entry in reversed(self.nodes):
+            if entry.name == node or entry.name in found:
+                found.update(edge.node for edge in entry.inputs.values())
+        return frozenset(found)
+
     def _feeds(self, node: str) -> set[str]:
         """Return the nodes that feed `node`."""
         (entry,) = (n for n in self.nodes if n.name == node)
@@ -241,6 +261,12 @@ def _require(name: str, known: Iterable[str], message: str) -> None:
     known = list(known)
     if name not in known:
         raise GraphError(message + suggest(name, known))
+
+
+def _check_name(node: str) -> None:
+    # Settings and edges part it from a key or a port by a dot; a sink's folder is called by it.
+    if not re.fullmatch(r"[^./\\]+", node):
+        raise GraphError(f"a node is called {node!r}: expected a name without dots and slashes")
 
 
 def _order(spec: GraphSpec) -> list[str]:

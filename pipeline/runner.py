@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 from nodes.node import Inputs, Outputs, Segment
@@ -18,6 +19,7 @@ __all__ = [
     "Runner",
     "SegmentOutcome",
     "SegmentResult",
+    "sink_folder",
 ]
 
 
@@ -72,6 +74,11 @@ class SegmentOutcome:
     result: SegmentResult | None = None
     error: BaseException | None = None
     attempts: int = field(default=1)
+
+
+def sink_folder(work_dir: Path, node: str) -> Path:
+    """Return the folder of one sink's files in a segment's folder."""
+    return work_dir / node
 
 
 class PoolClient(Protocol):

@@ -44,7 +44,7 @@ class Manifest:
     interval: Interval
     finished_utc: str
     files: dict[str, int]
-    """Name -> bytes."""
+    """Path below the segment's folder -> bytes."""
     result: SegmentResult
 
 
@@ -63,8 +63,8 @@ class SegmentStore:
         """Return the manifests of the segments that are whole."""
         found: dict[str, dict[str, int]] = {}
         for name, size in list_files(self.folder).items():
-            path = PurePosixPath(name)
-            found.setdefault(str(path.parent), {})[path.name] = size
+            folder, _, file = name.partition("/")
+            found.setdefault(folder, {})[file] = size
         whole: dict[int, Manifest] = {}
         for name, sizes in found.items():
             if not name.isdecimal() or sizes.pop(MANIFEST_FILE, None) is None:
@@ -114,26 +114,27 @@ class SegmentStore:
         Raises:
             OSError: a file cannot be written.
         """
-        files = sorted(path for path in made.iterdir() if path.is_file() and path.name[0] != ".")
+        below = {path.relative_to(made).as_posix(): path for path in sorted(made.rglob("*"))}
+        files = {name: path for name, path in below.items() if path.is_file()}
         manifest = Manifest(
             key=identity.key,
             identity=identity,
             interval=interval,
             finished_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            files={path.name: path.stat().st_size for path in files},
+            files={name: path.stat().st_size for name, path in files.items()},
             result=result,
         )
         place, content = self.folder / _name(number), _MANIFESTS.dump_json(manifest, indent=1)
         remove(place)
         if isinstance(self.folder, Path):
-            for path in files:
+            for path in (*files.values(), *{path.parent for path in files.values()}):
                 sync(path)
             write(UPath(made) / MANIFEST_FILE, content)
             made.rename(str(place))
             sync(self.folder)
         else:
-            for path in files:
-                publish(path, place / path.name)
+            for name, path in files.items():
+                publish(path, place / name)
             write(place / MANIFEST_FILE, content)
 
     def local(self, number: int, folder: Path) -> Path:
@@ -142,8 +143,8 @@ class SegmentStore:
         if isinstance(place, Path):
             return place
         copy = folder / _name(number)
-        copy.mkdir()
         for name in list_files(place):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
             fetch(place / name, copy / name)
         return copy
 

@@ -23,7 +23,7 @@ from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
 from pipeline.identity import Identity
 from pipeline.plan import Interval
-from pipeline.runner import Progress, SegmentResult
+from pipeline.runner import Progress, SegmentResult, sink_folder
 from pipeline.scratch import Scratch
 from pipeline.segment_store import SegmentStore
 from pipeline.storage import place_of, stored_at
@@ -73,7 +73,7 @@ def run_segment(
         store.making(segment.number, scratch) as folder,
     ):
         result = executor.run(replace(segment, input=source, work_dir=folder), listener)
-        _check(folder / VIDEO_FILE, executor.graph, result, segment.interval)
+        _check(folder, executor.graph, result, segment.interval)
         store.keep(
             folder,
             segment.number,
@@ -114,11 +114,12 @@ def staged(source: str, scratch: Scratch) -> Generator[str]:
             raise
 
 
-def _check(video: Path, graph: Graph, result: SegmentResult, interval: Interval) -> None:
+def _check(folder: Path, graph: Graph, result: SegmentResult, interval: Interval) -> None:
     """Make sure that an encoded file holds the frames, all of them inside the interval."""
     for node in graph.nodes:
         if not issubclass(node.node_class, Encode):
             continue
+        video = sink_folder(folder, node.name) / VIDEO_FILE
         times = list(packet_times(video, result.infos[node.name]))
         if len(times) != result.progress.frames:
             raise RunFailedError(

@@ -28,9 +28,8 @@ from nodes.node import (
     SourceNode,
     State,
     Timed,
-    find_node,
-    registered_nodes,
 )
+from nodes.registry import find_node, registered_nodes
 from nodes.types import Frame, FrameFaces, FramePatches, FrameRestored, RestoredPatch
 from tests.face_pictures import face_at, frame_of, info_of, portrait, scene, segment_in
 

@@ -21,7 +21,7 @@ from nodes.errors import MediaError
 from pipeline.config import load_config
 from pipeline.errors import OutputError, StorageError
 from pipeline.inputs import VideoFiles
-from pipeline.overview import overview
+from pipeline.job_plan import plan_files_of
 from pipeline.progress import SilentMonitor
 from pipeline.report import RunReport
 from pipeline.runner import Progress
@@ -122,11 +122,12 @@ def test_an_interrupted_run_goes_on_from_what_lies_in_the_bucket(
     assert list_files(bucket).keys() - {"v.mp4"} == {
         f".out.mkv.aminet-part/{manifest.replace('manifest.json', name)}"
         for manifest in kept
-        for name in ("manifest.json", "encoded.video", "tracks.jsonl")
+        for name in ("manifest.json", "encode/encoded.video", "tracks/tracks.jsonl")
     }
     # On another machine: another scratch folder, where nothing is yet.
     settings = (*CUT, LOCAL, f"run.scratch_dir={tmp_path / 'two'}")
-    (plan,) = overview([source], str(target), load_config(None, settings)).videos
+    config = load_config(None, settings)
+    (plan,) = plan_files_of([source], str(target), config, overwrite=False, resume=True).videos
     assert len(plan.done) == len(kept)
     report = run(source, target, tmp_path / "two")
     assert report.videos[0].segments_reused == len(kept)

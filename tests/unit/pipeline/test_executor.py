@@ -139,7 +139,7 @@ def test_an_error_in_any_node_ends_the_segment_and_reaches_the_caller(
     before = threading.active_count()
     (outcome,) = run(graph, tmp_path)
     assert message in str(outcome.error)
-    assert not (tmp_path / "sum.txt").exists()
+    assert not (tmp_path / "sum" / "sum.txt").exists()
     assert threading.active_count() == before
 
 
