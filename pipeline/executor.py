@@ -122,6 +122,7 @@ class SegmentExecutor:
                 ByteCredits(self._window_bytes),
                 segment.start_pts,
             )
+            busy_s = {name: pool.busy_s for name, pool in self._pools.items()}
             run.drive(listener)
         finally:
             for node in reversed(opened):
@@ -130,7 +131,7 @@ class SegmentExecutor:
             infos=infos,
             progress=run.progress,
             wall_s=time.perf_counter() - started,
-            busy_s=dict(run.busy_s),
+            busy_s=run.busy_s | {n: p.busy_s - busy_s[n] for n, p in self._pools.items()},
             reports={e.name: self._nodes[e.name].report() for e in self._graph.nodes},
             flow=run.flow,
         )
@@ -321,9 +322,7 @@ class _Run:
         """Pass on a pool's answers in the order of the frames, however they come back."""
         while (pending := self._take(self._answers[entry.name])) is not _END:
             pts, answer = cast("_Pending", pending)
-            started = time.perf_counter()
             outputs = self._wait(answer)
-            self.busy_s[entry.name] += time.perf_counter() - started
             for port, packet in outputs.items():
                 if packet.pts != pts:
                     raise RuntimeError(f"{entry.name}.{port} answered pts {packet.pts} for {pts}")

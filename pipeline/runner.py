@@ -60,7 +60,8 @@ class SegmentResult:
     progress: Progress
     wall_s: float
     busy_s: Mapping[str, float]
-    """For each node, wall time spent inside it; nodes overlap, so the sum may exceed `wall_s`."""
+    """For each node, wall time spent inside it, of a pool's batches the segment's share; nodes
+    overlap, so the sum may exceed `wall_s`."""
     reports: Mapping[str, dict[str, Any]]
     """For each node, its own report."""
     flow: Flow = Flow()
@@ -83,6 +84,11 @@ def sink_folder(work_dir: Path, node: str) -> Path:
 
 class PoolClient(Protocol):
     """The way from a segment to a pool node, which may be in this process or far away."""
+
+    @property
+    def busy_s(self) -> float:
+        """How long the node has worked on what was handed in here and is answered."""
+        ...
 
     def submit(self, inputs: Inputs) -> Future[Outputs]:
         """Hand in one frame's packets. Does not block."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
+from pipeline.api import enhance_stream
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.report import VideoReport
 from tests.media_factory import Video, decode_all, make_video
@@ -133,3 +134,15 @@ def test_a_run_whose_side_file_is_gone_is_not_done(source: Path) -> None:
     (source.parent / "out.times.csv").unlink()
     with pytest.raises(OutputError, match="add --overwrite"):
         run(source, notes="type: acme.joined")
+
+
+def test_a_stream_says_what_it_does_not_keep(
+    source: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = write_run(source.parent, notes="type: acme.notes", more="type: acme.joined")
+    enhance_stream(str(source), source.parent / "out.mkv", config=config)
+    assert [record.getMessage() for record in caplog.records] == [
+        "more: left out, since nothing is written beside a stream",
+        "notes: its files are dropped, since nothing is kept beside a stream",
+    ]
+    assert len(decode_all(source.parent / "out.mkv")) == 90

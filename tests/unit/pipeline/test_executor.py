@@ -155,6 +155,8 @@ def test_the_source_is_never_more_than_the_window_ahead(tmp_path: Path) -> None:
     ahead: list[int] = []
 
     class Pool:
+        busy_s = 0.0
+
         def submit(self, inputs: Any) -> Any:
             from concurrent.futures import Future
 
@@ -251,3 +253,15 @@ def test_a_graph_without_memory_drops_frames_before_the_segment_at_the_source(
     part = Segment("v", tmp_path, 1, start_pts=60, warmup_pts=0)
     (outcome,), _ = run_parts(diamond(CountConfig(frames=40)), tmp_path, part)
     assert rows(outcome) == expected_rows(40)[20:]
+
+
+def test_a_pool_that_waits_is_not_busy(tmp_path: Path) -> None:
+    """Its answers are waited for in order, and its batches for more work; neither is work."""
+    graph = diamond(CountConfig(frames=10), AddConfig(delay_s=0.05), DoubleConfig(delay_s=0.02))
+    with LocalRunner(graph, prepared(graph), RunOptions(max_wait_s=0.1), threads=1) as runner:
+        outcomes = list(runner.run([Segment(n, tmp_path, 1) for n in "ab"], ignore))
+        (pool,) = runner.report()["pools"]["double"]
+    results = [outcome.result for outcome in outcomes if outcome.result]
+    busy_s = [result.busy_s["double"] for result in results]
+    assert sum(busy_s) == pytest.approx(pool["busy_s"], abs=0.01)
+    assert 0.02 <= busy_s[1] < 0.5 * results[1].wall_s
