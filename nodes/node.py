@@ -105,7 +105,7 @@ class State(StrEnum):
 
     STATELESS = "stateless"
     BOUNDED = "bounded"
-    """Forgets after `warmup_s`: a segment may start anywhere if it is warmed up that long."""
+    """Forgets after `Node.warmup_s`: a segment may start anywhere if it is warmed up that long."""
     UNBOUNDED = "unbounded"
     """Needs the whole video from its start: the planner refuses to split."""
 
@@ -130,7 +130,7 @@ class NodeSpec:
     outputs: tuple[Port, ...] = ()
     state: State = State.STATELESS
     warmup_s: float = 0.0
-    """Seconds of video before a segment that a `BOUNDED` node wants to see."""
+    """See `Node.warmup_s`; for a class whose memory neither settings nor the video change."""
     gpu: bool = False
     """Whether the node can use a GPU when there is one."""
     api_version: int = API_VERSION
@@ -199,6 +199,17 @@ class Node(ABC, Generic[ConfigT_co]):
             read: returns the content of the file at a path or URL, None if there is none.
         """
         del read
+
+    def warmup_s(self, source: VideoInfo) -> float:
+        """Return how many seconds of video before a segment a `BOUNDED` node wants to see.
+
+        May be called at any time.
+
+        Args:
+            source: the video as the source node describes it.
+        """
+        del source
+        return self.spec.warmup_s
 
     def setup(self, threads: int) -> None:
         """Load what every video needs. Once a process.

@@ -101,7 +101,6 @@ class Track(TrackingNode[TrackConfig]):
         inputs=(Port("frames", Frame),),
         outputs=(Port("faces", FrameFaces),),
         state=State.BOUNDED,
-        warmup_s=1.0,
     )
     Config: ClassVar[type[NodeConfig]] = TrackConfig
 
@@ -117,6 +116,12 @@ class Track(TrackingNode[TrackConfig]):
         # The faces at both ends, by which the segment's tracks are matched with its neighbours'.
         self._head: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
         self._tail: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
+
+    def warmup_s(self, source: VideoInfo) -> float:
+        """Return how long a face is remembered, and may take to be found before that."""
+        del source
+        config = self.config
+        return max(config.max_gap_s, config.remember_s) + config.scan_interval_s
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Start without any track, with a detector of its own.

@@ -8,8 +8,8 @@ queues themselves need none, and no fork and join of paths can deadlock. What po
 is bounded in bytes as well.
 
 Frames before the segment's start (`Segment.warmup_pts`) go only where they are needed: to nodes
-with bounded state and to those that feed them. Sinks never see them, nor does a pool of which no
-such node wants answers.
+with bounded state and to those that feed them, to each as many as it needs. Sinks never see them,
+nor does a pool of which no such node wants answers.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from pipeline.credits import ByteCredits
 from pipeline.graph import Graph, GraphNode
 from pipeline.interrupts import check, interruptible, postponed
 from pipeline.runner import Flow, PoolClient, Progress, SegmentResult, sink_folder
+from pipeline.warmup import Warmup
 
 __all__ = ["SegmentExecutor"]
 
@@ -120,7 +121,7 @@ class SegmentExecutor:
                 self._pools,
                 self._window_frames,
                 ByteCredits(self._window_bytes),
-                segment.start_pts,
+                Warmup(self._graph, infos[self._graph.source.name], segment.start_pts),
             )
             busy_s = {name: pool.busy_s for name, pool in self._pools.items()}
             run.drive(listener)
@@ -156,26 +157,21 @@ class _Run:
         pools: Mapping[str, PoolClient],
         window_frames: int,
         byte_credits: ByteCredits,
-        start_pts: int | None,
+        warmup: Warmup,
     ) -> None:
         self._nodes = nodes
         self._pools = pools
-        self._start_pts = start_pts
+        self._warmup = warmup
         self._queues = {(n.name, port): _Queue() for n in graph.nodes for port in n.inputs}
-        self._readers: dict[tuple[str, str], list[_Queue]] = {}
-        self._warmed_readers: dict[tuple[str, str], list[_Queue]] = {}
-        warmed = graph.warmed_nodes()
+        self._readers: dict[tuple[str, str], list[tuple[str, _Queue]]] = {}
         for node in graph.nodes:
             for port, edge in node.inputs.items():
                 reader = self._queues[node.name, port]
-                self._readers.setdefault((edge.node, edge.port), []).append(reader)
-                if node.name in warmed:
-                    self._warmed_readers.setdefault((edge.node, edge.port), []).append(reader)
+                self._readers.setdefault((edge.node, edge.port), []).append((node.name, reader))
         self._answers = {name: _Queue() for name in pools}
         self._credits = threading.Semaphore(window_frames)
         self._byte_credits = byte_credits
         self._sinks = frozenset(n for n, node in nodes.items() if isinstance(node, SinkNode))
-        self._warmup_ends = graph.ends_of(warmed)
         self._ended: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._failed = threading.Event()
@@ -292,8 +288,8 @@ class _Run:
 
     def _end_of_path(self, entry: GraphNode, pts: int) -> None:
         """Note that a node is through with a frame; after the last such node it counts as done."""
-        warming_up = self._warms_up(pts)
-        ends = self._warmup_ends if warming_up else self._sinks
+        warming_up = self._warmup.holds(pts)
+        ends = self._warmup.ends(pts) if warming_up else self._sinks
         if entry.name not in ends:
             return
         with self._lock:
@@ -305,14 +301,11 @@ class _Run:
         self._byte_credits.give_back(pts)
         self._credits.release()
 
-    def _warms_up(self, pts: int) -> bool:
-        return self._start_pts is not None and pts < self._start_pts
-
     def _submit(self, entry: GraphNode) -> None:
         node = cast("PoolNode[NodeConfig]", self._nodes[entry.name])
         client = self._pools[entry.name]
         while (inputs := self._receive(entry)) is not None:
-            if not self._warms_up(inputs.pts):
+            if not self._warmup.holds(inputs.pts):
                 self._items += node.weight(inputs)
             self._byte_credits.take(inputs.pts, node.travel_bytes(inputs), self._check)
             self._answers[entry.name].put((inputs.pts, client.submit(inputs)))
@@ -366,11 +359,11 @@ class _Run:
         self._check()
         for port in entry.spec.outputs:
             packet = outputs[port.name]
-            readers = self._warmed_readers if self._warms_up(packet.pts) else self._readers
-            for reader in readers.get((entry.name, port.name), ()):
-                reader.put(packet)
+            for name, reader in self._readers.get((entry.name, port.name), ()):
+                if self._warmup.is_for(name, packet.pts):
+                    reader.put(packet)
 
     def _send_end(self, entry: GraphNode) -> None:
         for port in entry.spec.outputs:
-            for reader in self._readers.get((entry.name, port.name), ()):
+            for _, reader in self._readers.get((entry.name, port.name), ()):
                 reader.put(_END)

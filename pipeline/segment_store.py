@@ -114,8 +114,9 @@ class SegmentStore:
         Raises:
             OSError: a file cannot be written.
         """
+        # What is hidden at the top is the scratch folder's own.
         below = {path.relative_to(made).as_posix(): path for path in sorted(made.rglob("*"))}
-        files = {name: path for name, path in below.items() if path.is_file()}
+        files = {name: path for name, path in below.items() if path.is_file() and name[0] != "."}
         manifest = Manifest(
             key=identity.key,
             identity=identity,

@@ -19,6 +19,7 @@ from pipeline.local_runner import LocalRunner, _LocalPool
 from pipeline.prepare import prepared
 from pipeline.runner import Progress, SegmentOutcome
 from tests.toy_nodes import (
+    INFO,
     AddConfig,
     Count,
     CountConfig,
@@ -28,6 +29,7 @@ from tests.toy_nodes import (
     diamond,
     expected_rows,
     recalling,
+    recalling_twice,
     remembering,
 )
 
@@ -253,6 +255,19 @@ def test_a_graph_without_memory_drops_frames_before_the_segment_at_the_source(
     part = Segment("v", tmp_path, 1, start_pts=60, warmup_pts=0)
     (outcome,), _ = run_parts(diamond(CountConfig(frames=40)), tmp_path, part)
     assert rows(outcome) == expected_rows(40)[20:]
+
+
+def test_each_node_is_warmed_up_on_as_many_frames_as_it_needs(tmp_path: Path) -> None:
+    """One after the other: the first sees the frames of both, the second only its own."""
+    graph = recalling_twice(CountConfig(frames=40))
+    assert graph.warmups_s(INFO) == {"count": 18 / 25, "first": 18 / 25, "second": 9 / 25}
+    (whole,), _ = run_parts(graph, tmp_path, Segment("v", tmp_path, 1))
+    part = Segment("v", tmp_path, 1, start_pts=60, warmup_pts=0)
+    (outcome,), _ = run_parts(graph, tmp_path, part)
+    assert rows(outcome) == rows(whole)[20:]
+    assert outcome.result is not None
+    counts = {name: outcome.result.reports[name]["count"] for name in ("first", "second")}
+    assert counts == {"first": 26, "second": 23}
 
 
 def test_a_pool_that_waits_is_not_busy(tmp_path: Path) -> None:
