@@ -16,7 +16,7 @@ import av
 import numpy as np
 from pydantic import AfterValidator, Field
 
-from nodes.geometry import (
+from nodes.geometry.alignment import (
     Matrix,
     bounding_box,
     compose,
@@ -28,7 +28,7 @@ from nodes.geometry import (
     yaw_deg,
 )
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
-from nodes.pixels import Region, RegionReader, align_region, pixel_layout, resolve_color
+from nodes.picture.regions import Region, RegionReader, align_region, pixel_layout, resolve_color
 from nodes.sharpness import detail
 from nodes.types import (
     EYES_OF_SIZE,

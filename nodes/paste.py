@@ -16,10 +16,10 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from pydantic import Field
 
 from nodes.errors import NodeConfigError
-from nodes.fields import enlarged_by_fields
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
+from nodes.picture.interlaced import enlarged_by_fields
+from nodes.picture.regions import add_rgb_residual, copy_picture, pixel_layout, resolve_color
 from nodes.picture_view import PictureView
-from nodes.pixels import add_rgb_residual, copy_picture, pixel_layout, resolve_color
 from nodes.types import ColorTags, Frame, FrameRestored, VideoInfo
 
 __all__ = ["UPSCALE", "Paste", "PasteConfig"]

@@ -31,7 +31,7 @@ from nodes.node import (
 )
 from nodes.registry import find_node, registered_nodes
 from nodes.types import Frame, FrameFaces, FramePatches, FrameRestored, RestoredPatch
-from tests.face_pictures import face_at, frame_of, info_of, portrait, scene, segment_in
+from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
 
 NAMES = list(registered_nodes())
 CLASSES = [find_node(name) for name in NAMES]

@@ -12,10 +12,10 @@ import yaml
 
 import pipeline
 from nodes.errors import NodeConfigError
-from nodes.tracks_file import read_tracks
+from nodes.tracks.rows import read_tracks
 from pipeline.config import GraphFlags, available_graphs
-from tests.media_factory import Video, make_video
-from tests.sink_nodes import install
+from tests.support.media import Video, make_video
+from tests.support.sink_nodes import install
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -16,21 +16,21 @@ from upath import UPath
 
 import pipeline
 from aminet.errors import WeightsError
-from aminet.weights import FOLDER, read_weights
+from aminet.model_files import FOLDER, read_weights
 from nodes.errors import MediaError
 from pipeline.config import load_config
 from pipeline.errors import OutputError, StorageError
-from pipeline.inputs import VideoFiles
-from pipeline.job_plan import plan_files_of
-from pipeline.progress import SilentMonitor
-from pipeline.report import RunReport
-from pipeline.runner import Progress
-from pipeline.storage import list_files, place_of, read, remove, version_of
-from tests.footage import looped
-from tests.media_factory import AudioTrack, Video, decode_all, make_video, packets_of
-from tests.s3_server import s3_server
-from tests.sink_nodes import install, write_run
-from tests.video_nodes import same_pixels
+from pipeline.job.files import VideoFiles
+from pipeline.job.monitors import SilentMonitor
+from pipeline.job.plan import plan_inputs
+from pipeline.job.report import RunReport
+from pipeline.run.contract import Progress
+from pipeline.storage.places import list_files, place_of, read, remove, version_of
+from tests.support.footage import looped
+from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
+from tests.support.s3 import s3_server
+from tests.support.sink_nodes import install, write_run
+from tests.support.video_nodes import same_pixels
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -128,7 +128,7 @@ def test_an_interrupted_run_goes_on_from_what_lies_in_the_bucket(
     # On another machine: another scratch folder, where nothing is yet.
     settings = (*CUT, LOCAL, f"run.scratch_dir={tmp_path / 'two'}")
     config = load_config(None, settings)
-    (plan,) = plan_files_of([source], str(target), config, overwrite=False, resume=True).videos
+    (plan,) = plan_inputs([source], str(target), config, overwrite=False, resume=True).videos
     assert len(plan.done) == len(kept)
     report = run(source, target, tmp_path / "two")
     assert report.videos[0].segments_reused == len(kept)
@@ -242,7 +242,7 @@ def test_weights_are_read_once(
         remove(place)
         return content
 
-    monkeypatch.setattr("pipeline.prepare.read", take)
+    monkeypatch.setattr("pipeline.graph.prepare.read", take)
     for suffix in (".safetensors", ".json"):
         put((FOLDER / "aminet-s").with_suffix(suffix), bucket / f"mine{suffix}")
     weights = f"enhance.weights={bucket / 'mine.safetensors'}"

@@ -10,9 +10,9 @@ import pytest
 import pipeline
 from pipeline.api import enhance_stream
 from pipeline.errors import OutputError, RunFailedError
-from pipeline.report import VideoReport
-from tests.media_factory import Video, decode_all, make_video
-from tests.sink_nodes import install, write_run
+from pipeline.job.report import VideoReport
+from tests.support.media import Video, decode_all, make_video
+from tests.support.sink_nodes import install, write_run
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image, ImageChops, ImageFilter
 from pydantic import ValidationError
 
-from nodes import geometry
 from nodes.crop import Crop, CropConfig
+from nodes.geometry import alignment as geometry
 from nodes.node import Inputs
 from nodes.types import Face, FacePatch, Frame, FrameFaces, FramePatches
-from tests.face_pictures import face_at, frame_of, info_of, portrait, scene, segment_in
+from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
 
 
 def crop(frame: Frame, *faces: Face, tmp_path: Path, **config: Any) -> tuple[FramePatches, Crop]:

@@ -14,9 +14,9 @@ import pytest
 from nodes.errors import NodeConfigError
 from nodes.node import Inputs
 from nodes.paste import Paste, PasteConfig
-from nodes.pixels import RegionReader
+from nodes.picture.regions import RegionReader
 from nodes.types import ColorTags, Frame, FrameRestored, RestoredPatch, VideoInfo
-from tests.face_pictures import codes_of, frame_of, info_of, planes_of, scene, segment_in, waves
+from tests.support.faces import codes_of, frame_of, info_of, planes_of, scene, segment_in, waves
 
 FORMATS = ["yuv420p", "yuvj420p", "yuv422p10le", "yuv444p", "nv12", "p010le", "gray"]
 SIZE = (100, 76)
