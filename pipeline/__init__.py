@@ -1,4 +1,4 @@
-"""The dataflow: graphs, runners and jobs. The only package that knows Ray, and there only `ray_*`.
+"""The dataflow: graphs, runners and jobs. Only its room `cluster` knows Ray.
 
 From Python, the main job is one call:
 

@@ -208,7 +208,7 @@ def test_a_mirrored_look_finds_the_same_face() -> None:
 def test_detector_says_nothing_on_the_terminal() -> None:
     code = (
         "import numpy as np, os\n"
-        "from nodes.detector import FaceDetector\n"
+        "from nodes.track.detector import FaceDetector\n"
         "d = FaceDetector(0.5)\n"
         "d.detect(np.zeros((90, 70, 3), np.uint8))\n"
         "d.close(); d.close()\n"

@@ -93,7 +93,8 @@ def test_segments_stay_until_the_video_is_reported(item: Ready) -> None:
 def test_tasks_may_end_in_any_order(item: Ready, tmp_path: Path) -> None:
     run = run_of(item)
     work(run, run.start()[::-1])
-    run.finish()
+    decoded = run.finish().nodes["decode"]
+    assert (decoded["first_pts"], decoded["last_pts"]) == (0, 1160)
     assert same_pixels(decode_all(tmp_path / "out.mkv"), decode_all(tmp_path / "v.mkv"))
 
 
