@@ -106,6 +106,12 @@ class CropConfig(NodeConfig):
     """Sides of AMINet's square to choose from: the smallest that holds the face's detail at the
     output's scale, else the largest."""
 
+    def uncut_reason(self) -> str | None:
+        """See `NodeConfig`."""
+        if self.track_ids is None:
+            return None
+        return "faces are chosen by their numbers, which hold for the whole video"
+
 
 class Crop(MapNode[CropConfig]):
     """Gates faces and cuts their regions out of the frame."""

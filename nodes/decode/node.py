@@ -64,6 +64,10 @@ class DecodeConfig(NodeConfig):
         """Whether less than the whole video is wanted."""
         return self.from_s is not None or self.to_s is not None
 
+    def uncut_reason(self) -> str | None:
+        """See `NodeConfig`."""
+        return "only a part of it is wanted" if self.trims else None
+
     @model_validator(mode="after")
     def _forwards(self) -> Self:
         if self.to_s is not None and self.to_s <= (self.from_s or 0):

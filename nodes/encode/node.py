@@ -23,7 +23,8 @@ from av.video import VideoStream
 from nodes.encode.encoder_table import hdr_encoders
 from nodes.encode.encoders import EncodeConfig, EncoderPlan, plan_encoder
 from nodes.errors import MediaError, NodeConfigError, WriteError
-from nodes.node import Inputs, NodeSpec, Port, Segment, SinkNode
+from nodes.join import SegmentPart
+from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.formats import PictureConverter
 from nodes.picture_view import PictureView
 from nodes.types import Frame, VideoInfo
@@ -56,6 +57,7 @@ class Encode(SinkNode[EncodeConfig]):
         inputs=(Port("frames", Frame),),
     )
     Config = EncodeConfig
+    endings: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, config: EncodeConfig) -> None:
         super().__init__(config)
@@ -116,6 +118,14 @@ class Encode(SinkNode[EncodeConfig]):
         """Add frames and bytes up; everything else is alike but for the last frame's duration."""
         sums = {key: sum(report[key] for report in reports) for key in ("frames", "bytes")}
         return {**reports[-1], **sums}
+
+    @classmethod
+    def join(
+        cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
+    ) -> dict[str, Path]:
+        """Return nothing: the segments' videos, joined, are the output itself."""
+        del parts, folder, config
+        return {}
 
     def _opened(self) -> Writer:
         if self._writer is None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from nodes.geometry.alignment import roll_deg
-from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
+from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, Port, Segment, State, TrackingNode
 from nodes.picture.regions import RegionReader, luma_samples, pixel_layout
 from nodes.reports import added
 from nodes.track.appearance import appearance_of
@@ -92,7 +92,7 @@ class _Stretch:
     start_pts: int | None
 
 
-class Track(MapNode[TrackConfig]):
+class Track(TrackingNode[TrackConfig]):
     """Finds and follows faces; every frame gets a `FrameFaces`, mostly of the same numbers."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
@@ -101,7 +101,6 @@ class Track(MapNode[TrackConfig]):
         inputs=(Port("frames", Frame),),
         outputs=(Port("faces", FrameFaces),),
         state=State.BOUNDED,
-        warmup_s=1.0,
     )
     Config: ClassVar[type[NodeConfig]] = TrackConfig
 
@@ -117,6 +116,12 @@ class Track(MapNode[TrackConfig]):
         # The faces at both ends, by which the segment's tracks are matched with its neighbours'.
         self._head: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
         self._tail: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
+
+    def warmup_s(self, source: VideoInfo) -> float:
+        """Return how long a face is remembered, and may take to be found before that."""
+        del source
+        config = self.config
+        return max(config.max_gap_s, config.remember_s) + config.scan_interval_s
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Start without any track, with a detector of its own.
@@ -199,9 +204,14 @@ class Track(MapNode[TrackConfig]):
     @classmethod
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Add the counts up; a face followed over a cut between segments is one track."""
-        numbers = stitch([TrackEnds.from_report(report["ends"]) for report in reports])
+        numbers = cls.track_numbers(reports)
         merged = added([{k: v for k, v in report.items() if k != "ends"} for report in reports])
         return merged | {"tracks": len({n for own in numbers for n in own.values()})}
+
+    @classmethod
+    def track_numbers(cls, reports: Sequence[Mapping[str, Any]]) -> list[dict[int, int]]:
+        """See `TrackingNode`; tracks are the same whose boxes overlap in the shared frames."""
+        return stitch([TrackEnds.from_report(report["ends"]) for report in reports])
 
     def _opened(self) -> _Stretch:
         if self._stretch is None:

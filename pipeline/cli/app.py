@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.table import Table
 
 from aminet.errors import AminetError
+from nodes.join import PARQUET, SHEET, TRACKS
 from pipeline.cli import network as cli_network
+from pipeline.cli import options as option
 from pipeline.cli import plan as cli_plan
 from pipeline.cli import quality as cli_video
 from pipeline.cli.console import out, say, say_error
@@ -35,54 +36,25 @@ cli_plan.register(app)
 cli_network.register(app)
 cli_video.register(app)
 
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="YAML file of a run; see the README.")
-]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option("--set", "-s", metavar="NODE.KEY=VALUE", help="One setting: encode.crf=20."),
-]
+_BESIDE: Final = {SHEET: "before/after", TRACKS: "tracks", PARQUET: "tracks"}
+"""What files beside the output are called here, by their endings."""
 
 
 @app.command()
 def enhance(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="IN...", help="Video files, folders, URLs, or - for a pipe."),
-    ],
-    output: Annotated[
-        str,
-        typer.Option(
-            "--output", "-o", help="A file for one input file, - for a pipe, else a folder."
-        ),
-    ],
-    scale: Annotated[
-        int | None, typer.Option(min=1, max=4, help="Enlarge the picture: 1, 2, 3 or 4.")
-    ] = None,
-    strength: Annotated[
-        float | None, typer.Option(min=0, max=1, help="How much of the restoration to apply.")
-    ] = None,
-    faces: Annotated[
-        str | None, typer.Option(help="Which faces: largest, all, or so many of the largest.")
-    ] = None,
-    from_s: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
-    ] = None,
-    to_s: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="End before here.")
-    ] = None,
-    config: Config = None,
-    settings: Settings = None,
-    runner: Annotated[str | None, typer.Option(help="auto, local or ray.")] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join, such as auto or ray://head:10001.")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace existing outputs.")
-    ] = False,
-    resume: Annotated[
-        bool, typer.Option(help="Use what an interrupted run of the same command finished.")
-    ] = True,
+    inputs: option.Inputs,
+    output: option.Output,
+    scale: option.Scale = None,
+    strength: option.Strength = None,
+    faces: option.Faces = None,
+    from_s: option.From = None,
+    to_s: option.To = None,
+    config: option.ConfigFile = None,
+    settings: option.Settings = None,
+    runner: option.Runner = None,
+    address: option.Address = None,
+    overwrite: option.Overwrite = False,
+    resume: option.Resume = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, as `aminet plan` does.")
     ] = False,
@@ -90,27 +62,19 @@ def enhance(
     """Write the same videos with the faces restored, a report, and before/after sheets."""
     from pipeline.api import enhance as run
     from pipeline.api import enhance_stream
-    from pipeline.config import flagged
+    from pipeline.config import GraphFlags, flagged
     from pipeline.job.monitors import monitor_for
     from pipeline.stream.job import is_stream
 
+    given = settings or ()
+    flags = GraphFlags(scale=scale, strength=strength, faces=faces, from_s=from_s, to_s=to_s)
     if dry_run:
-        flags = {"scale": scale, "strength": strength, "from_s": from_s, "to_s": to_s}
-        flags |= {"runner": runner, "address": address}
-        cli_plan.tell(inputs, output, flagged(config, settings or (), **flags))
+        run_config = flagged(config, given, **flags, runner=runner, address=address)
+        cli_plan.tell(inputs, output, run_config, overwrite=overwrite, resume=resume)
         return
     if len(inputs) == 1 and is_stream(inputs[0], output):
         result = enhance_stream(
-            inputs[0],
-            output,
-            scale=scale,
-            strength=strength,
-            faces=faces,
-            from_s=from_s,
-            to_s=to_s,
-            config=config,
-            settings=settings or (),
-            overwrite=overwrite,
+            inputs[0], output, **flags, config=config, settings=given, overwrite=overwrite
         )
         frames, patches = result.progress.frames, result.progress.items
         say_error(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
@@ -119,24 +83,19 @@ def enhance(
     report = run(
         inputs,
         output,
-        scale=scale,
-        strength=strength,
-        faces=faces,
-        from_s=from_s,
-        to_s=to_s,
+        **flags,
         runner=runner,
         address=address,
         config=config,
-        settings=settings or (),
+        settings=given,
         overwrite=overwrite,
         resume=resume,
         monitor=monitor_for(out),
     )
     for video in report.videos:
-        if video.sheet:
-            say(f"before/after: {video.sheet}")
-        if video.tracks_file:
-            say(f"tracks: {video.tracks_file}")
+        for ending, place in video.beside.items():
+            if "/" not in ending:
+                say(f"{_BESIDE.get(ending, 'beside it')}: {place}")
     say(f"report: {report.path}")
     say(report.note)
     if report.failed:
@@ -156,7 +115,7 @@ def probe(
 @app.command()
 def nodes() -> None:
     """List the node types that graphs can use, third-party ones included."""
-    from nodes.node import find_node, registered_nodes
+    from nodes.registry import find_node, registered_nodes
 
     table = Table("type", "inputs", "outputs", "state", "what it does")
     for name in registered_nodes():
@@ -172,7 +131,7 @@ def nodes() -> None:
 @graph_app.command("describe")
 def describe_graph(
     graph: Annotated[str, typer.Argument(help="A graph's name, or a graph file.")] = "enhance",
-    settings: Settings = None,
+    settings: option.Settings = None,
 ) -> None:
     """Check a graph and print its dataflow."""
     from pipeline.config import load_config, load_graph

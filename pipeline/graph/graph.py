@@ -16,6 +16,7 @@ The same in Python is a `GraphSpec` made of `NodeEntry`s, given to `Graph.build`
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -35,8 +36,9 @@ from nodes.node import (
     SinkNode,
     SourceNode,
     State,
-    find_node,
 )
+from nodes.registry import find_node
+from nodes.types import VideoInfo
 from pipeline.errors import GraphError
 
 __all__ = ["Edge", "Graph", "GraphNode", "GraphSpec", "NodeEntry", "read_graph_spec"]
@@ -65,6 +67,15 @@ class GraphSpec(BaseModel):
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters and their defaults."""
     nodes: dict[str, NodeEntry]
+
+    def bound_keys(self) -> dict[tuple[str, str], str]:
+        """Return which setting of which node takes its value from which parameter."""
+        return {
+            (node, key): value[1:]
+            for node, entry in self.nodes.items()
+            for key, value in entry.config.items()
+            if isinstance(value, str) and value.startswith("$")
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +142,8 @@ class Graph:
         overrides = overrides or {}
         for name in overrides:
             _require(name, spec.nodes, f"graph {spec.name!r} has no node {name!r}")
+        for name in spec.nodes:
+            _check_name(name)
         made: dict[str, GraphNode] = {}
         for name in _order(spec):
             entry = spec.nodes[name]
@@ -178,15 +191,24 @@ class Graph:
             },
         }
 
-    def warmed_nodes(self) -> frozenset[str]:
-        """Return the nodes that see the frames before a segment: bounded ones and their feeders."""
-        warmed: set[str] = set()
+    def warmups_s(self, source: VideoInfo) -> dict[str, float]:
+        """Return for each node that sees frames before a segment, how many seconds of them.
+
+        Those are nodes with bounded state and the nodes that feed them: each sees what it wants for
+        itself before what the nodes that it feeds want.
+
+        Args:
+            source: the video as the source describes it.
+        """
+        wanted_s: dict[str, float] = {}
         for node in reversed(self.nodes):
+            fed_s = [s for name, s in wanted_s.items() if node.name in self._feeds(name)]
             keeps = not issubclass(node.node_class, (SinkNode, PoolNode))
             bounded = keeps and node.spec.state is State.BOUNDED
-            if bounded or any(node.name in self._feeds(other) for other in warmed):
-                warmed.add(node.name)
-        return frozenset(warmed)
+            own_s = node.make().warmup_s(source) if bounded else 0.0
+            if own_s or fed_s:
+                wanted_s[node.name] = own_s + max(fed_s, default=0.0)
+        return wanted_s
 
     def ends_of(self, names: Collection[str]) -> frozenset[str]:
         """Return those of `names` that feed none of the others, or the source if there are none."""
@@ -198,15 +220,21 @@ class Graph:
         """The node that everything comes from."""
         return next(n for n in self.nodes if issubclass(n.node_class, SourceNode))
 
-    @property
-    def warmup_s(self) -> float:
-        """Seconds before a segment that its nodes want to see: the longest path's sum."""
-        wanted: dict[str, float] = {}
-        for node in self.nodes:
-            before_s = max((wanted[edge.node] for edge in node.inputs.values()), default=0.0)
-            own_s = node.spec.warmup_s if node.spec.state is State.BOUNDED else 0.0
-            wanted[node.name] = before_s + own_s
-        return max(wanted.values())
+    def warmup_s(self, source: VideoInfo) -> float:
+        """Return the seconds before a segment that its nodes want to see: the longest path's sum.
+
+        Args:
+            source: the video as the source describes it.
+        """
+        return self.warmups_s(source).get(self.source.name, 0.0)
+
+    def before(self, node: str) -> frozenset[str]:
+        """Return the nodes that a node's inputs come from, over however many nodes."""
+        found: set[str] = set()
+        for entry in reversed(self.nodes):
+            if entry.name == node or entry.name in found:
+                found.update(edge.node for edge in entry.inputs.values())
+        return frozenset(found)
 
     def _feeds(self, node: str) -> set[str]:
         """Return the nodes that feed `node`."""
@@ -241,6 +269,12 @@ def _require(name: str, known: Iterable[str], message: str) -> None:
     known = list(known)
     if name not in known:
         raise GraphError(message + suggest(name, known))
+
+
+def _check_name(node: str) -> None:
+    # Settings and edges part it from a key or a port by a dot; a sink's folder is called by it.
+    if not re.fullmatch(r"[^./\\]+", node):
+        raise GraphError(f"a node is called {node!r}: expected a name without dots and slashes")
 
 
 def _order(spec: GraphSpec) -> list[str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from upath import UPath
@@ -16,7 +17,6 @@ from nodes.media.picture_files import files_of, is_numbered, numbered, numbers_a
 from nodes.media.picture_formats import picture_format
 from pipeline.containers.probe import is_media
 from pipeline.errors import OutputError
-from pipeline.job.side_files import BEST_SHOTS_FOLDER, SIDE_ENDINGS
 from pipeline.storage.places import (
     is_folder,
     is_remote,
@@ -27,7 +27,7 @@ from pipeline.storage.places import (
     stored_at,
 )
 
-__all__ = ["JobFiles", "VideoFiles", "check_outputs", "plan_files", "written"]
+__all__ = ["JobFiles", "VideoFiles", "check_outputs", "make_folders", "plan_files", "written"]
 
 VIDEO_SUFFIXES = frozenset(
     """.264 .265 .3g2 .3gp .asf .avi .dv .f4v .flv .h264 .h265 .hevc .ivf .m2ts .m2v .m4v .mjpeg
@@ -69,21 +69,35 @@ class VideoFiles:
         place = beside(self.target, ending, whole_name=self.twin)
         return place / name if name else place
 
-    @property
-    def existing_side(self) -> UPath | None:
-        """A file or folder of an earlier run that belongs to the output, None if there is none."""
-        places = map(self.side, SIDE_ENDINGS)
-        return next((p for p in places if is_folder(p) or size_of(p) is not None), None)
+    def existing_sides(self, endings: Iterable[str]) -> list[UPath]:
+        """Return the files, and folders in their place, that are beside the output already.
 
-    def drop_sides(self) -> None:
-        """Remove what an earlier run left beside the output; files of others stay."""
-        folder = self.side(BEST_SHOTS_FOLDER)
-        files, left = [e for e in SIDE_ENDINGS if e != BEST_SHOTS_FOLDER], list_files(folder)
-        ours = [name for name in left if re.fullmatch(r"\d{4,}\.png", name)]
-        if len(ours) == len(left):
-            remove(folder)
-        for place in (*map(self.side, files), *(folder / name for name in ours)):
+        Args:
+            endings: as `nodes.node.SinkNode.endings`.
+        """
+        found: list[UPath] = []
+        for ending in endings:
+            folder, slash, pattern = ending.partition("/")
+            place = self.side(folder)
+            if slash and size_of(place) is None:
+                names = [name for name in list_files(place) if fnmatchcase(name, pattern)]
+                found.extend(place / name for name in names)
+            elif is_folder(place) or size_of(place) is not None:
+                found.append(place)
+        return found
+
+    def drop_sides(self, endings: Iterable[str]) -> None:
+        """Remove what an earlier run left beside the output; files of others stay.
+
+        Args:
+            endings: as `nodes.node.SinkNode.endings`.
+        """
+        endings = tuple(endings)
+        for place in self.existing_sides(endings):
             remove(place)
+        for folder in {self.side(ending.partition("/")[0]) for ending in endings if "/" in ending}:
+            if not list_files(folder):
+                remove(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,22 +161,22 @@ def _twins(targets: Sequence[UPath]) -> set[UPath]:
 def check_outputs(
     videos: Sequence[VideoFiles],
     *,
+    endings: Iterable[str],
     overwrite: bool,
     own: Container[VideoFiles] = (),
 ) -> None:
-    """Make sure, before hours of work, that every output can be written.
-
-    Makes the output folders.
+    """Make sure, before hours of work, that no output is in the way of another or replaces one.
 
     Args:
         videos: what is to be done.
+        endings: of the files that go beside each output, as `nodes.node.SinkNode.endings`.
         overwrite: outputs may exist.
         own: videos of which an earlier run of the same job may have written a part of the outputs.
 
     Raises:
-        OutputError: two videos have one output, an output exists or is its own input, or its folder
-            cannot be written.
+        OutputError: two videos have one output, or an output exists or is its own input.
     """
+    endings = tuple(endings)
     for target, count in Counter(video.target for video in videos).items():
         if count > 1:
             raise OutputError(f"{count} inputs would both become {target}: rename them")
@@ -172,9 +186,17 @@ def check_outputs(
         if overwrite or video in own:
             continue
         taken = video.exists or is_folder(video.target)
-        made = video.existing_side or (video.target if taken else None)
-        if made is not None:
-            raise OutputError(f"{made} exists already: add --overwrite to replace it")
+        made = [*video.existing_sides(endings), *([video.target] if taken else [])]
+        if made:
+            raise OutputError(f"{made[0]} exists already: add --overwrite to replace it")
+
+
+def make_folders(videos: Sequence[VideoFiles]) -> None:
+    """Make the folders of the outputs that lie on a file system.
+
+    Raises:
+        OutputError: one cannot be made or written to.
+    """
     folders = {video.target.parent for video in videos}
     for folder in sorted(folder for folder in folders if isinstance(folder, Path)):
         try:

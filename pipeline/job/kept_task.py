@@ -19,7 +19,7 @@ from pipeline.graph.graph import Graph
 from pipeline.job.identity import Identity
 from pipeline.job.segment_store import SegmentStore
 from pipeline.job.segments import Interval
-from pipeline.run.contract import Progress, SegmentResult
+from pipeline.run.contract import Progress, SegmentResult, sink_folder
 from pipeline.run.executor import SegmentExecutor
 from pipeline.run.task import Task
 from pipeline.storage.places import place_of
@@ -81,16 +81,17 @@ class KeptTask(Task):
                 codec=self.codec,
             )
             result = executor.run(segment, listener)
-            _check(folder / VIDEO_FILE, executor.graph, result, self.interval)
+            _check(folder, executor.graph, result, self.interval)
             store.keep(folder, self.number, result, interval=self.interval, identity=self.identity)
         return result
 
 
-def _check(video: Path, graph: Graph, result: SegmentResult, interval: Interval) -> None:
+def _check(folder: Path, graph: Graph, result: SegmentResult, interval: Interval) -> None:
     """Make sure that an encoded file holds the frames, all of them inside the interval."""
     for node in graph.nodes:
         if not issubclass(node.node_class, Encode):
             continue
+        video = sink_folder(folder, node.name) / VIDEO_FILE
         times = list(packet_times(video, result.infos[node.name]))
         if len(times) != result.progress.frames:
             raise RunFailedError(

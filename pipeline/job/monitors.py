@@ -188,13 +188,15 @@ def monitor_for(console: Console) -> Monitor:
 def _summary(video: VideoFiles, report: VideoReport) -> str:
     if report.status == "failed":
         return f"{video.source}: FAILED: {report.error}"
-    faces = (
-        f"{report.tracks} faces followed, {report.faces} patches restored"
-        if report.tracks
-        else "no face found, pictures unchanged"
-    )
-    done = (
-        f"{video.source} -> {report.output}: {report.frames} frames, {faces},"
-        f" {report.frames_per_s:.1f} frames/s"
-    )
+    facts = (f"{report.frames} frames", *_faces(report), f"{report.frames_per_s:.1f} frames/s")
+    done = f"{video.source} -> {report.output}: {', '.join(facts)}"
     return "\n".join([done, *(f"  note: {note}" for note in report.notes)])
+
+
+def _faces(report: VideoReport) -> tuple[str, ...]:
+    """Return what is to be said of faces: nothing of a graph that has nothing to do with them."""
+    followed = (f"{report.tracks} faces followed",) if report.tracks else ()
+    restored = (f"{report.faces} patches restored",) if report.tracks or report.faces else ()
+    if report.tracks == 0 and not report.faces:
+        return ("no face found, pictures unchanged",)
+    return (*followed, *restored)

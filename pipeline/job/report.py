@@ -31,8 +31,8 @@ class VideoReport:
     frames: int = 0
     faces: int = 0
     """Face patches restored, over all frames."""
-    tracks: int = 0
-    """Different faces followed."""
+    tracks: int | None = 0
+    """Different faces followed, None if no node follows any."""
     segments: int = 1
     segments_reused: int = 0
     """Those that an earlier run had finished."""
@@ -52,6 +52,8 @@ class VideoReport:
     """The folder of the faces' own sheets: sharpest, largest, most frontal shot of each."""
     tracks_file: str | None = None
     """Where each face was in each frame and what was done to it, as JSON Lines."""
+    beside: dict[str, str] = field(default_factory=dict[str, str])
+    """Everything that the graph's sinks made, by what its name beside the output ends in."""
     attempts: int = 1
     notes: tuple[str, ...] = ()
     """What the user should know: what the container changed or left out, what was damaged."""
@@ -69,8 +71,7 @@ class VideoReport:
         files = written(place_of(self.output)) if self.output else {}
         if not files or sum(files.values()) != self.output_bytes:
             return False
-        sides = (side for side in (self.sheet, self.tracks_file) if side is not None)
-        return all(size_of(place_of(side)) is not None for side in sides)
+        return all(size_of(place_of(side)) is not None for side in self.beside.values())
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,8 @@ def _look_at(
         codec = plan_encoder(config, info, threads).codec_name
         video, notes = _fitting(video, source, codec, config.convert)
     scan = None if "://" in source else scan_packets(source)
-    plan = plan_segments(scan, segment_s=segment_s, warmup_s=graph.warmup_s, uncut=why_uncut(graph))
+    warmup_s = graph.warmup_s(info)
+    plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
     identity = identify(

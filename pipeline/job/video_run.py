@@ -3,106 +3,66 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Container, Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from glob import escape
 from pathlib import Path
 from typing import Any
 
 from aminet.errors import AminetError
 from nodes.encode.encoders import EncodeConfig
 from nodes.encode.node import VIDEO_FILE
+from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
 from nodes.types import VideoInfo
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
-from pipeline.errors import RunFailedError
+from pipeline.errors import OutputError, RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
 from pipeline.interrupts import postponed
 from pipeline.job.kept_task import KeptTask
-from pipeline.job.merge import merge_results
+from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
+from pipeline.job.plan import PlannedVideo
 from pipeline.job.progress import Expected
 from pipeline.job.report import VideoReport
-from pipeline.job.segment_store import Manifest, SegmentStore
-from pipeline.job.side_files import BEST_SHOTS_FOLDER, SHEET, TRACKS, merge_side_files
-from pipeline.job.video_plan import Ready
+from pipeline.job.segment_store import SegmentStore
 from pipeline.pictures.outputs import EXACT_CODEC, write_pictures
-from pipeline.run.contract import Progress, SegmentResult
+from pipeline.run.contract import Progress, SegmentResult, sink_folder
 from pipeline.run.task import Task, TaskOutcome
-from pipeline.storage.places import list_files, publish
+from pipeline.storage.places import is_folder, list_files, publish, size_of
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 
-__all__ = ["VideoRun", "finished_report", "finished_segments", "own_record"]
+__all__ = ["VideoRun"]
 
 log = logging.getLogger(__name__)
-
-
-def finished_segments(item: Ready) -> tuple[dict[int, Manifest], str | None]:
-    """Look for what an earlier run left of a video.
-
-    Returns:
-        The finished segments that can be used, by number; and why others cannot, if there are any.
-    """
-    usable: dict[int, Manifest] = {}
-    reason: str | None = None
-    for number, manifest in SegmentStore(item.video.work_dir).finished().items():
-        wanted = item.plan.intervals[number : number + 1]
-        if manifest.key == item.identity.key and wanted == (manifest.interval,):
-            usable[number] = manifest
-        else:
-            reason = item.identity.changes_since(manifest.identity)
-    return usable, reason
-
-
-def own_record(item: Ready) -> VideoReport | None:
-    """Return what an earlier run noted of this very video just before its output got its name."""
-    record = SegmentStore(item.video.work_dir).recorded()
-    return record if record is not None and _is_of(record, item) else None
-
-
-def finished_report(item: Ready, earlier: Mapping[str, VideoReport]) -> VideoReport | None:
-    """Return the report of a video that is done as it would be done now, None if it is not.
-
-    Args:
-        item: the video.
-        earlier: what an earlier run's report says, by source.
-    """
-    for report in (earlier.get(item.video.source), own_record(item)):
-        if report is not None and _is_of(report, item) and report.outputs_are_there:
-            return report
-    return None
-
-
-def _is_of(report: VideoReport, item: Ready) -> bool:
-    return report.output == str(item.video.target) and report.identity == item.identity
 
 
 class VideoRun:
     """Keeps one video's segments; each that finishes is on disk at once."""
 
-    def __init__(self, item: Ready, graph: Graph, options: RunOptions, *, resume: bool) -> None:
+    def __init__(self, planned: PlannedVideo, graph: Graph, options: RunOptions) -> None:
         """Take up what an earlier run finished, and make room for the rest.
 
         Args:
-            item: the video and its plan.
+            planned: the video, which can be started.
             graph: the dataflow.
             options: where copies of what is in object stores go, and how much of them.
-            resume: use what an earlier run finished; else it is removed.
         """
-        self.item = item
+        assert planned.ready is not None  # noqa: S101 - for the type checker
+        self.item = item = planned.ready
+        self._planned = planned
         self._graph = graph
         self._options = options
         self._encoder = encode_node(graph).name
         self._store = SegmentStore(item.video.work_dir)
-        self._results: dict[int, SegmentResult] = {}
+        self._results = {number: manifest.result for number, manifest in planned.done.items()}
         self._notes = list(item.notes)
-        if resume:
-            manifests, reason = finished_segments(item)
-            self._results = {number: manifest.result for number, manifest in manifests.items()}
-            if reason:
-                self._notes.append(f"segments of an earlier run were done again: {reason}")
+        if planned.redo_reason:
+            reason = planned.redo_reason
+            self._notes.append(f"segments of an earlier run were done again: {reason}")
         if not self._results:
             self._store.drop()
         self._reused = len(self._results)
@@ -199,24 +159,43 @@ class VideoRun:
             made = here / "finished" / video.target.name
             made.parent.mkdir(exist_ok=True)
             muxed = self._mux(merged, results, source, folders, made)
-            sides = merge_side_files(self._graph, results, folders, here / "beside")
+            sides = join_sinks(self._graph, results, folders, here / "beside")
             output_bytes = sum(file.stat().st_size for file in files_of(made))
-            report = self._report(merged, muxed, output_bytes, sides)
+            report = self._report(merged, results, muxed, output_bytes, sides)
             with postponed():
                 self._publish(report, made, sides)
         return report
 
     def _publish(self, report: VideoReport, made: Path, sides: Mapping[str, Path]) -> None:
         video = self.item.video
+        self._check_sides(sides)
         self._store.record(report)
-        video.drop_sides()
+        video.drop_sides({*side_endings(self._graph), *self._earlier_endings()})
         for ending, file in sides.items():
             place = video.side(ending)
             if isinstance(place, Path):
-                place.parent.mkdir(exist_ok=True)
+                place.parent.mkdir(parents=True, exist_ok=True)
             publish(file, place)
         for file in files_of(made):
             publish(file, video.target.with_name(file.name))
+
+    def _check_sides(self, sides: Iterable[str]) -> None:
+        """Make sure that nothing is replaced that sinks did not declare before the work."""
+        video = self.item.video
+        for ending in sides:
+            place = video.side(ending)
+            if place == video.target:
+                raise OutputError(f"{place}: a node gives a file the name of the output itself")
+            if not self._planned.may_replace and (is_folder(place) or size_of(place) is not None):
+                raise OutputError(f"{place} exists already: add --overwrite to replace it")
+
+    def _earlier_endings(self) -> Iterable[str]:
+        """Return the endings of what the earlier run left whose output is replaced."""
+        earlier = self._planned.earlier
+        if earlier is None or earlier.output != str(self.item.video.target):
+            return ()
+        parts = (ending.partition("/") for ending in earlier.beside)
+        return [folder + slash + escape(name) for folder, slash, name in parts]
 
     def forget(self) -> None:
         """Remove the segments of a video whose output is there and reported."""
@@ -259,7 +238,7 @@ class VideoRun:
     ) -> MuxReport:
         # A segment of which nothing could be decoded has no frames to join.
         parts = [
-            folder / VIDEO_FILE
+            sink_folder(folder, self._encoder) / VIDEO_FILE
             for folder, result in zip(folders, results, strict=True)
             if result.progress.frames or self.total == 1
         ]
@@ -319,16 +298,22 @@ class VideoRun:
         return wrapped
 
     def _report(
-        self, merged: SegmentResult, muxed: MuxReport, output_bytes: int, sides: Container[str]
+        self,
+        merged: SegmentResult,
+        results: Sequence[SegmentResult],
+        muxed: MuxReport,
+        output_bytes: int,
+        sides: Iterable[str],
     ) -> VideoReport:
         video, frames = self.item.video, merged.progress.frames
+        beside = {ending: str(video.side(ending)) for ending in sides}
         return VideoReport(
             source=video.source,
             output=str(video.target),
             status="done",
             frames=frames,
             faces=merged.progress.items,
-            tracks=merged.reports.get("track", {}).get("tracks", 0),
+            tracks=tracks_followed(self._graph, results),
             segments=self.total,
             segments_reused=self._reused,
             why_whole=self.item.plan.why_whole,
@@ -336,9 +321,10 @@ class VideoRun:
             frames_per_s=round(frames / max(merged.wall_s, 1e-9), 2),
             stage_busy_s={name: round(busy_s, 3) for name, busy_s in merged.busy_s.items()},
             flow=asdict(merged.flow),
-            sheet=str(video.side(SHEET)) if SHEET in sides else None,
-            best_shots=str(video.side(BEST_SHOTS_FOLDER)) if SHEET in sides else None,
-            tracks_file=str(video.side(TRACKS)) if TRACKS in sides else None,
+            sheet=beside.get(SHEET),
+            best_shots=str(video.side(SHOTS)) if SHEET in beside else None,
+            tracks_file=beside.get(TRACKS),
+            beside=beside,
             attempts=self._attempts,
             notes=(*self.notes, *_warnings(merged.reports)),
             nodes={name: report for name, report in merged.reports.items() if report},

@@ -15,9 +15,7 @@ from typing import Final
 
 from nodes.decode import Decode, DecodeConfig
 from nodes.encode.encoders import EncodeConfig
-from nodes.node import Node, NodeConfig, Segment
-from nodes.sheet import Sheet
-from nodes.tracks import Tracks
+from nodes.node import Node, NodeConfig, Segment, SinkNode
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.containers.formats import container_format
 from pipeline.errors import GraphError, OutputError
@@ -99,8 +97,11 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
                 scratch = scratch_of(config.run.scratch_dir, config.run.scratch_bytes)
                 with staged(read, scratch) as local:
                     result = _run(graph, local, work_dir, options or config.run)
+        dropped = sorted({path.relative_to(work_dir).parts[0] for path in _files(work_dir)})
         if not piped:
             part.replace(target)
+    for name in dropped:
+        log.warning("%s: its files are dropped, since nothing is kept beside a stream", name)
     for name, report in result.reports.items():
         for warning in report.get("warnings", ()):
             log.warning("%s: %s", name, warning)
@@ -135,6 +136,10 @@ def _run(graph: Graph, source: str, work_dir: Path, options: RunOptions) -> Segm
     return outcome.result
 
 
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def _ignore(task: Task, progress: Progress) -> None:
     """A stream has no length, so there is no progress to show."""
 
@@ -167,11 +172,20 @@ def _joined(
         sources[0].name: decode,
         encode.name: StreamEncode(encode.config, decode, target, container),
     }
+    beside = [
+        node.name
+        for node in graph.nodes
+        if issubclass(node.node_class, SinkNode)
+        and node.node_class.can_join()
+        and node is not encode
+    ]
     nodes = tuple(
         _ReadyNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
         for n in graph.nodes
-        if not issubclass(n.node_class, Sheet | Tracks)
+        if n.name not in beside
     )
+    if beside:
+        log.warning("%s: left out, since nothing is written beside a stream", ", ".join(beside))
     return replace(graph, nodes=nodes), decode
 
 

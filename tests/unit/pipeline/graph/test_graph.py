@@ -153,8 +153,8 @@ def test_edges_are_values() -> None:
 
 def test_memory_adds_up_along_a_path_and_warms_only_what_feeds_it() -> None:
     graph = toy_nodes.remembering()
-    assert graph.warmup_s == pytest.approx(9 / 25)
-    assert graph.warmed_nodes() == {"count", "recall"}
-    assert graph.ends_of(graph.warmed_nodes()) == {"recall"}
-    assert toy_nodes.diamond().warmed_nodes() == frozenset()
-    assert toy_nodes.diamond().warmup_s == 0
+    assert graph.warmup_s(toy_nodes.INFO) == pytest.approx(9 / 25)
+    assert graph.warmups_s(toy_nodes.INFO).keys() == {"count", "recall"}
+    assert graph.ends_of({"count", "recall"}) == {"recall"}
+    assert toy_nodes.diamond().warmups_s(toy_nodes.INFO) == {}
+    assert toy_nodes.diamond().warmup_s(toy_nodes.INFO) == 0

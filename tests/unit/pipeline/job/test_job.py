@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nodes.errors import MediaError
-from nodes.node import registered_nodes
+from nodes.registry import registered_nodes
 from pipeline.config import RunConfig, RunOptions
 from pipeline.errors import GraphError, OutputError, RunFailedError
 from pipeline.job.files import VideoFiles

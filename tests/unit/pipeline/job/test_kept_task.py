@@ -64,7 +64,9 @@ def test_each_segment_holds_its_own_frames_and_is_kept(tmp_path: Path) -> None:
     manifests = store.finished()
     assert [manifests[task.number].result for task in tasks] == [o.result for o in outcomes]
     assert [manifests[task.number].interval for task in tasks] == [t.interval for t in tasks]
-    kept = [decode_all(store.local(task.number, tmp_path) / VIDEO_FILE) for task in tasks]
+    kept = [
+        decode_all(store.local(task.number, tmp_path) / "encode" / VIDEO_FILE) for task in tasks
+    ]
     assert [len(frames) for frames in kept] == [10, 10, 10]
     source = decode_all(tmp_path / "v.mkv")
     assert same_pixels((frame for frames in kept for frame in frames), source)
@@ -119,7 +121,7 @@ def test_the_output_decides_the_codec_unless_the_user_does(
     task = tasks_of(tmp_path, graph, codec="ffv1")[0]
     (outcome,) = run_tasks(graph, [task])
     assert outcome.error is None
-    with av.open(store_in(tmp_path).local(0, tmp_path) / VIDEO_FILE) as container:
+    with av.open(store_in(tmp_path).local(0, tmp_path) / "encode" / VIDEO_FILE) as container:
         assert container.streams.video[0].codec_context.name == coded
 
 
