@@ -24,6 +24,7 @@ from nodes.encode.encoder_table import hdr_encoders
 from nodes.encode.encoders import EncodeConfig, EncoderPlan, plan_encoder
 from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.join import SegmentPart
+from nodes.media.urls import file_url
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.formats import PictureConverter
 from nodes.picture_view import PictureView
@@ -160,7 +161,7 @@ class Writer:
     def open_container(self) -> OutputContainer:
         """Start the file."""
         muxer = self._plan.facts.segment_muxer
-        return av.open(self._path, "w", format=muxer, container_options=_MUXER_OPTIONS)
+        return av.open(file_url(self._path), "w", format=muxer, container_options=_MUXER_OPTIONS)
 
     def add_stream(self, threads: int) -> VideoStream:
         """Add the video, its encoder set but not open."""

@@ -21,7 +21,9 @@ from nodes.media.picture_files import (
     is_numbered,
     open_animated_webp,
     open_numbered,
+    opened_numbered,
 )
+from nodes.media.urls import file_url, is_url
 from nodes.picture.filters import PictureFilter
 from nodes.types import ColorTags, VideoInfo
 
@@ -86,9 +88,8 @@ def open_media(source: str) -> InputContainer:
 def _open(source: str) -> InputContainer:
     if is_numbered(source):
         return open_numbered(source)
-    is_url = "://" in source or source.startswith("pipe:")
     path = Path(source)
-    if not is_url:
+    if not is_url(source):
         if not path.exists():
             raise MediaError(f"{source}: no such file; check the path")
         if path.is_dir():
@@ -98,7 +99,7 @@ def _open(source: str) -> InputContainer:
         if path.is_file() and is_animated_webp(path):
             return open_animated_webp(path)
     return av.open(
-        source,
+        source if is_url(source) else file_url(source),
         "r",
         metadata_errors="surrogateescape",
         timeout=NETWORK_TIMEOUT_S if "://" in source else None,
@@ -193,7 +194,7 @@ def clockwise_rotation_deg(picture: av.VideoFrame) -> int:
 def is_photo(container: InputContainer) -> bool:
     """Say whether a file holds one picture only."""
     name = container.format.name
-    return name.endswith("_pipe") or (name == "image2" and not is_numbered(container.name))
+    return name.endswith("_pipe") or (name == "image2" and not opened_numbered(container))
 
 
 def describe_video(

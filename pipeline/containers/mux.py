@@ -25,6 +25,7 @@ from av.video import VideoStream
 
 from nodes.errors import MediaError
 from nodes.media.open import open_media, read_packets, video_stream
+from nodes.media.urls import file_url
 from nodes.types import VideoInfo
 from pipeline.containers.formats import container_format, is_cover
 from pipeline.containers.other_streams import CopiedStream, OtherStreams
@@ -138,7 +139,7 @@ class _Mux:
     def write(self, target: Path) -> None:
         """Write the whole file."""
         with av.open(
-            target,
+            file_url(target),
             "w",
             format=self._container,
             container_options=self._options(target),

@@ -232,10 +232,10 @@ def beside(target: UPath, ending: str, *, whole_name: bool = False) -> UPath:
         ending: what the name ends in.
         whole_name: keep the output's suffix in the name, whatever it is.
     """
-    is_picture = picture_format(target.name) is not None
-    whole_name |= is_picture and not is_numbered(target.name)
-    stem = target.name if whole_name else target.stem
-    return target.with_name(re.sub(r"[-_.]?%\d*d", "", stem) + ending)
+    if is_numbered(target.name):
+        return target.with_name(re.sub(r"[-_.]?%\d*d", "", target.stem) + ending)
+    whole_name |= picture_format(target.name) is not None
+    return target.with_name((target.name if whole_name else target.stem) + ending)
 
 
 def _folder(given: str) -> UPath | None:

@@ -153,7 +153,7 @@ class _Job:
                 "graph": self._graph.resolved(),
             },
         )
-        write(self.files.report, report.to_json().encode())
+        write(self.files.report, report.to_json())
         return report
 
     def _run(

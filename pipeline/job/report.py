@@ -11,6 +11,7 @@ from upath import UPath
 
 from pipeline.job.files import written
 from pipeline.job.identity import Identity
+from pipeline.storage.json_text import json_bytes
 from pipeline.storage.places import place_of, read, size_of
 
 __all__ = ["NOTE", "RunReport", "VideoReport", "read_videos"]
@@ -97,9 +98,9 @@ class RunReport:
         """The videos that could not be done."""
         return tuple(video for video in self.videos if video.status == "failed")
 
-    def to_json(self) -> str:
+    def to_json(self) -> bytes:
         """Return the report as indented JSON."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str) + "\n"
+        return json_bytes(asdict(self))
 
 
 _VIDEOS: Final = TypeAdapter(tuple[VideoReport, ...])

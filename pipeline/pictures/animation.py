@@ -15,6 +15,7 @@ from av.video import VideoStream
 from PIL import Image
 
 from nodes.media.picture_formats import AnimationFormat, animation_format
+from nodes.media.urls import file_url
 from nodes.picture.filters import PictureFilter
 from nodes.types import VideoInfo
 from pipeline.pictures.restored import RestoredPicture
@@ -54,7 +55,7 @@ def write_animation(
     last_s = last_duration_ticks * info.time_base
     if kind.final_delay:
         settings["final_delay"] = str(round(last_s / kind.tick_s) if kind.tick_s else last_s)
-    with av.open(target, "w", format=kind.muxer, container_options=settings) as container:
+    with av.open(file_url(target), "w", format=kind.muxer, container_options=settings) as container:
         stream = container.add_stream(kind.encoder, rate=25, options=dict(kind.options))
         assert isinstance(stream, VideoStream)  # noqa: S101 - for the type checker
         context = stream.codec_context

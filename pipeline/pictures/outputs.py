@@ -15,7 +15,7 @@ from PIL import Image
 
 from nodes.errors import MediaError
 from nodes.media.open import codec_name, is_photo, open_media, video_stream
-from nodes.media.picture_files import is_numbered, numbered
+from nodes.media.picture_files import is_numbered, numbered, numbered_name
 from nodes.media.picture_formats import (
     PICTURE_FORMATS,
     animation_format,
@@ -174,7 +174,11 @@ def _write_photos(
         number = first + (picture.pts if originals else count)
         original = originals.get(number, single)
         content = encode_photo(picture.photo, kind, original, quality)
-        path = target.with_name(target.name % number) if is_numbered(str(target)) else target
+        path = (
+            target.with_name(numbered_name(target.name, number))
+            if is_numbered(str(target))
+            else target
+        )
         path.write_bytes(content)
 
 

@@ -29,6 +29,7 @@ from nodes.encode.encoders import EncodeConfig, EncoderPlan
 from nodes.encode.node import Writer
 from nodes.errors import NodeConfigError
 from nodes.media.open import video_stream
+from nodes.media.urls import file_url, is_url
 from nodes.node import Outputs, Segment
 from nodes.types import VideoInfo
 from pipeline.containers.other_streams import OtherStreams
@@ -191,7 +192,7 @@ class _StreamWriter(Writer):
     def open_container(self) -> OutputContainer:
         """Start the output, written through at each packet."""
         output = av.open(
-            self._target,
+            self._target if is_url(self._target) else file_url(self._target),
             "w",
             format=self._muxer,
             options={"flush_packets": "1"},
