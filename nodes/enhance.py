@@ -159,11 +159,11 @@ class Enhance(PoolNode[EnhanceConfig]):
 
         from nodes.warp import align_patches, bucket_of, mask_residuals
 
-        if patches and self._device is None:
-            raise RuntimeError("Enhance.process_batch was called with faces before setup")
         self._faces += len(patches)
-        if self._network is None or self._device is None:
+        if not patches or self.config.weights == BASELINE:
             return [_unchanged(patch) for patch in patches]
+        if self._device is None:
+            raise RuntimeError("Enhance.process_batch was called with faces before setup")
         most = self.max_batch
         alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
         squares: dict[int, torch.Tensor] = {}
@@ -173,9 +173,7 @@ class Enhance(PoolNode[EnhanceConfig]):
                 aligned = align_patches([patches[i] for i in places], bucket, self._device)
                 squares.update(zip(places, aligned, strict=True))
             for _, places in _grouped([patch.size_px for patch in patches], most):
-                residuals = self._residuals(
-                    self._network, torch.stack([squares[i] for i in places])
-                )
+                residuals = self.residuals(torch.stack([squares[i] for i in places]))
                 masked = mask_residuals(residuals, [patches[i] for i in places])
                 squares.update(zip(places, masked, strict=True))
                 self._batches += 1
@@ -185,12 +183,23 @@ class Enhance(PoolNode[EnhanceConfig]):
                 restored.update(zip(places, back, strict=True))
         return [restored[place] for place in range(len(patches))]
 
-    def _residuals(self, network: AMINet, aligned: torch.Tensor) -> torch.Tensor:
+    def residuals(self, aligned: torch.Tensor) -> torch.Tensor:
+        """Return what the network adds to aligned faces.
+
+        Args:
+            aligned: (B, 3, S, S) in [0, 1], S a multiple of 32.
+
+        Returns:
+            (B, 3, S, S) float32.
+        """
         import torch
 
         from aminet.network import as_channels_last, self_ensemble
         from aminet.precision import autocast_dtype
 
+        network = self._network
+        if network is None:
+            raise RuntimeError("Enhance.residuals was called before setup")
         device_type = aligned.device.type
         dtype = autocast_dtype(aligned.device)
         faces = as_channels_last(aligned)
