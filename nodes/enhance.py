@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from aminet.weights import WeightsFile
     from nodes.warp import Bucket
 
-__all__ = ["BASELINE", "Enhance", "EnhanceConfig", "face_strength"]
+__all__ = ["BASELINE", "Enhance", "EnhanceConfig"]
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -36,13 +36,6 @@ _MOST_ON_CPU: Final = 16
 """More gains nothing there."""
 _MOST_ON_GPU: Final = 128
 """A batch of 16 takes a GPU as long as one of 64: launching is what takes the time."""
-
-_STRENGTH_BY_SCORE: Final = (0.45, 0.25), (0.65, 1.0)
-"""Confidence, strength: the detector is unsure of what is hidden, smeared or no face at all."""
-_STRENGTH_BY_EYES: Final = (20.0, 1.0), (64.0, 0.6)
-"""Eye distance in source pixels, strength: the larger a face, the less there is to add to it."""
-_BY_SCORE: Final = np.transpose(_STRENGTH_BY_SCORE)
-_BY_EYES: Final = np.transpose(_STRENGTH_BY_EYES)
 
 
 class EnhanceConfig(NodeConfig):
@@ -240,15 +233,20 @@ def _unaligned(
     masked: torch.Tensor, patches: Sequence[FacePatch], bucket: Bucket
 ) -> list[RestoredPatch]:
     """Take masked residuals back to the frame's grid, as far as they agree with the source."""
-    from nodes.back_projection import back_project
-    from nodes.warp import cut_to_regions, unalign_residuals
+    import torch
+
+    from nodes.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
+    from nodes.warp import cut_to_regions, regions_of, unalign_residuals
 
     on_grid = unalign_residuals(masked, patches, bucket)
-    faithful, consistency_db = back_project(on_grid, bucket.scale)
+    sources = regions_of(patches, bucket, masked.device)
+    blurs_px = torch.tensor([patch.blur_px for patch in patches], device=masked.device)
+    tolerances = torch.tensor(
+        [LOSSY_TOLERANCE if patch.lossy else TOLERANCE for patch in patches], device=masked.device
+    )
+    faithful, consistency_db = back_project(on_grid, bucket.scale, sources, blurs_px, tolerances)
     return [
-        RestoredPatch(
-            patch.track_id, residual, _region(patch), face_strength(patch), round(agreement, 2)
-        )
+        RestoredPatch(patch.track_id, residual, _region(patch), patch.strength, round(agreement, 2))
         for patch, residual, agreement in zip(
             patches, cut_to_regions(faithful, patches), consistency_db.tolist(), strict=True
         )
@@ -265,9 +263,3 @@ def _unchanged(patch: FacePatch) -> RestoredPatch:
 def _region(patch: FacePatch) -> tuple[int, int, int, int]:
     x0, y0, x1, y1 = (side * patch.scale for side in patch.region_xyxy_px)
     return x0, y0, x1, y1
-
-
-def face_strength(patch: FacePatch) -> float:
-    """Return how much of a face's restoration to apply, 0 to 1: less for unsure and large faces."""
-    sure = np.interp(patch.score, *_BY_SCORE)
-    return float(sure * np.interp(patch.eye_distance_px, *_BY_EYES))

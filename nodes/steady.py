@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
-from nodes.geometry import Matrix, compose, face_oval, invert, scaling
+from nodes.geometry import Matrix, compose, face_oval_on_grid, invert, scaling
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
 from nodes.registration import Plane, enlarged, register, warped
 from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch, VideoInfo
@@ -168,11 +168,9 @@ def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:
 
 def _oval(patch: FacePatch, shape: tuple[int, int], scale: int) -> Plane:
     """Return the face's mask on the grid of its region, `scale` pixels per source pixel."""
-    square_from_grid = compose(scaling(1 / patch.size_px), patch.crop_from_region)
-    (xx, xy, x0), (yx, yy, y0) = compose(square_from_grid, scaling(1 / scale))
-    columns, rows = np.arange(shape[1])[None, :] + 0.5, np.arange(shape[0])[:, None] + 0.5
-    x, y = xx * columns + xy * rows + x0, yx * columns + yy * rows + y0
-    return face_oval(x, y, patch.yaw_deg)
+    square_from_region = compose(scaling(1 / patch.size_px), patch.crop_from_region)
+    square_from_grid = compose(square_from_region, scaling(1 / scale))
+    return face_oval_on_grid(square_from_grid, shape, patch.yaw_deg)
 
 
 def _light(moved: Plane, oval: Plane, sigma_px: float) -> Plane:

@@ -161,7 +161,7 @@ class FacePatch:
     crop_from_region: npt.NDArray[np.float64]
     """2x3 similarity from coordinates inside `rgb` to the aligned square of side `size_px`."""
     size_px: int
-    """Side of AMINet's square for this face: 128, 192 or 256."""
+    """Side of AMINet's square for this face, a multiple of 32."""
     scale: int
     """Output pixels per source pixel, 1 to 4: the resolution the residual is wanted at."""
     yaw_deg: float = 0.0
@@ -170,6 +170,13 @@ class FacePatch:
     """How far it looks down, about: -90 to 90, 0 is level."""
     score: float = 1.0
     """The detector's confidence, 0 to 1."""
+    strength: float = 1.0
+    """How much of the restoration the face is to get, 0 to 1."""
+    blur_px: float = 0.0
+    """How much softer it is than a sharp face of its size: the standard deviation of a Gaussian
+    blur, in source pixels."""
+    lossy: bool = False
+    """Whether it comes from a codec that loses something."""
 
     @property
     def eye_distance_px(self) -> float:
@@ -184,6 +191,7 @@ GateReason = Literal[
     "low_score",
     "turned",
     "blurred",
+    "sharp",
     "outside",
     "not_selected",
 ]

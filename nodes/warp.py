@@ -32,6 +32,7 @@ __all__ = [
     "cut_to_regions",
     "mask_residuals",
     "own_detail",
+    "regions_of",
     "smoothed",
     "unalign_residuals",
 ]
@@ -77,6 +78,27 @@ def bucket_of(patch: FacePatch) -> Bucket:
     )
 
 
+def regions_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
+    """Bring the faces' regions to a device.
+
+    Args:
+        patches: all of `bucket`, and of one bit depth.
+        bucket: see there.
+        device: where to.
+
+    Returns:
+        (B, 3, P, P) in [0, 1], P = padded side; in the padding the region's edge is repeated.
+    """
+    side = bucket.padded_px
+    top = float((1 << patches[0].bit_depth) - 1)
+    # torch has few operations on uint16; int32 holds all codes.
+    kind = torch.uint8 if patches[0].rgb.dtype == np.uint8 else torch.int32
+    codes = _on_host((len(patches), side, side, 3), kind, device)
+    for square, patch in zip(codes.numpy(), patches, strict=True):
+        _fill_by_repeating(square, patch.rgb)
+    return codes.to(device, non_blocking=True).permute(0, 3, 1, 2).to(torch.float32) / top
+
+
 def align_patches(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
     """Warp regions to the aligned square.
 
@@ -88,14 +110,7 @@ def align_patches(patches: Sequence[FacePatch], bucket: Bucket, device: torch.de
     Returns:
         (B, 3, S, S) in [0, 1]; beyond the frame the region's edge is repeated.
     """
-    side = bucket.padded_px
-    top = float((1 << patches[0].bit_depth) - 1)
-    # torch has few operations on uint16; int32 holds all codes.
-    kind = torch.uint8 if patches[0].rgb.dtype == np.uint8 else torch.int32
-    codes = _on_host((len(patches), side, side, 3), kind, device)
-    for square, patch in zip(codes.numpy(), patches, strict=True):
-        _fill_by_repeating(square, patch.rgb)
-    regions = codes.to(device, non_blocking=True).permute(0, 3, 1, 2).to(torch.float32) / top
+    regions = regions_of(patches, bucket, device)
     factor = bucket.shrink_in
     fine = _warp(regions, factor * _stacked(patches), bucket.size_px * factor, "border")
     return averaged(fine, factor).clamp(0, 1)

@@ -29,10 +29,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from nodes.back_projection import back_project
+from nodes.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
 from nodes.crop import Crop, CropConfig
 from aminet.weights import read_file
-from nodes.enhance import Enhance, EnhanceConfig, face_strength
+from nodes.enhance import Enhance, EnhanceConfig
 from nodes.geometry import apply, compose, scaling, translation
 from nodes.node import Inputs
 from nodes.paste import Paste, PasteConfig
@@ -43,6 +43,7 @@ from nodes.warp import (
     cut_to_regions,
     mask_residuals,
     own_detail,
+    regions_of,
     unalign_residuals,
 )
 from tests.bench.oracle_sources import (
@@ -180,7 +181,12 @@ def network(weights: str) -> Restorer:
     node = Enhance(EnhanceConfig(weights=weights))
     node.prepare(read_file)
     node.setup(torch.get_num_threads())
-    return lambda patch, square: node.residuals(square[None])[0]
+
+    def restore(patch: FacePatch, square: Tensor) -> Tensor:
+        del patch
+        return node.residuals(square[None])[0]
+
+    return restore
 
 
 def stages(bench: Bench, restore: Restorer) -> dict[str, list[float]]:
@@ -194,13 +200,19 @@ def stages(bench: Bench, restore: Restorer) -> dict[str, list[float]]:
         residual = restore(patch, square[0])[None]
         masked = mask_residuals(residual, one)
         on_grid = unalign_residuals(masked, one, bucket)
-        faithful, _ = back_project(on_grid, scale)
+        faithful, _ = back_project(
+            on_grid,
+            scale,
+            regions_of(one, bucket, CPU),
+            torch.tensor([patch.blur_px]),
+            torch.tensor([LOSSY_TOLERANCE if patch.lossy else TOLERANCE]),
+        )
         for name, added in (
             ("geometry", unalign_residuals(residual, one, bucket)),
             ("light", unalign_residuals(own_detail(residual, one), one, bucket)),
             ("mask", on_grid),
             ("back-projection", faithful),
-            ("strength", faithful * face_strength(patch)),
+            ("strength", faithful * patch.strength),
         ):
             _add(made[name], added, patch)
         node.answer = residual
@@ -208,7 +220,9 @@ def stages(bench: Bench, restore: Restorer) -> dict[str, list[float]]:
         restored = packet["restored"]
         if isinstance(restored, FrameRestored):
             through += restored.patches
-    made["paste"] = _luma(_pasted(bench.frame, FrameRestored(bench.frame.pts, tuple(through)), scale))
+    made["paste"] = _luma(
+        _pasted(bench.frame, FrameRestored(bench.frame.pts, tuple(through)), scale)
+    )
     apart = float(np.abs(made["paste"] - made["strength"]).max())
     if apart > 2.5 / 219:
         raise RuntimeError(f"the stages taken apart differ from the node by {apart:.4f}")
@@ -254,10 +268,15 @@ def measure(
             with torch.inference_mode():
                 psnr = stages(bench, restore)
             gains = {
-                stage: [round(after - before, 3) for after, before in zip(psnr[stage], psnr["source"], strict=True)]
+                stage: [
+                    round(after - before, 3)
+                    for after, before in zip(psnr[stage], psnr["source"], strict=True)
+                ]
                 for stage in STAGES
             }
-            rows.append(asdict(condition) | {"network": name, "source_db": psnr["source"], "gain_db": gains})
+            rows.append(
+                asdict(condition) | {"network": name, "source_db": psnr["source"], "gain_db": gains}
+            )
         sys.stderr.write(".")
     return rows
 
@@ -267,8 +286,12 @@ def table(rows: Sequence[dict[str, Any]], key: str) -> str:
     groups: dict[tuple[str, Any], list[dict[str, list[float]]]] = defaultdict(list)
     for row in rows:
         groups[row["network"], row[key]].append(row["gain_db"])
-    lines = [f"{'network':<14} {key:<9}" + "".join(f"{name:>16}" for name in STAGES) + f"{'worst':>8}"]
-    for (name, value), gains in sorted(groups.items(), key=lambda item: (item[0][0], str(item[0][1]))):
+    lines = [
+        f"{'network':<14} {key:<9}" + "".join(f"{name:>16}" for name in STAGES) + f"{'worst':>8}"
+    ]
+    for (name, value), gains in sorted(
+        groups.items(), key=lambda item: (item[0][0], str(item[0][1]))
+    ):
         means = [np.mean([np.mean(gain[stage]) for gain in gains]) for stage in STAGES]
         worst = min(min(gain[STAGES[-1]]) for gain in gains)
         shown = "".join(f"{mean:>+16.2f}" for mean in means)

@@ -95,7 +95,7 @@ def draw_scene(people: Sequence[Image.Image], condition: Condition, seed: int = 
         cells.append(np.asarray(cell))
         corner = np.array([left, top]) / step / condition.scale
         middle = person.width * np.array([0.5, _EYES[1]]) / step / condition.scale - corner
-        faces.append(_face(number + 1, middle + [number * cell_px, 0], condition.eyes_px))
+        faces.append(_face(number + 1, middle + np.array([number * cell_px, 0]), condition.eyes_px))
     reference = np.concatenate(cells, axis=1)
     return Scene(degraded(reference, condition), reference, tuple(faces))
 
