@@ -16,6 +16,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import av
 import numpy as np
 import numpy.typing as npt
+from av.codec.codec import UnknownCodecError
 from pydantic import AfterValidator, Field
 
 from nodes.geometry import (
@@ -57,14 +58,19 @@ Share = tuple[float, GateReason]
 _LUMA: Final = np.array([0.3, 0.59, 0.11], np.float32)
 _LEAST_SHRINK: Final = 0.5
 """A face differs too little from one that is larger than half of it."""
-_FADE_SCORE, _FADE_SIZE, _FADE_DEG, _FADE_DETAIL, _FADE_BLUR = 0.15, 1.2, 10.0, 1.6, 2.0
+_FADE_SCORE, _FADE_SIZE, _FADE_DEG, _FADE_DETAIL, _FADE_BLUR = 0.15, 1.2, 10.0, 1.6, 3.0
 """How far past a gate a face gets the whole of its restoration: in confidence, in degrees, and as
 factors of size, detail and blur. Nothing jumps where a face passes a gate."""
+_LOSSY_SHARE: Final = 0.9
+"""Of the restoration of what a codec lost something of: AMINet takes some of its traces for detail.
+Beyond this the mean error of training people's faces grows or stays, and the worst one's grows."""
+_ENLARGED_PX: Final = 0.15
+"""Blur that enlarging a picture adds, in its own pixels."""
 _BLUR_TIME_S: Final = 0.2
 """Time constant of a track's blur."""
 _DETAIL_OF_BLUR: Final = 2.0
 """Pixels that a blur of one pixel makes of each."""
-_MOST_FINER: Final = 4.0
+_MOST_FINER: Final = 4.5
 """AMINet makes detail out of what is up to so many times coarser."""
 _ABOUT_RIGHT: Final = 1.1
 _WARP_MARGIN_PX: Final = 2.0
@@ -109,8 +115,9 @@ class CropConfig(NodeConfig):
     `min_eye_distance_px` has (than one of half its size, if that is less): one blurred more holds
     as little. 0 takes every face."""
     min_blur_px: float = Field(default=0.2, ge=0)
-    """Not enlarged, a face that is softer than a sharp one of its size by less than this blur is
-    left as it is (standard deviation, in source pixels). 0 takes every face."""
+    """A face that is softer in the output than a sharp one of its size by less than this blur is
+    left as it is (standard deviation, in output pixels); from three times as much on it gets all of
+    its restoration. 0 takes every face."""
     faces: Literal["all", "largest"] | Annotated[int, Field(ge=1)] = "all"
     """How many faces a frame: `all`, the `largest`, or the so many largest of those worth
     restoring. Judged in each frame; for a choice that stays, name `track_ids`."""
@@ -153,7 +160,7 @@ class Crop(MapNode[CropConfig]):
         self._reader: RegionReader | None = None
         self._seconds_per_tick = 1.0
         self._start_pts: int | None = None
-        self._lossy = False
+        self._lossy = self._interlaced = False
         self._seen: dict[int, _Seen] = {}
         self._patches = 0
         self._gated: Counter[str] = Counter()
@@ -169,7 +176,8 @@ class Crop(MapNode[CropConfig]):
         resolve_color(info.color, pixel_layout(info.pix_fmt), info.height_px)
         self._reader = RegionReader(info.color)
         self._seconds_per_tick = float(info.time_base)
-        self._lossy = av.Codec(info.codec_name, "r").lossy
+        self._lossy = _loses(info.codec_name)
+        self._interlaced = info.interlaced
         self._seen = {}
         self._patches = 0
         self._gated = Counter()
@@ -232,7 +240,7 @@ class Crop(MapNode[CropConfig]):
             yaw_deg=yaw_deg(face.points_px),
             pitch_deg=pitch_deg(face.points_px),
             score=face.score,
-            strength=float(np.prod([share for share, _ in shares])),
+            strength=(_LOSSY_SHARE if self._lossy else 1) * math.prod(share for share, _ in shares),
             blur_px=blur_px,
             lossy=self._lossy,
         )
@@ -242,7 +250,12 @@ class Crop(MapNode[CropConfig]):
     ) -> float:
         """Measure a face's blur; follow it slowly, as it is noisy and key frames are sharper."""
         oval = face_oval_on_grid(square_from_region, luma.shape, yaw_deg(face.points_px))
-        blur_px = softness(luma, oval, face.eye_distance_px).blur_px
+        if self._interlaced:
+            # Where something moves, one field is not like the other.
+            field, part = (_halved(plane[::2]) for plane in (luma, oval))
+            blur_px = 2 * softness(field, part, face.eye_distance_px / 2).blur_px
+        else:
+            blur_px = softness(luma, oval, face.eye_distance_px).blur_px
         before = self._seen.get(face.track_id)
         if before is None:
             return blur_px
@@ -264,6 +277,20 @@ class Crop(MapNode[CropConfig]):
         if before is not None and sizes[0] <= before.size_px <= sizes[1]:
             return before.size_px
         return size(wanted_px)
+
+
+def _loses(codec_name: str) -> bool:
+    """Tell whether a codec loses something; one that libav does not know is held to."""
+    try:
+        return av.Codec(codec_name, "r").lossy
+    except UnknownCodecError:
+        return True
+
+
+def _halved(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """Average columns in pairs."""
+    even = rows.shape[1] // 2 * 2
+    return rows[:, :even].reshape(len(rows), -1, 2).mean(axis=2)
 
 
 def _rising(value: float, none: float, full: float) -> float:
@@ -321,9 +348,10 @@ def _detail_shares(
         shown = detail(luma, shrink, box)
         full = min(1.0, config.min_detail * _FADE_DETAIL) + 1e-6
         shares.append((_rising(shown, config.min_detail, full), "blurred"))
-    if config.min_blur_px and config.scale == 1:
-        least_px = config.min_blur_px
-        shares.append((_rising(blur_px, least_px, least_px * _FADE_BLUR), "sharp"))
+    if config.min_blur_px:
+        least_px, scale = config.min_blur_px, config.scale
+        shown_px = math.sqrt((scale * blur_px) ** 2 + (scale**2 - 1) * _ENLARGED_PX**2)
+        shares.append((_rising(shown_px, least_px, least_px * _FADE_BLUR), "sharp"))
     return tuple(shares)
 
 

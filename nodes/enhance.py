@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import numpy as np
 from pydantic import Field
 
+from nodes.geometry import compose, scaling
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port, Reader
-from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch
+from nodes.types import FaceOval, FacePatch, FramePatches, FrameRestored, RestoredPatch
 
 if TYPE_CHECKING:
     import torch
@@ -246,7 +247,14 @@ def _unaligned(
     )
     faithful, consistency_db = back_project(on_grid, bucket.scale, sources, blurs_px, tolerances)
     return [
-        RestoredPatch(patch.track_id, residual, _region(patch), patch.strength, round(agreement, 2))
+        RestoredPatch(
+            patch.track_id,
+            residual,
+            _region(patch),
+            patch.strength,
+            round(agreement, 2),
+            _oval(patch),
+        )
         for patch, residual, agreement in zip(
             patches, cut_to_regions(faithful, patches), consistency_db.tolist(), strict=True
         )
@@ -258,6 +266,11 @@ def _unchanged(patch: FacePatch) -> RestoredPatch:
     return RestoredPatch(
         patch.track_id, np.zeros((y1 - y0, x1 - x0, 3), np.float16), (x0, y0, x1, y1)
     )
+
+
+def _oval(patch: FacePatch) -> FaceOval:
+    square_from_source = compose(scaling(1 / patch.size_px), patch.crop_from_region)
+    return FaceOval(compose(square_from_source, scaling(1 / patch.scale)), patch.yaw_deg)
 
 
 def _region(patch: FacePatch) -> tuple[int, int, int, int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -98,7 +99,7 @@ def _energies(luma: npt.NDArray[np.floating], weights: npt.NDArray[np.floating])
     soft = [luma.astype(np.float32)]
     soft += [gaussian_filter(soft[0], sigma, truncate=3) for sigma in _EDGES_PX[1:]]
     shares = weights / max(float(weights.sum()), 1e-9)
-    bands = [np.square(fine - coarse) for fine, coarse in zip(soft, soft[1:], strict=False)]
+    bands = [np.square(fine - coarse) for fine, coarse in pairwise(soft)]
     return np.array([float((band * shares).sum(dtype=np.float64)) for band in bands])
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "EYES_OF_SIZE",
     "ColorTags",
     "Face",
+    "FaceOval",
     "FacePatch",
     "Frame",
     "FrameFaces",
@@ -216,6 +217,17 @@ class FramePatches:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FaceOval:
+    """Where the mask of a face lies."""
+
+    square_from_region: npt.NDArray[np.float64]
+    """2x3 similarity from coordinates inside the region, in output pixels, to the aligned square of
+    side 1."""
+    yaw_deg: float = 0.0
+    """How far the face is turned to a side."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RestoredPatch:
     """What AMINet adds to one face, on the output frame's own pixel grid."""
 
@@ -229,6 +241,9 @@ class RestoredPatch:
     consistency_db: float | None = None
     """How well the face with its whole residual, degraded to the source's resolution again, matches
     the source: PSNR over the mask, peak 1; None: there is nothing to compare."""
+    oval: FaceOval | None = None
+    """The mask that the residual was made under; None: not known, so it is added whole even where
+    another face's overlaps it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,13 +29,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from aminet.weights import read_file
 from nodes.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
 from nodes.crop import Crop, CropConfig
-from aminet.weights import read_file
 from nodes.enhance import Enhance, EnhanceConfig
 from nodes.geometry import apply, compose, scaling, translation
 from nodes.node import Inputs
 from nodes.paste import Paste, PasteConfig
+from nodes.steady import Steady, SteadyConfig
 from nodes.types import FacePatch, Frame, FrameFaces, FramePatches, FrameRestored, RestoredPatch
 from nodes.warp import (
     align_patches,
@@ -53,6 +54,7 @@ from tests.bench.oracle_sources import (
     Luma,
     Scene,
     draw_scene,
+    draw_track,
     list_people,
 )
 from tests.face_pictures import frame_of, info_of, segment_in
@@ -61,6 +63,8 @@ CPU: Final = torch.device("cpu")
 EYES_PX: Final = (10, 14, 20, 28, 40, 56)
 SCALES: Final = (1, 2, 4)
 LENSES_PX: Final = (0.0, 0.4, 0.6, 1.0)
+TRACK_FRAMES: Final = 10
+TRACK_EYES_PX: Final = (20,)
 LARGEST_PX: Final = 56
 """Distance between the eyes in a crop of 256 px: larger references are not known."""
 STAGES: Final = ("geometry", "light", "mask", "back-projection", "strength", "paste")
@@ -94,9 +98,8 @@ class Bench:
     """Each face's oval in the output."""
 
     @classmethod
-    def of(cls, people: Sequence[Image.Image], condition: Condition) -> Bench:
-        scene = draw_scene(people, condition)
-        frame = frame_of(Image.fromarray(scene.source))
+    def of(cls, scene: Scene, condition: Condition, index: int = 0) -> Bench:
+        frame = frame_of(Image.fromarray(scene.source), index)
         patches = _cut(frame, scene, condition.scale)
         plain = _pasted(frame, FrameRestored(frame.pts), condition.scale)
         wanted = frame_of(Image.fromarray(scene.reference))
@@ -216,10 +219,7 @@ def stages(bench: Bench, restore: Restorer) -> dict[str, list[float]]:
         ):
             _add(made[name], added, patch)
         node.answer = residual
-        (packet,) = node.process_batch([Inputs({"patches": FramePatches(0, (patch,))})])
-        restored = packet["restored"]
-        if isinstance(restored, FrameRestored):
-            through += restored.patches
+        through += restored_by(node, (patch,)).patches
     made["paste"] = _luma(
         _pasted(bench.frame, FrameRestored(bench.frame.pts, tuple(through)), scale)
     )
@@ -244,15 +244,66 @@ def check_identity(bench: Bench) -> None:
         RuntimeError: it does.
     """
     node = _Oracle()
-    inputs = Inputs({"patches": FramePatches(0, bench.patches)})
-    restored = node.process_batch([inputs])[0]["restored"]
-    scale = bench.condition.scale
-    if not isinstance(restored, FrameRestored):
-        raise TypeError(f"enhance gave {restored}")
+    restored, scale = restored_by(node, bench.patches), bench.condition.scale
     made = _pasted(bench.frame, restored, scale).picture.to_ndarray()
     plain = _pasted(bench.frame, FrameRestored(0), scale).picture.to_ndarray()
     if not np.array_equal(made, plain):
         raise RuntimeError(f"adding nothing changes the picture: {bench.condition}")
+
+
+def steadied(people: Sequence[Image.Image], condition: Condition) -> dict[str, list[float]]:
+    """Return an oracle's PSNR in a track's last frame, with steady and without."""
+    benches = [
+        Bench.of(scene, condition, index)
+        for index, scene in enumerate(draw_track(people, condition, TRACK_FRAMES))
+    ]
+    node, steady = _Oracle(), Steady(SteadyConfig())
+    last, info = benches[-1], info_of(benches[-1].frame)
+    made = {"source": last.plain}
+    with tempfile.TemporaryDirectory() as folder:
+        steady.open(segment_in(Path(folder)), {"patches": info, "restored": info})
+    for bench in benches:
+        found: list[RestoredPatch] = []
+        for patch in bench.patches:
+            square = align_patches([patch], bucket_of(patch), CPU)[0]
+            node.answer = oracle(bench)(patch, square)[None]
+            found += restored_by(node, (patch,), bench.frame.pts).patches
+        plain = FrameRestored(bench.frame.pts, tuple(found))
+        packets = {"patches": FramePatches(bench.frame.pts, bench.patches), "restored": plain}
+        steadied = steady.process(Inputs(packets))["restored"]
+        if bench is last and isinstance(steadied, FrameRestored):
+            for name, restored in (("paste", plain), ("steady", steadied)):
+                made[name] = _luma(_pasted(bench.frame, restored, condition.scale))
+    return {name: last.psnr_db(picture) for name, picture in made.items()}
+
+
+def measure_tracks(
+    people: Sequence[Image.Image], chosen: Sequence[Condition]
+) -> list[dict[str, Any]]:
+    """Return one row for each condition: what steady costs an oracle."""
+    rows: list[dict[str, Any]] = []
+    for condition in chosen:
+        with torch.inference_mode():
+            psnr = steadied(people, condition)
+        rows.append(asdict(condition) | {"gain_db": _gains(psnr)})
+    return rows
+
+
+def _gains(psnr: dict[str, list[float]]) -> dict[str, list[float]]:
+    before = np.array(psnr["source"])
+    return {
+        name: np.round(np.array(after) - before, 3).tolist()
+        for name, after in psnr.items()
+        if name != "source"
+    }
+
+
+def restored_by(node: Enhance, patches: tuple[FacePatch, ...], pts: int = 0) -> FrameRestored:
+    """Run the node on the faces of one frame."""
+    packet = node.process_batch([Inputs({"patches": FramePatches(pts, patches)})])[0]["restored"]
+    if not isinstance(packet, FrameRestored):
+        raise TypeError(f"enhance gave {packet}")
+    return packet
 
 
 def measure(
@@ -262,20 +313,14 @@ def measure(
     restorers = {name: network(name) for name in weights}
     rows: list[dict[str, Any]] = []
     for condition in chosen:
-        bench = Bench.of(people, condition)
+        bench = Bench.of(draw_scene(people, condition), condition)
         check_identity(bench)
         for name, restore in {"oracle": oracle(bench), **restorers}.items():
             with torch.inference_mode():
                 psnr = stages(bench, restore)
-            gains = {
-                stage: [
-                    round(after - before, 3)
-                    for after, before in zip(psnr[stage], psnr["source"], strict=True)
-                ]
-                for stage in STAGES
-            }
             rows.append(
-                asdict(condition) | {"network": name, "source_db": psnr["source"], "gain_db": gains}
+                asdict(condition)
+                | {"network": name, "source_db": psnr["source"], "gain_db": _gains(psnr)}
             )
         sys.stderr.write(".")
     return rows
@@ -313,9 +358,15 @@ def main() -> None:
     people = list_people(arguments.faces, arguments.people)
     chosen = conditions(arguments.eyes, arguments.codings, arguments.lenses)
     rows = measure(people, chosen, arguments.weights)
-    arguments.out.write_text(json.dumps(rows) + "\n", encoding="utf-8")
+    tracks = measure_tracks(people, [c for c in chosen if c.eyes_px in TRACK_EYES_PX])
+    text = json.dumps({"stages": rows, "tracks": tracks})
+    arguments.out.write_text(text + "\n", encoding="utf-8")
     for key in ("coding", "lens_px", "scale", "eyes_px"):
         sys.stdout.write(table(rows, key) + "\n\n")
+    for row in tracks:
+        plain, steady = (float(np.mean(row["gain_db"][name])) for name in ("paste", "steady"))
+        case = f"{row['coding']:<6} scale {row['scale']} lens {row['lens_px']}"
+        sys.stdout.write(f"steady, oracle, {case}: {plain:+.2f} -> {steady:+.2f} dB\n")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,16 @@ from scipy.ndimage import gaussian_filter
 from aminet.codec import BurstSettings, compress_burst
 from nodes.types import Face
 
-__all__ = ["CODINGS", "Coding", "Condition", "Scene", "draw_scene", "list_people", "luma_of"]
+__all__ = [
+    "CODINGS",
+    "Coding",
+    "Condition",
+    "Scene",
+    "draw_scene",
+    "draw_track",
+    "list_people",
+    "luma_of",
+]
 
 Coding = Literal["clean", "jpeg", "h264"]
 CODINGS: Final[tuple[Coding, ...]] = ("clean", "jpeg", "h264")
@@ -32,7 +41,10 @@ CRF: Final = 28
 _EYES: Final = 28 / 128, 65 / 128
 """Of the training crops: distance between the eyes over the side, and their height."""
 _BURST: Final = 4
-"""Frames of video that lead up to the one that is looked at."""
+"""Frames of video that lead up to those that are looked at."""
+_MARGIN_PX: Final = 2
+_DRIFT_PX: Final = 0.4
+"""Fastest motion along an edge, in source pixels a frame."""
 
 Rgb = npt.NDArray[np.uint8]
 Luma = npt.NDArray[np.float64]
@@ -80,24 +92,48 @@ def list_people(folder: Path, count: int, seed: int = 0) -> list[Image.Image]:
     return [Image.open(of_person[names[i]]).convert("RGB") for i in sorted(chosen)]
 
 
-def draw_scene(people: Sequence[Image.Image], condition: Condition, seed: int = 0) -> Scene:
+def draw_scene(people: Sequence[Image.Image], condition: Condition) -> Scene:
     """Lay the people side by side, and degrade the whole."""
-    rng = np.random.default_rng((seed, condition.eyes_px, condition.scale))
-    cell_px = int(condition.eyes_px / _EYES[0] / 2) * 2
+    return draw_track(people, condition, 1)[0]
+
+
+def draw_track(
+    people: Sequence[Image.Image], condition: Condition, frames: int
+) -> tuple[Scene, ...]:
+    """Lay the people side by side and let each drift on a way of its own."""
+    rng = np.random.default_rng((condition.eyes_px, condition.scale))
+    starts = rng.uniform(0, 1, (len(people), 2))
+    ways = rng.uniform(-_DRIFT_PX, _DRIFT_PX, (len(people), 2))
+    drawn = [_laid(people, condition, starts, index * ways) for index in range(frames)]
+    sources = degraded([reference for reference, _ in drawn], condition)
+    return tuple(
+        Scene(source, reference, faces)
+        for source, (reference, faces) in zip(sources, drawn, strict=True)
+    )
+
+
+def _laid(
+    people: Sequence[Image.Image],
+    condition: Condition,
+    starts: npt.NDArray[np.floating],
+    moved_px: npt.NDArray[np.floating],
+) -> tuple[Rgb, tuple[Face, ...]]:
+    """Return one reference; cells are what is cut out of each crop, at a place of its own."""
+    cell_px = int(condition.eyes_px / _EYES[0] / 2) * 2 - 2 * _MARGIN_PX
     large_px = cell_px * condition.scale
     cells: list[Rgb] = []
     faces: list[Face] = []
-    for number, person in enumerate(people):
-        step = person.width * _EYES[0] / (condition.eyes_px * condition.scale)
-        left, top = rng.uniform(0, person.width - large_px * step, 2)
-        box = (left, top, left + large_px * step, top + large_px * step)
+    for number, (person, start, moved) in enumerate(zip(people, starts, moved_px, strict=True)):
+        step = person.width * _EYES[0] / condition.eyes_px
+        room = person.width - cell_px * step
+        left, top = np.clip(start * room + moved * step, 0, room)
+        box = (left, top, left + cell_px * step, top + cell_px * step)
         cell = person.resize((large_px, large_px), Image.Resampling.LANCZOS, box=box)
         cells.append(np.asarray(cell))
-        corner = np.array([left, top]) / step / condition.scale
-        middle = person.width * np.array([0.5, _EYES[1]]) / step / condition.scale - corner
-        faces.append(_face(number + 1, middle + np.array([number * cell_px, 0]), condition.eyes_px))
-    reference = np.concatenate(cells, axis=1)
-    return Scene(degraded(reference, condition), reference, tuple(faces))
+        middle = (person.width * np.array([0.5, _EYES[1]]) - (left, top)) / step
+        place = middle + np.array([number * cell_px, 0])
+        faces.append(_face(number + 1, place, condition.eyes_px))
+    return np.concatenate(cells, axis=1), tuple(faces)
 
 
 def _face(track_id: int, middle_px: npt.NDArray[np.floating], eyes_px: float) -> Face:
@@ -108,25 +144,34 @@ def _face(track_id: int, middle_px: npt.NDArray[np.floating], eyes_px: float) ->
     return Face(track_id, box, points, score=1.0, confirmed=True)
 
 
-def degraded(reference: Rgb, condition: Condition) -> Rgb:
-    """Return what a lens, larger pixels and a codec leave of a picture."""
+def degraded(references: Sequence[Rgb], condition: Condition) -> list[Rgb]:
+    """Return what a lens, larger pixels and a codec leave of the pictures of a film."""
+    small = [_through_lens(reference, condition) for reference in references]
+    if condition.coding == "jpeg":
+        return [_jpeg(picture) for picture in small]
+    if condition.coding == "h264":
+        # What is looked at comes after a while of film, as most frames do.
+        before = [np.roll(small[0], (back % 2, back), axis=(0, 1)) for back in range(_BURST, 0, -1)]
+        burst = compress_burst(np.stack([*before, *small]), BurstSettings("libx264", CRF))
+        return list(burst[_BURST:])
+    return small
+
+
+def _through_lens(reference: Rgb, condition: Condition) -> Rgb:
     soft: npt.NDArray[Any] = reference
+    scale = condition.scale
     if condition.lens_px:
-        sigma = condition.lens_px * condition.scale
+        sigma = condition.lens_px * scale
         soft = gaussian_filter(reference.astype(np.float32), (sigma, sigma, 0))
     height, width = reference.shape[:2]
-    blocks = soft.reshape(
-        height // condition.scale, condition.scale, width // condition.scale, condition.scale, 3
-    )
-    small = np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
-    if condition.coding == "clean":
-        return small
-    if condition.coding == "jpeg":
-        buffer = io.BytesIO()
-        Image.fromarray(small).save(buffer, "JPEG", quality=JPEG_QUALITY)
-        return np.asarray(Image.open(buffer).convert("RGB"))
-    before = [np.roll(small, (back % 2, back), axis=(0, 1)) for back in range(_BURST, 0, -1)]
-    return compress_burst(np.stack([*before, small]), BurstSettings("libx264", CRF))[-1]
+    blocks = soft.reshape(height // scale, scale, width // scale, scale, 3)
+    return np.rint(blocks.mean(axis=(1, 3))).astype(np.uint8)
+
+
+def _jpeg(picture: Rgb) -> Rgb:
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return np.asarray(Image.open(buffer).convert("RGB"))
 
 
 def luma_of(rgb: npt.NDArray[Any]) -> Luma:
