@@ -17,18 +17,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-__all__ = ["Softness", "softness"]
+__all__ = ["SPECTRUM", "Softness", "energies", "expected", "softness", "trust"]
 
 Array = npt.NDArray[np.float64]
 
 _EDGES_PX: Final = (0.0, 0.7, 1.4, 2.8, 5.6, 11.2)
 """Each band lies between two Gaussian blurs of these standard deviations."""
-_KNEE, _POWER, _PIXEL_PX = 0.44, 2.89, 1.03
-"""Sharp faces' spectrum (knee^2 + cycles per eye distance^2)^(-power/2), through square pixels.
-Fitted by `tests.bench.fit_softness` to 32 training people at six sizes and six blurs; no band of
-their means is off by more than 0.13 in its logarithm where `_spread` counts it in full."""
+SPECTRUM: Final = (0.44, 2.89, 1.03)
+"""Knee, power and pixel of sharp faces' spectrum, (knee^2 + cycles per eye distance^2)^(-power/2)
+through square pixels so wide. Fitted by `tests.bench.fit_softness` to 32 training people at six
+sizes and six blurs."""
 _SPREAD: Final = 0.2
 """How far the logarithms of one face's bands are from those of all, as a standard deviation."""
+_BAND_PX: Final = np.array([0.5, 1.0, 2.0, 4.0, 8.0])
+"""About how fine each band's detail is."""
 _FULL_CYCLES: Final = 10.0
 """Bands of fewer pixels to the eye distance than this see the face's own shape, and count less."""
 _MOST_EYES_PX: Final = 96.0
@@ -71,15 +73,15 @@ def softness(
         reduced *= 2
     if reduced > 1:
         luma, weights = _reduced(luma, reduced), _reduced(weights, reduced)
-    energies = _energies(luma, weights)
-    if energies.min() <= 0:
+    seen = energies(luma, weights)
+    if seen.min() <= 0:
         return Softness(0.0, 0.0)
-    eyes_px = eye_distance_px / reduced
-    expected, noise = _model(round(eyes_px, 1))
-    trust = np.minimum(1, eyes_px / (_FULL_CYCLES * _band_px())) ** 2
-    off = np.log(energies) - np.log(expected)
-    level = (off * trust).sum(axis=2, keepdims=True) / trust.sum()
-    badness = (trust * np.square(off - level)).sum(axis=2) / _SPREAD**2
+    eyes_px = round(eye_distance_px / reduced, 1)
+    wanted, noise = _model(eyes_px)
+    believed = trust(eyes_px)
+    off = np.log(seen) - np.log(wanted)
+    level = (off * believed).sum(axis=2, keepdims=True) / believed.sum()
+    badness = (believed * np.square(off - level)).sum(axis=2) / _SPREAD**2
     badness += 2 * np.sqrt(_NOISES)[None, :] / _PRIOR_NOISE
     likely = np.exp(-0.5 * (badness - badness.min()))
     likely /= likely.sum()
@@ -94,8 +96,8 @@ def _reduced(plane: npt.NDArray[np.floating], factor: int) -> npt.NDArray[np.flo
     return blocks.mean(axis=(1, 3))
 
 
-def _energies(luma: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) -> Array:
-    """Return the mean square of each band over the face."""
+def energies(luma: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) -> Array:
+    """Return the mean square of each band over the face; shape (bands,)."""
     soft = [luma.astype(np.float32)]
     soft += [gaussian_filter(soft[0], sigma, truncate=3) for sigma in _EDGES_PX[1:]]
     shares = weights / max(float(weights.sum()), 1e-9)
@@ -103,25 +105,37 @@ def _energies(luma: npt.NDArray[np.floating], weights: npt.NDArray[np.floating])
     return np.array([float((band * shares).sum(dtype=np.float64)) for band in bands])
 
 
-def _band_px() -> Array:
-    return np.array([0.5, *_EDGES_PX[2:]]) / np.array([1.0] + [1.4] * 4)
+def trust(eyes_px: float) -> Array:
+    """Return how much each band counts in a face of this size, 0 to 1; shape (bands,)."""
+    return np.minimum(1, eyes_px / (_FULL_CYCLES * _BAND_PX)) ** 2
+
+
+def expected(eyes_px: float, blurs_px: Array, spectrum: tuple[float, ...] = SPECTRUM) -> Array:
+    """Return the energies of faces of this size, in any unit; shape (blurs, bands)."""
+    knee, power, pixel_px = spectrum
+    f = _FREQUENCIES
+    face = (knee**2 + np.square(eyes_px * f)) ** (-power / 2) * np.sinc(pixel_px * f) ** 2
+    blurred = face * np.exp(-4 * np.pi**2 * np.square(np.outer(blurs_px, f)))
+    return blurred @ _PASSED.T
 
 
 @lru_cache(maxsize=1024)
 def _model(eyes_px: float) -> tuple[Array, Array]:
-    """Return the energies that faces of this size have.
+    """Return the energies of faces of this size for each blur and noise.
 
     Returns:
-        By blur, noise and band, shape (blurs, noises, bands); and the noise's variance in the same
-        unit, shape (blurs, noises).
+        Shape (blurs, noises, bands); and the noise's variance in the same unit, (blurs, noises).
     """
+    faces = expected(eyes_px, _BLURS_PX)
+    noise = faces[0, 1] * np.broadcast_to(_NOISES, (len(_BLURS_PX), len(_NOISES)))
+    return faces[:, None, :] + noise[:, :, None] * _PASSED.sum(axis=1), noise
+
+
+def _passed() -> Array:
+    """Return how much each band takes of a ring of frequencies; shape (bands, frequencies)."""
     f = _FREQUENCIES
-    step = f[1] - f[0]
-    passed = np.exp(-2 * np.pi**2 * np.square(np.outer(_EDGES_PX, f)))
-    bands = np.square(passed[:-1] - passed[1:]) * 2 * np.pi * f * step
-    face = (_KNEE**2 + np.square(eyes_px * f)) ** (-_POWER / 2) * np.sinc(_PIXEL_PX * f) ** 2
-    sharp = face * np.exp(-4 * np.pi**2 * np.square(np.outer(_BLURS_PX, f)))
-    energies = sharp @ bands.T
-    unit = energies[0, 1]
-    noise = unit * np.broadcast_to(_NOISES, (len(_BLURS_PX), len(_NOISES)))
-    return energies[:, None, :] + noise[:, :, None] * bands.sum(axis=1), noise
+    soft = np.exp(-2 * np.pi**2 * np.square(np.outer(_EDGES_PX, f)))
+    return np.square(soft[:-1] - soft[1:]) * 2 * np.pi * f * (f[1] - f[0])
+
+
+_PASSED: Final = _passed()

@@ -78,9 +78,13 @@ Restorer = Callable[[FacePatch, Tensor], Tensor]
 def conditions(
     eyes_px: Sequence[int], codings: Sequence[Coding], lenses_px: Sequence[float]
 ) -> list[Condition]:
-    """Return all that can be made of crops of 256 px."""
-    every = itertools.product(eyes_px, SCALES, codings, lenses_px)
-    return [c for c in itertools.starmap(Condition, every) if c.eyes_px * c.scale <= LARGEST_PX]
+    """Return all that can be made of crops of 256 px, and lacks something."""
+    every = itertools.starmap(Condition, itertools.product(eyes_px, SCALES, codings, lenses_px))
+    return [
+        c
+        for c in every
+        if c.eyes_px * c.scale <= LARGEST_PX and (c.scale > 1 or c.lens_px or c.coding != "clean")
+    ]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,14 +117,23 @@ class Bench:
 
 
 def _cut(frame: Frame, scene: Scene, scale: int) -> tuple[FacePatch, ...]:
-    node = Crop(CropConfig(scale=scale, min_detail=0))
-    info = info_of(frame)
+    """Cut all faces; those that are gated out get the strength 0."""
+    every = _patches(frame, scene, CropConfig(scale=scale, min_detail=0, min_blur_px=0))
+    if len(every) != len(scene.faces):
+        raise RuntimeError(f"crop left out {len(scene.faces) - len(every)} faces")
+    worth = _patches(frame, scene, CropConfig(scale=scale, min_detail=0))
+    strengths = {patch.track_id: patch.strength for patch in worth}
+    return tuple(replace(each, strength=strengths.get(each.track_id, 0.0)) for each in every)
+
+
+def _patches(frame: Frame, scene: Scene, config: CropConfig) -> tuple[FacePatch, ...]:
+    node, info = Crop(config), info_of(frame)
     with tempfile.TemporaryDirectory() as folder:
         node.open(segment_in(Path(folder)), {"frames": info, "faces": info})
         faces = FrameFaces(frame.pts, scene.faces)
         packet = node.process(Inputs({"frames": frame, "faces": faces}))["patches"]
-    if not isinstance(packet, FramePatches) or len(packet.patches) != len(scene.faces):
-        raise RuntimeError(f"crop left faces out: {packet}")
+    if not isinstance(packet, FramePatches):
+        raise TypeError(f"crop gave {packet}")
     return packet.patches
 
 
@@ -223,7 +236,7 @@ def stages(bench: Bench, restore: Restorer) -> dict[str, list[float]]:
     made["paste"] = _luma(
         _pasted(bench.frame, FrameRestored(bench.frame.pts, tuple(through)), scale)
     )
-    apart = float(np.abs(made["paste"] - made["strength"]).max())
+    apart = float(np.abs(made["paste"].clip(0, 1) - made["strength"].clip(0, 1)).max())
     if apart > 2.5 / 219:
         raise RuntimeError(f"the stages taken apart differ from the node by {apart:.4f}")
     return {name: bench.psnr_db(picture) for name, picture in made.items()}
