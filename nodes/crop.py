@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import av
@@ -99,7 +99,8 @@ class CropConfig(NodeConfig):
     """Which faces are restored, and how large AMINet sees them."""
 
     scale: int = Field(default=1, ge=1, le=4)
-    """Output pixels per source pixel; the same as `aminet.paste` has."""
+    """Output pixels per source pixel. It travels with the faces: the frames that they are put back
+    into are enlarged as much."""
     min_eye_distance_px: float = Field(default=5.0, ge=2)
     """Smaller faces hold too little to restore: anything drawn there would be invented."""
     max_eye_distance_px: float | None = Field(default=None, gt=0)
@@ -166,7 +167,7 @@ class Crop(MapNode[CropConfig]):
         self._gated: Counter[str] = Counter()
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Start counting afresh.
+        """Start counting afresh, and say what scale the faces are restored at.
 
         Raises:
             UnsupportedFormatError: the video's pixel format or matrix cannot be read in place.
@@ -181,7 +182,7 @@ class Crop(MapNode[CropConfig]):
         self._seen = {}
         self._patches = 0
         self._gated = Counter()
-        return info
+        return replace(info, patch_scale=self.config.scale)
 
     def process(self, inputs: Inputs) -> Outputs:
         """Cut one frame's faces."""

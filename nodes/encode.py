@@ -17,16 +17,15 @@ import av
 from av.codec.context import Flags
 from av.container import OutputContainer
 from av.error import FFmpegError
-from av.filter import Graph
 from av.packet import Packet
 from av.video import VideoStream
-from av.video.format import VideoFormat
 
 from nodes.codecs import EncodeConfig, EncoderPlan, plan_encoder
 from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.formats import PictureConverter
 from nodes.hdr import encoder_words
 from nodes.node import Inputs, NodeSpec, Port, Segment, SinkNode
+from nodes.picture_view import PictureView
 from nodes.types import Frame, VideoInfo
 
 __all__ = ["PTS_OFFSET_KEY", "VIDEO_FILE", "Encode", "EncodeConfig", "Writer"]
@@ -144,7 +143,8 @@ class Writer:
             self._stream = self.add_stream(threads)
         except FFmpegError as error:
             raise WriteError(f"{path}: cannot write ({error.strerror})") from error
-        self._fields = _FieldMarker(plan, info) if self._codes_fields() else None
+        order = "tff" if info.top_field_first else "bff"
+        self._view = PictureView(order if self._codes_fields() else None)
         self._open_encoder()
 
     def _codes_fields(self) -> bool:
@@ -217,13 +217,10 @@ class Writer:
             raise MediaError(
                 f"frame {frame.index} has pts {frame.pts}, expected more than {self._last.pts}"
             )
-        picture = self._converter.convert(picture)
-        if self._fields is not None:
-            picture = self._fields.mark(picture)
+        picture = self._view.of(self._converter.convert(picture))
         picture.pts, picture.time_base = frame.pts - self._offset_ticks, info.time_base
         picture.duration = frame.duration_ticks
         self._encode(picture)
-        frame.picture.pts = frame.pts
         self._frames += 1
         self._last = frame
 
@@ -300,33 +297,3 @@ class Writer:
             if self._hdr_report() == "left out"
             else [],
         }
-
-
-class _FieldMarker:
-    """Marks pictures as interlaced with the stream's field order.
-
-    The encoder believes each picture, a picture that a node made anew says nothing, and PyAV can
-    set this only through libav's filter of the name.
-    """
-
-    def __init__(self, plan: EncoderPlan, info: VideoInfo) -> None:
-        self._graph = Graph()
-        source = self._graph.add_buffer(
-            width=info.width_px,
-            height=info.height_px,
-            format=VideoFormat(plan.pix_fmt),
-            time_base=info.time_base,
-        )
-        setfield = self._graph.add("setfield", f"mode={'tff' if info.top_field_first else 'bff'}")
-        sink = self._graph.add("buffersink")
-        source.link_to(setfield)
-        setfield.link_to(sink)
-        self._graph.configure()
-
-    def mark(self, picture: av.VideoFrame) -> av.VideoFrame:
-        """Return a picture of the same samples with its fields marked."""
-        self._graph.push(picture)
-        marked = self._graph.pull()
-        if not isinstance(marked, av.VideoFrame):
-            raise MediaError("encode: the field filter gave no picture")
-        return marked

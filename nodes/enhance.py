@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 import numpy as np
 from pydantic import Field
 
+from aminet.device import DEVICE_PATTERN, resolve_device
 from nodes.geometry import compose, scaling
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port, Reader
 from nodes.types import FaceOval, FacePatch, FramePatches, FrameRestored, RestoredPatch
@@ -22,8 +23,8 @@ from nodes.types import FaceOval, FacePatch, FramePatches, FrameRestored, Restor
 if TYPE_CHECKING:
     import torch
 
+    from aminet.model_files import WeightsFile
     from aminet.network import AMINet
-    from aminet.weights import WeightsFile
     from nodes.warp import Bucket
 
 __all__ = ["BASELINE", "Enhance", "EnhanceConfig"]
@@ -45,7 +46,7 @@ class EnhanceConfig(NodeConfig):
     weights: str = "aminet-s"
     """Name of weights that ship with the program, path or URL of a `.safetensors` file (which only
     the machine that starts the run has to see), or `bicubic` for a network that adds nothing."""
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = Field(default="auto", pattern=DEVICE_PATTERN)
     """`auto` takes the first GPU, else the CPU; or `cpu`, `cuda`, `cuda:1`."""
     max_batch: int | None = Field(default=None, ge=1)
     """Faces that go through the network together; None: 16 on a CPU, 128 on a GPU."""
@@ -80,7 +81,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         Raises:
             WeightsError: they are not there.
         """
-        from aminet.weights import read_weights
+        from aminet.model_files import read_weights
 
         if self.config.weights != BASELINE:
             self._file = read_weights(self.config.weights, read)
@@ -90,16 +91,14 @@ class Enhance(PoolNode[EnhanceConfig]):
 
         Raises:
             WeightsError: they are damaged.
-            NodeConfigError: the device is not there.
+            DeviceError: the device is not there.
         """
         import torch
-
-        from nodes.device import resolve_device
 
         torch.set_num_threads(max(1, threads))
         self._device = resolve_device(self.config.device)
         if self.config.weights != BASELINE:
-            from aminet.weights import build_network
+            from aminet.model_files import build_network
 
             if self._file is None:
                 raise RuntimeError("Enhance.setup was called before prepare")
@@ -251,9 +250,10 @@ def _unaligned(
             patch.track_id,
             residual,
             _region(patch),
-            patch.strength,
-            round(agreement, 2),
-            _oval(patch),
+            scale=patch.scale,
+            strength=patch.strength,
+            consistency_db=round(agreement, 2),
+            oval=_oval(patch),
         )
         for patch, residual, agreement in zip(
             patches, cut_to_regions(faithful, patches), consistency_db.tolist(), strict=True
@@ -263,9 +263,8 @@ def _unaligned(
 
 def _unchanged(patch: FacePatch) -> RestoredPatch:
     x0, y0, x1, y1 = _region(patch)
-    return RestoredPatch(
-        patch.track_id, np.zeros((y1 - y0, x1 - x0, 3), np.float16), (x0, y0, x1, y1)
-    )
+    nothing = np.zeros((y1 - y0, x1 - x0, 3), np.float16)
+    return RestoredPatch(patch.track_id, nothing, (x0, y0, x1, y1), scale=patch.scale)
 
 
 def _oval(patch: FacePatch) -> FaceOval:

@@ -12,6 +12,7 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from nodes.errors import UnsupportedFormatError
+from nodes.picture_view import PictureView
 from nodes.pixels import pixel_layout
 from nodes.types import ColorTags
 
@@ -86,6 +87,7 @@ class PictureConverter:
         self._pix_fmt = pix_fmt
         self._color = color
         self._scaler = VideoReformatter()
+        self._view = PictureView()
 
     def convert(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Return a converted copy with the stream's colour tags, or the picture if it fits."""
@@ -97,7 +99,7 @@ class PictureConverter:
         is_full = full_by_name or picture.color_range == ColorRange.JPEG
         target_full = self._color.range == ColorRange.JPEG or self._pix_fmt.startswith("yuvj")
         result = self._scaler.reformat(
-            picture,
+            self._view.of(picture),
             width_px,
             height_px,
             self._pix_fmt,

@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
+from nodes.errors import NodeConfigError
 from nodes.geometry import Matrix, compose, invert, scaling
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.pixels import Region, RegionReader
@@ -85,8 +86,19 @@ class Sheet(SinkNode[SheetConfig]):
         self._written = False
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Start an empty sheet."""
+        """Start an empty sheet.
+
+        Raises:
+            NodeConfigError: the frames after are not enlarged as the faces were restored.
+        """
         before, after = inputs["before"], inputs["after"]
+        scale = inputs["patches"].patch_scale
+        wanted_px = before.width_px * scale, before.height_px * scale
+        if (after.width_px, after.height_px) != wanted_px:
+            raise NodeConfigError(
+                f"sheet: the frames after are {after.width_px}x{after.height_px}, expected"
+                f" {wanted_px[0]}x{wanted_px[1]}, as the faces are cut out for scale {scale}"
+            )
         self._shots = {}
         self._readers = RegionReader(before.color), RegionReader(after.color)
         self._seconds_per_tick = float(before.time_base)

@@ -102,6 +102,9 @@ class VideoInfo:
     duration_s: float | None = None
     frame_count_hint: int | None = None
     """What the container claims: for progress bars only, never trusted."""
+    patch_scale: int = 1
+    """Output pixels per source pixel, 1 to 4, that faces cut out of this video are restored at: who
+    cuts them says it, and who puts them back enlarges the frames as much."""
     span_pts: tuple[int, int | None] | None = None
     """First pts and first pts after the part of the source that is wanted (None: to the end); None
     when all of it is."""
@@ -236,6 +239,8 @@ class RestoredPatch:
     """Shape (h, w, 3), to be added to RGB in [0, 1]; feathered: exactly 0 outside the face mask."""
     region_xyxy_px: tuple[int, int, int, int]
     """Where it lies in the output frame: the patch's region times `scale`."""
+    scale: int = 1
+    """Output pixels per source pixel, as the patch had it."""
     strength: float = 1.0
     """Share of the residual that is to be added, 0 to 1: less where the face is unsure."""
     consistency_db: float | None = None

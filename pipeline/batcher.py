@@ -18,7 +18,7 @@ from typing import Any
 
 from nodes.node import Inputs, NodeConfig, Outputs, PoolNode
 
-__all__ = ["BatchObserver", "BatchStats", "Batcher"]
+__all__ = ["BatchObserver", "BatchStats", "Batcher", "pool_report"]
 
 BatchObserver = Callable[[int, float, int], None]
 """Told of each batch: its items, the seconds its oldest work waited, the frames still waiting."""
@@ -200,3 +200,8 @@ class Batcher:
 
 def _apart(one: _Work, other: _Work) -> bool:
     return one is not other and (one.alone or other.alone)
+
+
+def pool_report(node: PoolNode[NodeConfig], batcher: Batcher) -> dict[str, Any]:
+    """Return what one member of a pool has to say: the node's report and the batches it ran."""
+    return {**node.report(), **batcher.stats.as_report()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Annotated
@@ -46,8 +47,8 @@ def train(
     Log, curves, sheets and checkpoints go to each config's `out`. Without a config the paper's line
     is trained: bicubic-x8.
     """
-    from aminet.train import train as run
-    from aminet.train_config import load_config
+    from aminet.training.config import load_config
+    from aminet.training.train import train as run
 
     logging.getLogger("aminet").setLevel(logging.INFO)
     overrides = [*_data_settings(data), *(settings or ())]
@@ -86,8 +87,8 @@ def evaluate(
     ] = False,
 ) -> None:
     """Compare networks and plain resizing on one table."""
-    from aminet.evaluate import EvaluationRequest
-    from aminet.evaluate import evaluate as run
+    from aminet.judge.evaluate import EvaluationRequest
+    from aminet.judge.evaluate import evaluate as run
 
     request = EvaluationRequest(
         faces=faces,
@@ -114,7 +115,7 @@ def models(
     ] = None,
 ) -> None:
     """List the networks that ship, or make weights of a training checkpoint."""
-    from aminet.weights import list_weights, load_network, save_weights
+    from aminet.model_files import list_weights, load_network, save_weights
 
     if export is not None:
         network, card = load_network(export)
@@ -146,7 +147,8 @@ def _data_settings(data: Path | None) -> list[str]:
     # CelebA carries its own partition; anything else must say which part is which.
     parts = (data / "train", data / "val")
     train_part, val_part = parts if all(part.is_dir() for part in parts) else (data, data)
-    return [f"data.train={train_part}", f"data.val={val_part}"]
+    # As JSON, which is YAML: a folder may be called "a: b".
+    return [f"data.train={json.dumps(str(train_part))}", f"data.val={json.dumps(str(val_part))}"]
 
 
 def _config_file(name: str) -> Path:

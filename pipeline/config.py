@@ -18,11 +18,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import yaml
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
+from aminet.settings import check_settings, read_settings, read_value, set_value
 from pipeline.errors import ConfigError, GraphError
-from pipeline.graph import Graph, explain, read_graph_spec
+from pipeline.graph import Graph, read_graph_spec
 from pipeline.sizing import Wishes
 
 __all__ = [
@@ -148,23 +148,17 @@ def load_config(
     Raises:
         ConfigError: a level cannot be read, or has an unknown key or an impossible value.
     """
-    data = _read(file) if file else {}
+    data = read_settings(file, "configuration", ConfigError) if file else {}
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or "." not in key:
             raise ConfigError(f"--set {setting!r}: expected NODE.KEY=VALUE, such as encode.crf=20")
-        try:
-            _put(data, key.strip(), yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {setting!r}: the value is not valid YAML") from error
+        value = read_value(setting, text, ConfigError)
+        set_value(data, _path_of(key.strip()), value, ConfigError)
     for key, value in (flags or {}).items():
         if value is not None:
-            _put(data, key, value)
-    try:
-        return RunConfig.model_validate(data)
-    except ValidationError as error:
-        where = f"{file}: " if file else ""
-        raise ConfigError(where + explain(error)) from error
+            set_value(data, _path_of(key), value, ConfigError)
+    return check_settings(RunConfig, data, str(file) if file else "", ConfigError)
 
 
 def load_graph(config: RunConfig) -> Graph:
@@ -197,29 +191,7 @@ def shipped_configs(folder: str = "") -> list[Path]:
     return next((sorted(place.glob("*.yaml")) for place in places if place.is_dir()), [])
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read configuration {file}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {file} is not valid YAML") from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"configuration {file} holds a {type(data).__name__}, expected a mapping")
-    return data
-
-
-def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
-    """Set `a.b.c` in nested mappings; a first part that is no section names a node."""
+def _path_of(dotted: str) -> list[str]:
+    """Return the keys that lead to `a.b.c`; a first part that is no section names a node."""
     path = dotted.split(".")
-    if path[0] not in {"graph", "params", "nodes", "run"}:
-        path.insert(0, "nodes")
-    at = data
-    for step in path[:-1]:
-        deeper = at.setdefault(step, {})
-        if not isinstance(deeper, dict):
-            raise ConfigError(f"cannot set {dotted!r}: {step!r} is not a mapping")
-        at = deeper
-    at[path[-1]] = value
+    return path if path[0] in RunConfig.model_fields else ["nodes", *path]

@@ -1,14 +1,14 @@
 """A graph of nodes: from YAML or Python to a validated dataflow that can describe itself.
 
 A graph file names nodes, says which output feeds each input, and configures them; `$name` stands
-for a parameter of the graph, so that one value can reach several nodes:
+for a parameter of the graph:
 
     name: enhance
     params: {scale: 1}
     nodes:
       decode: {type: aminet.decode}
       track: {type: aminet.track, inputs: {frames: decode.frames}}
-      paste: {type: aminet.paste, inputs: {...}, config: {scale: $scale}}
+      crop: {type: aminet.crop, inputs: {...}, config: {scale: $scale}}
 
 The same in Python is a `GraphSpec` made of `NodeEntry`s, given to `Graph.build`.
 """
@@ -22,9 +22,9 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from aminet.settings import check_settings, explain, read_settings
 from nodes.errors import NodeConfigError
 from nodes.node import (
     Node,
@@ -224,28 +224,8 @@ def read_graph_spec(path: Path) -> GraphSpec:
     Raises:
         GraphError: the file cannot be read, is not YAML, or has unknown or missing keys.
     """
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return GraphSpec.model_validate(data)
-    except OSError as error:
-        raise GraphError(f"cannot read graph file {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise GraphError(f"graph file {path} is not text") from error
-    except yaml.YAMLError as error:
-        raise GraphError(f"graph file {path} is not valid YAML: {_one_line(error)}") from error
-    except ValidationError as error:
-        raise GraphError(f"graph file {path}: {explain(error)}") from error
-
-
-def explain(error: ValidationError) -> str:
-    """Return a pydantic error as one line: each place, what is wrong there, and the value got."""
-    parts: list[str] = []
-    for item in error.errors(include_url=False):
-        place = ".".join(str(step) for step in item["loc"]) or "top level"
-        got = "" if item["type"] in {"missing", "extra_forbidden"} else f" (got {item['input']!r})"
-        text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
-        parts.append(f"{place}: {text}{got}")
-    return "; ".join(parts)
+    data = read_settings(path, "graph file", GraphError)
+    return check_settings(GraphSpec, data, f"graph file {path}", GraphError)
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
@@ -261,10 +241,6 @@ def _require(name: str, known: Iterable[str], message: str) -> None:
     known = list(known)
     if name not in known:
         raise GraphError(message + suggest(name, known))
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())
 
 
 def _order(spec: GraphSpec) -> list[str]:

@@ -13,7 +13,8 @@ from typing import Any, Final
 from nodes.node import Node, NodeConfig
 from nodes.picture_files import files_of
 from pipeline.graph import Graph
-from pipeline.plan import PacketScan, SegmentPlan
+from pipeline.plan import SegmentPlan
+from pipeline.probe import PacketScan
 
 __all__ = ["Identity", "content_ids", "fingerprint", "identify"]
 

@@ -17,7 +17,7 @@ from importlib.metadata import version
 from typing import Any
 
 from aminet.errors import AminetError
-from nodes.node import Node, NodeConfig, Segment
+from nodes.node import Node, NodeConfig
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.graph import Graph
 from pipeline.identity import content_ids
@@ -26,14 +26,15 @@ from pipeline.interrupts import interruptible, postponed
 from pipeline.local_runner import LocalRunner
 from pipeline.lock import holding
 from pipeline.plan import choose_runner
-from pipeline.preflight import Ready, encode_node, look_at
+from pipeline.preflight import Ready, look_at
 from pipeline.prepare import prepared
 from pipeline.progress import Monitor
 from pipeline.report import RunReport, VideoReport, read_videos
-from pipeline.runner import Progress, Runner
+from pipeline.roles import encode_node
+from pipeline.runner import Progress
 from pipeline.segment_store import SegmentStore
-from pipeline.staging import scratch_of
 from pipeline.storage import place_of, write
+from pipeline.task import Runner, Task
 from pipeline.video_run import VideoRun, finished_report, own_record
 
 __all__ = ["run_job"]
@@ -119,8 +120,7 @@ class _Job:
                     ready = self._without_finished(ready)
                     own = frozenset(item.video for item in ready if own_record(item))
                 check_outputs([item.video for item in ready], overwrite=overwrite, own=own)
-                scratch = scratch_of(self._options)
-                runs = [VideoRun(item, self._graph, scratch, resume=resume) for item in ready]
+                runs = [VideoRun(item, self._graph, self._options, resume=resume) for item in ready]
                 for run in runs:
                     stack.callback(self._leave, run)
                 return self._run(runs, nodes, stack) if runs else {}
@@ -195,7 +195,7 @@ class _Job:
         nodes: Mapping[str, Node[NodeConfig]],
         stack: ExitStack,
     ) -> dict[str, Any]:
-        run_of = {segment: run for run in runs for segment in run.start()}
+        run_of = {task: run for run in runs for task in run.start()}
         name, why = choose_runner(
             self._options.runner,
             videos=len(set(run_of.values())),
@@ -217,13 +217,13 @@ class _Job:
             make_runner(name, self._graph, nodes, self._options, self._threads, len(run_of))
         )
 
-        def tell(segment: Segment, at: Progress) -> None:
-            run = run_of[segment]
+        def tell(task: Task, at: Progress) -> None:
+            run = run_of[task]
             self._monitor.restarted(runner.restarts)
-            self._monitor.advanced(run.item.video, run.advanced(segment, at))
+            self._monitor.advanced(run.item.video, run.advanced(task, at))
 
         for outcome in runner.run(list(run_of), tell):
-            run = run_of[outcome.segment]
+            run = run_of[outcome.task]
             error = run.take(outcome)
             if run.over:
                 self._finish(run)

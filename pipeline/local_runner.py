@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, Self, cast
 
-from nodes.node import Inputs, Node, NodeConfig, Outputs, PoolNode, Segment
-from pipeline.batcher import Batcher
+from nodes.node import Inputs, Node, NodeConfig, Outputs, PoolNode
+from pipeline.batcher import Batcher, pool_report
 from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
-from pipeline.runner import PoolClient, ProgressListener, SegmentOutcome
-from pipeline.staging import run_segment
+from pipeline.runner import PoolClient
+from pipeline.task import ProgressListener, Task, TaskOutcome
 
 __all__ = ["LocalRunner"]
 
@@ -43,7 +43,7 @@ class _LocalPool:
 
 
 class LocalRunner:
-    """Runs segments one after another on all the machine's cores."""
+    """Runs tasks one after another on all the machine's cores."""
 
     name = "local"
     restarts = 0
@@ -72,25 +72,20 @@ class LocalRunner:
         }
         clients = cast("Mapping[str, PoolClient]", self._pools)
         self._threads = threads
-        self._options = options
         self._executor = SegmentExecutor(
             graph, nodes, clients, threads=threads, window_frames=options.window_frames
         )
 
-    def run(
-        self, segments: Sequence[Segment], listener: ProgressListener
-    ) -> Iterator[SegmentOutcome]:
-        """Yield each segment's outcome, in order."""
-        for segment in segments:
+    def run(self, tasks: Sequence[Task], listener: ProgressListener) -> Iterator[TaskOutcome]:
+        """Yield each task's outcome, in order."""
+        for task in tasks:
             try:
-                result = run_segment(
-                    self._executor, segment, lambda at, s=segment: listener(s, at), self._options
-                )
+                result = task.run(self._executor, lambda at, t=task: listener(t, at))
             except Exception as error:
-                log.debug("segment of %s failed", segment.input, exc_info=True)
-                yield SegmentOutcome(segment, error=error)
+                log.debug("segment of %s failed", task.source, exc_info=True)
+                yield TaskOutcome(task, error=error)
             else:
-                yield SegmentOutcome(segment, result=result)
+                yield TaskOutcome(task, result=result)
 
     def report(self) -> dict[str, Any]:
         """Return the pools' own reports and their batches."""
@@ -107,8 +102,3 @@ class LocalRunner:
     def __exit__(self, *error: object) -> None:
         for pool in self._pools.values():
             pool.batcher.close()
-
-
-def pool_report(node: PoolNode[NodeConfig], batcher: Batcher) -> dict[str, Any]:
-    """Return what one member of a pool has to say: the node's report and the batches it ran."""
-    return {**node.report(), **batcher.stats.as_report()}

@@ -7,15 +7,14 @@ configuration only, never on the number of workers, so its output does not depen
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 from typing import Final
 
+from pipeline.probe import PacketScan
+
 __all__ = [
     "Interval",
-    "PacketScan",
     "SegmentPlan",
     "choose_runner",
     "plan_segments",
@@ -27,32 +26,6 @@ WHOLE_BELOW: Final = 1.5
 SEGMENTS_WORTH_RAY: Final = 4
 CORES_WORTH_RAY: Final = 4
 """From so many segments on so many cores, one video earns back what starting Ray costs."""
-
-
-@dataclass(frozen=True, slots=True)
-class PacketScan:
-    """The packets of one video stream, read through without decoding."""
-
-    container: str
-    """libav's names of the demuxer."""
-    time_base: Fraction
-    """Seconds per tick."""
-    frames: int
-    """Packets that are shown."""
-    keyframes: int
-    shown_pts: Sequence[int]
-    """Presentation times, sorted; packets without one are missing here."""
-    keyframe_pts: Sequence[int]
-    """Presentation times of the keyframes, sorted."""
-    missing_pts: int
-    backward_dts: int
-    """Packets that are to be decoded earlier than the one before them."""
-    damaged_packets: int
-    """Packets that the demuxer marked as damaged or cut short."""
-    ended_in_error: bool
-    """Whether reading stopped at something unreadable."""
-    digest: str
-    """SHA-256 over the packets' times and sizes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Final
 
 from nodes.codecs import EncodeConfig, plan_encoder
-from nodes.encode import Encode
 from nodes.node import Segment
 from nodes.types import VideoInfo
 from pipeline.config import RunOptions
 from pipeline.containers import check_target, default_suffix
-from pipeline.errors import GraphError, OutputError
-from pipeline.graph import Graph, GraphNode
+from pipeline.errors import OutputError
+from pipeline.graph import Graph
 from pipeline.identity import Identity, fingerprint, identify
 from pipeline.inputs import VideoFiles
 from pipeline.merge import why_uncut
 from pipeline.pictures import Form, check_pictures, form_of
-from pipeline.plan import PacketScan, SegmentPlan, plan_segments
-from pipeline.probe import scan_packets
-from pipeline.staging import scratch_of, staged
+from pipeline.plan import SegmentPlan, plan_segments
+from pipeline.probe import PacketScan, scan_packets
+from pipeline.roles import encode_node
+from pipeline.scratch import scratch_of
+from pipeline.staging import staged
 from pipeline.storage import name_of
 
-__all__ = ["Ready", "encode_node", "look_at"]
+__all__ = ["Ready", "look_at"]
 
 
 SEGMENT_THREADS: Final = 2
@@ -49,21 +50,6 @@ class Ready:
     """What the segments' results depend on."""
     form: Form | None = None
     """What kind of pictures the output is, None for video."""
-
-
-def encode_node(graph: Graph) -> GraphNode:
-    """Return the node that makes the output video.
-
-    Raises:
-        GraphError: there is none, or more than one.
-    """
-    nodes = [node for node in graph.nodes if issubclass(node.node_class, Encode)]
-    if len(nodes) != 1:
-        raise GraphError(
-            f"graph {graph.name!r} has {len(nodes)} nodes of type {Encode.spec.type_name}, expected"
-            " exactly one: it makes the output video"
-        )
-    return nodes[0]
 
 
 def look_at(
@@ -90,7 +76,7 @@ def look_at(
         OutputError: the target's container cannot hold the video or its other streams.
         StorageError: the source's object store cannot be used.
     """
-    with staged(video.source, scratch_of(options)) as source:
+    with staged(video.source, scratch_of(options.scratch_dir, options.scratch_bytes)) as source:
         return _look_at(video, source, graph, threads, options.segment_s, contents)
 
 

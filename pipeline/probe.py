@@ -21,7 +21,6 @@ from nodes.formats import editable_format
 from nodes.media import codec_name, describe_video, open_media, read_packets, ticks_of, video_stream
 from nodes.reader import PictureReader
 from nodes.types import VideoInfo
-from pipeline.plan import PacketScan
 
 __all__ = ["ProbeResult", "StreamFacts", "TimingFacts", "is_media", "probe", "scan_packets"]
 
@@ -121,6 +120,32 @@ def probe(source: str) -> ProbeResult:
             metadata=_printable(container.metadata),
             timing=_timing(_read_packets(container, video)),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PacketScan:
+    """The packets of one video stream, read through without decoding."""
+
+    container: str
+    """libav's names of the demuxer."""
+    time_base: Fraction
+    """Seconds per tick."""
+    frames: int
+    """Packets that are shown."""
+    keyframes: int
+    shown_pts: Sequence[int]
+    """Presentation times, sorted; packets without one are missing here."""
+    keyframe_pts: Sequence[int]
+    """Presentation times of the keyframes, sorted."""
+    missing_pts: int
+    backward_dts: int
+    """Packets that are to be decoded earlier than the one before them."""
+    damaged_packets: int
+    """Packets that the demuxer marked as damaged or cut short."""
+    ended_in_error: bool
+    """Whether reading stopped at something unreadable."""
+    digest: str
+    """SHA-256 over the packets' times and sizes."""
 
 
 def scan_packets(source: str) -> PacketScan:

@@ -10,8 +10,7 @@ from typing import Any, cast
 import ray
 
 from nodes.node import Inputs, Node, NodeConfig, Outputs, PoolNode
-from pipeline.batcher import Batcher
-from pipeline.local_runner import pool_report
+from pipeline.batcher import Batcher, pool_report
 from pipeline.ray_metrics import PoolMetrics, restarts
 from pipeline.ray_shared import Shared
 

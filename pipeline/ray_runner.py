@@ -25,7 +25,7 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
-from nodes.node import Node, NodeConfig, Segment
+from nodes.node import Node, NodeConfig
 from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
 from pipeline.graph import Graph
@@ -33,8 +33,9 @@ from pipeline.ray_cluster import Demand, connect, machines
 from pipeline.ray_fleet import DOUBT_S, Fleet, Worker
 from pipeline.ray_metrics import restarts
 from pipeline.room import OnCpus, Room, Wait
-from pipeline.runner import Progress, ProgressListener, SegmentOutcome
+from pipeline.runner import Progress
 from pipeline.sizing import Machine, Sizing, missing, size
+from pipeline.task import ProgressListener, Task, TaskOutcome
 
 __all__ = ["RayRunner"]
 
@@ -59,17 +60,17 @@ _WORKER_LOST = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Task:
-    """A segment to do, and the machines on which workers were lost with it."""
+class _Attempt:
+    """A task to do, and the machines on which workers were lost with it."""
 
-    segment: Segment
+    task: Task
     lost_on: tuple[str, ...] = ()
 
     @property
-    def attempt(self) -> int:
+    def number(self) -> int:
         return len(self.lost_on) + 1
 
-    def lost(self, worker: Worker) -> _Task:
+    def lost(self, worker: Worker) -> _Attempt:
         """Return it as one with which that worker was lost."""
         return replace(self, lost_on=(*self.lost_on, worker.machine))
 
@@ -82,7 +83,7 @@ class _Task:
 @dataclass(slots=True, eq=False)
 class _UnderWay:
     worker: Worker
-    task: _Task
+    attempt: _Attempt
     progress: Any = None
     """Ray's promise of it, None while not asked for."""
 
@@ -117,8 +118,8 @@ class RayRunner:
         self._started = connect(options.address, threads)
         self._fleet = Fleet(graph, nodes, options)
         self._demand = Demand() if options.address else None
-        self._waiting: deque[_Task] = deque()
-        self._doubtful: list[tuple[_Task, SegmentOutcome, float]] = []
+        self._waiting: deque[_Attempt] = deque()
+        self._doubtful: list[tuple[_Attempt, TaskOutcome, float]] = []
         self._busy: dict[Any, _UnderWay] = {}
         self._lost = 0
         self._restarts = restarts()
@@ -131,11 +132,9 @@ class RayRunner:
         self._largest = Sizing((), None)
         self._fit(segments)
 
-    def run(
-        self, segments: Sequence[Segment], listener: ProgressListener
-    ) -> Iterator[SegmentOutcome]:
-        """Yield each segment's outcome as it comes; retry those whose worker died."""
-        self._waiting.extend(_Task(segment) for segment in segments)
+    def run(self, tasks: Sequence[Task], listener: ProgressListener) -> Iterator[TaskOutcome]:
+        """Yield each task's outcome as it comes; retry those whose worker died."""
+        self._waiting.extend(_Attempt(task) for task in tasks)
         while self._open:
             # In this order: a worker that is there and has nothing to do is ended by the look.
             self._hand_out()
@@ -235,7 +234,7 @@ class RayRunner:
             if item.worker.machine not in alive:
                 del self._busy[reply]
                 self._end_lost(item.worker)
-                self._try_again(item.task.lost(item.worker))
+                self._try_again(item.attempt.lost(item.worker))
 
     def _end_lost(self, worker: Worker) -> None:
         self._lost += 1
@@ -248,9 +247,9 @@ class RayRunner:
         idle = [worker for worker in self._fleet.workers - busy if worker.settled]
         while self._waiting and idle:
             worker = idle.pop()
-            task = self._waiting.popleft()
-            reply = worker.actor.run.remote(task.segment, self._fleet.pools)
-            self._busy[reply] = _UnderWay(worker, task)
+            attempt = self._waiting.popleft()
+            reply = worker.actor.run.remote(attempt.task, self._fleet.pools)
+            self._busy[reply] = _UnderWay(worker, attempt)
 
     def _finished(self) -> list[Any]:
         awaited = [*self._busy, *(self._fleet.starting if self._waiting else ())]
@@ -260,37 +259,37 @@ class RayRunner:
         done, _ = ray.wait(awaited, timeout=POLL_S)
         return [reply for reply in done if reply in self._busy]
 
-    def _over(self, reply: Any) -> SegmentOutcome | None:
+    def _over(self, reply: Any) -> TaskOutcome | None:
         """Return what became of a segment, None if it is to be tried again or in doubt."""
         item = self._busy.pop(reply)
-        outcome = _outcome(reply, item.task)
+        outcome = _outcome(reply, item.attempt)
         if not isinstance(outcome.error, _WORKER_LOST):
             return outcome
         self._end_lost(item.worker)
-        task = item.task.lost(item.worker)
+        attempt = item.attempt.lost(item.worker)
         self._fit(self._open + 1)
-        if task.blamed(self._machines) < self._options.attempts:
-            self._try_again(task)
+        if attempt.blamed(self._machines) < self._options.attempts:
+            self._try_again(attempt)
         else:
-            self._doubtful.append((task, outcome, time.monotonic()))
+            self._doubtful.append((attempt, outcome, time.monotonic()))
         return None
 
-    def _try_again(self, task: _Task) -> None:
-        log.warning("worker lost on %s, trying it again", task.segment.input)
-        self._waiting.append(task)
+    def _try_again(self, attempt: _Attempt) -> None:
+        log.warning("worker lost on %s, trying it again", attempt.task.source)
+        self._waiting.append(attempt)
 
-    def _judged(self) -> Iterator[SegmentOutcome]:
+    def _judged(self) -> Iterator[TaskOutcome]:
         """Give up what lost too many workers, once it is sure that no machine was the reason."""
         for case in list(self._doubtful):
-            task, outcome, since_s = case
-            if task.blamed(self._machines) < self._options.attempts:
+            attempt, outcome, since_s = case
+            if attempt.blamed(self._machines) < self._options.attempts:
                 self._doubtful.remove(case)
-                self._try_again(task)
+                self._try_again(attempt)
             elif time.monotonic() - since_s > DOUBT_S or not _in_doubt(outcome):
                 self._doubtful.remove(case)
                 yield outcome
 
-    def _without_machine(self) -> Iterator[SegmentOutcome]:
+    def _without_machine(self) -> Iterator[TaskOutcome]:
         """Give up what waits when there has been no machine for it for long; a full one is one."""
         if self._busy or any(machine.cpus for machine in self._machines):
             self._machine_seen_s = time.monotonic()
@@ -300,21 +299,21 @@ class RayRunner:
             )
             yield from self._given_up(error)
 
-    def _without_enhancers(self) -> Iterator[SegmentOutcome]:
+    def _without_enhancers(self) -> Iterator[TaskOutcome]:
         """Give up everything when enhancers never start: what is under way waits for them."""
         error = self._fleet.failure
         if error is None:
             return
         for item in self._busy.values():
             self._fleet.end(item.worker)
-            self._waiting.append(item.task)
+            self._waiting.append(item.attempt)
         self._busy.clear()
         yield from self._given_up(error)
 
-    def _given_up(self, error: ClusterError) -> Iterator[SegmentOutcome]:
+    def _given_up(self, error: ClusterError) -> Iterator[TaskOutcome]:
         while self._waiting:
-            task = self._waiting.popleft()
-            yield SegmentOutcome(task.segment, error=error, attempts=task.attempt)
+            attempt = self._waiting.popleft()
+            yield TaskOutcome(attempt.task, error=error, attempts=attempt.number)
 
     def _tell(self, listener: ProgressListener) -> None:
         """Pass on the progress that has come, and ask for more; a worker may be slow to answer."""
@@ -324,7 +323,7 @@ class RayRunner:
             item = asked[reply]
             item.progress = None
             try:
-                listener(item.task.segment, cast("Progress", ray.get(reply)))
+                listener(item.attempt.task, cast("Progress", ray.get(reply)))
             except RayError:
                 continue  # a worker that is gone has nothing to tell; `run` notices
         for item in self._busy.values():
@@ -332,16 +331,16 @@ class RayRunner:
                 item.progress = item.worker.actor.progress.remote()
 
 
-def _outcome(reply: Any, task: _Task) -> SegmentOutcome:
+def _outcome(reply: Any, attempt: _Attempt) -> TaskOutcome:
     try:
-        return SegmentOutcome(task.segment, result=ray.get(reply), attempts=task.attempt)
+        return TaskOutcome(attempt.task, result=ray.get(reply), attempts=attempt.number)
     except RayTaskError as error:
         # What the segment itself raised, without Ray's wrapping.
-        return SegmentOutcome(task.segment, error=error.cause, attempts=task.attempt)
+        return TaskOutcome(attempt.task, error=error.cause, attempts=attempt.number)
     except _WORKER_LOST as error:
-        return SegmentOutcome(task.segment, error=error, attempts=task.attempt)
+        return TaskOutcome(attempt.task, error=error, attempts=attempt.number)
 
 
-def _in_doubt(outcome: SegmentOutcome) -> bool:
+def _in_doubt(outcome: TaskOutcome) -> bool:
     """Say whether Ray may not have noticed yet that the worker's machine is gone."""
     return isinstance(outcome.error, ActorUnavailableError | ActorUnschedulableError)

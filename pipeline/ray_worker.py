@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import cast
 
-from nodes.node import Node, NodeConfig, PoolNode, Segment
+from nodes.node import Node, NodeConfig, PoolNode
 from pipeline.config import RunOptions
 from pipeline.executor import SegmentExecutor
 from pipeline.graph import Graph
@@ -14,7 +14,7 @@ from pipeline.ray_metrics import WorkerMetrics
 from pipeline.ray_pool import Pools, RayPoolClient
 from pipeline.ray_shared import Shared
 from pipeline.runner import Progress, SegmentResult
-from pipeline.staging import run_segment
+from pipeline.task import Task
 
 __all__ = ["SegmentWorker"]
 
@@ -50,7 +50,6 @@ class SegmentWorker:
         self._clients = {
             name: RayPoolClient(node, options.block_frames) for name, node in far.items()
         }
-        self._options = options
         self._metrics = WorkerMetrics()
         self._progress = Progress()
         self._executor = SegmentExecutor(
@@ -62,15 +61,15 @@ class SegmentWorker:
             window_bytes=window_bytes,
         )
 
-    def run(self, segment: Segment, pools: Pools) -> SegmentResult:
-        """Run one segment; what it made is kept when this returns."""
+    def run(self, task: Task, pools: Pools) -> SegmentResult:
+        """Run one task; what it made is kept when this returns."""
         self._progress = Progress()
         self.use(pools)
         for client in self._clients.values():
-            client.caller = segment.input
+            client.caller = task.source
         self._metrics.begin()
         try:
-            result = run_segment(self._executor, segment, self._note, self._options)
+            result = task.run(self._executor, self._note)
         except Exception:
             self._metrics.end("failed")
             raise

@@ -1,24 +1,16 @@
-"""What a runner is: something that takes segments through a graph, wherever it does that."""
+"""What running one segment gives, and the way from a segment to a pool."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from nodes.node import Inputs, Outputs, Segment
+from nodes.node import Inputs, Outputs
 from nodes.types import VideoInfo
 
-__all__ = [
-    "Flow",
-    "PoolClient",
-    "Progress",
-    "ProgressListener",
-    "Runner",
-    "SegmentOutcome",
-    "SegmentResult",
-]
+__all__ = ["Flow", "PoolClient", "Progress", "SegmentResult"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +37,6 @@ class Flow:
     """Bytes of pool work in all, there and back."""
 
 
-ProgressListener = Callable[[Segment, Progress], None]
-"""Called now and then, from the thread that runs the runner."""
-
-
 @dataclass(frozen=True, slots=True)
 class SegmentResult:
     """What running one segment gave, besides the files in its `work_dir`. Pickles."""
@@ -64,44 +52,9 @@ class SegmentResult:
     flow: Flow = Flow()
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentOutcome:
-    """A segment that is over: exactly one of `result` and `error` is set."""
-
-    segment: Segment
-    result: SegmentResult | None = None
-    error: BaseException | None = None
-    attempts: int = field(default=1)
-
-
 class PoolClient(Protocol):
     """The way from a segment to a pool node, which may be in this process or far away."""
 
     def submit(self, inputs: Inputs) -> Future[Outputs]:
         """Hand in one frame's packets. Does not block."""
         ...
-
-
-class Runner(Protocol):
-    """Takes segments through a graph. A context manager: leaving it lets go of every resource."""
-
-    name: str
-
-    @property
-    def restarts(self) -> int:
-        """How many workers were lost and replaced so far."""
-        ...
-
-    def run(
-        self, segments: Sequence[Segment], listener: ProgressListener
-    ) -> Iterator[SegmentOutcome]:
-        """Yield each segment's outcome as it comes; one failed segment does not stop the others."""
-        ...
-
-    def report(self) -> dict[str, Any]:
-        """Return what the runner used and what its pools did, for `report.json`."""
-        ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *error: object) -> None: ...

@@ -13,10 +13,12 @@ import fcntl
 import logging
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -26,7 +28,7 @@ from upath import UPath
 from pipeline.errors import StorageError
 from pipeline.storage import fetch, size_of, version_of
 
-__all__ = ["Scratch"]
+__all__ = ["Scratch", "scratch_of"]
 
 log = logging.getLogger(__name__)
 
@@ -191,6 +193,20 @@ class Scratch:
             + (f" beside {beside:,} in use" if beside else "")
             + f", and {self.folder} may hold {self.cap_bytes:,}{why}; raise run.scratch_bytes"
         )
+
+
+def scratch_of(folder: Path | None, cap_bytes: int) -> Scratch:
+    """Return this machine's scratch folder, one object a process.
+
+    Args:
+        folder: on this machine's own disk, None for one in its temporary folder.
+        cap_bytes: how much may lie in it.
+    """
+    default = Path(tempfile.gettempdir()) / f"aminet-scratch-{os.getuid()}"
+    return _scratch(folder or default, cap_bytes)
+
+
+_scratch = cache(Scratch)
 
 
 def _try_lock(entry: Path, kind: int) -> int | None:

@@ -44,7 +44,7 @@ class Manifest:
     interval: Interval
     finished_utc: str
     files: dict[str, int]
-    """Name -> bytes."""
+    """Name below the segment's folder -> bytes."""
     result: SegmentResult
 
 
@@ -63,8 +63,8 @@ class SegmentStore:
         """Return the manifests of the segments that are whole."""
         found: dict[str, dict[str, int]] = {}
         for name, size in list_files(self.folder).items():
-            path = PurePosixPath(name)
-            found.setdefault(str(path.parent), {})[path.name] = size
+            segment, _, file = name.partition("/")
+            found.setdefault(segment, {})[file] = size
         whole: dict[int, Manifest] = {}
         for name, sizes in found.items():
             if not name.isdecimal() or sizes.pop(MANIFEST_FILE, None) is None:
@@ -83,7 +83,10 @@ class SegmentStore:
         """Give a fresh local folder to make a segment in; without `keep` it goes away again."""
         if not isinstance(self.folder, Path):
             with scratch.room(0, f"segment {number} of {self.folder}") as room:
-                yield room
+                # Apart from what the room is claimed with.
+                made = room / _name(number)
+                made.mkdir()
+                yield made
             return
         # A name of its own: another worker, given up but not dead, may still write the same one.
         part = self.folder / f"{_name(number)}.{uuid.uuid4().hex[:8]}.part"
@@ -105,7 +108,7 @@ class SegmentStore:
         """Keep what was made in a folder of `making`.
 
         Args:
-            made: the folder.
+            made: the folder; all files below it are kept.
             number: of the segment.
             result: what running it gave.
             interval: which frames it holds.
@@ -114,26 +117,26 @@ class SegmentStore:
         Raises:
             OSError: a file cannot be written.
         """
-        files = sorted(path for path in made.iterdir() if path.is_file() and path.name[0] != ".")
+        files = list_files(UPath(made))
         manifest = Manifest(
             key=identity.key,
             identity=identity,
             interval=interval,
             finished_utc=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            files={path.name: path.stat().st_size for path in files},
+            files=files,
             result=result,
         )
         place, content = self.folder / _name(number), _MANIFESTS.dump_json(manifest, indent=1)
         remove(place)
         if isinstance(self.folder, Path):
-            for path in files:
-                sync(path)
+            for name in files:
+                sync(made / name)
             write(UPath(made) / MANIFEST_FILE, content)
             made.rename(str(place))
             sync(self.folder)
         else:
-            for path in files:
-                publish(path, place / path.name)
+            for name in files:
+                publish(made / name, place / name)
             write(place / MANIFEST_FILE, content)
 
     def local(self, number: int, folder: Path) -> Path:
@@ -142,8 +145,8 @@ class SegmentStore:
         if isinstance(place, Path):
             return place
         copy = folder / _name(number)
-        copy.mkdir()
         for name in list_files(place):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
             fetch(place / name, copy / name)
         return copy
 

@@ -24,11 +24,13 @@ from pipeline.errors import GraphError, OutputError
 from pipeline.graph import Graph, GraphNode
 from pipeline.interrupts import ending, interruptible, postponed
 from pipeline.local_runner import LocalRunner
-from pipeline.preflight import encode_node
 from pipeline.prepare import prepared
+from pipeline.roles import encode_node
 from pipeline.runner import Progress, SegmentResult
-from pipeline.staging import scratch_of, staged
+from pipeline.scratch import scratch_of
+from pipeline.staging import staged
 from pipeline.stream import StreamDecode, StreamEncode
+from pipeline.task import SegmentTask, Task
 
 __all__ = ["PIPE", "is_stream", "run_stream"]
 
@@ -94,7 +96,8 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
             graph, decode = _joined(graph, where, container, options)
             with ending(decode.stop), interruptible():
                 read = f"pipe:{sys.stdin.fileno()}" if source == PIPE else source
-                with staged(read, scratch_of(config.run)) as local:
+                scratch = scratch_of(config.run.scratch_dir, config.run.scratch_bytes)
+                with staged(read, scratch) as local:
                     result = _run(graph, local, work_dir, options or config.run)
         if not piped:
             part.replace(target)
@@ -126,13 +129,13 @@ def _live_options(options: RunOptions) -> RunOptions:
 def _run(graph: Graph, source: str, work_dir: Path, options: RunOptions) -> SegmentResult:
     threads = options.threads or len(os.sched_getaffinity(0))
     with LocalRunner(graph, prepared(graph), options, threads=threads) as runner:
-        (outcome,) = runner.run([Segment(source, work_dir, threads)], _ignore)
+        (outcome,) = runner.run([SegmentTask(Segment(source, work_dir, threads))], _ignore)
     if outcome.result is None:
         raise outcome.error or RuntimeError("the stream gave no result")
     return outcome.result
 
 
-def _ignore(segment: Segment, progress: Progress) -> None:
+def _ignore(task: Task, progress: Progress) -> None:
     """A stream has no length, so there is no progress to show."""
 
 

@@ -12,24 +12,27 @@ from typing import Any
 from aminet.errors import AminetError
 from nodes.codecs import EncodeConfig
 from nodes.encode import VIDEO_FILE
-from nodes.node import Segment
 from nodes.picture_files import files_of
 from nodes.types import VideoInfo
+from pipeline.config import RunOptions
 from pipeline.errors import RunFailedError
 from pipeline.graph import Graph
 from pipeline.interrupts import postponed
+from pipeline.kept_task import KeptTask
 from pipeline.merge import merge_results
 from pipeline.mux import MuxReport, mux
 from pipeline.pictures import EXACT_CODEC, write_pictures
-from pipeline.preflight import Ready, encode_node
+from pipeline.preflight import Ready
 from pipeline.report import VideoReport
-from pipeline.runner import Progress, SegmentOutcome, SegmentResult
-from pipeline.scratch import Scratch
+from pipeline.roles import encode_node
+from pipeline.runner import Progress, SegmentResult
+from pipeline.scratch import scratch_of
 from pipeline.segment_store import Manifest, SegmentStore
 from pipeline.side_files import BEST_SHOTS_FOLDER, SHEET, TRACKS, merge_side_files
-from pipeline.staging import KeptSegment, staged
+from pipeline.staging import staged
 from pipeline.storage import list_files, publish
 from pipeline.tally import Expected
+from pipeline.task import Task, TaskOutcome
 
 __all__ = ["VideoRun", "finished_report", "finished_segments", "own_record"]
 
@@ -79,18 +82,18 @@ def _is_of(report: VideoReport, item: Ready) -> bool:
 class VideoRun:
     """Keeps one video's segments; each that finishes is on disk at once."""
 
-    def __init__(self, item: Ready, graph: Graph, scratch: Scratch, *, resume: bool) -> None:
+    def __init__(self, item: Ready, graph: Graph, options: RunOptions, *, resume: bool) -> None:
         """Take up what an earlier run finished, and make room for the rest.
 
         Args:
             item: the video and its plan.
             graph: the dataflow.
-            scratch: where copies of what is in object stores go.
+            options: where copies of what is in object stores go, and how much of them.
             resume: use what an earlier run finished; else it is removed.
         """
         self.item = item
         self._graph = graph
-        self._scratch = scratch
+        self._options = options
         self._encoder = encode_node(graph).name
         self._store = SegmentStore(item.video.work_dir)
         self._results: dict[int, SegmentResult] = {}
@@ -103,8 +106,8 @@ class VideoRun:
         if not self._results:
             self._store.drop()
         self._reused = len(self._results)
-        self._numbers: dict[Segment, int] = {}
-        self._under_way: dict[Segment, Progress] = {}
+        self._numbers: dict[Task, int] = {}
+        self._under_way: dict[Task, Progress] = {}
         self._error: Exception | None = None
         self._attempts = 1
 
@@ -131,39 +134,37 @@ class VideoRun:
         """How many of them are finished."""
         return len(self._results)
 
-    def start(self) -> list[Segment]:
-        """Return the segments that are to be run."""
+    def start(self) -> list[Task]:
+        """Return what is to be run, a task for each segment."""
         for number, interval in enumerate(self.item.plan.intervals):
             if number not in self._results:
-                segment = KeptSegment(
-                    input=self.item.video.source,
-                    work_dir=Path(),  # where the segment is run
-                    threads=self.item.threads,
-                    start_pts=interval.start_pts,
-                    end_pts=interval.end_pts,
-                    warmup_pts=interval.warmup_pts,
-                    codec=EXACT_CODEC if self.item.form else None,
+                task = KeptTask(
+                    video=self.item.video.source,
                     number=number,
+                    interval=interval,
+                    threads=self.item.threads,
+                    codec=EXACT_CODEC if self.item.form else None,
                     store=str(self._store.folder),
                     identity=self.item.identity,
-                    interval=interval,
+                    scratch_dir=self._options.scratch_dir,
+                    scratch_bytes=self._options.scratch_bytes,
                 )
-                self._numbers[segment] = number
+                self._numbers[task] = number
         return list(self._numbers)
 
-    def advanced(self, segment: Segment, progress: Progress) -> Progress:
-        """Note how far a segment has come; return how far the video has."""
-        self._under_way[segment] = progress
+    def advanced(self, task: Task, progress: Progress) -> Progress:
+        """Note how far a task has come; return how far the video has."""
+        self._under_way[task] = progress
         done = [result.progress for result in self._results.values()]
         return _total([*done, *self._under_way.values()])
 
-    def take(self, outcome: SegmentOutcome) -> Exception | None:
+    def take(self, outcome: TaskOutcome) -> Exception | None:
         """Take note of a segment that is over and kept, or return why the video will fail.
 
         The other segments still run: they are kept for when the command is run again.
         """
-        number = self._numbers.pop(outcome.segment)
-        self._under_way.pop(outcome.segment, None)
+        number = self._numbers.pop(outcome.task)
+        self._under_way.pop(outcome.task, None)
         self._attempts = max(self._attempts, outcome.attempts)
         error = outcome.error
         if outcome.result is not None:
@@ -237,14 +238,15 @@ class VideoRun:
         On a file system the latter two are the store's own.
         """
         numbers, store = range(self.total), self._store
-        with staged(self.item.video.source, self._scratch) as source:
+        scratch = scratch_of(self._options.scratch_dir, self._options.scratch_bytes)
+        with staged(self.item.video.source, scratch) as source:
             if isinstance(store.folder, Path):
                 here = store.folder
                 yield source, [store.local(number, here) for number in numbers], here
                 return
             # The joined video takes about as much again as its segments.
             need = 2 * sum(list_files(store.folder).values())
-            with self._scratch.room(need, str(self.item.video.target)) as room:
+            with scratch.room(need, str(self.item.video.target)) as room:
                 yield source, [store.local(number, room) for number in numbers], room
 
     def _mux(

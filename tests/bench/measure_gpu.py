@@ -37,9 +37,9 @@ import aminet.network
 import nodes.back_projection
 import nodes.warp
 from aminet.cost import count_macs
+from aminet.model_files import load_network, read_file
 from aminet.network import AMINet, as_channels_last
 from aminet.precision import autocast_dtype
-from aminet.weights import load_network, read_file
 from nodes.enhance import Enhance, EnhanceConfig
 from nodes.geometry import crop_from_frame
 from nodes.node import Inputs, Outputs

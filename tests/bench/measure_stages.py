@@ -27,6 +27,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from PIL import Image
+from tests.face_pictures import frame_of, info_of, segment_in
 from torch import Tensor
 
 from aminet.weights import read_file
@@ -57,7 +58,6 @@ from tests.bench.oracle_sources import (
     draw_track,
     list_people,
 )
-from tests.face_pictures import frame_of, info_of, segment_in
 
 CPU: Final = torch.device("cpu")
 EYES_PX: Final = (10, 14, 20, 28, 40, 56)

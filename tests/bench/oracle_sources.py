@@ -16,10 +16,10 @@ from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+from aminet.codec import BurstSettings, compress_burst
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from aminet.codec import BurstSettings, compress_burst
 from nodes.types import Face
 
 __all__ = [

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from pipeline.sizing import Machine, Wishes, size
 from tests.bench.saturation import Load, Rates, Saturation, saturate
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "scaling.md"
 MEASURED: Final = "\n## What Ray costs and gives, measured\n"
 
@@ -24,8 +24,8 @@ WORKER_S: Final = {"360p, 5 faces": 0.115, "1080p": 0.2}
 """CPU seconds a frame without the network; the first is measured (`test_floor.py`, street), the
 second is put together of measured parts: decode 12 ms, detection 50 ms, encode 96 ms, the rest."""
 GPU_FACES_S: Final = (1_750, 3_650, 10_000)
-"""What one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch (`measure_gpu`); the
-third is assumed: a GPU that no longer waits for its host."""
+"""What one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch (`tests.bench.gpu`);
+the third is assumed: a GPU that no longer waits for its host."""
 BYTES_A_FACE: Final = 240_000
 """A face of 36 px between the eyes at scale 1: about 160 px square, 3 bytes there and 6 back."""
 

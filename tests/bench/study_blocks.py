@@ -25,7 +25,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aminet.cost import count_macs, count_parameters
-from aminet.data import TrainingBatches, to_device
+from aminet.data.batches import TrainingBatches, to_device
+from aminet.data.pictures import list_pictures
+from aminet.judge.validate import restore_with, score, standard_trials
 from aminet.network import (
     LGFI,
     MDTA,
@@ -36,10 +38,8 @@ from aminet.network import (
     ChannelAttention,
     as_channels_last,
 )
-from aminet.pictures import list_pictures
-from aminet.train_config import TrainConfig
-from aminet.train_step import TrainState, TrainStep, make_optimisers
-from aminet.validate import restore_with, score, standard_trials
+from aminet.training.config import TrainConfig
+from aminet.training.step import TrainState, TrainStep, make_optimisers
 
 STEPS: Final = 150
 CPU: Final = torch.device("cpu")
@@ -252,9 +252,9 @@ def measure(name: str, faces: Path) -> dict[str, object]:
     train_step = TrainStep(state, config)
     working_s = 0.0
     for step in range(STEPS):
-        sharp, degraded = to_device(batches[step], CPU)
+        patches = to_device(batches[step], CPU)
         started_s = time.process_time()
-        train_step(sharp, degraded)
+        train_step(patches)
         working_s += time.process_time() - started_s
     trials = standard_trials(list_pictures(faces / "val")[::2], 128)
     scores = score(trials, restore_with(network, CPU))

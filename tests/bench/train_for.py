@@ -19,10 +19,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from aminet.checkpoint import CHECKPOINT_FILE
-from aminet.train import LOG_FILE, train
-from aminet.train_config import TrainConfig, load_config
-from aminet.weights import load_network, save_weights
+from aminet.model_files import load_network, save_weights
+from aminet.training.checkpoint import CHECKPOINT_FILE
+from aminet.training.config import TrainConfig, load_config
+from aminet.training.train import LOG_FILE, train
 
 TRIAL_STEPS: Final = 60
 MARGIN: Final = 0.93

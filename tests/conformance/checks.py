@@ -20,8 +20,8 @@ from aminet.errors import AminetError
 from nodes.media import codec_name, video_stream
 from pipeline.report import VideoReport
 from tests.conformance.row import Column, Row
-from tests.media_factory import decode_all, packets_of, planes
-from tests.video_nodes import decode
+from tests.support.media import decode_all, packets_of, planes
+from tests.support.video_nodes import decode
 
 __all__ = ["COLUMNS", "Outcome", "run_row"]
 

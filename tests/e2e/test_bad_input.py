@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault_runs import start
-from tests.media_factory import AudioTrack, Subtitle, Video, decode_all, make_video, truncate
-
-SAMPLES = Path(__file__).parents[2] / "samples"
+from tests.support import SAMPLES
+from tests.support.faults import start
+from tests.support.media import AudioTrack, Subtitle, Video, decode_all, make_video, truncate
 
 
 def aminet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -14,7 +14,7 @@ import pipeline
 from nodes.errors import NodeConfigError
 from pipeline.errors import OutputError
 from pipeline.report import VideoReport
-from tests.media_factory import AudioTrack, Subtitle, Video, make_video, packets_of
+from tests.support.media import AudioTrack, Subtitle, Video, make_video, packets_of
 
 pytestmark = pytest.mark.filterwarnings("default")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import fault_runs
-from tests.fault_runs import assert_complete, install_plugin, manifests, times_while, wait_for
-from tests.media_factory import AudioTrack, Video, make_video
+from tests.support import faults
+from tests.support.faults import assert_complete, install_plugin, manifests, times_while, wait_for
+from tests.support.media import AudioTrack, Video, make_video
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -41,7 +41,7 @@ def start(
     patch: str = "",
 ) -> subprocess.Popen[str]:
     settings = ["run.segment_s=0.7", "run.threads=2", "run.workers=2", *more]
-    return fault_runs.start(
+    return faults.start(
         inputs,
         target,
         settings,

@@ -16,7 +16,7 @@ from upath import UPath
 
 import pipeline
 from aminet.errors import WeightsError
-from aminet.weights import FOLDER, read_weights
+from aminet.model_files import FOLDER, read_weights
 from nodes.errors import MediaError
 from pipeline.config import load_config
 from pipeline.errors import OutputError, StorageError
@@ -26,10 +26,10 @@ from pipeline.progress import SilentMonitor
 from pipeline.report import RunReport
 from pipeline.runner import Progress
 from pipeline.storage import list_files, place_of, read, remove, version_of
-from tests.footage import looped
-from tests.media_factory import AudioTrack, Video, decode_all, make_video, packets_of
-from tests.s3_server import s3_server
-from tests.video_nodes import same_pixels
+from tests.support.footage import looped
+from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
+from tests.support.s3 import s3_server
+from tests.support.video_nodes import same_pixels
 
 pytestmark = pytest.mark.filterwarnings("default")
 

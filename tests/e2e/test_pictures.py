@@ -17,13 +17,14 @@ from nodes.errors import MediaError
 from pipeline.errors import OutputError
 from pipeline.photo import encode_png
 from pipeline.report import VideoReport
-from tests.exif_factory import noise_jpeg, thumbnail_exif
-from tests.media_factory import AudioTrack, Video, decode_all, make_video
+from tests.support import SAMPLES
+from tests.support.exif import noise_jpeg, thumbnail_exif
+from tests.support.media import AudioTrack, Video, decode_all, make_video
 
 # MediaPipe and Ray warn of their own dependencies.
 pytestmark = pytest.mark.filterwarnings("default")
 
-SAMPLE = Path(__file__).parents[2] / "samples" / "portrait.mp4"
+SAMPLE = SAMPLES / "portrait.mp4"
 OFF = ("enhance.weights=bicubic", "run.threads=1")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.media_factory import AudioTrack, Video, decode_all, make_video, packets_of
+from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
 
 COMMAND = [sys.executable, "-m", "pipeline", "enhance", "-", "-o"]
 QUIET = ["--set", "enhance.weights=bicubic", "--set", "run.threads=1"]

@@ -17,12 +17,12 @@ from pipeline.inputs import VideoFiles
 from pipeline.progress import SilentMonitor
 from pipeline.report import VideoReport
 from pipeline.runner import Progress
-from tests.media_factory import AudioTrack, Video, decode_all, make_video, packets_of
-from tests.video_nodes import same_pixels
+from tests.support import SAMPLES
+from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
+from tests.support.video_nodes import same_pixels
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-SAMPLES = Path(__file__).parents[2] / "samples"
 FOOTAGE = Video(frames=90, gop_frames=10, b_frames=2, audio=(AudioTrack(duration_s=3.5),))
 CUT = ("enhance.weights=bicubic", "encode.codec=ffv1", "run.segment_s=0.7")
 

@@ -12,7 +12,7 @@ import pipeline
 from nodes.errors import MediaError
 from pipeline.errors import GraphError
 from pipeline.report import RunReport
-from tests.media_factory import (
+from tests.support.media import (
     AudioTrack,
     Subtitle,
     Video,

@@ -14,10 +14,9 @@ from typing import Any
 
 from pipeline.seen_faces import read_truth
 from pipeline.video_quality import TrackQuality, measure_video
+from tests.support import SAMPLES
 
 __all__ = ["SampleTruth", "measure_faces"]
-
-SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from scipy import ndimage
 
 from nodes.errors import MediaError
 from pipeline.video_quality import TrackQuality
-from tests.media_factory import decode_all
 from tests.quality.comparison import CELL_PX, comparison
 from tests.quality.face_quality import SampleTruth, measure_faces
+from tests.support.media import decode_all
 
 PORTRAIT = SampleTruth("portrait")
 STREET = SampleTruth("street")

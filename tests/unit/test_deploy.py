@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,8 @@ import yaml
 
 from pipeline.cli import app
 from pipeline.config import load_config
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "configs" / "deploy"
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from aminet.metrics import psnr
-from aminet.validate import Trial, camera_trial, clean_trial, load_faces, restore_with
-from aminet.weights import list_weights, load_network
+from aminet.judge.metrics import psnr
+from aminet.judge.validate import Trial, camera_trial, clean_trial, load_faces, restore_with
+from aminet.model_files import list_weights, load_network
 
 FACES = Path(__file__).parent / "faces"
 

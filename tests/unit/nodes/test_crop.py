@@ -17,7 +17,7 @@ from nodes.crop import Crop, CropConfig
 from nodes.node import Inputs
 from nodes.softness import Softness
 from nodes.types import Face, FacePatch, Frame, FrameFaces, FramePatches
-from tests.face_pictures import face_at, frame_of, info_of, portrait, scene, segment_in
+from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
 
 
 def crop(frame: Frame, *faces: Face, tmp_path: Path, **config: Any) -> tuple[FramePatches, Crop]:

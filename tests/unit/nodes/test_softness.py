@@ -9,10 +9,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
+from tests.face_pictures import face_at, still
 
 from nodes import geometry
 from nodes.softness import Softness, softness
-from tests.face_pictures import face_at, still
 
 EYES_MIDDLE_PX, EYES_PX = (99.3, 139.8), 43.8
 """In the still."""

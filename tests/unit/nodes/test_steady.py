@@ -14,7 +14,7 @@ from nodes import geometry
 from nodes.node import Inputs
 from nodes.steady import Steady, SteadyConfig
 from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch
-from tests.face_pictures import face_at, frame_of, info_of, portrait, scene, segment_in
+from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
 
 SIDE = 96
 EYES_PX = 22.0

@@ -32,6 +32,9 @@ def test_a_flag_that_is_not_given_changes_nothing() -> None:
         (["encode"], "expected NODE.KEY=VALUE"),
         (["crf=20"], "expected NODE.KEY=VALUE"),
         (["encode.crf=[1"], "not valid YAML"),
+        (["encode.crf=2024-13-45"], "not valid YAML"),
+        (["run=3", "run.threads=1"], "expected NODE.KEY=VALUE"),
+        (["encode.crf=1", "encode.crf.x=1"], "'crf' is a value, not a section"),
         (["run.thread=1"], "run.thread: unknown key"),
         (["run.threads=0"], "run.threads: Input should be greater than or equal to 1 (got 0)"),
         (["run.runner=spark"], "run.runner: Input should be 'auto', 'local' or 'ray'"),
@@ -71,10 +74,13 @@ def test_the_shipped_graphs_are_valid() -> None:
         assert load_graph(load_config(None, (), {"graph": path.stem})).nodes
 
 
-def test_scale_reaches_every_node_that_needs_it() -> None:
+def test_scale_is_set_in_one_node_only() -> None:
     graph = load_graph(load_config(None, ["params.scale=3"]))
     configs = {node.name: node.config.model_dump() for node in graph.nodes}
-    assert configs["crop"]["scale"] == configs["paste"]["scale"] == 3
+    assert {name: config.get("scale") for name, config in configs.items() if "scale" in config} == {
+        "crop": 3,
+        "paste": None,
+    }
 
 
 def test_a_mistyped_node_or_graph_is_named() -> None:

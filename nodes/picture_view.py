@@ -1,0 +1,55 @@
+"""Another picture around the samples of one that is shared: nothing is copied.
+
+A packet is read-only for all who get it, but libav keeps a picture's times and colour tags with its
+samples: an encoder wants its own times there, and PyAV's `reformat` sets the tags of its source
+while it works.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Literal
+
+import av
+from av.filter import Graph
+
+__all__ = ["PictureView"]
+
+
+class PictureView:
+    """Makes such pictures, for one thread. Pickles until it has made one."""
+
+    def __init__(self, field_order: Literal["tff", "bff"] | None = None) -> None:
+        """Say what the pictures are marked as.
+
+        Args:
+            field_order: top or bottom field first; encoders believe each picture, and PyAV cannot
+                set it. None leaves the mark as it is.
+        """
+        self._filter = ("setfield", f"mode={field_order}") if field_order else ("null", None)
+        self._of: tuple[int, int, str, Fraction | None] | None = None
+        self._graph: Graph | None = None
+
+    def of(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """Return a picture of the same samples, whose times and tags may be set."""
+        kind = (picture.width, picture.height, picture.format.name, picture.time_base)
+        if self._graph is None or kind != self._of:
+            self._graph, self._of = self._configured(picture), kind
+        self._graph.push(picture)
+        view = self._graph.pull()
+        assert isinstance(view, av.VideoFrame)  # noqa: S101 - a video filter
+        return view
+
+    def _configured(self, picture: av.VideoFrame) -> Graph:
+        graph = Graph()
+        source = graph.add_buffer(
+            width=picture.width,
+            height=picture.height,
+            format=picture.format,
+            time_base=picture.time_base or Fraction(1, 25),
+        )
+        keep, sink = graph.add(*self._filter), graph.add("buffersink")
+        source.link_to(keep)
+        keep.link_to(sink)
+        graph.configure()
+        return graph
