@@ -19,7 +19,7 @@ import numpy.typing as npt
 from av.codec.codec import UnknownCodecError
 from pydantic import AfterValidator, Field
 
-from nodes.geometry import (
+from nodes.geometry.alignment import (
     Matrix,
     apply,
     bounding_box,
@@ -34,7 +34,7 @@ from nodes.geometry import (
     yaw_deg,
 )
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
-from nodes.pixels import Region, RegionReader, align_region, pixel_layout, resolve_color
+from nodes.picture.regions import Region, RegionReader, align_region, pixel_layout, resolve_color
 from nodes.sharpness import detail
 from nodes.softness import softness
 from nodes.types import (

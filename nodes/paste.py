@@ -17,11 +17,11 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from pydantic import Field
 
 from nodes.errors import NodeConfigError
-from nodes.fields import enlarged_by_fields
-from nodes.geometry import compose, face_oval_on_grid, translation
+from nodes.geometry.alignment import compose, face_oval_on_grid, translation
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
+from nodes.picture.interlaced import enlarged_by_fields
+from nodes.picture.regions import add_rgb_residual, copy_picture, pixel_layout, resolve_color
 from nodes.picture_view import PictureView
-from nodes.pixels import add_rgb_residual, copy_picture, pixel_layout, resolve_color
 from nodes.types import ColorTags, Frame, FrameRestored, RestoredPatch, VideoInfo
 
 __all__ = ["UPSCALE", "Paste", "PasteConfig"]

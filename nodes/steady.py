@@ -18,9 +18,9 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
-from nodes.geometry import Matrix, compose, face_oval_on_grid, invert, scaling
+from nodes.geometry.alignment import Matrix, compose, face_oval_on_grid, invert, scaling
+from nodes.geometry.registration import Plane, enlarged, register, warped
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
-from nodes.registration import Plane, enlarged, register, warped
 from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch, VideoInfo
 
 __all__ = ["Steady", "SteadyConfig"]

@@ -13,7 +13,7 @@ __all__ = ["main"]
 def main() -> NoReturn:
     """Run the program, with the signals taken over before what takes a second to load."""
     interrupts.listen()
-    from pipeline.cli import main as run
+    from pipeline.cli.app import main as run
 
     sys.exit(interrupts.over(run()))
 

@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterable, Sequence
 
 from pipeline.config import flagged
-from pipeline.job import run_job
-from pipeline.progress import Monitor, SilentMonitor
-from pipeline.report import RunReport
-from pipeline.runner import SegmentResult
-from pipeline.stream_job import run_stream
+from pipeline.job.job import run_job
+from pipeline.job.monitors import Monitor, SilentMonitor
+from pipeline.job.report import RunReport
+from pipeline.run.contract import SegmentResult
+from pipeline.stream.job import run_stream
 
 __all__ = ["enhance", "enhance_stream"]
 

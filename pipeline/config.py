@@ -22,8 +22,8 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 from aminet.settings import check_settings, read_settings, read_value, set_value
 from pipeline.errors import ConfigError, GraphError
-from pipeline.graph import Graph, read_graph_spec
-from pipeline.sizing import Wishes
+from pipeline.graph.graph import Graph, read_graph_spec
+from pipeline.sizing.sizing import Wishes
 
 __all__ = [
     "RunConfig",

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 from aminet.errors import AminetError
 from pipeline.config import RunConfig, RunOptions, load_graph
-from pipeline.identity import content_ids
-from pipeline.inputs import plan_files
-from pipeline.plan import SegmentPlan, choose_runner
-from pipeline.preflight import Ready, look_at
-from pipeline.prepare import prepared
-from pipeline.report import VideoReport, read_videos
-from pipeline.sizing import Machine, Sizing, size
-from pipeline.storage import place_of
-from pipeline.video_run import finished_report, finished_segments
+from pipeline.graph.prepare import prepared
+from pipeline.job.files import plan_files
+from pipeline.job.identity import content_ids
+from pipeline.job.report import VideoReport, read_videos
+from pipeline.job.segments import SegmentPlan, choose_runner
+from pipeline.job.video_plan import Ready, look_at
+from pipeline.job.video_run import finished_report, finished_segments
+from pipeline.sizing.sizing import Machine, Sizing, size
+from pipeline.storage.places import place_of
 
 __all__ = ["JobOverview", "VideoOverview", "overview"]
 
@@ -113,7 +113,7 @@ def overview(inputs: Sequence[str], output: str, config: RunConfig) -> JobOvervi
 
 def _machines(options: RunOptions, threads: int) -> list[Machine]:
     if options.address is not None:
-        from pipeline.ray_cluster import look
+        from pipeline.cluster.session import look
 
         return look(options.address)
     import torch

@@ -19,7 +19,7 @@ from PIL import Image
 from scipy.optimize import minimize
 
 from nodes import softness as model
-from nodes.geometry import crop_from_frame, face_oval_on_grid
+from nodes.geometry.alignment import crop_from_frame, face_oval_on_grid
 from tests.bench.oracle_sources import CODINGS, Condition, draw_scene, list_people, luma_of
 
 EYES_PX: Final = (10, 14, 20, 28, 40, 56)

@@ -34,14 +34,14 @@ from torch import Tensor, nn
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
 import aminet.network
-import nodes.back_projection
-import nodes.warp
+import nodes.enhance.back_projection
+import nodes.enhance.warp
 from aminet.cost import count_macs
 from aminet.model_files import load_network, read_file
 from aminet.network import AMINet, as_channels_last
 from aminet.precision import autocast_dtype
 from nodes.enhance import Enhance, EnhanceConfig
-from nodes.geometry import crop_from_frame
+from nodes.geometry.alignment import crop_from_frame
 from nodes.node import Inputs, Outputs
 from nodes.types import FacePatch, FramePatches
 
@@ -368,11 +368,11 @@ def bare_rate(plan: Plan, node: Enhance, work: Sequence[Inputs]) -> float:
 
 
 STAGES: Final = (
-    (nodes.warp, "align_patches"),
-    (nodes.warp, "mask_residuals"),
-    (nodes.warp, "unalign_residuals"),
-    (nodes.back_projection, "back_project"),
-    (nodes.warp, "cut_to_regions"),
+    (nodes.enhance.warp, "align_patches"),
+    (nodes.enhance.warp, "mask_residuals"),
+    (nodes.enhance.warp, "unalign_residuals"),
+    (nodes.enhance.back_projection, "back_project"),
+    (nodes.enhance.warp, "cut_to_regions"),
     (Enhance, "_residuals"),
 )
 
@@ -460,7 +460,7 @@ class Feeder:
     """As a segment worker sends: frames under way up to a window, blocks through the client."""
 
     def __init__(self, count: int, window: int) -> None:
-        from pipeline.ray_pool import RayPoolClient
+        from pipeline.cluster.pool import RayPoolClient
 
         self._frames = frames(count)
         self._window = window
@@ -520,9 +520,9 @@ def through_ray(plan: Plan, bare: dict[str, dict[int, float]]) -> None:
     """The product's actors, their batchers and clients; all start at once, one works at a time."""
     import ray
 
-    from pipeline.ray_enhancer import EnhancerActor
-    from pipeline.ray_pool import Member
-    from pipeline.ray_shared import share
+    from pipeline.cluster.enhancer import EnhancerActor
+    from pipeline.cluster.pool import Member
+    from pipeline.cluster.shared import share
 
     started = time.perf_counter()
     share_of_gpu = 1 / len(plan.through_ray) if plan.device.type == "cuda" else 0

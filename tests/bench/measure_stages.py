@@ -31,15 +31,10 @@ from tests.face_pictures import frame_of, info_of, segment_in
 from torch import Tensor
 
 from aminet.weights import read_file
-from nodes.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
 from nodes.crop import Crop, CropConfig
 from nodes.enhance import Enhance, EnhanceConfig
-from nodes.geometry import apply, compose, scaling, translation
-from nodes.node import Inputs
-from nodes.paste import Paste, PasteConfig
-from nodes.steady import Steady, SteadyConfig
-from nodes.types import FacePatch, Frame, FrameFaces, FramePatches, FrameRestored, RestoredPatch
-from nodes.warp import (
+from nodes.enhance.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
+from nodes.enhance.warp import (
     align_patches,
     bucket_of,
     cut_to_regions,
@@ -48,6 +43,11 @@ from nodes.warp import (
     regions_of,
     unalign_residuals,
 )
+from nodes.geometry.alignment import apply, compose, scaling, translation
+from nodes.node import Inputs
+from nodes.paste import Paste, PasteConfig
+from nodes.steady import Steady, SteadyConfig
+from nodes.types import FacePatch, Frame, FrameFaces, FramePatches, FrameRestored, RestoredPatch
 from tests.bench.oracle_sources import (
     CODINGS,
     Coding,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.sizing import Machine, Wishes, size
+from pipeline.sizing.sizing import Machine, Wishes, size
 from tests.bench.saturation import Load, Rates, Saturation, saturate
 from tests.support import ROOT
 
@@ -48,7 +48,7 @@ def lines() -> Iterator[str]:
         "# Where 8 GPUs and 64 workers would saturate",
         "",
         "Made by `.venv/bin/python -m tests.bench.plan_scale` from the planner's own sizing"
-        " (`pipeline/sizing.py`): no such machine was at hand. Queues are taken to be full and a"
+        " (`pipeline/sizing/sizing.py`): no such machine was at hand. Queues are taken to be full and a"
         " worker's cost the same for any number of faces, so these are upper bounds. The cost at"
         " 360p is measured, that at 1080p is put together of measured parts. 1750 and 3650 faces/s"
         " are what one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch; 10000 is"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.report import VideoReport
+from pipeline.job.report import VideoReport
 from tests.support.cut_videos import VIDEOS, drop_times
 from tests.support.media import decode_all, make_video
 from tests.support.video_nodes import same_pixels

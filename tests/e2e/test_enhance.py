@@ -15,7 +15,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from PIL import Image
 
 import pipeline
-from pipeline.report import RunReport
+from pipeline.job.report import RunReport
 from tests.support import SAMPLES
 from tests.support.media import decode_all, packets_of, planes
 

@@ -22,9 +22,9 @@ from av.video import VideoStream
 
 from nodes.node import Segment
 from pipeline.config import RunOptions, load_config, load_graph
-from pipeline.local_runner import LocalRunner
-from pipeline.prepare import prepared
-from pipeline.task import SegmentTask
+from pipeline.graph.prepare import prepared
+from pipeline.run.local import LocalRunner
+from pipeline.run.task import SegmentTask
 from tests.support import SAMPLES
 
 log = logging.getLogger(__name__)

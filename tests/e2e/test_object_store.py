@@ -20,12 +20,12 @@ from aminet.model_files import FOLDER, read_weights
 from nodes.errors import MediaError
 from pipeline.config import load_config
 from pipeline.errors import OutputError, StorageError
-from pipeline.inputs import VideoFiles
+from pipeline.job.files import VideoFiles
+from pipeline.job.monitors import SilentMonitor
+from pipeline.job.report import RunReport
 from pipeline.overview import overview
-from pipeline.progress import SilentMonitor
-from pipeline.report import RunReport
-from pipeline.runner import Progress
-from pipeline.storage import list_files, place_of, read, remove, version_of
+from pipeline.run.contract import Progress
+from pipeline.storage.places import list_files, place_of, read, remove, version_of
 from tests.support.footage import looped
 from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
 from tests.support.s3 import s3_server
@@ -221,7 +221,7 @@ def test_weights_are_read_once(
         remove(place)
         return content
 
-    monkeypatch.setattr("pipeline.prepare.read", take)
+    monkeypatch.setattr("pipeline.graph.prepare.read", take)
     for suffix in (".safetensors", ".json"):
         put((FOLDER / "aminet-s").with_suffix(suffix), bucket / f"mine{suffix}")
     weights = f"enhance.weights={bucket / 'mine.safetensors'}"

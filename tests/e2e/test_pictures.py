@@ -15,8 +15,8 @@ from PIL import Image, ImageSequence
 import pipeline
 from nodes.errors import MediaError
 from pipeline.errors import OutputError
-from pipeline.photo import encode_png
-from pipeline.report import VideoReport
+from pipeline.job.report import VideoReport
+from pipeline.pictures.photo import encode_png
 from tests.support import SAMPLES
 from tests.support.exif import noise_jpeg, thumbnail_exif
 from tests.support.media import AudioTrack, Video, decode_all, make_video

@@ -11,12 +11,12 @@ import pytest
 
 import pipeline
 from nodes.errors import MediaError
-from nodes.tracks_file import read_tracks
+from nodes.tracks.rows import read_tracks
 from pipeline.errors import OutputError
-from pipeline.inputs import VideoFiles
-from pipeline.progress import SilentMonitor
-from pipeline.report import VideoReport
-from pipeline.runner import Progress
+from pipeline.job.files import VideoFiles
+from pipeline.job.monitors import SilentMonitor
+from pipeline.job.report import VideoReport
+from pipeline.run.contract import Progress
 from tests.support import SAMPLES
 from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
 from tests.support.video_nodes import same_pixels

@@ -11,7 +11,7 @@ import pytest
 import pipeline
 from nodes.errors import MediaError
 from pipeline.errors import GraphError
-from pipeline.report import RunReport
+from pipeline.job.report import RunReport
 from tests.support.media import (
     AudioTrack,
     Subtitle,

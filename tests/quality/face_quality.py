@@ -12,8 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.seen_faces import read_truth
-from pipeline.video_quality import TrackQuality, measure_video
+from pipeline.quality.faces import read_truth
+from pipeline.quality.measure import TrackQuality, measure_video
 from tests.support import SAMPLES
 
 __all__ = ["SampleTruth", "measure_faces"]

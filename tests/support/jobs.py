@@ -14,14 +14,14 @@ from nodes.encode import Encode, EncodeConfig
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
 from nodes.types import Frame, VideoInfo
 from pipeline.config import RunOptions
-from pipeline.graph import Edge, Graph, GraphNode
-from pipeline.identity import content_ids
-from pipeline.inputs import VideoFiles
-from pipeline.local_runner import LocalRunner
-from pipeline.preflight import Ready, look_at
-from pipeline.prepare import prepared
-from pipeline.runner import Progress
-from pipeline.task import Task, TaskOutcome
+from pipeline.graph.graph import Edge, Graph, GraphNode
+from pipeline.graph.prepare import prepared
+from pipeline.job.files import VideoFiles
+from pipeline.job.identity import content_ids
+from pipeline.job.video_plan import Ready, look_at
+from pipeline.run.contract import Progress
+from pipeline.run.local import LocalRunner
+from pipeline.run.task import Task, TaskOutcome
 from tests.support.media import AudioTrack, Video
 
 __all__ = [

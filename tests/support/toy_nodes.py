@@ -26,7 +26,7 @@ from nodes.node import (
     State,
 )
 from nodes.types import ColorTags, VideoInfo
-from pipeline.graph import Edge, Graph, GraphNode
+from pipeline.graph.graph import Edge, Graph, GraphNode
 
 INFO = VideoInfo(
     width_px=2,

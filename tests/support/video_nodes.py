@@ -9,12 +9,13 @@ from typing import Any
 import av
 import numpy as np
 
-from nodes.codecs import EncodeConfig
 from nodes.decode import Decode, DecodeConfig
-from nodes.encode import VIDEO_FILE, Encode
+from nodes.encode import Encode
+from nodes.encode.encoders import EncodeConfig
+from nodes.encode.node import VIDEO_FILE
 from nodes.node import Inputs, Segment
 from nodes.types import Frame, VideoInfo
-from pipeline.mux import MuxReport, mux
+from pipeline.containers.mux import MuxReport, mux
 from tests.support.media import planes
 
 __all__ = ["decode", "encode", "largest_difference", "round_trip", "same_pixels"]

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 import yaml
 
-from pipeline.cli import app
+from pipeline.cli.app import app
 from pipeline.config import load_config
 from tests.support import ROOT
 

@@ -12,11 +12,11 @@ from typing import Any, Final, cast
 import numpy as np
 from PIL import Image
 
-import nodes.back_projection
-import nodes.warp
+import nodes.enhance.back_projection
+import nodes.enhance.warp
 from aminet.model_files import read_file
 from nodes.enhance import Enhance, EnhanceConfig
-from nodes.geometry import crop_from_frame
+from nodes.geometry.alignment import crop_from_frame
 from nodes.node import Inputs
 from nodes.types import FacePatch, FramePatches
 from tests.bench.gpu.plan import FACES_A_FRAME, PICTURE, PRESETS, SIDE_PX, Plan, attempt, rate
@@ -76,11 +76,11 @@ def bare_rate(plan: Plan, node: Enhance, work: Sequence[Inputs]) -> float:
 
 
 STAGES: Final = (
-    (nodes.warp, "align_patches"),
-    (nodes.warp, "mask_residuals"),
-    (nodes.warp, "unalign_residuals"),
-    (nodes.back_projection, "back_project"),
-    (nodes.warp, "cut_to_regions"),
+    (nodes.enhance.warp, "align_patches"),
+    (nodes.enhance.warp, "mask_residuals"),
+    (nodes.enhance.warp, "unalign_residuals"),
+    (nodes.enhance.back_projection, "back_project"),
+    (nodes.enhance.warp, "cut_to_regions"),
     (Enhance, "_residuals"),
 )
 

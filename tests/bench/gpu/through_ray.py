@@ -42,7 +42,7 @@ class Feeder:
     """As a segment worker sends: frames under way up to a window, blocks through the client."""
 
     def __init__(self, count: int, window: int) -> None:
-        from pipeline.ray_pool import RayPoolClient
+        from pipeline.cluster.pool import RayPoolClient
 
         self._frames = frames(count)
         self._window = window
@@ -102,9 +102,9 @@ def _feed_enhancers(plan: Plan, bare: dict[str, dict[int, float]]) -> None:
     """The product's actors, their batchers and clients; all start at once, one works at a time."""
     import ray
 
-    from pipeline.ray_enhancer import EnhancerActor
-    from pipeline.ray_pool import Member
-    from pipeline.ray_shared import share
+    from pipeline.cluster.enhancer import EnhancerActor
+    from pipeline.cluster.pool import Member
+    from pipeline.cluster.shared import share
 
     started = time.perf_counter()
     share_of_gpu = 1 / len(plan.through_ray) if plan.device.type == "cuda" else 0

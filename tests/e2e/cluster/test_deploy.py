@@ -16,8 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.report import read_videos
-from pipeline.storage import place_of
+from pipeline.job.report import read_videos
+from pipeline.storage.places import place_of
 from tests.support import ROOT, SAMPLES
 from tests.support.media import decode_all
 from tests.support.ports import free_ports

@@ -20,13 +20,13 @@ from ray.util.placement_group import placement_group_table
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from nodes.node import Segment
+from pipeline.cluster.runner import RayRunner
+from pipeline.cluster.session import machines
 from pipeline.config import RunOptions
-from pipeline.prepare import prepared
-from pipeline.ray_cluster import machines
-from pipeline.ray_runner import RayRunner
-from pipeline.room import PATIENCE_S
-from pipeline.runner import Progress
-from pipeline.task import SegmentTask, Task, TaskOutcome
+from pipeline.graph.prepare import prepared
+from pipeline.run.contract import Progress
+from pipeline.run.task import SegmentTask, Task, TaskOutcome
+from pipeline.sizing.spare import PATIENCE_S
 from tests.support.faults import kill_raylet
 from tests.support.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
 

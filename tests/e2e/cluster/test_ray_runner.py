@@ -15,14 +15,14 @@ import pytest
 from ray.exceptions import RayActorError
 
 from nodes.node import Segment
+from pipeline.cluster.fleet import RESTARTS
+from pipeline.cluster.runner import RayRunner
 from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
-from pipeline.graph import Graph
-from pipeline.prepare import prepared
-from pipeline.ray_fleet import RESTARTS
-from pipeline.ray_runner import RayRunner
-from pipeline.runner import Progress
-from pipeline.task import SegmentTask, TaskOutcome
+from pipeline.graph.graph import Graph
+from pipeline.graph.prepare import prepared
+from pipeline.run.contract import Progress
+from pipeline.run.task import SegmentTask, TaskOutcome
 from tests.support.toy_nodes import AddConfig, CountConfig, DoubleConfig, diamond, expected_rows
 
 pytestmark = pytest.mark.filterwarnings("default")

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image, ImageChops, ImageFilter
 from pydantic import ValidationError
 
-from nodes import geometry
 from nodes.crop import Crop, CropConfig
+from nodes.geometry import alignment as geometry
 from nodes.node import Inputs
 from nodes.softness import Softness
 from nodes.types import Face, FacePatch, Frame, FrameFaces, FramePatches

@@ -12,10 +12,10 @@ import numpy.typing as npt
 import pytest
 
 from nodes.errors import NodeConfigError
-from nodes.geometry import face_oval_on_grid, scaling
+from nodes.geometry.alignment import face_oval_on_grid, scaling
 from nodes.node import Inputs
 from nodes.paste import Paste, PasteConfig
-from nodes.pixels import RegionReader
+from nodes.picture.regions import RegionReader
 from nodes.types import ColorTags, FaceOval, Frame, FrameRestored, RestoredPatch, VideoInfo
 from tests.support.faces import codes_of, frame_of, info_of, planes_of, scene, segment_in, waves
 

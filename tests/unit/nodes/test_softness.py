@@ -11,7 +11,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from tests.face_pictures import face_at, still
 
-from nodes import geometry
+from nodes.geometry import alignment as geometry
 from nodes.softness import Softness, softness
 
 EYES_MIDDLE_PX, EYES_PX = (99.3, 139.8), 43.8

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nodes import geometry
+from nodes.geometry import alignment as geometry
 from nodes.node import Inputs
 from nodes.steady import Steady, SteadyConfig
 from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch

@@ -98,7 +98,7 @@ def test_during_the_work(here: str, tmp_path: Path) -> None:
     assert program(tmp_path, here) == (130, "", "")
 
 
-@pytest.mark.parametrize("module", ["pipeline.cli", "rich.console"])
+@pytest.mark.parametrize("module", ["pipeline.cli.app", "rich.console"])
 def test_while_the_program_is_loaded(module: str, tmp_path: Path) -> None:
     assert program(tmp_path, IN_EXEC, module) == (130, "", "")
 

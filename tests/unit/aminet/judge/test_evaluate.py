@@ -14,7 +14,7 @@ from aminet.judge.evaluate import EvaluationRequest, evaluate, measure
 from aminet.judge.validate import camera_trial, clean_trial, load_faces
 from aminet.model_files import save_weights
 from aminet.network import AMINet
-from pipeline.cli_network import register
+from pipeline.cli.network import register
 from pipeline.errors import ConfigError, exit_code
 from tests.support.faces import paint_folder
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.clock import PresentationClock
+from nodes.decode.timestamps import PresentationClock
 
 Times = list[int | None]
 

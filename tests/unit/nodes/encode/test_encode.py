@@ -12,8 +12,9 @@ from pathlib import Path
 import av
 import pytest
 
-from nodes.codecs import EncodeConfig, plan_encoder
-from nodes.encode import PTS_OFFSET_KEY, VIDEO_FILE, Encode
+from nodes.encode import Encode
+from nodes.encode.encoders import EncodeConfig, plan_encoder
+from nodes.encode.node import PTS_OFFSET_KEY, VIDEO_FILE
 from nodes.errors import MediaError, NodeConfigError, UnsupportedFormatError, WriteError
 from nodes.node import Inputs, Segment
 from nodes.types import ColorTags, Frame, VideoInfo

@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from nodes.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
+from nodes.enhance.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
 
 SIDE = 48
 """Of the region at source resolution."""

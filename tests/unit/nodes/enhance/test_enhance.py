@@ -17,18 +17,18 @@ from pydantic import ValidationError
 from aminet.errors import DeviceError
 from aminet.model_files import read_file, save_weights
 from aminet.network import AMINet, AMINetConfig
-from nodes import geometry
 from nodes.enhance import Enhance, EnhanceConfig
-from nodes.geometry import face_oval_mask
-from nodes.node import Inputs
-from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch, RgbImage
-from nodes.warp import (
+from nodes.enhance.warp import (
     align_patches,
     bucket_of,
     cut_to_regions,
     mask_residuals,
     unalign_residuals,
 )
+from nodes.geometry import alignment as geometry
+from nodes.geometry.alignment import face_oval_mask
+from nodes.node import Inputs
+from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch, RgbImage
 from tests.support.faces import face_at, portrait
 
 CPU = torch.device("cpu")

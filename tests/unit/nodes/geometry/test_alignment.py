@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes import geometry
+from nodes.geometry import alignment as geometry
 from nodes.types import EYES_OF_SIZE
 from tests.support.faces import face_at
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nodes import geometry
-from nodes.registration import Plane, enlarged, register, warped
+from nodes.geometry import alignment as geometry
+from nodes.geometry.registration import Plane, enlarged, register, warped
 from tests.support.faces import portrait
 
 MIDDLE = geometry.translation(48, 48)

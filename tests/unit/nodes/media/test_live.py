@@ -13,9 +13,9 @@ from av.packet import Packet
 from av.stream import Stream
 
 from nodes.decode import DecodeConfig
-from nodes.live import LivePackets
+from nodes.media.live import LivePackets
 from nodes.node import Segment
-from pipeline.stream import StreamDecode
+from pipeline.stream.nodes import StreamDecode
 from tests.support.media import Video, make_video
 
 

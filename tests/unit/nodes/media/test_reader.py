@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from nodes.errors import MediaError
-from nodes.reader import PictureReader
+from nodes.media.reader import PictureReader
 from tests.support.cut_videos import VIDEOS
 from tests.support.media import (
     AudioTrack,

@@ -8,9 +8,9 @@ import av
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from nodes import formats
 from nodes.errors import UnsupportedFormatError
-from nodes.formats import PictureConverter, bit_depth, editable_format, nearest_format
+from nodes.picture import formats
+from nodes.picture.formats import PictureConverter, bit_depth, editable_format, nearest_format
 from nodes.types import ColorTags
 from tests.support.media import make_picture
 from tests.support.video_nodes import same_pixels

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import pytest
 
 from nodes.decode import Decode, DecodeConfig
-from nodes.fields import deinterlaced
 from nodes.node import Inputs, Segment
 from nodes.paste import Paste, PasteConfig
+from nodes.picture.interlaced import deinterlaced
 from nodes.types import Frame, FrameRestored, VideoInfo
 from tests.support.media import Video, make_video, planes
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from nodes.errors import UnsupportedFormatError
-from nodes.pixels import (
+from nodes.picture.regions import (
     PixelLayout,
     RegionReader,
     add_rgb_residual,

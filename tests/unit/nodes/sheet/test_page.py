@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodes.sheet_page import PagePair, merge_pages, read_page, write_page
+from nodes.sheet.page import PagePair, merge_pages, read_page, write_page
 
 SAME = {number: number for number in range(20)}
 

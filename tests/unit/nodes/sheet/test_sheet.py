@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from nodes import geometry
 from nodes.errors import NodeConfigError
+from nodes.geometry import alignment as geometry
 from nodes.node import Inputs
-from nodes.sheet import BEST_SHOTS, SHEET_NAME, Sheet, SheetConfig, shot_qualities
-from nodes.sheet_page import read_page
+from nodes.sheet import Sheet, SheetConfig
+from nodes.sheet.node import BEST_SHOTS, SHEET_NAME, shot_qualities
+from nodes.sheet.page import read_page
 from nodes.types import FacePatch, Frame, FramePatches
 from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nodes.appearance import appearance_of, mix, unlikeness
+from nodes.track.appearance import appearance_of, mix, unlikeness
 from tests.support.faces import still
 
 

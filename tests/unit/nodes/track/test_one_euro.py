@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nodes.one_euro import OneEuroFilter, OneEuroParams
+from nodes.track.one_euro import OneEuroFilter, OneEuroParams
 
 
 def run(times_s: list[float], values: list[float], **params: float) -> list[float]:

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nodes.scan import IDLE_LOOKS_PER_S, RollingScan, SceneCuts
-from nodes.views import Square, scan_squares
+from nodes.track.scan import IDLE_LOOKS_PER_S, RollingScan, SceneCuts
+from nodes.track.views import Square, scan_squares
 
 Luma = npt.NDArray[np.float32]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from nodes.reports import added
-from nodes.stitch import TrackEnds, stitch
+from nodes.track.stitch import TrackEnds, stitch
 
 LEFT = (0.0, 0.0, 10.0, 10.0)
 NEAR_LEFT = (1.0, 0.0, 11.0, 10.0)

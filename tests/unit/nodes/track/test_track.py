@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodes.detector import FaceDetector, mean_of, mirror
 from nodes.errors import UnsupportedFormatError
-from nodes.geometry import roll_deg
+from nodes.geometry.alignment import roll_deg
 from nodes.node import Inputs
-from nodes.pixels import RegionReader
+from nodes.picture.regions import RegionReader
 from nodes.track import Track, TrackConfig
+from nodes.track.detector import FaceDetector, mean_of, mirror
+from nodes.track.views import Square, cut_view
 from nodes.types import ColorTags, Frame, FrameFaces
-from nodes.views import Square, cut_view
 from tests.support.faces import frame_of, info_of, portrait, scene, segment_in, still
 
 # In the 350 px still, as the detector finds them at full size.
@@ -237,6 +237,6 @@ def test_what_others_write_to_stderr_meanwhile_is_not_lost(
 
 
 def test_a_damaged_model_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nodes.detector._MODEL_SHA256", "0" * 64)
+    monkeypatch.setattr("nodes.track.detector._MODEL_SHA256", "0" * 64)
     with pytest.raises(Exception, match="damaged"):
         FaceDetector(0.5)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nodes.appearance import Appearance, appearance_of
-from nodes.detector import Detection
-from nodes.tracker import Tracker, TrackerParams, suppress_overlaps
+from nodes.track.appearance import Appearance, appearance_of
+from nodes.track.detector import Detection
+from nodes.track.tracker import Tracker, TrackerParams, suppress_overlaps
 from tests.support.faces import face_at
 
 FRAME_S = 1 / 25

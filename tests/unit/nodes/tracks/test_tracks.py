@@ -11,7 +11,7 @@ import pytest
 
 from nodes.node import Inputs
 from nodes.tracks import Tracks, TracksConfig
-from nodes.tracks_file import TRACKS_NAME, TrackPart, merge_tracks, read_tracks, write_parquet
+from nodes.tracks.rows import TRACKS_NAME, TrackPart, merge_tracks, read_tracks, write_parquet
 from nodes.types import (
     FacePatch,
     FrameFaces,

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from nodes.errors import MediaError, NodeConfigError
-from pipeline.containers import (
+from pipeline.containers.formats import (
     HOLDS,
     Problem,
     check_target,

@@ -9,9 +9,9 @@ from pathlib import Path
 import av
 import pytest
 
-from nodes.codecs import EncodeConfig
+from nodes.encode.encoders import EncodeConfig
 from nodes.errors import MediaError
-from pipeline.mux import mux
+from pipeline.containers.mux import mux
 from tests.support.media import AudioTrack, Subtitle, Video, decode_all, make_video, packets_of
 from tests.support.video_nodes import decode, encode, same_pixels
 

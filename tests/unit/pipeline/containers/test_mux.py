@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import pytest
 
-from nodes.codecs import EncodeConfig
+from nodes.encode.encoders import EncodeConfig
 from nodes.errors import MediaError
-from pipeline.containers import default_suffix
+from pipeline.containers.formats import default_suffix
+from pipeline.containers.mux import mux
 from pipeline.errors import OutputError
-from pipeline.mux import mux
 from tests.support.media import (
     AudioTrack,
     Subtitle,

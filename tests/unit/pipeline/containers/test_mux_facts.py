@@ -11,7 +11,7 @@ import pytest
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 
-from nodes.codecs import EncodeConfig
+from nodes.encode.encoders import EncodeConfig
 from tests.support.media import AudioTrack, Video, decode_all, make_picture, make_video
 from tests.support.video_nodes import decode, round_trip
 

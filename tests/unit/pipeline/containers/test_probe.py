@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nodes.errors import MediaError
-from pipeline.probe import is_media, probe
+from pipeline.containers.probe import is_media, probe
 from tests.support.media import (
     AudioTrack,
     Subtitle,

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from nodes.errors import NodeConfigError
-from pipeline import graph as graph_module
 from pipeline.errors import GraphError
-from pipeline.graph import Edge, Graph, GraphSpec, read_graph_spec
+from pipeline.graph import graph as graph_module
+from pipeline.graph.graph import Edge, Graph, GraphSpec, read_graph_spec
 from tests.support import toy_nodes
 
 TOYS = {

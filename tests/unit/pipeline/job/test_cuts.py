@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from nodes.types import Frame
-from pipeline.plan import plan_segments
-from pipeline.probe import scan_packets
+from pipeline.containers.probe import scan_packets
+from pipeline.job.segments import plan_segments
 from tests.support.cut_videos import VIDEOS, drop_times
 from tests.support.media import Video, make_video
 from tests.support.video_nodes import decode, same_pixels

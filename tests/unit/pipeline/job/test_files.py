@@ -9,8 +9,8 @@ from upath import UPath
 
 from nodes.errors import MediaError
 from pipeline.errors import OutputError
-from pipeline.inputs import check_outputs, plan_files
-from pipeline.side_files import SHEET
+from pipeline.job.files import check_outputs, plan_files
+from pipeline.job.side_files import SHEET
 from tests.support.media import Video, make_video
 
 

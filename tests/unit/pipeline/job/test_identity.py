@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import load_config, load_graph
-from pipeline.graph import Graph
-from pipeline.identity import Identity, content_ids, fingerprint, identify
-from pipeline.plan import Interval, SegmentPlan
-from pipeline.prepare import prepared
-from pipeline.probe import scan_packets
+from pipeline.containers.probe import scan_packets
+from pipeline.graph.graph import Graph
+from pipeline.graph.prepare import prepared
+from pipeline.job.identity import Identity, content_ids, fingerprint, identify
+from pipeline.job.segments import Interval, SegmentPlan
 from tests.support.media import Video, make_video
 
 PLAN = SegmentPlan((Interval(None, 5), Interval(5, None)))

@@ -13,12 +13,12 @@ from nodes.errors import MediaError
 from nodes.node import registered_nodes
 from pipeline.config import RunConfig, RunOptions
 from pipeline.errors import GraphError, OutputError, RunFailedError
-from pipeline.inputs import VideoFiles
-from pipeline.job import run_job
-from pipeline.progress import SilentMonitor
-from pipeline.report import RunReport, VideoReport
-from pipeline.runner import Progress
-from pipeline.tally import Expected
+from pipeline.job.files import VideoFiles
+from pipeline.job.job import run_job
+from pipeline.job.monitors import SilentMonitor
+from pipeline.job.progress import Expected
+from pipeline.job.report import RunReport, VideoReport
+from pipeline.run.contract import Progress
 from tests.support.jobs import THREE_SEGMENTS
 from tests.support.media import decode_all, make_video
 from tests.support.video_nodes import same_pixels

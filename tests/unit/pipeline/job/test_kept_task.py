@@ -10,13 +10,14 @@ import pytest
 from upath import UPath
 
 from nodes.decode import Decode
-from nodes.encode import VIDEO_FILE, Encode, EncodeConfig
+from nodes.encode import Encode, EncodeConfig
+from nodes.encode.node import VIDEO_FILE
 from pipeline.errors import RunFailedError
-from pipeline.graph import Graph
-from pipeline.kept_task import KeptTask
-from pipeline.runner import Progress
-from pipeline.segment_store import SegmentStore
-from pipeline.storage import list_files
+from pipeline.graph.graph import Graph
+from pipeline.job.kept_task import KeptTask
+from pipeline.job.segment_store import SegmentStore
+from pipeline.run.contract import Progress
+from pipeline.storage.places import list_files
 from tests.support.jobs import (
     THREE_SEGMENTS,
     FailConfig,

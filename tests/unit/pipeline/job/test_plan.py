@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import RunConfig, RunOptions, load_graph
+from pipeline.job.segments import choose_runner
+from pipeline.job.video_run import VideoRun
 from pipeline.overview import overview
-from pipeline.plan import choose_runner
-from pipeline.storage import list_files, place_of
-from pipeline.video_run import VideoRun
+from pipeline.storage.places import list_files, place_of
 from tests.support.jobs import THREE_SEGMENTS, plan_copy, run_tasks
 from tests.support.media import make_video
 

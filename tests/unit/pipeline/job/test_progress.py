@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline import progress as module
-from pipeline.inputs import VideoFiles
-from pipeline.progress import BarMonitor, LineMonitor
-from pipeline.runner import Progress
-from pipeline.storage import place_of
-from pipeline.tally import Expected, Tally, clock
+from pipeline.job import monitors as module
+from pipeline.job.files import VideoFiles
+from pipeline.job.monitors import BarMonitor, LineMonitor
+from pipeline.job.progress import Expected, Tally, clock
+from pipeline.run.contract import Progress
+from pipeline.storage.places import place_of
 
 ONE = VideoFiles("in/one.mp4", place_of(Path("out/one.mp4")), named=False)
 OTHER = VideoFiles("in/other.mp4", place_of(Path("out/other.mp4")), named=False)

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from pipeline.identity import Identity
-from pipeline.plan import Interval
-from pipeline.report import VideoReport
-from pipeline.runner import Progress, SegmentResult
-from pipeline.scratch import Scratch
-from pipeline.segment_store import SegmentStore
-from pipeline.storage import list_files, place_of, read, remove, write
+from pipeline.job.identity import Identity
+from pipeline.job.report import VideoReport
+from pipeline.job.segment_store import SegmentStore
+from pipeline.job.segments import Interval
+from pipeline.run.contract import Progress, SegmentResult
+from pipeline.storage.places import list_files, place_of, read, remove, write
+from pipeline.storage.scratch import Scratch
 from tests.support.toy_nodes import INFO
 
 IDENTITY = Identity("input", "plan", "settings", "weights", "1.0")

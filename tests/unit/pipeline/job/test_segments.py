@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.plan import plan_segments
-from pipeline.probe import PacketScan
+from pipeline.containers.probe import PacketScan
+from pipeline.job.segments import plan_segments
 
 REGULAR = PacketScan(
     container="mov,mp4,m4a,3gp,3g2,mj2",

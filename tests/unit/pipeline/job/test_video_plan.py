@@ -11,11 +11,11 @@ from upath import UPath
 from nodes.encode import EncodeConfig
 from nodes.errors import MediaError
 from pipeline.config import RunOptions
+from pipeline.containers.probe import scan_packets
 from pipeline.errors import OutputError
-from pipeline.graph import Graph
-from pipeline.inputs import VideoFiles
-from pipeline.preflight import Ready, look_at
-from pipeline.probe import scan_packets
+from pipeline.graph.graph import Graph
+from pipeline.job.files import VideoFiles
+from pipeline.job.video_plan import Ready, look_at
 from tests.support.jobs import THREE_SEGMENTS, copy_graph
 from tests.support.media import AudioTrack, Video, make_video
 

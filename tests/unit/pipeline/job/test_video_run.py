@@ -10,18 +10,19 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from nodes.encode import VIDEO_FILE, EncodeConfig
+from nodes.encode import EncodeConfig
+from nodes.encode.node import VIDEO_FILE
 from nodes.errors import MediaError
 from pipeline.config import RunOptions
 from pipeline.errors import RunFailedError
-from pipeline.graph import Graph
-from pipeline.inputs import VideoFiles
-from pipeline.preflight import Ready
-from pipeline.report import VideoReport
-from pipeline.runner import Progress
-from pipeline.segment_store import SegmentStore
-from pipeline.task import Task, TaskOutcome
-from pipeline.video_run import VideoRun, finished_report, finished_segments, own_record
+from pipeline.graph.graph import Graph
+from pipeline.job.files import VideoFiles
+from pipeline.job.report import VideoReport
+from pipeline.job.segment_store import SegmentStore
+from pipeline.job.video_plan import Ready
+from pipeline.job.video_run import VideoRun, finished_report, finished_segments, own_record
+from pipeline.run.contract import Progress
+from pipeline.run.task import Task, TaskOutcome
 from tests.support.jobs import THREE_SEGMENTS, FailConfig, copy_graph, plan_copy, run_tasks
 from tests.support.media import decode_all, make_video, packets_of
 from tests.support.video_nodes import same_pixels

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.exif import without_thumbnail
+from pipeline.pictures.exif import without_thumbnail
 from tests.support.exif import HEADER, noise_jpeg, thumbnail_exif
 
 

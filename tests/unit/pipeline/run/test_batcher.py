@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nodes.node import Inputs
-from pipeline.batcher import Batcher
+from pipeline.run.batcher import Batcher
 from tests.support.toy_nodes import Double, DoubleConfig, Number
 
 

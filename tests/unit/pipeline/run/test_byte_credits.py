@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pipeline.credits import ByteCredits
+from pipeline.run.byte_credits import ByteCredits
 
 
 def never() -> None:

@@ -13,12 +13,12 @@ import pytest
 from aminet.model_files import read_file
 from nodes.node import Segment
 from pipeline.config import RunOptions
-from pipeline.executor import SegmentExecutor
-from pipeline.graph import Graph
-from pipeline.local_runner import LocalRunner, _LocalPool
-from pipeline.prepare import prepared
-from pipeline.runner import Progress
-from pipeline.task import SegmentTask, Task, TaskOutcome
+from pipeline.graph.graph import Graph
+from pipeline.graph.prepare import prepared
+from pipeline.run.contract import Progress
+from pipeline.run.executor import SegmentExecutor
+from pipeline.run.local import LocalRunner, _LocalPool
+from pipeline.run.task import SegmentTask, Task, TaskOutcome
 from tests.support.toy_nodes import (
     AddConfig,
     Count,
@@ -148,7 +148,7 @@ def test_a_failed_segment_does_not_stop_the_next(tmp_path: Path) -> None:
 
 
 def test_the_source_is_never_more_than_the_window_ahead(tmp_path: Path) -> None:
-    from pipeline.executor import SegmentExecutor
+    from pipeline.run.executor import SegmentExecutor
 
     graph = diamond(CountConfig(frames=60), AddConfig(delay_s=0.01))
     ahead: list[int] = []
@@ -176,7 +176,7 @@ def test_the_source_is_never_more_than_the_window_ahead(tmp_path: Path) -> None:
 
 
 def test_an_interrupt_stops_all_threads(tmp_path: Path) -> None:
-    from pipeline.executor import SegmentExecutor
+    from pipeline.run.executor import SegmentExecutor
 
     graph = diamond(CountConfig(frames=10_000), AddConfig(delay_s=0.005))
     runner = LocalRunner(graph, prepared(graph), options(4), threads=1)

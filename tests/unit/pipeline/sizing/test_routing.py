@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.routing import Load, choose
+from pipeline.sizing.routing import Load, choose
 
 
 def test_the_member_with_the_fewest_blocks_under_way_is_chosen() -> None:

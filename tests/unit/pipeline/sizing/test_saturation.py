@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.sizing import Machine, Wishes, size
+from pipeline.sizing.sizing import Machine, Wishes, size
 from tests.bench.saturation import Load, Rates, saturate
 
 RATES = Rates(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.sizing import Machine, Place, Sizing, Wishes, claim, missing, size
+from pipeline.sizing.sizing import Machine, Place, Sizing, Wishes, claim, missing, size
 
 GB = 1 << 30
 

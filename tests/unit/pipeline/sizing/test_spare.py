@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.room import PATIENCE_S, Held, OnCpus, Room, Wait
-from pipeline.sizing import Machine
+from pipeline.sizing.sizing import Machine
+from pipeline.sizing.spare import PATIENCE_S, Held, OnCpus, Room, Wait
 
 
 def machine(cpus: float, free: float | None, name: str = "m") -> Machine:

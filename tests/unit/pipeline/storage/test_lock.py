@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from pipeline import lock as module
 from pipeline.errors import OutputError
-from pipeline.lock import holding
-from pipeline.storage import list_files, place_of, read, remove, write
+from pipeline.storage import lock as module
+from pipeline.storage.lock import holding
+from pipeline.storage.places import list_files, place_of, read, remove, write
 
 
 @pytest.fixture(params=["file system", "object store"])

@@ -10,7 +10,7 @@ import pytest
 from upath import UPath
 
 from pipeline.errors import StorageError
-from pipeline.storage import (
+from pipeline.storage.places import (
     create,
     fetch,
     is_folder,

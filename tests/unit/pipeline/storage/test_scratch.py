@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from pipeline import scratch as module
 from pipeline.errors import StorageError
-from pipeline.scratch import Scratch
-from pipeline.storage import place_of, write
+from pipeline.storage import scratch as module
+from pipeline.storage.places import place_of, write
+from pipeline.storage.scratch import Scratch
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from upath import UPath
 
 from nodes.errors import MediaError
 from pipeline.errors import StorageError
-from pipeline.scratch import Scratch
-from pipeline.staging import staged
-from pipeline.storage import place_of, remove, write
+from pipeline.storage.places import place_of, remove, write
+from pipeline.storage.scratch import Scratch
+from pipeline.storage.staging import staged
 from tests.support.media import decode_all, make_video
 
 

@@ -1,0 +1,270 @@
+"""Which videos a job has, and where each one's output goes. Checked before any work starts."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from upath import UPath
+
+from nodes.errors import MediaError
+from nodes.media.picture_files import PHOTO_SUFFIXES, files_of, is_numbered, numbered, numbers_among
+from pipeline.containers.probe import is_media
+from pipeline.errors import OutputError
+from pipeline.job.side_files import BEST_SHOTS_FOLDER, SIDE_ENDINGS
+from pipeline.storage.places import (
+    is_folder,
+    is_remote,
+    list_files,
+    place_of,
+    remove,
+    size_of,
+    stored_at,
+)
+
+__all__ = ["JobFiles", "VideoFiles", "check_outputs", "plan_files", "written"]
+
+VIDEO_SUFFIXES = frozenset(
+    """.264 .265 .3g2 .3gp .asf .avi .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m2ts .m2v .m4v
+    .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogv .rm .rmvb .ts .vob .webm .wmv
+    .y4m""".split()  # noqa: SIM905 - a list of 36 quoted names is harder to read
+)
+"""Files of a folder that must be videos: one that cannot be read is a failure, not skipped. Files
+with other names are opened to see: recorders invent suffixes. A file that is named is always tried.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFiles:
+    """One video of a job."""
+
+    source: str
+    """Path or URL."""
+    target: UPath
+    """Where the finished video appears, all at once."""
+    named: bool
+    """Whether the user chose the target's name; if not, its suffix may change."""
+    twin: bool = False
+    """Whether another output is named alike but for the suffix: `a.mp4` beside `a.mkv`."""
+
+    @property
+    def exists(self) -> bool:
+        """Whether the target is there already, or one of its numbered files."""
+        return bool(written(self.target))
+
+    @property
+    def work_dir(self) -> UPath:
+        """Private folder beside the target, in the same storage; gone after the run."""
+        return self.target.with_name(f".{self.target.name}.aminet-part")
+
+    def side(self, ending: str) -> UPath:
+        """Return where a file goes that belongs to the output, such as its contact sheet."""
+        ending, _, name = ending.partition("/")
+        place = beside(self.target, ending, whole_name=self.twin)
+        return place / name if name else place
+
+    @property
+    def existing_side(self) -> UPath | None:
+        """A file or folder of an earlier run that belongs to the output, None if there is none."""
+        places = map(self.side, SIDE_ENDINGS)
+        return next((p for p in places if is_folder(p) or size_of(p) is not None), None)
+
+    def drop_sides(self) -> None:
+        """Remove what an earlier run left beside the output; files of others stay."""
+        folder = self.side(BEST_SHOTS_FOLDER)
+        files, left = [e for e in SIDE_ENDINGS if e != BEST_SHOTS_FOLDER], list_files(folder)
+        ours = [name for name in left if re.fullmatch(r"\d{4,}\.png", name)]
+        if len(ours) == len(left):
+            remove(folder)
+        for place in (*map(self.side, files), *(folder / name for name in ours)):
+            remove(place)
+
+
+@dataclass(frozen=True, slots=True)
+class JobFiles:
+    """All files of a job."""
+
+    videos: tuple[VideoFiles, ...]
+    report: UPath
+    skipped: tuple[str, ...]
+    """Files in input folders that are not videos."""
+
+
+def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:
+    """Decide what a job reads and writes.
+
+    One input file and an output that is not a folder make one video named `output`. Otherwise
+    `output` is a folder; each video keeps its name, and its place below the input folder.
+
+    Raises:
+        MediaError: an input does not exist, or a folder holds no video.
+        StorageError: an object store does not answer.
+    """
+    folders = [_folder(given) for given in inputs]
+    if folders == [None] and output.suffix and not is_folder(output):
+        video = VideoFiles(_existing(inputs[0]), output, named=True)
+        return JobFiles((video,), beside(output, ".report.json"), ())
+    found: list[tuple[str, str]] = []
+    skipped: list[str] = []
+    for given, folder in zip(inputs, folders, strict=True):
+        if folder is None:
+            found.append((_existing(given), PurePosixPath(given).name))
+            continue
+        files = _files_below(folder, output)
+        videos = [name for name in files if _is_video(folder / name)]
+        if not videos:
+            raise MediaError(
+                f"no video found in folder {folder}: name the files to try them anyway"
+            )
+        found.extend((str(folder / name), name) for name in videos)
+        skipped.extend(str(folder / name) for name in files if name not in set(videos))
+    twins = _twins([output / name for _, name in found])
+    videos = tuple(
+        VideoFiles(source, output / name, named=False, twin=output / name in twins)
+        for source, name in found
+    )
+    return JobFiles(videos, output / "report.json", tuple(skipped))
+
+
+def _twins(targets: Sequence[UPath]) -> set[UPath]:
+    """Return the outputs whose files beside them could be taken for another one's."""
+    plain = {target: beside(target, "") for target in targets}
+    uses = Counter(plain.values())
+    # `a.mp4.mkv` without its suffix is the whole name of `a.mp4`.
+    return {
+        target
+        for target, name in plain.items()
+        if uses[name] > 1 or name in plain.keys() - {target}
+    }
+
+
+def check_outputs(
+    videos: Sequence[VideoFiles],
+    *,
+    overwrite: bool,
+    own: Container[VideoFiles] = (),
+) -> None:
+    """Make sure, before hours of work, that every output can be written.
+
+    Makes the output folders.
+
+    Args:
+        videos: what is to be done.
+        overwrite: outputs may exist.
+        own: videos of which an earlier run of the same job may have written a part of the outputs.
+
+    Raises:
+        OutputError: two videos have one output, an output exists or is its own input, or its folder
+            cannot be written.
+    """
+    for target, count in Counter(video.target for video in videos).items():
+        if count > 1:
+            raise OutputError(f"{count} inputs would both become {target}: rename them")
+    for video in videos:
+        if _same_file(video.source, video.target):
+            raise OutputError(f"{video.target} is both input and output: choose another output")
+        if overwrite or video in own:
+            continue
+        taken = video.exists or is_folder(video.target)
+        made = video.existing_side or (video.target if taken else None)
+        if made is not None:
+            raise OutputError(f"{made} exists already: add --overwrite to replace it")
+    folders = {video.target.parent for video in videos}
+    for folder in sorted(folder for folder in folders if isinstance(folder, Path)):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise OutputError(f"cannot write to folder {folder}: {reason}") from error
+
+
+def written(target: UPath) -> dict[str, int]:
+    """Return the files that an output consists of and that exist, by name, with their bytes.
+
+    That is the target itself, or the numbered pictures that its name stands for.
+    """
+    if isinstance(target, Path):
+        return {file.name: file.stat().st_size for file in files_of(target)}
+    if is_numbered(target.name):
+        files = list_files(target.parent)
+        return {name: files[name] for name in numbers_among(target.name, files).values()}
+    size = size_of(target)
+    return {} if size is None else {target.name: size}
+
+
+def beside(target: UPath, ending: str, *, whole_name: bool = False) -> UPath:
+    """Return the name of a file that belongs to an output.
+
+    Beside a picture it has that one's whole name: telephones name a film and a picture alike.
+
+    Args:
+        target: the output.
+        ending: what the name ends in.
+        whole_name: keep the output's suffix in the name, whatever it is.
+    """
+    is_picture = target.suffix.lower() in PHOTO_SUFFIXES | {".gif", ".apng"}
+    whole_name |= is_picture and not is_numbered(target.name)
+    stem = target.name if whole_name else target.stem
+    return target.with_name(re.sub(r"[-_.]?%\d*d", "", stem) + ending)
+
+
+def _folder(given: str) -> UPath | None:
+    """Return an input that is a folder as a place, None for a file and for a libav URL."""
+    place = stored_at(given) if "://" in given else place_of(given)
+    return place if place is not None and is_folder(place) else None
+
+
+def _existing(given: str) -> str:
+    place = stored_at(given) if "://" in given else place_of(given)
+    if place is None:
+        return given
+    if is_numbered(given):
+        if not numbered(given):
+            raise MediaError(f"no such numbered files: {given}")
+    elif is_remote(place) and size_of(place) is None:
+        raise MediaError(f"no such file, folder or bucket: {given}")
+    elif isinstance(place, Path) and not place.exists():
+        raise MediaError(f"no such file: {given}")
+    return given
+
+
+def _is_video(file: UPath) -> bool:
+    """Go by the name; files of unknown names are opened to see, where that costs no download."""
+    if file.suffix.lower() in VIDEO_SUFFIXES | PHOTO_SUFFIXES:
+        return True
+    return isinstance(file, Path) and is_media(file)
+
+
+def _files_below(folder: UPath, output: UPath) -> list[str]:
+    """Return the visible files of a folder, without those of an output folder that lies in it.
+
+    Raises:
+        OutputError: a name would lead out of the output folder.
+    """
+    found: list[str] = []
+    for name in list_files(folder):
+        path = PurePosixPath(name)
+        if ".." in path.parts:
+            raise OutputError(f"{folder / name}: expected a name without '..' to write it by")
+        hidden = any(part.startswith(".") for part in path.parts)
+        if not hidden and not any(_same(folder / at, output) for at in path.parents if at.parts):
+            found.append(name)
+    return found
+
+
+def _same(one: UPath, other: UPath) -> bool:
+    return one.absolute() == other.absolute()
+
+
+def _same_file(source: str, target: UPath) -> bool:
+    if "://" in source or not isinstance(target, Path):
+        return source == str(target)
+    if is_numbered(source):
+        return Path(source).absolute() == target.absolute()
+    return Path(source).exists() and target.exists() and Path(source).samefile(target)
