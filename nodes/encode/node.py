@@ -27,7 +27,7 @@ from nodes.join import SegmentPart
 from nodes.media.urls import file_url
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.formats import PictureConverter
-from nodes.picture_view import PictureView
+from nodes.picture.view import PictureView
 from nodes.types import Frame, VideoInfo
 
 __all__ = ["PTS_OFFSET_KEY", "VIDEO_FILE", "Encode", "EncodeConfig", "Writer"]
