@@ -28,7 +28,8 @@ from nodes.geometry.alignment import (
     yaw_deg,
 )
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
-from nodes.picture.regions import Region, RegionReader, align_region, pixel_layout, resolve_color
+from nodes.picture.layout import Region, align_region, pixel_layout, resolve_color
+from nodes.picture.regions import RegionReader
 from nodes.sharpness import detail
 from nodes.types import (
     EYES_OF_SIZE,

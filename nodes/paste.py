@@ -18,7 +18,9 @@ from pydantic import Field
 from nodes.errors import NodeConfigError
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
 from nodes.picture.interlaced import enlarged_by_fields
-from nodes.picture.regions import add_rgb_residual, copy_picture, pixel_layout, resolve_color
+from nodes.picture.layout import pixel_layout, resolve_color
+from nodes.picture.regions import copy_picture
+from nodes.picture.residual import add_rgb_residual
 from nodes.picture_view import PictureView
 from nodes.types import ColorTags, Frame, FrameRestored, VideoInfo
 

@@ -12,7 +12,7 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from nodes.errors import UnsupportedFormatError
-from nodes.picture.regions import pixel_layout
+from nodes.picture.layout import pixel_layout
 from nodes.picture_view import PictureView
 from nodes.types import ColorTags
 
