@@ -23,6 +23,11 @@ from nodes.picture.interlaced import enlarged_by_fields
 from nodes.picture.regions import add_rgb_residual, copy_picture, pixel_layout, resolve_color
 from nodes.picture.view import PictureView
 from nodes.types import ColorTags, Frame, FrameRestored, RestoredPatch, VideoInfo
+from nodes.picture.interlaced import of_height, whole_fields
+from nodes.picture.layout import chroma_place, pixel_layout, resolve_color
+from nodes.picture.regions import copy_picture
+from nodes.picture.residual import add_rgb_residual
+from nodes.types import ColorTags, Frame, FrameRestored, VideoInfo
 
 __all__ = ["UPSCALE", "Paste", "PasteConfig"]
 
@@ -79,7 +84,9 @@ class Paste(MapNode[PasteConfig]):
         self._threads = max(1, segment.threads)
         # Untagged video means another matrix from 720 lines on, so enlarging has to name it.
         self._color = replace(info.color, matrix=matrix)
+        order = ("tff" if info.top_field_first else "bff") if info.interlaced else None
         self._interlaced = info.interlaced
+        self._view = PictureView(order, chroma_place(self._color)[0])
         self._frames = self._faces = 0
         self._scale = scale
         if scale == 1:
@@ -129,21 +136,17 @@ class Paste(MapNode[PasteConfig]):
         return {"frames": self._frames, "faces": self._faces}
 
     def _enlarged(self, scaler: VideoReformatter, picture: av.VideoFrame) -> av.VideoFrame:
-        scale = self._scale
-
-        def enlarge(whole: av.VideoFrame) -> av.VideoFrame:
-            return scaler.reformat(
-                whole,
-                whole.width * scale,
-                whole.height * scale,
-                interpolation=UPSCALE,
-                threads=self._threads,
-            )
-
+        # swscale takes each field of a picture that is marked as interlaced by itself.
+        whole = whole_fields(picture) if self._interlaced else picture
+        enlarged = scaler.reformat(
+            self._view.of(whole),
+            whole.width * self._scale,
+            whole.height * self._scale,
+            interpolation=UPSCALE,
+            threads=self._threads,
+        )
         if self._interlaced:
-            enlarged = enlarged_by_fields(picture, scale, enlarge)
-        else:
-            enlarged = enlarge(self._view.of(picture))
+            enlarged = of_height(enlarged, picture.height * self._scale)
         enlarged.colorspace = self._color.matrix
         return enlarged
 

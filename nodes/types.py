@@ -58,6 +58,9 @@ class ColorTags:
     """AVCOL_PRI_*."""
     transfer: int = 2
     """AVCOL_TRC_*."""
+    chroma: int = 0
+    """AVCHROMA_LOC_*, where subsampled chroma lies among the luma samples: 1 left, 2 centre, 3 top
+    left, 4 top, 5 bottom left, 6 bottom; 0 unspecified."""
 
 
 @dataclass(frozen=True, slots=True)
