@@ -20,6 +20,7 @@ from pipeline.errors import RunFailedError, exit_code
 from pipeline.interrupts import EXIT_INTERRUPTED, came, interruptible
 from pipeline.job.report import NOTE
 from pipeline.run.malloc import share_heaps
+from pipeline.terminal import PrintableFormatter, printable
 
 __all__ = ["app", "main"]
 
@@ -80,7 +81,8 @@ def enhance(
             inputs[0], output, **flags, config=config, settings=given, overwrite=overwrite
         )
         frames, patches = result.progress.frames, result.progress.items
-        err.print(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
+        done = printable(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
+        err.print(done, markup=False, highlight=False, soft_wrap=True)
         err.print(NOTE, soft_wrap=True)
         return
     report = run(
@@ -155,12 +157,14 @@ def list_graphs() -> None:
 
 def say(text: str) -> None:
     """Write one line as it is: no markup, no wrapping, no colours."""
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    out.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> int:
     """Run the command line; every expected error becomes one line and an exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     share_heaps()
     try:
         with interruptible():
@@ -169,7 +173,7 @@ def main() -> int:
         # Click ends so when all is well, too.
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except AminetError as error:
-        err.print(f"aminet: {error}", markup=False, highlight=False, soft_wrap=True)
+        err.print(printable(f"aminet: {error}"), markup=False, highlight=False, soft_wrap=True)
         return exit_code(error)
     except BaseException:
         # What a library makes of an interrupt, such as an ImportError, is one still.

@@ -11,6 +11,7 @@ from rich.console import Console
 from pipeline.cli import options as option
 from pipeline.errors import ConfigError
 from pipeline.job.progress import clock
+from pipeline.terminal import printable
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -76,7 +77,7 @@ def tell(
         raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
     job = plan_inputs(inputs, output, config, overwrite=overwrite, resume=resume)
     for line in _lines(job):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+        out.print(printable(line), markup=False, highlight=False, soft_wrap=True)
     if job.problem is not None:
         raise job.problem
 

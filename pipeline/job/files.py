@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections import Counter
@@ -26,7 +27,18 @@ from pipeline.storage.places import (
     stored_at,
 )
 
-__all__ = ["JobFiles", "VideoFiles", "check_outputs", "make_folders", "plan_files", "written"]
+__all__ = [
+    "JobFiles",
+    "VideoFiles",
+    "check_names",
+    "check_outputs",
+    "make_folder",
+    "plan_files",
+    "written",
+]
+
+MOST_NAME_BYTES = 255
+"""Of one file's name, on every file system that Linux and macOS write to."""
 
 VIDEO_SUFFIXES = frozenset(
     """.264 .265 .3g2 .3gp .asf .avi .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m2ts .m2v .m4v
@@ -189,21 +201,46 @@ def check_outputs(
             raise OutputError(f"{made[0]} exists already: add --overwrite to replace it")
 
 
-def make_folders(videos: Sequence[VideoFiles]) -> None:
-    """Make the folders of the outputs that lie on a file system.
+def check_names(video: VideoFiles, endings: Iterable[str]) -> None:
+    """Make sure that a file system can hold every name that belongs to an output.
+
+    Args:
+        video: what is to be done.
+        endings: of the files that go beside the output, as `nodes.node.SinkNode.endings`.
 
     Raises:
-        OutputError: one cannot be made or written to.
+        OutputError: a name is too long.
     """
-    folders = {video.target.parent for video in videos}
-    for folder in sorted(folder for folder in folders if isinstance(folder, Path)):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise OutputError(f"cannot write to folder {folder}: {reason}") from error
+    if is_remote(video.target):
+        return
+    sides = [video.side(ending.partition("/")[0]) for ending in endings]
+    # Files are written as `.(name).part` before they get their names.
+    hidden = [side.with_name(f".{side.name}.part") for side in sides]
+    for place in [video.target, video.work_dir, *hidden]:
+        bytes_long = len(os.fsencode(place.name))
+        if bytes_long > MOST_NAME_BYTES:
+            raise OutputError(
+                f"{video.target}: the name is too long: {bytes_long} bytes with what is added to it"
+                f" meanwhile, expected at most {MOST_NAME_BYTES}; rename the input"
+            )
+
+
+def make_folder(video: VideoFiles) -> None:
+    """Make the folder of an output that lies on a file system.
+
+    Raises:
+        OutputError: it cannot be made or written to.
+    """
+    folder = video.target.parent
+    if not isinstance(folder, Path):
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot write to folder {folder}: {reason}") from error
 
 
 def written(target: UPath) -> dict[str, int]:

@@ -22,7 +22,7 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from pipeline.job.identity import Identity
-from pipeline.job.report import VideoReport
+from pipeline.job.report import VideoReport, decoded, encoded
 from pipeline.job.segments import Interval
 from pipeline.run.contract import SegmentResult
 from pipeline.storage.places import fetch, list_files, publish, read, remove, sync, write
@@ -49,7 +49,6 @@ class Manifest:
 
 
 _MANIFESTS: Final = TypeAdapter(Manifest)
-_RECORDS: Final = TypeAdapter(VideoReport)
 
 
 class SegmentStore:
@@ -156,13 +155,13 @@ class SegmentStore:
         Raises:
             OSError: it cannot be written.
         """
-        write(self.folder / _RECORD_FILE, _RECORDS.dump_json(report, indent=1))
+        write(self.folder / _RECORD_FILE, encoded(report))
 
     def recorded(self) -> VideoReport | None:
         """Return what `record` noted, None without."""
         try:
-            return _RECORDS.validate_json(read(self.folder / _RECORD_FILE) or b"")
-        except ValidationError:
+            return decoded(read(self.folder / _RECORD_FILE) or b"")
+        except ValueError:
             return None
 
     def drop_unfinished(self) -> bool:

@@ -10,7 +10,6 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from aminet.errors import AminetError
 from nodes.encode.encoders import EncodeConfig
 from nodes.encode.node import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
@@ -22,6 +21,7 @@ from pipeline.errors import OutputError, RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
 from pipeline.interrupts import postponed
+from pipeline.job.failure import explained
 from pipeline.job.kept_task import KeptTask
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
 from pipeline.job.plan import PlannedVideo
@@ -132,9 +132,10 @@ class VideoRun:
         if error is None:
             return None
         log.debug("segment %d of %s", number, self.item.video.source, exc_info=error)
-        explained = self._explained(error, number)
-        self._error = self._error or explained
-        return explained
+        where = f"segment {number + 1} of {self.total}" if self.total > 1 else "the run"
+        failure = explained(error, where)
+        self._error = self._error or failure
+        return failure
 
     @property
     def over(self) -> bool:
@@ -285,17 +286,6 @@ class VideoRun:
             last_duration_ticks=last_duration_ticks,
             quality=config.quality,
         )
-
-    def _explained(self, error: BaseException, number: int) -> Exception:
-        """Return an error as one that has a one-line message for the user."""
-        if isinstance(error, AminetError):
-            return error
-        kind = type(error).__name__
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else kind
-        where = f"segment {number + 1} of {self.total}" if self.total > 1 else "the run"
-        wrapped = RunFailedError(f"{where} failed ({kind}: {reason})")
-        wrapped.__cause__ = error
-        return wrapped
 
     def _report(
         self,

@@ -11,8 +11,8 @@ import av
 import numpy as np
 from av.filter import Graph
 from av.video import VideoStream
-from PIL import Image
 
+from nodes.media.picture_files import pillow_image
 from nodes.types import VideoInfo
 from pipeline.pictures.restored import RestoredPicture
 
@@ -90,7 +90,7 @@ def _repeats(source: str, form: str) -> dict[str, str]:
     """Return the muxer's option for how often the animation is shown; a video becomes endless."""
     loops: int | None = 0
     if Path(source).suffix.lower() in ANIMATIONS:
-        with Image.open(source) as image:
+        with pillow_image(Path(source)) as image:
             loops = image.info.get("loop")
     if form == "gif":
         return {"loop": str(-1 if loops is None else loops)}

@@ -11,11 +11,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Final, Literal
 
-from PIL import Image
-
 from nodes.errors import MediaError
 from nodes.media.open import codec_name, is_photo, open_media, video_stream
-from nodes.media.picture_files import PHOTO_SUFFIXES, is_animated_webp, is_numbered, numbered
+from nodes.media.picture_files import (
+    PHOTO_SUFFIXES,
+    is_animated_webp,
+    is_numbered,
+    numbered,
+    pillow_image,
+)
 from nodes.types import VideoInfo
 from pipeline.containers.mux import MuxReport
 from pipeline.containers.timing import deviation, read_timing
@@ -101,7 +105,7 @@ def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> lis
 
 def _check_colors(source: str) -> None:
     if Path(source).suffix.lower() in {".jpg", ".jpeg"} and Path(source).is_file():
-        with Image.open(source) as image:
+        with pillow_image(Path(source)) as image:
             if image.mode == "CMYK":
                 raise MediaError(f"{source}: is in CMYK, for print; convert it to RGB first")
 

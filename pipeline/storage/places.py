@@ -127,7 +127,8 @@ def list_files(folder: UPath) -> dict[str, int]:
     """
     if _is_local(folder):
         below = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
-        found = {str(f.relative_to(folder)): f.stat().st_size for f in below if f.exists()}
+        # Opening a pipe waits for a writer, and a device may do anything: neither is a file here.
+        found = {str(f.relative_to(folder)): f.stat().st_size for f in below if f.is_file()}
     else:
         with _explained(folder):
             files = cast("dict[str, Any]", folder.fs.find(folder.path, detail=True))
