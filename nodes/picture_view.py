@@ -11,7 +11,8 @@ from fractions import Fraction
 from typing import Literal
 
 import av
-from av.filter import Graph
+
+from nodes.picture.filters import PictureFilter
 
 __all__ = ["PictureView"]
 
@@ -26,30 +27,16 @@ class PictureView:
             field_order: top or bottom field first; encoders believe each picture, and PyAV cannot
                 set it. None leaves the mark as it is.
         """
-        self._filter = ("setfield", f"mode={field_order}") if field_order else ("null", None)
+        self._mark = ("setfield", f"mode={field_order}") if field_order else ("null", None)
         self._of: tuple[int, int, str, Fraction | None] | None = None
-        self._graph: Graph | None = None
+        self._filter: PictureFilter | None = None
 
     def of(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Return a picture of the same samples, whose times and tags may be set."""
         kind = (picture.width, picture.height, picture.format.name, picture.time_base)
-        if self._graph is None or kind != self._of:
-            self._graph, self._of = self._configured(picture), kind
-        self._graph.push(picture)
-        view = self._graph.pull()
-        assert isinstance(view, av.VideoFrame)  # noqa: S101 - a video filter
+        if self._filter is None or kind != self._of:
+            tick = picture.time_base or Fraction(1, 25)
+            self._filter = PictureFilter(picture, tick, lambda graph: [graph.add(*self._mark)])
+            self._of = kind
+        (view,) = self._filter.push(picture)
         return view
-
-    def _configured(self, picture: av.VideoFrame) -> Graph:
-        graph = Graph()
-        source = graph.add_buffer(
-            width=picture.width,
-            height=picture.height,
-            format=picture.format,
-            time_base=picture.time_base or Fraction(1, 25),
-        )
-        keep, sink = graph.add(*self._filter), graph.add("buffersink")
-        source.link_to(keep)
-        keep.link_to(sink)
-        graph.configure()
-        return graph

@@ -1,7 +1,7 @@
 """Encode: the sink node. Frames to one file in the work folder: video only, times exact.
 
-NUT holds any time base without rounding and, but for ProRes, any codec. Sound, subtitles and
-everything else are copied from the source once, by `pipeline.containers.mux`, when all is encoded.
+Sound, subtitles and everything else are copied from the source once, by
+`pipeline.containers.mux`, when all is encoded.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video import VideoStream
 
+from nodes.encode.encoder_table import hdr_encoders
 from nodes.encode.encoders import EncodeConfig, EncoderPlan, plan_encoder
 from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.join import SegmentPart
-from nodes.media.hdr import encoder_words
+from nodes.media.urls import file_url
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.formats import PictureConverter
 from nodes.picture_view import PictureView
@@ -33,15 +34,12 @@ __all__ = ["PTS_OFFSET_KEY", "VIDEO_FILE", "Encode", "EncodeConfig", "Writer"]
 
 VIDEO_FILE = "encoded.video"
 
-_MUXERS = {
+_MUXER_OPTIONS = {
     # The muxer's own remedy for negative decoding times is to move all times.
-    "nut": {"avoid_negative_ts": "disabled"},
-    # NUT has no code for ProRes; QuickTime holds it, in any time base too.
-    "mov": {"movflags": "use_metadata_tags"},
+    "avoid_negative_ts": "disabled",
+    # QuickTime and its kin keep `PTS_OFFSET_KEY` only if told to; others do not know the option.
+    "movflags": "use_metadata_tags",
 }
-
-_FIELD_ENCODERS = frozenset({"libx264", "prores_ks", "mpeg2video", "mpeg4"})
-"""Those that can code interlaced pictures as such."""
 
 PTS_OFFSET_KEY = "aminet_pts_offset"
 """Metadata of the file: ticks to add to its pts. NUT cannot hold negative times."""
@@ -146,8 +144,8 @@ class Writer:
         self._offset_ticks = 0
         self._finished = False
         self._converter = PictureConverter(info.width_px, info.height_px, plan.pix_fmt, info.color)
-        # SVT-AV1 talks on the terminal, and listens only to this.
-        os.environ.setdefault("SVT_LOG", "1")
+        for name, value in plan.facts.environment.items():
+            os.environ.setdefault(name, value)
         try:
             self._container = self.open_container()
             self._stream = self.add_stream(threads)
@@ -158,12 +156,12 @@ class Writer:
         self._open_encoder()
 
     def _codes_fields(self) -> bool:
-        return self._info.interlaced and self._plan.encoder in _FIELD_ENCODERS
+        return self._info.interlaced and self._plan.facts.interlaced
 
     def open_container(self) -> OutputContainer:
         """Start the file."""
-        muxer = "mov" if self._plan.codec_name == "prores" else "nut"
-        return av.open(self._path, "w", format=muxer, container_options=_MUXERS[muxer])
+        muxer = self._plan.facts.segment_muxer
+        return av.open(file_url(self._path), "w", format=muxer, container_options=_MUXER_OPTIONS)
 
     def add_stream(self, threads: int) -> VideoStream:
         """Add the video, its encoder set but not open."""
@@ -193,10 +191,10 @@ class Writer:
         except FFmpegError as error:
             self.close()
             settings = ", ".join(f"{key}={value}" for key, value in plan.options.items())
-            if plan.encoder.endswith("_nvenc"):
+            if plan.facts.needs:
                 raise NodeConfigError(
-                    f"encoder {plan.encoder} needs an NVIDIA GPU with its driver, and finds none"
-                    f" that takes {plan.pix_fmt} ({error.strerror}); choose another encode.codec"
+                    f"encoder {plan.encoder} needs {plan.facts.needs}, and finds none that takes"
+                    f" {plan.pix_fmt} ({error.strerror}); choose another encode.codec"
                 ) from error
             raise NodeConfigError(
                 f"encoder {plan.encoder} refuses {self._info.width_px}x{self._info.height_px}"
@@ -282,7 +280,16 @@ class Writer:
     def _hdr_report(self) -> str | None:
         if self._info.hdr is None:
             return None
-        return "kept" if encoder_words(self._plan.encoder, self._info.hdr) else "left out"
+        return "left out" if self._plan.facts.hdr_words is None else "kept"
+
+    def _warnings(self) -> list[str]:
+        if self._hdr_report() != "left out":
+            return []
+        *others, last = hdr_encoders()
+        return [
+            f"{self._plan.encoder} cannot be told of the HDR10 mastering display and light levels:"
+            f" left out; {', '.join(others)} and {last} can"
+        ]
 
     def report(self) -> dict[str, Any]:
         """Return what was done, for JSON."""
@@ -300,10 +307,5 @@ class Writer:
             "frames": self._frames,
             "bytes": self._path.stat().st_size if self._path.exists() else 0,
             "last_duration_ticks": self._last.duration_ticks if self._last else 0,
-            "warnings": [
-                f"{plan.encoder} cannot be told of the HDR10 mastering display and light levels:"
-                " left out; x264, x265 and av1 can"
-            ]
-            if self._hdr_report() == "left out"
-            else [],
+            "warnings": self._warnings(),
         }

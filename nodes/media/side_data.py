@@ -19,7 +19,10 @@ from typing import Final, Literal, cast
 import av
 from av.buffer import Buffer
 from av.filter import Graph
+from av.filter.context import FilterContext
 from av.sidedata.sidedata import SideDataContainer, Type
+
+from nodes.picture.filters import PictureFilter
 
 __all__ = ["Kind", "display_matrix", "side_data"]
 
@@ -41,22 +44,13 @@ def side_data(picture: av.VideoFrame, kind: Kind) -> bytes | None:
 
 def _with_only(picture: av.VideoFrame, kind: Kind) -> av.VideoFrame:
     """Return a reference to the picture that carries no side data of any other kind."""
-    graph = Graph()
-    last = graph.add_buffer(
-        width=picture.width,
-        height=picture.height,
-        format=picture.format,
-        time_base=picture.time_base or Fraction(1, 90_000),
-    )
-    for number in set(range(_KINDS)) - {Type[kind].value}:
-        delete = graph.add("sidedata", f"mode=delete:type={number}")
-        last.link_to(delete)
-        last = delete
-    last.link_to(graph.add("buffersink"))
-    graph.configure()
-    graph.push(picture)
-    stripped = graph.pull()
-    assert isinstance(stripped, av.VideoFrame)  # noqa: S101 - a video filter
+    unwanted = set(range(_KINDS)) - {Type[kind].value}
+
+    def add(graph: Graph) -> list[FilterContext]:
+        return [graph.add("sidedata", f"mode=delete:type={number}") for number in unwanted]
+
+    ticks = picture.time_base or Fraction(1, 90_000)
+    (stripped,) = PictureFilter(picture, ticks, add).push(picture)
     return stripped
 
 

@@ -7,18 +7,21 @@ of different times must not be mixed.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from typing import cast
+from typing import Final, cast
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.error import EOFError as AvEOFError
-from av.filter import Graph
 from av.video.plane import VideoPlane
 
+from nodes.picture.filters import PictureFilter
+
 __all__ = ["deinterlaced", "enlarged_by_fields"]
+
+_PICTURE_NUMBERS: Final = Fraction(1, 25)
+"""Time base of the filter, which is given the pictures' numbers: their own times may be missing."""
 
 
 def deinterlaced(
@@ -29,51 +32,34 @@ def deinterlaced(
     Motion between the fields decides which lines are kept and which are made anew (libavfilter's
     `bwdif`, of the BBC's w3fdif and yadif). Pictures of another size begin afresh.
     """
-    graph: Graph | None = None
+    bwdif: PictureFilter | None = None
     form: tuple[int, int, str] | None = None
     times: deque[tuple[int | None, int]] = deque()
     for number, picture in enumerate(pictures):
         own = (picture.width, picture.height, picture.format.name)
-        if graph is None or own != form:
-            if graph is not None:
-                graph.push(None)
-                yield from _ready(graph, times)
-            graph, form = _graph(picture, top_field_first=top_field_first), own
+        if bwdif is None or own != form:
+            if bwdif is not None:
+                yield from _timed(bwdif.push(None), times)
+            bwdif, form = _bwdif(picture, top_field_first=top_field_first), own
         times.append((picture.pts, picture.duration))
-        picture.pts, picture.time_base = number, Fraction(1, 25)
-        graph.push(picture)
-        yield from _ready(graph, times)
-    if graph is not None:
-        graph.push(None)
-        yield from _ready(graph, times)
+        picture.pts, picture.time_base = number, _PICTURE_NUMBERS
+        yield from _timed(bwdif.push(picture), times)
+    if bwdif is not None:
+        yield from _timed(bwdif.push(None), times)
 
 
-def _graph(picture: av.VideoFrame, *, top_field_first: bool) -> Graph:
-    graph = Graph()
-    source = graph.add_buffer(
-        width=picture.width,
-        height=picture.height,
-        format=picture.format,
-        time_base=Fraction(1, 25),
-    )
+def _bwdif(picture: av.VideoFrame, *, top_field_first: bool) -> PictureFilter:
     parity = "tff" if top_field_first else "bff"
-    bwdif = graph.add("bwdif", f"mode=send_frame:parity={parity}:deint=all")
-    sink = graph.add("buffersink")
-    source.link_to(bwdif)
-    bwdif.link_to(sink)
-    graph.configure()
-    return graph
+    options = f"mode=send_frame:parity={parity}:deint=all"
+    return PictureFilter(picture, _PICTURE_NUMBERS, lambda graph: [graph.add("bwdif", options)])
 
 
-def _ready(graph: Graph, times: deque[tuple[int | None, int]]) -> Iterator[av.VideoFrame]:
-    while times:
-        try:
-            whole = graph.pull()
-        except (BlockingIOError, AvEOFError):
-            return
-        assert isinstance(whole, av.VideoFrame)  # noqa: S101 - a video filter
-        whole.pts, whole.duration = times.popleft()
-        yield whole
+def _timed(
+    whole: Iterable[av.VideoFrame], times: deque[tuple[int | None, int]]
+) -> Iterator[av.VideoFrame]:
+    for picture in whole:
+        picture.pts, picture.duration = times.popleft()
+        yield picture
 
 
 def enlarged_by_fields(

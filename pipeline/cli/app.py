@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from aminet.errors import AminetError
@@ -16,11 +15,12 @@ from pipeline.cli import network as cli_network
 from pipeline.cli import options as option
 from pipeline.cli import plan as cli_plan
 from pipeline.cli import quality as cli_video
+from pipeline.cli.console import out, say, say_error
 from pipeline.errors import RunFailedError, exit_code
 from pipeline.interrupts import EXIT_INTERRUPTED, came, interruptible
 from pipeline.job.report import NOTE
 from pipeline.run.malloc import share_heaps
-from pipeline.terminal import PrintableFormatter, printable
+from pipeline.terminal import PrintableFormatter
 
 __all__ = ["app", "main"]
 
@@ -36,9 +36,6 @@ app.add_typer(graph_app, name="graph")
 cli_plan.register(app)
 cli_network.register(app)
 cli_video.register(app)
-
-out = Console()
-err = Console(stderr=True)
 
 _BESIDE: Final = {SHEET: "before/after", TRACKS: "tracks", PARQUET: "tracks"}
 """What files beside the output are called here, by their endings."""
@@ -81,9 +78,8 @@ def enhance(
             inputs[0], output, **flags, config=config, settings=given, overwrite=overwrite
         )
         frames, patches = result.progress.frames, result.progress.items
-        done = printable(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
-        err.print(done, markup=False, highlight=False, soft_wrap=True)
-        err.print(NOTE, soft_wrap=True)
+        say_error(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
+        say_error(NOTE)
         return
     report = run(
         inputs,
@@ -141,7 +137,9 @@ def describe_graph(
     """Check a graph and print its dataflow."""
     from pipeline.config import load_config, load_graph
 
-    say(load_graph(load_config(None, settings or (), {"graph": graph})).describe())
+    described = load_graph(load_config(None, settings or (), {"graph": graph})).describe()
+    for line in described.splitlines():
+        say(line)
 
 
 @graph_app.command("list")
@@ -153,11 +151,6 @@ def list_graphs() -> None:
     for path in available_graphs():
         spec = read_graph_spec(path)
         say(f"{spec.name}: {spec.description}")
-
-
-def say(text: str) -> None:
-    """Write one line as it is: no markup, no wrapping, no colours."""
-    out.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> int:
@@ -173,7 +166,7 @@ def main() -> int:
         # Click ends so when all is well, too.
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except AminetError as error:
-        err.print(printable(f"aminet: {error}"), markup=False, highlight=False, soft_wrap=True)
+        say_error(f"aminet: {error}")
         return exit_code(error)
     except BaseException:
         # What a library makes of an interrupt, such as an ImportError, is one still.

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
 from pipeline.cli import options as option
+from pipeline.cli.console import say
 from pipeline.errors import ConfigError
 from pipeline.job.progress import clock
-from pipeline.terminal import printable
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
     from pipeline.sizing.sizing import Sizing
 
 __all__ = ["register", "tell"]
-
-out = Console()
 
 
 def register(app: typer.Typer) -> None:
@@ -77,7 +74,7 @@ def tell(
         raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
     job = plan_inputs(inputs, output, config, overwrite=overwrite, resume=resume)
     for line in _lines(job):
-        out.print(printable(line), markup=False, highlight=False, soft_wrap=True)
+        say(line)
     if job.problem is not None:
         raise job.problem
 

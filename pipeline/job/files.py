@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from upath import UPath
 
 from nodes.errors import MediaError
-from nodes.media.picture_files import PHOTO_SUFFIXES, files_of, is_numbered, numbered, numbers_among
+from nodes.media.picture_files import files_of, is_numbered, numbered, numbers_among
+from nodes.media.picture_formats import picture_format
 from pipeline.containers.probe import is_media
 from pipeline.errors import OutputError
 from pipeline.storage.places import (
@@ -41,12 +42,13 @@ MOST_NAME_BYTES = 255
 """Of one file's name, on every file system that Linux and macOS write to."""
 
 VIDEO_SUFFIXES = frozenset(
-    """.264 .265 .3g2 .3gp .asf .avi .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m2ts .m2v .m4v
-    .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogv .rm .rmvb .ts .vob .webm .wmv
-    .y4m""".split()  # noqa: SIM905 - a list of 36 quoted names is harder to read
+    """.264 .265 .3g2 .3gp .asf .avi .dv .f4v .flv .h264 .h265 .hevc .ivf .m2ts .m2v .m4v .mjpeg
+    .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogv .rm .rmvb .ts .vob .webm .wmv .y4m
+    """.split()  # noqa: SIM905 - a list of 35 quoted names is harder to read
 )
-"""Files of a folder that must be videos: one that cannot be read is a failure, not skipped. Files
-with other names are opened to see: recorders invent suffixes. A file that is named is always tried.
+"""Files of a folder that must be videos, as those named like pictures must be pictures: one that
+cannot be read is a failure, not skipped. Files with other names are opened to see: recorders invent
+suffixes. A file that is named is always tried.
 """
 
 
@@ -267,10 +269,10 @@ def beside(target: UPath, ending: str, *, whole_name: bool = False) -> UPath:
         ending: what the name ends in.
         whole_name: keep the output's suffix in the name, whatever it is.
     """
-    is_picture = target.suffix.lower() in PHOTO_SUFFIXES | {".gif", ".apng"}
-    whole_name |= is_picture and not is_numbered(target.name)
-    stem = target.name if whole_name else target.stem
-    return target.with_name(re.sub(r"[-_.]?%\d*d", "", stem) + ending)
+    if is_numbered(target.name):
+        return target.with_name(re.sub(r"[-_.]?%\d*d", "", target.stem) + ending)
+    whole_name |= picture_format(target.name) is not None
+    return target.with_name((target.name if whole_name else target.stem) + ending)
 
 
 def _folder(given: str) -> UPath | None:
@@ -295,7 +297,7 @@ def _existing(given: str) -> str:
 
 def _is_video(file: UPath) -> bool:
     """Go by the name; files of unknown names are opened to see, where that costs no download."""
-    if file.suffix.lower() in VIDEO_SUFFIXES | PHOTO_SUFFIXES:
+    if file.suffix.lower() in VIDEO_SUFFIXES or picture_format(file.name) is not None:
         return True
     return isinstance(file, Path) and is_media(file)
 

@@ -11,9 +11,10 @@ from upath import UPath
 
 from pipeline.job.files import written
 from pipeline.job.identity import Identity
+from pipeline.storage.json_text import json_bytes
 from pipeline.storage.places import place_of, read, size_of
 
-__all__ = ["NOTE", "RunReport", "VideoReport", "decoded", "encoded", "read_videos"]
+__all__ = ["NOTE", "RunReport", "VideoReport", "read_videos"]
 
 NOTE = "A restored face is an estimate, not a proof of who it is."
 
@@ -99,28 +100,9 @@ class RunReport:
 
     def to_json(self) -> bytes:
         """Return the report as indented JSON."""
-        return encoded(self)
+        return json_bytes(asdict(self))
 
 
-def encoded(report: RunReport | VideoReport) -> bytes:
-    r"""Return a report as indented JSON in UTF-8.
-
-    Bytes of names that are no UTF-8 become lone surrogates such as `\udcff`, as Python reads them.
-    """
-    text = json.dumps(asdict(report), indent=2, ensure_ascii=False, default=str) + "\n"
-    return text.encode("utf-8", "backslashreplace")
-
-
-def decoded(content: bytes) -> VideoReport:
-    """Return the report of one video that `encoded` made into JSON.
-
-    Raises:
-        ValueError: it is none.
-    """
-    return _VIDEO.validate_python(json.loads(content))
-
-
-_VIDEO: Final = TypeAdapter(VideoReport)
 _VIDEOS: Final = TypeAdapter(tuple[VideoReport, ...])
 
 

@@ -9,22 +9,24 @@ that is killed between the two, or before its report is written, knows the outpu
 
 from __future__ import annotations
 
+import json
 import shutil
 import uuid
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from upath import UPath
 
 from pipeline.job.identity import Identity
-from pipeline.job.report import VideoReport, decoded, encoded
+from pipeline.job.report import VideoReport
 from pipeline.job.segments import Interval
 from pipeline.run.contract import SegmentResult
+from pipeline.storage.json_text import json_bytes
 from pipeline.storage.places import fetch, list_files, publish, read, remove, sync, write
 from pipeline.storage.scratch import Scratch
 
@@ -49,6 +51,7 @@ class Manifest:
 
 
 _MANIFESTS: Final = TypeAdapter(Manifest)
+_RECORDS: Final = TypeAdapter(VideoReport)
 
 
 class SegmentStore:
@@ -70,8 +73,8 @@ class SegmentStore:
                 continue
             try:
                 content = read(self.folder / name / MANIFEST_FILE)
-                manifest = _MANIFESTS.validate_json(content or b"")
-            except (OSError, ValidationError):
+                manifest = _MANIFESTS.validate_python(json.loads(content or b""))
+            except (OSError, ValueError):
                 continue
             if sizes == manifest.files:
                 whole[int(name)] = manifest
@@ -125,7 +128,7 @@ class SegmentStore:
             files=files,
             result=result,
         )
-        place, content = self.folder / _name(number), _MANIFESTS.dump_json(manifest, indent=1)
+        place, content = self.folder / _name(number), json_bytes(asdict(manifest))
         remove(place)
         if isinstance(self.folder, Path):
             for name in files:
@@ -155,12 +158,12 @@ class SegmentStore:
         Raises:
             OSError: it cannot be written.
         """
-        write(self.folder / _RECORD_FILE, encoded(report))
+        write(self.folder / _RECORD_FILE, json_bytes(asdict(report)))
 
     def recorded(self) -> VideoReport | None:
         """Return what `record` noted, None without."""
         try:
-            return decoded(read(self.folder / _RECORD_FILE) or b"")
+            return _RECORDS.validate_python(json.loads(read(self.folder / _RECORD_FILE) or b""))
         except ValueError:
             return None
 

@@ -74,7 +74,7 @@ class _Originals:
 
     def __init__(self, source: str, info: VideoInfo) -> None:
         self._info = info
-        self._reader = PictureReader(source, 1, lambda _what, _pts: None)
+        self._reader = PictureReader(source, 1)
         self._pictures: Iterator[av.VideoFrame] | None = self._reader.pictures()
         self._rgb = RegionReader(info.color)
         self._converter: PictureConverter | None = None
