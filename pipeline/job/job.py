@@ -20,8 +20,9 @@ from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.graph.graph import Graph
 from pipeline.interrupts import interruptible, postponed
 from pipeline.job.failure import FAILURES, explained
-from pipeline.job.files import JobFiles, VideoFiles, make_folder, plan_files
+from pipeline.job.files import JobFiles, VideoFiles, plan_files
 from pipeline.job.monitors import Monitor
+from pipeline.job.output_paths import make_folder
 from pipeline.job.plan import JobPlan, PlannedVideo, plan_job
 from pipeline.job.report import RunReport, VideoReport
 from pipeline.job.segment_store import SegmentStore
@@ -137,7 +138,7 @@ class _Job:
         runs: list[tuple[VideoRun, list[Task]]] = []
         for video in self._start(plan):
             try:
-                make_folder(video.files)
+                make_folder(video.files, self.files.report.parent)
                 run = VideoRun(video, plan.graph, plan.options)
                 runs.append((run, run.start()))
             except FAILURES as error:

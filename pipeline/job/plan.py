@@ -18,9 +18,10 @@ from pipeline.graph.prepare import prepared
 from pipeline.graph.roles import encode_node
 from pipeline.job.earlier import changes, finished_report, finished_segments, own_record
 from pipeline.job.failure import FAILURES, explained
-from pipeline.job.files import JobFiles, VideoFiles, check_names, check_outputs, plan_files
+from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
 from pipeline.job.identity import content_ids
 from pipeline.job.merge import side_endings
+from pipeline.job.output_paths import check_names, check_place
 from pipeline.job.report import VideoReport, read_videos
 from pipeline.job.segment_store import Manifest
 from pipeline.job.segments import choose_runner
@@ -164,6 +165,7 @@ def plan_job(
     videos: list[PlannedVideo] = []
     for video in files.videos:
         try:
+            check_place(video)
             ready = look_at(video, graph, threads=threads, options=options, contents=contents)
             check_names(ready.video, endings)
             videos.append(plan_finished(ready, earlier, overwrite=overwrite, resume=resume))

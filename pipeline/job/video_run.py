@@ -32,6 +32,7 @@ from pipeline.pictures.outputs import EXACT_CODEC, write_pictures
 from pipeline.run.contract import Progress, SegmentResult, sink_folder
 from pipeline.run.task import Task, TaskOutcome
 from pipeline.storage.places import is_folder, list_files, publish, size_of
+from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 
@@ -174,8 +175,8 @@ class VideoRun:
         video.drop_sides({*side_endings(self._graph), *self._earlier_endings()})
         for ending, file in sides.items():
             place = video.side(ending)
-            if isinstance(place, Path):
-                place.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(place, Path) and isinstance(video.target, Path):
+                folder_below(place.parent, video.target.parent)
             publish(file, place)
         for file in files_of(made):
             publish(file, video.target.with_name(file.name))

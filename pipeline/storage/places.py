@@ -20,6 +20,7 @@ from upath import UPath
 from upath.registry import available_implementations
 
 from pipeline.errors import StorageError
+from pipeline.storage.private import create_file
 
 __all__ = [
     "create",
@@ -153,9 +154,12 @@ def write(place: UPath, content: bytes) -> None:
         OSError: the file cannot be written.
     """
     if _is_local(place):
-        part = place.with_name(f".{place.name}.part")
-        part.write_bytes(content)
-        publish(part, UPath(place))
+        part = create_file(place)
+        try:
+            part.write_bytes(content)
+            publish(part, UPath(place))
+        finally:
+            part.unlink(missing_ok=True)
         return
     with _explained(place):
         place.fs.pipe_file(place.path, content)
@@ -203,7 +207,7 @@ def publish(local: Path, place: UPath) -> None:
 def remove(place: UPath) -> None:
     """Remove a file, or a folder with everything in it; if it is not there, nothing happens."""
     if _is_local(place):
-        if place.is_dir():
+        if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place, ignore_errors=True)
         else:
             place.unlink(missing_ok=True)
