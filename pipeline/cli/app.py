@@ -20,6 +20,7 @@ from pipeline.errors import RunFailedError, exit_code
 from pipeline.interrupts import EXIT_INTERRUPTED, came, interruptible
 from pipeline.job.report import NOTE
 from pipeline.run.malloc import share_heaps
+from pipeline.terminal import PrintableFormatter
 
 __all__ = ["app", "main"]
 
@@ -136,7 +137,9 @@ def describe_graph(
     """Check a graph and print its dataflow."""
     from pipeline.config import load_config, load_graph
 
-    say(load_graph(load_config(None, settings or (), {"graph": graph})).describe())
+    described = load_graph(load_config(None, settings or (), {"graph": graph})).describe()
+    for line in described.splitlines():
+        say(line)
 
 
 @graph_app.command("list")
@@ -152,7 +155,9 @@ def list_graphs() -> None:
 
 def main() -> int:
     """Run the command line; every expected error becomes one line and an exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     share_heaps()
     try:
         with interruptible():

@@ -28,6 +28,7 @@ from pipeline.job.segments import Interval
 from pipeline.run.contract import SegmentResult
 from pipeline.storage.json_text import json_bytes
 from pipeline.storage.places import fetch, list_files, publish, read, remove, sync, write
+from pipeline.storage.private import is_private, private_folder
 from pipeline.storage.scratch import Scratch
 
 __all__ = ["Manifest", "SegmentStore"]
@@ -62,7 +63,9 @@ class SegmentStore:
         self.folder = folder
 
     def finished(self) -> dict[int, Manifest]:
-        """Return the manifests of the segments that are whole."""
+        """Return the manifests of the segments that are whole, of this user's own making."""
+        if isinstance(self.folder, Path) and not is_private(self.folder):
+            return {}
         found: dict[str, dict[str, int]] = {}
         for name, size in list_files(self.folder).items():
             segment, _, file = name.partition("/")
@@ -92,7 +95,8 @@ class SegmentStore:
             return
         # A name of its own: another worker, given up but not dead, may still write the same one.
         part = self.folder / f"{_name(number)}.{uuid.uuid4().hex[:8]}.part"
-        part.mkdir(parents=True)
+        private_folder(self.folder)
+        part.mkdir()
         try:
             yield part
         finally:
@@ -162,6 +166,8 @@ class SegmentStore:
 
     def recorded(self) -> VideoReport | None:
         """Return what `record` noted, None without."""
+        if isinstance(self.folder, Path) and not is_private(self.folder):
+            return None
         try:
             return _RECORDS.validate_python(json.loads(read(self.folder / _RECORD_FILE) or b""))
         except ValueError:

@@ -10,7 +10,6 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
-from aminet.errors import AminetError
 from nodes.encode.encoders import EncodeConfig
 from nodes.encode.node import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
@@ -22,6 +21,7 @@ from pipeline.errors import OutputError, RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
 from pipeline.interrupts import postponed
+from pipeline.job.failure import explained
 from pipeline.job.kept_task import KeptTask
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
 from pipeline.job.plan import PlannedVideo
@@ -32,6 +32,7 @@ from pipeline.pictures.outputs import EXACT_CODEC, write_pictures
 from pipeline.run.contract import Progress, SegmentResult, sink_folder
 from pipeline.run.task import Task, TaskOutcome
 from pipeline.storage.places import is_folder, list_files, publish, size_of
+from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 
@@ -132,9 +133,10 @@ class VideoRun:
         if error is None:
             return None
         log.debug("segment %d of %s", number, self.item.video.source, exc_info=error)
-        explained = self._explained(error, number)
-        self._error = self._error or explained
-        return explained
+        where = f"segment {number + 1} of {self.total}" if self.total > 1 else "the run"
+        failure = explained(error, where)
+        self._error = self._error or failure
+        return failure
 
     @property
     def over(self) -> bool:
@@ -173,8 +175,8 @@ class VideoRun:
         video.drop_sides({*side_endings(self._graph), *self._earlier_endings()})
         for ending, file in sides.items():
             place = video.side(ending)
-            if isinstance(place, Path):
-                place.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(place, Path) and isinstance(video.target, Path):
+                folder_below(place.parent, video.target.parent)
             publish(file, place)
         for file in files_of(made):
             publish(file, video.target.with_name(file.name))
@@ -285,17 +287,6 @@ class VideoRun:
             last_duration_ticks=last_duration_ticks,
             quality=config.quality,
         )
-
-    def _explained(self, error: BaseException, number: int) -> Exception:
-        """Return an error as one that has a one-line message for the user."""
-        if isinstance(error, AminetError):
-            return error
-        kind = type(error).__name__
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else kind
-        where = f"segment {number + 1} of {self.total}" if self.total > 1 else "the run"
-        wrapped = RunFailedError(f"{where} failed ({kind}: {reason})")
-        wrapped.__cause__ = error
-        return wrapped
 
     def _report(
         self,
