@@ -21,7 +21,7 @@ from nodes.picture.interlaced import enlarged_by_fields
 from nodes.picture.layout import pixel_layout, resolve_color
 from nodes.picture.regions import copy_picture
 from nodes.picture.residual import add_rgb_residual
-from nodes.picture_view import PictureView
+from nodes.picture.view import PictureView
 from nodes.types import ColorTags, Frame, FrameRestored, VideoInfo
 
 __all__ = ["UPSCALE", "Paste", "PasteConfig"]

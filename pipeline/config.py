@@ -25,7 +25,9 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 from aminet.settings import check_settings, read_settings, read_value, set_value
 from pipeline.errors import ConfigError, GraphError
-from pipeline.graph.graph import Graph, read_graph_spec
+from pipeline.graph.build import build_graph
+from pipeline.graph.graph import Graph
+from pipeline.graph.spec import read_graph_spec
 from pipeline.sizing.sizing import Wishes
 
 __all__ = [
@@ -198,7 +200,7 @@ def load_graph(config: RunConfig) -> Graph:
         GraphError: the graph is not valid with these settings.
     """
     spec = read_graph_spec(_graph_file(config.graph))
-    return Graph.build(spec, params=config.params, overrides=config.nodes)
+    return build_graph(spec, params=config.params, overrides=config.nodes)
 
 
 def _graph_file(graph: str) -> Path:

@@ -13,7 +13,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from nodes.errors import UnsupportedFormatError
 from nodes.picture.layout import pixel_layout
-from nodes.picture_view import PictureView
+from nodes.picture.view import PictureView
 from nodes.types import ColorTags
 
 __all__ = ["PictureConverter", "bit_depth", "editable_format", "nearest_format"]

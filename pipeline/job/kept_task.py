@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodes.encode import Encode
-from nodes.encode.node import VIDEO_FILE
+from nodes.encode.writer import VIDEO_FILE
 from nodes.node import Segment
 from pipeline.containers.timing import packet_times
 from pipeline.errors import RunFailedError

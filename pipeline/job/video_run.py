@@ -12,7 +12,7 @@ from typing import Any
 
 from aminet.errors import AminetError
 from nodes.encode.encoders import EncodeConfig
-from nodes.encode.node import VIDEO_FILE
+from nodes.encode.writer import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
 from nodes.types import VideoInfo

@@ -11,7 +11,7 @@ from upath import UPath
 
 from nodes.decode import Decode
 from nodes.encode import Encode, EncodeConfig
-from nodes.encode.node import VIDEO_FILE
+from nodes.encode.writer import VIDEO_FILE
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.job.kept_task import KeptTask

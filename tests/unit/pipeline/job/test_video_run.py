@@ -11,7 +11,7 @@ import pytest
 from upath import UPath
 
 from nodes.encode import EncodeConfig
-from nodes.encode.node import VIDEO_FILE
+from nodes.encode.writer import VIDEO_FILE
 from nodes.errors import MediaError
 from pipeline.config import RunOptions
 from pipeline.errors import RunFailedError
