@@ -110,9 +110,9 @@ def apply(a_from_b: Matrix, points_b: npt.NDArray[np.floating]) -> npt.NDArray[n
 
 def compose(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
     """Return `a_from_c`."""
-    linear = a_from_b[:, :2] @ b_from_c[:, :2]
-    shift = a_from_b[:, :2] @ b_from_c[:, 2] + a_from_b[:, 2]
-    return np.column_stack([linear, shift])
+    composed = a_from_b[:, :2] @ b_from_c
+    composed[:, 2] += a_from_b[:, 2]
+    return composed
 
 
 def invert(a_from_b: Matrix) -> Matrix:
