@@ -24,11 +24,13 @@ __all__ = [
     "EYES_OF_SIZE",
     "ColorTags",
     "Face",
+    "FaceHistory",
     "FacePatch",
     "Frame",
     "FrameFaces",
     "FramePatches",
     "FrameRestored",
+    "FusedPatches",
     "GateReason",
     "GatedFace",
     "HdrFacts",
@@ -153,6 +155,16 @@ class FrameFaces:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FaceHistory:
+    """A face as the frames up to this one show it, on the grid of its patch (`aminet.history`)."""
+
+    fused_rgb: RgbImage
+    """The mean of the patch's own `rgb` and of those before that agree; same shape and type."""
+    weight: npt.NDArray[np.uint8]
+    """Shape (height, width): 255 n / (n + 1) where n earlier frames agree."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FacePatch:
     """The pixels around one face at source resolution, and how to align them. Small; travels."""
 
@@ -173,6 +185,18 @@ class FacePatch:
     """How far it looks down, about: -90 to 90, 0 is level."""
     score: float = 1.0
     """The detector's confidence, 0 to 1."""
+    region_from_before: npt.NDArray[np.float64] | None = None
+    """2x3 similarity from the track's patch in the frame before to this one, by their pixels; None:
+    the frame before does not have this track, or nobody looked (see `FusedPatches`)."""
+    history: FaceHistory | None = None
+    """What earlier frames say; None: nothing, as in a photograph or at the start of a track."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much it is to carry."""
+        history = self.history
+        own = 0 if history is None else history.fused_rgb.nbytes + history.weight.nbytes
+        return self.rgb.nbytes + own
 
     @property
     def eye_distance_px(self) -> float:
@@ -210,6 +234,11 @@ class FramePatches:
     gated: tuple[GatedFace, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class FusedPatches(FramePatches):
+    """Patches that were compared with those of the frames before (`region_from_before`)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class RestoredPatch:
     """What AMINet adds to one face, on the output frame's own pixel grid."""
@@ -236,5 +265,5 @@ class FrameRestored:
     patches: tuple[RestoredPatch, ...] = field(default=())
 
 
-Packet = Frame | FrameFaces | FramePatches | FrameRestored
+Packet = Frame | FrameFaces | FramePatches | FusedPatches | FrameRestored
 """What the nodes here exchange. A third-party node may send any object with a `pts`."""

@@ -129,7 +129,7 @@ class Enhance(PoolNode[EnhanceConfig]):
     def travel_bytes(self, inputs: Inputs) -> int:
         """Return the bytes of the faces in `inputs` and of their residuals."""
         return sum(
-            patch.rgb.nbytes + patch.rgb.size * patch.scale**2 * np.dtype(np.float16).itemsize
+            patch.nbytes + patch.rgb.size * patch.scale**2 * np.dtype(np.float16).itemsize
             for patch in inputs.get("patches", FramePatches).patches
         )
 
@@ -169,7 +169,12 @@ class Enhance(PoolNode[EnhanceConfig]):
         restored: dict[int, RestoredPatch] = {}
         with torch.inference_mode():
             for (bucket, _), places in alike:
-                aligned = align_patches([patches[i] for i in places], bucket, self._device)
+                aligned = align_patches(
+                    [patches[i] for i in places],
+                    bucket,
+                    self._device,
+                    with_history=self._network.config.in_channels > 3,
+                )
                 squares.update(zip(places, aligned, strict=True))
             for _, places in _grouped([patch.size_px for patch in patches], most):
                 residuals = self._residuals(

@@ -22,7 +22,8 @@ Plane = npt.NDArray[np.float32]
 
 _SPLINE_ORDER: Final = 2
 _SMOOTHING_PX: Final = 0.7
-_COARSEST_PX: Final = 40
+_ENOUGH_SIDE_PX: Final = 48
+"""Larger pictures are made smaller first, to less than twice this."""
 _LINEAR: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 _STEPS: Final = 6
 _ENOUGH_PX: Final = 0.01
@@ -40,7 +41,7 @@ def warped(plane: Plane, out_from_plane: Matrix, shape: tuple[int, int]) -> Plan
 
     By splines: drawn again and again over a second, a face must neither blur nor sharpen.
     """
-    inverse = on_pixel_indices(invert(out_from_plane))
+    inverse: Any = on_pixel_indices(invert(out_from_plane))
     # SciPy takes rows first.
     drawn = affine_transform(
         plane,
@@ -77,17 +78,16 @@ def register(now: Plane, before: Plane, now_from_before: Matrix, weights: Plane)
         The better transform; the guess where the pictures do not say anything better.
 
     Source: B. D. Lucas, T. Kanade, "An Iterative Image Registration Technique", IJCAI 1981, for a
-    similarity, from coarse to fine, with the robust weights of M. J. Black, P. Anandan, CVIU 1996.
+    similarity, with the robust weights of M. J. Black, P. Anandan, CVIU 1996.
     """
     top, bottom, left, right = _extent(weights)
     corner = translation(left, top)
     seen, counted = now[top:bottom, left:right], weights[top:bottom, left:right]
-    found = compose(invert(corner), now_from_before)
-    for factor in _reductions(seen.shape):
-        found = compose(compose(scaling(1 / factor), found), scaling(factor))
-        found = _refined(*(_reduced(plane, factor) for plane in (seen, before, counted)), found)
-        found = compose(compose(scaling(factor), found), scaling(1 / factor))
-    return compose(corner, found)
+    factor = max(1, min(seen.shape) // _ENOUGH_SIDE_PX)
+    guess = compose(scaling(1 / factor), compose(invert(corner), now_from_before))
+    seen, before, counted = (_reduced(plane, factor) for plane in (seen, before, counted))
+    found = _refined(seen, before, counted, compose(guess, scaling(factor)))
+    return compose(corner, compose(scaling(factor), compose(found, scaling(1 / factor))))
 
 
 def _extent(weights: Plane) -> tuple[int, int, int, int]:
@@ -96,14 +96,6 @@ def _extent(weights: Plane) -> tuple[int, int, int, int]:
     if not len(rows):
         return 0, weights.shape[0], 0, weights.shape[1]
     return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-
-
-def _reductions(shape: tuple[int, ...]) -> list[int]:
-    """Return how much smaller than the pictures each level is, the coarsest first."""
-    factors = [1]
-    while min(shape) // (2 * factors[0]) >= _COARSEST_PX:
-        factors.insert(0, 2 * factors[0])
-    return factors
 
 
 def _reduced(plane: Plane, factor: int) -> Plane:
@@ -123,11 +115,11 @@ def _refined(now: Plane, before: Plane, weights: Plane, guess: Matrix) -> Matrix
     for _ in range(_STEPS):
         drawn = _drawn(before, found, now.shape)
         seen = np.isfinite(drawn)
-        counts = np.where(seen, weights, 0).ravel()
-        error = np.where(seen, now - drawn, 0).ravel()
+        counts = _plane(np.where(seen, weights, 0).ravel())
+        error = _plane(np.where(seen, now - drawn, 0).ravel())
         spread = float(np.abs(error) @ counts) / max(float(counts.sum()), 1e-6)
         spreads.append(max(spread, _LEAST_SPREAD))
-        trust = counts / (1 + (error / np.float32(_SPREADS_BELIEVED * spreads[-1])) ** 2)
+        trust = _plane(counts / (1 + (error / (_SPREADS_BELIEVED * spreads[-1])) ** 2))
         move_px = _least_squares(slopes, -error, trust)
         if np.abs(move_px).max() > _FARTHEST * side:
             return guess
