@@ -1,6 +1,6 @@
 """The mean of a face over some frames, as `aminet.history` defines it, on the current frame's grid.
 
-Each earlier patch is kept at twice its size, and is drawn from there by linear interpolation: as
+Each earlier patch is kept at three times its size, and is drawn from there by linear interpolation: as
 good as cubic interpolation of the patch itself, for a quarter of the time. It is drawn once for
 each frame that it goes into, always from its own pixels, so that nothing blurs with its age.
 
@@ -24,18 +24,19 @@ from nodes.types import RgbImage
 
 __all__ = ["Fused", "agreements", "drawable", "drawable_bytes", "fuse", "light_changes"]
 
-_FINER: Final = 2
+_FINER: Final = 3
+"""Odd, so that a pixel keeps its value where nothing moved."""
 _ONE: Final = 255
 """Agreement is counted in so many steps."""
 _AROUND: Final = np.ones((3, 3), np.uint8)
 _JUDGED_PX: Final = 48
 """Whether frames agree changes slowly over a face: it is judged on a square of about this side."""
 
-_NOISE_LEVELS: Final = (1.5, 6.0)
-"""Least and greatest mean difference that counts as noise, in 8-bit levels: as in training
-(`aminet.data.tracks`)."""
+_NOISE_LEVELS: Final = (1.2, 6.0)
+"""Least and greatest mean difference that counts as noise, in 8-bit levels."""
 _WINDOW: Final = 1 / 14
 """Of the aligned square's side: differences are averaged over so much, as in training."""
+_DISTRUST: Final = 4.0
 
 _LIGHT_GRID: Final = 8
 """The patch is divided into so many parts across and down."""
@@ -63,7 +64,7 @@ def drawable(rgb: RgbImage) -> npt.NDArray[Any]:
     """Prepare a patch for being drawn on other grids.
 
     Returns:
-        Shape (2 H, 2 W, 4), same type: the fourth channel is full, so that what lies beyond the
+        Shape (3 H, 3 W, 4), same type: the fourth channel is full, so that what lies beyond the
         edge can be told when it is drawn.
     """
     return cv2.resize(_with_edge(rgb), None, fx=_FINER, fy=_FINER, interpolation=cv2.INTER_CUBIC)
@@ -155,25 +156,28 @@ def _weighted_sum(
 def agreements(
     differences: npt.NDArray[np.float32], oval: Plane, side_px: float
 ) -> npt.NDArray[np.float32]:
-    """Say how far earlier frames show what the current one shows, as training does.
+    """Say how far earlier frames show what the current one shows.
+
+    What is usual between the current frame and the newest of them counts as noise. A frame that
+    differs by d times the noise shows something else by `d * d - 1` times the noise's energy, and
+    counts as much less: on film, giving full weight up to twice the noise makes faces that turn and
+    speak worse than a single frame (`tests.bench.measure_fusion`).
 
     Args:
-        differences: (K, H, W), not negative, in 8-bit levels.
+        differences: (K, H, W), not negative, in 8-bit levels; the newest frame's last.
         oval: (H, W), what is usual is measured over it.
         side_px: of the aligned square.
 
     Returns:
-        (K, H, W): 1 up to twice the noise, falling to 0 at four times
-        (`aminet.data.tracks.agreements`).
+        (K, H, W): 1 where there is no more than noise, falling towards 0.
     """
     window = 2 * max(1, int(side_px * _WINDOW / 2)) + 1
     local = np.stack([cv2.blur(plane, (window, window)) for plane in differences])
     face = np.flatnonzero(oval > 0.5)
     if not len(face):
         return np.zeros_like(differences)
-    usual = np.median(local.reshape(len(local), -1)[:, face], axis=1)
-    noise = np.clip(usual, *_NOISE_LEVELS).astype(np.float32)[:, None, None]
-    return _f32(np.clip(2 - local / (2 * noise), 0, 1))
+    noise = np.float32(np.median(local[-1].ravel()[face]).clip(*_NOISE_LEVELS))
+    return _f32(1 / (1 + _DISTRUST * np.maximum((local / noise) ** 2 - 1, 0)))
 
 
 def light_changes(

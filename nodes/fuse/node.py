@@ -47,7 +47,7 @@ class FuseConfig(NodeConfig):
     frames: int = Field(default=7, ge=1, le=13)
     """Most frames that a pixel is the mean of, the current one included; those of the last half
     second at most. 1: no history is made; a network without one has no use for it."""
-    memory_mb: float = Field(default=64.0, gt=0)
+    memory_mb: float = Field(default=96.0, gt=0)
     """Most memory that earlier patches take, in MB (of 10^6 bytes), shared evenly by the faces of a
     frame: many large faces have a shorter history."""
 
@@ -82,7 +82,7 @@ class Fuse(MapNode[FuseConfig]):
         inputs=(Port("patches", FramePatches),),
         outputs=(Port("patches", FusedPatches),),
         state=State.BOUNDED,
-        warmup_s=2 * _MEMORY_S,
+        warmup_s=_MEMORY_S,
     )
     Config: ClassVar[type[NodeConfig]] = FuseConfig
 
