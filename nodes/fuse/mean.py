@@ -1,7 +1,7 @@
 """The mean of a face over some frames, as `aminet.history` defines it, on the current frame's grid.
 
-Each earlier patch is kept at three times its size, and is drawn from there by linear interpolation: as
-good as cubic interpolation of the patch itself, for a quarter of the time. It is drawn once for
+Each earlier patch is kept at three times its size, and is drawn from there by linear interpolation:
+as good as cubic interpolation of the patch itself, for a quarter of the time. It is drawn once for
 each frame that it goes into, always from its own pixels, so that nothing blurs with its age.
 
 Colours are in code values of the patch, RGB; planes are (H, W) float32.
@@ -28,7 +28,6 @@ _FINER: Final = 3
 """Odd, so that a pixel keeps its value where nothing moved."""
 _ONE: Final = 255
 """Agreement is counted in so many steps."""
-_AROUND: Final = np.ones((3, 3), np.uint8)
 _JUDGED_PX: Final = 48
 """Whether frames agree changes slowly over a face: it is judged on a square of about this side."""
 
@@ -134,8 +133,7 @@ def _compared(
     for place, picture in enumerate(drawn):
         small = _smaller(picture, factor)
         moved[place] = _grey(small, level) - grey
-        # What is enlarged again reaches a pixel farther.
-        inside[place] = cv2.erode(_f32(small[..., 3] == full), _AROUND)
+        inside[place] = small[..., 3] == full
     return moved, inside
 
 

@@ -186,8 +186,10 @@ def test_light_is_that_of_the_current_frame() -> None:
 
 
 def test_beyond_the_edge_of_an_earlier_patch_there_is_no_past() -> None:
-    """The face comes into the frame: its region grows to the left."""
-    whole = noisy(3, level=1)
+    """The face comes into the frame, out of the dark: its region grows to the left."""
+    whole = [patch_of(patch.rgb * (1 + 0.04 * n)) for n, patch in enumerate(noisy(3, level=1))]
+    for patch in whole:
+        patch.rgb[:, :30] = 1
     parts = [
         replace(
             patch,
