@@ -21,12 +21,12 @@ from nodes.fuse.mean import Fused, drawable, drawable_bytes, fuse
 from nodes.geometry.alignment import (
     Matrix,
     compose,
-    face_oval_on_grid,
+    face_oval_mask,
     invert,
     scaling,
     translation,
 )
-from nodes.geometry.registration import Plane, register
+from nodes.geometry.registration import Plane, on_pixel_indices, register
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
 from nodes.types import EYES_OF_SIZE, FaceHistory, FacePatch, FramePatches, FusedPatches, VideoInfo
 
@@ -37,6 +37,7 @@ _MEMORY_S: Final = 0.5
 _LEAST_SHARE: Final = 0.2
 """A face that has less than this in common with the frame before has no history: it was registered
 wrongly, or what is seen is another thing."""
+_OVAL_PX: Final = 128
 _IDENTITY: Final = translation(0, 0)
 _LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -47,7 +48,7 @@ class FuseConfig(NodeConfig):
     frames: int = Field(default=7, ge=1, le=13)
     """Most frames that a pixel is the mean of, the current one included; those of the last half
     second at most. 1: no history is made; a network without one has no use for it."""
-    memory_mb: float = Field(default=96.0, gt=0)
+    memory_mb: float = Field(default=64.0, gt=0)
     """Most memory that earlier patches take, in MB (of 10^6 bytes), shared evenly by the faces of a
     frame: many large faces have a shorter history."""
 
@@ -198,5 +199,10 @@ def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:
 
 
 def _oval(patch: FacePatch) -> Plane:
-    square_from_region = compose(scaling(1 / patch.size_px), patch.crop_from_region)
-    return face_oval_on_grid(square_from_region, patch.rgb.shape[:2], patch.yaw_deg)
+    """Return the face's mask on the grid of its patch."""
+    mask = face_oval_mask(_OVAL_PX, patch.yaw_deg)
+    mask_from_region = compose(scaling(_OVAL_PX / patch.size_px), patch.crop_from_region)
+    size = patch.rgb.shape[1], patch.rgb.shape[0]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = cv2.warpAffine(mask, on_pixel_indices(mask_from_region), size, flags=flags)
+    return np.asarray(drawn, np.float32)
