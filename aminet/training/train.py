@@ -19,7 +19,8 @@ from aminet.data.pictures import check_split, list_pictures
 from aminet.device import resolve_device
 from aminet.errors import DivergedError, TrainConfigError
 from aminet.judge.sheets import draw_sheet
-from aminet.judge.validate import Trial, restore_with, score, standard_trials
+from aminet.judge.trials import Trial, standard_trials
+from aminet.judge.validate import restore_with, score
 from aminet.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from aminet.training.config import TrainConfig
 from aminet.training.curves import draw_curves

@@ -74,30 +74,40 @@ def evaluate(
     scale: Annotated[
         list[int] | None, typer.Option("--scale", min=2, max=16, help="Reductions to try.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="bicubic or camera.")] = "bicubic",
+    protocol: Annotated[
+        str, typer.Option(help="bicubic, camera, track (seven frames), frame (its last), or all.")
+    ] = "bicubic",
     lr: Annotated[
         Path | None, typer.Option("--lr", help="Folder of small faces with the same names.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for tables and the sheet.")
+        Path | None, typer.Option("--output", "-o", help="Folder for tables and pages.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     ensemble: Annotated[
         bool, typer.Option("--self-ensemble", help="With each face's mirror image; twice the time.")
     ] = False,
+    features: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Weights of LPIPS or of dlib's face embedding."),
+    ] = None,
 ) -> None:
-    """Compare networks and plain resizing on one table."""
+    """Compare networks and plain resizing: a table by trial and group, and a page of faces.
+
+    Each trial's page has the faces that the last model serves worst, in the middle, and best.
+    """
     from aminet.judge.evaluate import EvaluationRequest
     from aminet.judge.evaluate import evaluate as run
 
     request = EvaluationRequest(
         faces=faces,
         models=tuple(model or ("bicubic", "lanczos", "aminet-s")),
-        scales=tuple(scale or (4, 8)),
+        scales=tuple(scale) if scale else None,
         protocol=protocol,
         lr=lr,
         device=device,
         ensemble=ensemble,
+        features=tuple(features or ()),
     )
     evaluation = run(request)
     say(evaluation.text())

@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from aminet.cost import count_macs, count_parameters
 from aminet.data.batches import TrainingBatches, to_device
 from aminet.data.pictures import list_pictures
-from aminet.judge.validate import restore_with, score, standard_trials
+from aminet.judge.trials import standard_trials
+from aminet.judge.validate import restore_with, score
 from aminet.network import (
     LGFI,
     MDTA,

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from aminet.judge.metrics import psnr
-from aminet.judge.validate import Trial, camera_trial, clean_trial, load_faces, restore_with
+from aminet.judge.trials import Trial, camera_trial, clean_trial, load_faces
+from aminet.judge.validate import restore_with
 from aminet.model_files import list_weights, load_network
 
 FACES = Path(__file__).parent / "faces"
