@@ -63,6 +63,8 @@ class ModelCard(BaseModel):
     alignment: Alignment = Alignment()
     protocol: str
     """What the degraded faces of training were: "bicubic" or "camera"."""
+    generative: bool = False
+    """Trained against an adversary: it draws what is likely, not only what was seen."""
     training: dict[str, Any] = {}
     """Data, steps, seed, time, command."""
     scores: dict[str, Any] = {}
@@ -185,7 +187,7 @@ def save_weights(network: AMINet, file: Path, *, protocol: str, **about: Any) ->
         network: what to write.
         file: `.safetensors` file to write; its stem becomes the name.
         protocol: "bicubic" or "camera".
-        about: further fields of the card: `training`, `scores`, `notes`, `license`.
+        about: further fields of the card: `training`, `scores`, `notes`, `license`, `generative`.
 
     Returns:
         The card as written.
@@ -261,6 +263,7 @@ def _from_checkpoint(file: WeightsFile, device: torch.device | str) -> tuple[AMI
     network = _fill(config, tensors, file.location, device)
     # Where the run's folders were is nobody else's business.
     settings = {k: v for k, v in content["config"].items() if k not in {"data", "out"}}
+    loss = {k: v for k, v in settings.get("loss", {}).items() if k != "lpips"}
     card = ModelCard(
         name=f"{path.parent.name}/{path.stem}",
         sha256=file.sha256,
@@ -268,10 +271,11 @@ def _from_checkpoint(file: WeightsFile, device: torch.device | str) -> tuple[AMI
         parameters=count_parameters(network),
         macs=count_macs(network, CARD_SIDE_PX),
         protocol=protocol,
+        generative=bool(loss.get("adversarial")),
         training={
             "steps": content["step"],
             "seconds": content["seconds"],
-            "config": settings,
+            "config": {**settings, "loss": loss},
         },
     )
     return network, card

@@ -116,6 +116,19 @@ class FaceEmbedding(nn.Module):
         return f.mean(dim=(2, 3)) @ self.project
 
 
+class IdentityDistance(nn.Module):
+    """How far two faces are apart as people, by their embeddings."""
+
+    def __init__(self, embedding: FaceEmbedding) -> None:
+        super().__init__()
+        self.embedding = embedding
+
+    def forward(self, x_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
+        """Compare (B, 3, S, S) faces in [0, 1], cut as the training crops are; (B,)."""
+        apart = self.embedding(face_chips(x_BCHW)) - self.embedding(face_chips(target_BCHW))
+        return apart.norm(dim=1)
+
+
 def face_chips(faces_BCHW: Tensor, eyes: Eyes = TRAINING_EYES) -> Tensor:
     """Cut what the embedding is given out of square, upright faces.
 

@@ -4,7 +4,7 @@ Shape legend: B batch, C channels, H height, W width; S side of a whole face, px
 """
 # ruff: noqa: N803
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,12 +16,12 @@ from torch import Tensor
 from aminet.data.degrade import resize
 from aminet.errors import WeightsError
 from aminet.judge.features import read_tensors
-from aminet.judge.identity import FaceEmbedding, build_embedding, face_chips
+from aminet.judge.identity import IdentityDistance, build_embedding
 from aminet.judge.lpips import LPIPS, build_lpips
 from aminet.judge.metrics import psnr, ssim
 from aminet.judge.trials import Trial
+from aminet.judge.validate import compare
 
-BATCH: Final = 16
 COLOUR_SIDE_PX: Final = 8
 """Size at which only the lowest frequencies are left."""
 
@@ -30,10 +30,8 @@ COLOUR_SIDE_PX: Final = 8
 class Judges:
     """What measures faces, beside plain arithmetic; None measures nothing."""
 
-    device: torch.device
-    """Where the networks are."""
     lpips: LPIPS | None = None
-    embedding: FaceEmbedding | None = None
+    identity: IdentityDistance | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +64,7 @@ def load_judges(files: Sequence[Path], device: torch.device) -> Judges:
         WeightsError: a file is missing, is neither, or there are two of a kind.
     """
     lpips: LPIPS | None = None
-    embedding: FaceEmbedding | None = None
+    identity: IdentityDistance | None = None
     for file in files:
         tensors = read_tensors(file)
         try:
@@ -74,15 +72,15 @@ def load_judges(files: Sequence[Path], device: torch.device) -> Judges:
                 kind, known = "LPIPS", lpips
                 lpips = build_lpips(tensors).to(device)
             elif "conv32_down.w" in tensors:
-                kind, known = "face embeddings", embedding
-                embedding = build_embedding(tensors).to(device)
+                kind, known = "face embeddings", identity
+                identity = IdentityDistance(build_embedding(tensors)).to(device)
             else:
                 raise WeightsError("no feature network known here: neither LPIPS nor dlib's")
         except WeightsError as error:
             raise WeightsError(f"{file}: {error.message}", path=str(file)) from error
         if known is not None:
             raise WeightsError(f"{file}: two {kind} were given, expected one", path=str(file))
-    return Judges(device, lpips, embedding)
+    return Judges(lpips, identity)
 
 
 def measure(judges: Judges, trial: Trial, y_BCHW: Tensor) -> Figures:
@@ -104,8 +102,8 @@ def measure(judges: Judges, trial: Trial, y_BCHW: Tensor) -> Figures:
         ssim_dic=ssim(y_BCHW, hr, "dic"),
         consistency_db=-10 * torch.log10(error),
         colour_shift=shift.abs().mean(dim=(1, 2, 3)) * 255,
-        lpips=_in_batches(judges.lpips, judges.device, y_BCHW, hr) if judges.lpips else None,
-        identity=_apart(judges.embedding, judges.device, y_BCHW, hr) if judges.embedding else None,
+        lpips=compare(judges.lpips, y_BCHW, hr) if judges.lpips else None,
+        identity=compare(judges.identity, y_BCHW, hr) if judges.identity else None,
     )
 
 
@@ -118,26 +116,6 @@ def named(figures: Figures) -> Mapping[str, Tensor]:
     """Those figures that were measured, by name."""
     every = {name: getattr(figures, name) for name in Figures.__slots__}
     return {name: values for name, values in every.items() if values is not None}
-
-
-def _apart(
-    embedding: FaceEmbedding, device: torch.device, y_BCHW: Tensor, hr_BCHW: Tensor
-) -> Tensor:
-    def distance(y: Tensor, hr: Tensor) -> Tensor:
-        return (embedding(face_chips(y)) - embedding(face_chips(hr))).norm(dim=1)
-
-    return _in_batches(distance, device, y_BCHW, hr_BCHW)
-
-
-def _in_batches(
-    compare: Callable[[Tensor, Tensor], Tensor],
-    device: torch.device,
-    y_BCHW: Tensor,
-    hr_BCHW: Tensor,
-) -> Tensor:
-    with torch.inference_mode():
-        pairs = zip(y_BCHW.split(BATCH), hr_BCHW.split(BATCH), strict=True)
-        return torch.cat([compare(y.to(device), hr.to(device)).cpu() for y, hr in pairs])
 
 
 def _lowest(x_BCHW: Tensor) -> Tensor:

@@ -72,7 +72,10 @@ class LPIPS(nn.Module):
         total = x_BCHW.new_zeros(x_BCHW.shape[0])
         pairs = zip(self._features(x_BCHW), self._features(target_BCHW), strict=True)
         for head, (a, b) in zip(self.heads, pairs, strict=True):
-            total = total + head((_unit(a) - _unit(b)).square()).mean(dim=(1, 2, 3))
+            # Not by convolution: small differences of near pictures need fp32, under autocast too.
+            difference = (_unit(a.float()) - _unit(b.float())).square()
+            weights = head.get_parameter("weight")
+            total = total + (difference * weights).sum(dim=1).mean(dim=(1, 2))
         return total
 
     def _features(self, x_BCHW: Tensor) -> list[Tensor]:

@@ -278,7 +278,7 @@ class _Run:
 
     def _validate(self, clock: _Clock) -> None:
         restore = restore_with(self.state.average, self.train_step.device)
-        self.scores = score(self.trials, restore)
+        self.scores = score(self.trials, restore, self.train_step.lpips)
         log.info("%s, step %d: %s", self.config.preset, self.state.step, self.scores)
         self._write(self.scores, clock)
         draw_curves(self.config.out / LOG_FILE, self.config.out / "curves.png")

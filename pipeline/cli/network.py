@@ -60,8 +60,7 @@ def train(
             f"{report.waiting_share:.1%} of the time waiting for data"
         )
         for name, value in report.scores.items():
-            unit = f"{value:+.2f} dB" if name.endswith("_gain") else f"{value:.2f} dB"
-            say(f"{name}: {unit}")
+            say(f"{name}: {_with_unit(name, value)}")
         say(f"checkpoint: {report.checkpoint}")
 
 
@@ -130,7 +129,13 @@ def models(
     if export is not None:
         network, card = load_network(export)
         file = output or export.with_suffix(".safetensors")
-        made = save_weights(network, file, protocol=card.protocol, training=card.training)
+        made = save_weights(
+            network,
+            file,
+            protocol=card.protocol,
+            training=card.training,
+            generative=card.generative,
+        )
         say(f"written: {file} (SHA-256 {made.sha256})")
         return
     table = Table("name", "parameters", "GMACs", "sides", "trained for", "SHA-256")
@@ -149,6 +154,12 @@ def models(
 def say(text: str) -> None:
     """Write text as it is: no markup, no wrapping, no colours."""
     out.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _with_unit(score: str, value: float) -> str:
+    if score.endswith("_lpips"):
+        return f"{value:.3f}"
+    return f"{value:+.2f} dB" if score.endswith("_gain") else f"{value:.2f} dB"
 
 
 def _data_settings(data: Path | None) -> list[str]:

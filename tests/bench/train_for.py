@@ -119,7 +119,13 @@ def hand_over(config: TrainConfig, out: Path) -> list[Path]:
         return []
     network, card = load_network(str(checkpoint))
     file = config.out / f"{name}.safetensors"
-    save_weights(network, file, protocol=config.protocol, training=card.training)
+    save_weights(
+        network,
+        file,
+        protocol=config.protocol,
+        training=card.training,
+        generative=card.generative,
+    )
     data = file.read_bytes()
     files = [out / f"{name}.json"]
     shutil.copy(file.with_suffix(".json"), files[0])

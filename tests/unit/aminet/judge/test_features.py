@@ -96,8 +96,8 @@ def test_files_are_told_apart_by_what_they_hold(
     judges = load_judges([embedding, lpips], CPU)
     assert judges.lpips is not None
     assert judges.lpips.on_alexnet
-    assert judges.embedding is not None
-    assert load_judges([lpips], CPU).embedding is None
+    assert judges.identity is not None
+    assert load_judges([lpips], CPU).identity is None
     assert not any(p.requires_grad for p in judges.lpips.parameters())
     save_file(vgg16, tmp_path / "vgg.safetensors")
     with pytest.raises(WeightsError, match=r"vgg\.safetensors: two LPIPS were given"):

@@ -15,6 +15,7 @@ from aminet.training.config import LossSection, OptimiserSection, TrainConfig, l
 from aminet.training.step import TrainStep, learning_rate, loss_terms, new_state
 from aminet.training.train import LOG_FILE, batches_from, train
 from tests.support import ROOT
+from tests.support.training import stop_after, tensors
 
 CPU = torch.device("cpu")
 CONFIGS = ROOT / "configs" / "train"
@@ -30,10 +31,6 @@ def losses(config: TrainConfig) -> dict[int, float]:
     return {r["step"]: r["charbonnier"] for r in records if "charbonnier" in r}
 
 
-def tensors(config: TrainConfig, part: str) -> dict[str, torch.Tensor]:
-    return torch.load(config.out / CHECKPOINT_FILE, weights_only=True)[part]
-
-
 @pytest.mark.parametrize(("kind", "in_channels"), [("adamw", 3), ("muon", 3), ("muon", 7)])
 def test_a_resumed_run_continues_as_if_never_stopped(
     kind: str, in_channels: int, config: TrainConfig, tmp_path: Path
@@ -44,8 +41,8 @@ def test_a_resumed_run_continues_as_if_never_stopped(
     )
     (whole,) = train(config)
     parts = config.model_copy(update={"out": tmp_path / "parts"})
-    _stop_after(parts, 7)
-    _stop_after(parts, 13)  # past the change of patch and batch size
+    stop_after(parts, 7)
+    stop_after(parts, 13)  # past the change of patch and batch size
     (resumed,) = train(parts)
     assert whole.steps == resumed.steps == 20
     assert losses(parts) == losses(config)
@@ -53,26 +50,6 @@ def test_a_resumed_run_continues_as_if_never_stopped(
         a, b = tensors(config, part), tensors(parts, part)
         assert all(torch.equal(a[key], b[key]) for key in a)
     assert resumed.scores == whole.scores
-
-
-def _stop_after(config: TrainConfig, step: int) -> None:
-    """Run as `train` does, then be killed right after a checkpoint."""
-
-    class KilledError(Exception):
-        pass
-
-    original = TrainStep.__call__
-
-    def save_then_step(self: TrainStep, batch: Patches) -> dict[str, torch.Tensor]:
-        if self.state.step == step:
-            save_checkpoint(self.state, config, config.out / CHECKPOINT_FILE)
-            raise KilledError
-        return original(self, batch)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainStep, "__call__", save_then_step)
-        with pytest.raises(KilledError):
-            train(config)
 
 
 def test_another_seed_is_another_run(config: TrainConfig) -> None:
@@ -252,7 +229,7 @@ def test_a_run_starts_from_the_weights_it_is_told(config: TrainConfig, tmp_path:
     assert all(weight.requires_grad for weight in state.network.parameters())
     # A resumed run has its own weights; those it began with may be gone by then.
     later = again.model_copy(update={"out": tmp_path / "later"})
-    _stop_after(later, 2)
+    stop_after(later, 2)
     first.checkpoint.unlink()
     assert train(brief(later))[0].steps == 2
 
@@ -270,7 +247,7 @@ def test_networks_on_the_same_batches_are_what_each_would_be_alone(
         config.model_copy(update={"out": tmp_path / "a"}),
         config.model_copy(update={"out": tmp_path / "b", "optimiser": slower}),
     ]
-    _stop_after(pair[0], 5)  # one is ahead of the other, as a kill can leave them
+    stop_after(pair[0], 5)  # one is ahead of the other, as a kill can leave them
     assert [report.steps for report in train(*pair)] == [20, 20]
     for together in pair:
         alone = together.model_copy(update={"out": tmp_path / "alone"})
