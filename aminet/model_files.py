@@ -8,7 +8,6 @@ making a network of it are two steps: what was read may travel to another machin
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
@@ -21,6 +20,7 @@ from safetensors.torch import save as save_tensors
 
 from aminet.cost import count_macs, count_parameters
 from aminet.errors import WeightsError
+from aminet.files import Reader, read_file
 from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
 
 FOLDER: Final = Path(__file__).parent / "weights"
@@ -74,11 +74,6 @@ class ModelCard(BaseModel):
     license: str = ""
 
 
-Reader = Callable[[str], bytes | None]
-"""Returns the content of the file at a path, None if there is none. Others than `read_file` may
-know URLs too."""
-
-
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
     """What a weights file and its card hold. Pickles."""
@@ -93,14 +88,6 @@ class WeightsFile:
     def sha256(self) -> str:
         """Of the content, as hexadecimal digits."""
         return hashlib.sha256(self.content).hexdigest()
-
-
-def read_file(location: str) -> bytes | None:
-    """Return the content of a file, None if there is none."""
-    try:
-        return Path(location).read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        return None
 
 
 def list_weights() -> list[ModelCard]:

@@ -29,8 +29,7 @@ from aminet.judge.judges import Figures, Judges, load_judges, measure, named
 from aminet.judge.page import draw_page
 from aminet.judge.tables import Row, as_csv, as_json, as_text, faces_csv, make_row
 from aminet.judge.trials import SIDE_PX, Trial, load_faces, make_trial, plan_trials
-from aminet.judge.validate import restore_with
-from aminet.model_files import load_network
+from aminet.restorer import Restorer
 
 MOST_ENLARGED: Final = 1.15
 """A picture that must be enlarged more is not sharp at a larger side, and left out there."""
@@ -231,9 +230,8 @@ def _run(model: str, device: torch.device, *, ensemble: bool) -> Run:
         return lambda trial: trial.lq_BCHW[:, :3]
     if model == "lanczos":
         return lambda trial: _lanczos(trial.lr_BCHW, trial.hr_BCHW.shape[-1])
-    network, _ = load_network(model, device)
-    restore = restore_with(network, device, ensemble=ensemble)
-    return lambda trial: restore(trial.lq_BCHW)
+    restorer = Restorer.load(model, device, ensemble=ensemble)
+    return lambda trial: restorer.restore(trial.lq_BCHW)
 
 
 def _lanczos(lr_BCHW: Tensor, side: int) -> Tensor:

@@ -13,37 +13,11 @@ from torch import Tensor, nn
 from aminet.judge.lpips import LPIPS
 from aminet.judge.metrics import psnr
 from aminet.judge.trials import Trial
-from aminet.network import AMINet, self_ensemble
-from aminet.precision import autocast_dtype
 
 BATCH: Final = 16
 
 Restore = Callable[[Tensor], Tensor]
 """(B, 3 or 7, S, S) degraded and upsampled, in [0, 1] -> (B, 3, S, S) restored, in [0, 1]."""
-
-
-def restore_with(network: AMINet, device: torch.device, *, ensemble: bool = False) -> Restore:
-    """A network as a function on batches of any size, without gradients, clamped.
-
-    Args:
-        network: on `device`.
-        device: where to work.
-        ensemble: with its mirror image (`self_ensemble`).
-    """
-    dtype = autocast_dtype(device)
-
-    def restore(lq_BCHW: Tensor) -> Tensor:
-        outputs: list[Tensor] = []
-        network.eval()
-        with torch.inference_mode(), torch.autocast(device.type, dtype, enabled=dtype is not None):
-            # A network without history leaves it.
-            for part in lq_BCHW[:, : network.config.in_channels].split(BATCH):
-                x = part.to(device, memory_format=torch.channels_last)
-                y = x[:, :3] + self_ensemble(network, x) if ensemble else network(x)
-                outputs.append(y.float().clamp(0, 1).cpu())
-        return torch.cat(outputs)
-
-    return restore
 
 
 def score(

@@ -20,7 +20,8 @@ from aminet.device import resolve_device
 from aminet.errors import DivergedError, TrainConfigError
 from aminet.judge.sheets import draw_sheet
 from aminet.judge.trials import Trial, standard_trials
-from aminet.judge.validate import restore_with, score
+from aminet.judge.validate import score
+from aminet.restorer import Restorer
 from aminet.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from aminet.training.config import TrainConfig
 from aminet.training.curves import draw_curves
@@ -277,7 +278,7 @@ class _Run:
             )
 
     def _validate(self, clock: _Clock) -> None:
-        restore = restore_with(self.state.average, self.train_step.device)
+        restore = Restorer(self.state.average, self.train_step.device).restore
         self.scores = score(self.trials, restore, self.train_step.lpips)
         log.info("%s, step %d: %s", self.config.preset, self.state.step, self.scores)
         self._write(self.scores, clock)

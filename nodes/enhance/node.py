@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import torch
 
     from aminet.model_files import WeightsFile
-    from aminet.network import AMINet
+    from aminet.restorer import Restorer
     from nodes.enhance.warp import Bucket
 
 __all__ = ["BASELINE", "Enhance", "EnhanceConfig", "face_strength"]
@@ -75,9 +75,8 @@ class Enhance(PoolNode[EnhanceConfig]):
     def __init__(self, config: EnhanceConfig) -> None:
         super().__init__(config)
         self._file: WeightsFile | None = None
-        self._network: AMINet | None = None
+        self._restorer: Restorer | None = None
         self._device: torch.device | None = None
-        self._sha256: str | None = None
         self._faces = 0
         self._batches = 0
 
@@ -104,12 +103,13 @@ class Enhance(PoolNode[EnhanceConfig]):
         torch.set_num_threads(max(1, threads))
         self._device = resolve_device(self.config.device)
         if self.config.weights != BASELINE:
-            from aminet.model_files import build_network
+            from aminet.restorer import Restorer
 
             if self._file is None:
                 raise RuntimeError("Enhance.setup was called before prepare")
-            network, card = build_network(self._file, self._device)
-            self._network, self._sha256 = _in_own_format(network.eval(), self._device), card.sha256
+            self._restorer = Restorer.of_file(
+                self._file, self._device, ensemble=self.config.self_ensemble
+            )
             self._file = None
 
     def content_id(self) -> str:
@@ -144,9 +144,10 @@ class Enhance(PoolNode[EnhanceConfig]):
 
     def report(self) -> dict[str, Any]:
         """Say what ran where, and how much since `setup`."""
+        card = None if self._restorer is None else self._restorer.card
         return {
             "weights": self.config.weights,
-            "sha256": self._sha256,
+            "sha256": None if card is None else card.sha256,
             "device": str(self._device) if self._device is not None else None,
             "faces": self._faces,
             "batches": self._batches,
@@ -161,7 +162,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         if patches and self._device is None:
             raise RuntimeError("Enhance.process_batch was called with faces before setup")
         self._faces += len(patches)
-        if self._network is None or self._device is None:
+        if self._restorer is None or self._device is None:
             return [_unchanged(patch) for patch in patches]
         most = self.max_batch
         alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
@@ -172,9 +173,7 @@ class Enhance(PoolNode[EnhanceConfig]):
                 aligned = align_patches([patches[i] for i in places], bucket, self._device)
                 squares.update(zip(places, aligned, strict=True))
             for _, places in _grouped([patch.size_px for patch in patches], most):
-                residuals = self._residuals(
-                    self._network, torch.stack([squares[i] for i in places])
-                )
+                residuals = self._restorer.residual(torch.stack([squares[i] for i in places]))
                 masked = mask_residuals(residuals, [patches[i] for i in places])
                 squares.update(zip(places, masked, strict=True))
                 self._batches += 1
@@ -183,35 +182,6 @@ class Enhance(PoolNode[EnhanceConfig]):
                 back = _unaligned(masked, [patches[i] for i in places], bucket)
                 restored.update(zip(places, back, strict=True))
         return [restored[place] for place in range(len(patches))]
-
-    def _residuals(self, network: AMINet, aligned: torch.Tensor) -> torch.Tensor:
-        import torch
-
-        from aminet.network import as_channels_last, self_ensemble
-        from aminet.precision import autocast_dtype
-
-        device_type = aligned.device.type
-        dtype = autocast_dtype(aligned.device)
-        faces = as_channels_last(aligned)
-        if device_type == "cuda":
-            faces, dtype = faces.to(network.tail.weight.dtype), None
-        with torch.autocast(device_type, dtype=dtype, enabled=dtype is not None):
-            if self.config.self_ensemble:
-                return self_ensemble(network, faces).to(torch.float32)
-            return network.residual(faces).to(torch.float32)
-
-
-def _in_own_format(network: AMINet, device: torch.device) -> AMINet:
-    """Bring a network into a GPU's own format once: autocast would do so again for each batch."""
-    import torch
-    from torch.nn.utils import convert_conv2d_weight_memory_format
-
-    from aminet.precision import autocast_dtype
-
-    if device.type == "cuda":
-        network = network.to(autocast_dtype(device))
-        convert_conv2d_weight_memory_format(network, torch.channels_last)
-    return network
 
 
 def _grouped(keys: Sequence[Key], most: int) -> list[tuple[Key, list[int]]]:

@@ -37,7 +37,8 @@ import aminet.network
 import nodes.enhance.back_projection
 import nodes.enhance.warp
 from aminet.cost import count_macs
-from aminet.model_files import load_network, read_file
+from aminet.files import read_file
+from aminet.model_files import load_network
 from aminet.network import AMINet, as_channels_last
 from aminet.precision import autocast_dtype
 from nodes.enhance import Enhance, EnhanceConfig
