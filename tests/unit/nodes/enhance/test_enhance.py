@@ -87,9 +87,7 @@ CASES = {
 
 def remembered(patch: FacePatch, weight: int) -> FaceHistory:
     """Return a history of another face."""
-    return FaceHistory(
-        np.ascontiguousarray(patch.rgb[::-1, ::-1]), np.full(patch.rgb.shape[:2], weight, np.uint8)
-    )
+    return FaceHistory(patch.rgb[::-1, ::-1], np.full(patch.rgb.shape[:2], weight, np.uint8))
 
 
 def centroid(weights: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
