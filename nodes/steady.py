@@ -31,12 +31,16 @@ _LIGHT_SIGMA: Final = 0.4
 _GATE_SIGMA_PX: Final = 1.5
 _STRENGTH_TIME_S: Final = 0.3
 """Time constant of the strength: the detector's confidence is noisy."""
+_STRENGTH_WARMUP: Final = 3
+"""Time constants after which 5 % is left of what came before."""
+_UNKNOWN_RATE: Final = 25
+"""Frames a second where the container does not say."""
 
 
 class SteadyConfig(NodeConfig):
     """How much of the frames before goes into a face."""
 
-    memory_frames: int = Field(default=12, ge=1)
+    memory_frames: int = Field(default=6, ge=1)
     """Most frames that a pixel is the mean of, where nothing moves; 1 leaves the faces as they
     come."""
     noise: float = Field(default=0.015, gt=0)
@@ -69,7 +73,6 @@ class Steady(MapNode[SteadyConfig]):
         inputs=(Port("patches", FusedPatches), Port("restored", FrameRestored)),
         outputs=(Port("restored", FrameRestored),),
         state=State.BOUNDED,
-        warmup_s=0.4,
     )
     Config: ClassVar[type[NodeConfig]] = SteadyConfig
 
@@ -77,6 +80,14 @@ class Steady(MapNode[SteadyConfig]):
         super().__init__(config)
         self._shown: dict[int, _Shown] = {}
         self._seconds_per_tick = 1.0
+
+    def warmup_s(self, source: VideoInfo) -> float:
+        """Return how long the frames before go into a face, and into its strength."""
+        memory_frames = self.config.memory_frames
+        if memory_frames == 1:
+            return 0.0
+        rate = float(source.average_rate or _UNKNOWN_RATE)
+        return max(memory_frames / rate, _STRENGTH_WARMUP * _STRENGTH_TIME_S)
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Forget all faces."""

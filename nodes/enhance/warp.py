@@ -31,6 +31,7 @@ __all__ = [
     "bucket_of",
     "cut_to_regions",
     "mask_residuals",
+    "own_detail",
     "regions_of",
     "smoothed",
     "unalign_residuals",
@@ -147,15 +148,28 @@ def _on_device(pictures: Sequence[npt.NDArray[Any]], side_px: int, device: torch
 def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
     """Keep of the network's residuals what belongs on the face.
 
-    Slow changes over the face (its colour and light) are taken out, measured over those pixels
-    that the mask covers and that lie inside the frame; then the feathered oval is applied.
+    Args:
+        residuals: (B, 3, S, S).
+        patches: where each came from.
+
+    Returns:
+        `own_detail` of the residuals under the feathered oval: (B, 3, S, S), exactly 0 outside.
+    """
+    mask = _ovals(patches, residuals.shape[-1], residuals.device)
+    return own_detail(residuals, patches) * mask
+
+
+def own_detail(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
+    """Take out slow changes over the face: its colour and light stay the source's.
+
+    They are measured over those pixels that the mask covers and that lie inside the frame.
 
     Args:
         residuals: (B, 3, S, S).
         patches: where each came from.
 
     Returns:
-        (B, 3, S, S), exactly 0 outside the oval.
+        (B, 3, S, S).
     """
     size_px = residuals.shape[-1]
     mask = _ovals(patches, size_px, residuals.device)
@@ -167,7 +181,7 @@ def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
     blurred = gaussian_blur2d(both, (taps, taps), (sigma, sigma), border_type="constant")
     coarse = blurred[:, :3] / blurred[:, 3:].clamp_min(1e-4)
     slow = F.interpolate(coarse, size=(size_px, size_px), mode="bilinear", align_corners=False)
-    return (residuals - slow) * mask
+    return residuals - slow
 
 
 def unalign_residuals(residuals: Tensor, patches: Sequence[FacePatch], bucket: Bucket) -> Tensor:

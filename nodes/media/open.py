@@ -10,19 +10,22 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.filter import Graph
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
+from nodes.media.chroma import chroma_location
 from nodes.media.hdr import read_hdr_facts
 from nodes.media.picture_files import (
     is_animated_webp,
     is_numbered,
     open_animated_webp,
     open_numbered,
+    opened_numbered,
 )
+from nodes.media.urls import file_url, is_url
+from nodes.picture.filters import PictureFilter
 from nodes.types import ColorTags, VideoInfo
 
 __all__ = [
@@ -86,19 +89,20 @@ def open_media(source: str) -> InputContainer:
 def _open(source: str) -> InputContainer:
     if is_numbered(source):
         return open_numbered(source)
-    is_url = "://" in source or source.startswith("pipe:")
     path = Path(source)
-    if not is_url:
+    if not is_url(source):
         if not path.exists():
             raise MediaError(f"{source}: no such file; check the path")
         if path.is_dir():
             raise MediaError(f"{source}: is a folder, expected a video file")
-        if path.is_file() and path.stat().st_size == 0:
+        if not path.is_file():
+            raise MediaError(f"{source}: a pipe or device, expected a file; use - to read a pipe")
+        if path.stat().st_size == 0:
             raise MediaError(f"{source}: the file is empty (0 bytes); copy or record it again")
-        if path.is_file() and is_animated_webp(path):
+        if is_animated_webp(path):
             return open_animated_webp(path)
     return av.open(
-        source,
+        source if is_url(source) else file_url(source),
         "r",
         metadata_errors="surrogateescape",
         timeout=NETWORK_TIMEOUT_S if "://" in source else None,
@@ -193,7 +197,7 @@ def clockwise_rotation_deg(picture: av.VideoFrame) -> int:
 def is_photo(container: InputContainer) -> bool:
     """Say whether a file holds one picture only."""
     name = container.format.name
-    return name.endswith("_pipe") or (name == "image2" and not is_numbered(container.name))
+    return name.endswith("_pipe") or (name == "image2" and not opened_numbered(container))
 
 
 def describe_video(
@@ -226,30 +230,16 @@ def describe_video(
 
 
 def _top_field_first(picture: av.VideoFrame, field_order: int) -> bool:
-    """Return the picture's own word on its fields, else the container's.
-
-    PyAV does not show the flag, but libav's `select` filter lets only top-first pictures pass.
-    """
+    """Return the picture's own word on its fields, else the container's."""
     if not picture.interlaced_frame:
         return field_order not in _BOTTOM_FIRST
-    graph = Graph()
-    source = graph.add_buffer(
-        width=picture.width,
-        height=picture.height,
-        format=picture.format,
-        time_base=picture.time_base or Fraction(1, 90_000),
+    # PyAV does not show the flag, but libav's `select` filter lets only top-first pictures pass.
+    only_top_first = PictureFilter(
+        picture,
+        picture.time_base or Fraction(1, 90_000),
+        lambda graph: [graph.add("select", r"eq(interlace_type\,TOPFIRST)")],
     )
-    select = graph.add("select", r"eq(interlace_type\,TOPFIRST)")
-    sink = graph.add("buffersink")
-    source.link_to(select)
-    select.link_to(sink)
-    graph.configure()
-    graph.push(picture)
-    try:
-        graph.pull()
-    except BlockingIOError:
-        return False
-    return True
+    return bool(only_top_first.push(picture))
 
 
 def _color_tags(stream: VideoStream, first: av.VideoFrame) -> ColorTags:
@@ -264,6 +254,7 @@ def _color_tags(stream: VideoStream, first: av.VideoFrame) -> ColorTags:
         range=first.color_range or context.color_range or _RANGE_OF.get(context.codec.name, 0),
         primaries=known(context.color_primaries, first.color_primaries),
         transfer=known(context.color_trc, first.color_trc),
+        chroma=chroma_location(stream),
     )
 
 

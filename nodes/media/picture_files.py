@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -16,33 +17,46 @@ from typing import Final
 import av
 import numpy as np
 from av.container import InputContainer
+from av.format import ContainerFormat
 from av.video import VideoStream
 from PIL import Image, ImageSequence
 
 from nodes.errors import MediaError
+from nodes.media.picture_formats import PICTURE_FORMATS
+from nodes.media.urls import file_url
 
 __all__ = [
-    "PHOTO_SUFFIXES",
     "files_of",
     "is_animated_webp",
     "is_numbered",
     "numbered",
+    "numbered_name",
     "numbers_among",
     "open_animated_webp",
     "open_numbered",
+    "opened_numbered",
+    "pillow_image",
 ]
 
-PHOTO_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-"""Names of files that hold one picture. The last two may hold an animation."""
-
 _NUMBER: Final = re.compile(r"%(0\d+)?d")
+
+_SUFFIXES: Final = PICTURE_FORMATS.keys() | {
+    f".{name}" for name in ContainerFormat("image2", "w").extensions
+}
+"""Of pictures that may be numbered: `100%d.mp4` is one file."""
+
+_FIRST: Final = "start_number"
+"""libav's option for the first of numbered pictures."""
 
 _MILLISECONDS: Final = Fraction(1, 1000)
 
 
 def is_numbered(name: str) -> bool:
     """Say whether a name stands for numbered files, such as `frame_%05d.png`."""
-    return bool(_NUMBER.search(Path(name).name)) and "://" not in name and not Path(name).exists()
+    path = Path(name)
+    if path.suffix.lower() not in _SUFFIXES or not _NUMBER.search(path.name):
+        return False
+    return "://" not in name and not path.exists()
 
 
 def numbered(pattern: str | Path) -> dict[int, Path]:
@@ -61,9 +75,15 @@ def numbers_among(pattern: str, names: Iterable[str]) -> dict[int, str]:
     for name in names:
         match = form.fullmatch(name)
         # The digits must be those that the pattern would write: %03d has no file named 7.
-        if match and pattern % int(match[1]) == name:
+        if match and numbered_name(pattern, int(match[1])) == name:
             found[int(match[1])] = name
     return dict(sorted(found.items()))
+
+
+def numbered_name(pattern: str, number: int) -> str:
+    """Return the name that a pattern stands for."""
+    before, form, after = _split(pattern)
+    return before + form % number + after
 
 
 def files_of(name: str | Path) -> list[Path]:
@@ -90,7 +110,12 @@ def open_numbered(pattern: str) -> InputContainer:
             f"{pattern}: number {missing} is missing, the files go from {first} to {last}; put the"
             " file there or number them without a gap"
         )
-    return av.open(pattern, "r", format="image2", options={"start_number": str(first)})
+    return av.open(_escaped(pattern), "r", format="image2", options={_FIRST: str(first)})
+
+
+def opened_numbered(container: InputContainer) -> bool:
+    """Say whether a container is one that `open_numbered` returned."""
+    return _FIRST in container.options
 
 
 def is_animated_webp(path: Path) -> bool:
@@ -101,6 +126,25 @@ def is_animated_webp(path: Path) -> bool:
     return is_extended and len(head) > 20 and bool(head[20] & 2)
 
 
+@contextmanager
+def pillow_image(path: Path) -> Generator[Image.Image]:
+    """Open a picture's file with Pillow, which may raise anything over a damaged one.
+
+    Raises:
+        MediaError: it cannot be read, or is of more pixels than Pillow takes for harmless.
+    """
+    try:
+        image = Image.open(path)
+    except Exception as error:
+        raise MediaError(f"{path}: its header cannot be read ({_line(error)})") from error
+    with image:
+        yield image
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def open_animated_webp(path: Path) -> InputContainer:
     """Open an animated WebP as a lossless video in memory, transparency and times kept.
 
@@ -109,7 +153,7 @@ def open_animated_webp(path: Path) -> InputContainer:
     """
     video = io.BytesIO()
     try:
-        with Image.open(path) as image, av.open(video, "w", format="mov") as container:
+        with pillow_image(path) as image, av.open(video, "w", format="mov") as container:
             stream = container.add_stream("png", rate=25)
             assert isinstance(stream, VideoStream)  # noqa: S101 - for the type checker
             context = stream.codec_context
@@ -126,6 +170,14 @@ def open_animated_webp(path: Path) -> InputContainer:
         raise MediaError(f"{path}: a damaged animation ({error}); copy it again") from error
     video.seek(0)
     return av.open(video, "r", metadata_errors="surrogateescape")
+
+
+def _escaped(pattern: str) -> str:
+    """Return the URL of numbered files for libav, to which each other `%` is doubled."""
+    path = Path(pattern)
+    before, form, after = _split(path.name)
+    doubled = before.replace("%", "%%") + form + after.replace("%", "%%")
+    return file_url(Path(str(path.parent).replace("%", "%%"), doubled))
 
 
 def _split(name: str) -> tuple[str, str, str]:

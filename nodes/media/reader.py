@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import chain
 
 import av
@@ -24,7 +25,7 @@ from nodes.media.open import (
     video_stream,
 )
 
-__all__ = ["DamageHandler", "PacketHandler", "PictureReader"]
+__all__ = ["DamageHandler", "PacketHandler", "PictureReader", "first_picture"]
 
 DamageHandler = Callable[[str, int | None], None]
 """Told what happened, and the pts nearest to it in stream ticks where one is known."""
@@ -40,7 +41,7 @@ MAX_READ_ERRORS = 8
 
 
 def _unheard(_what: str, _pts: int | None) -> None:
-    """Take the place of a handler that nobody listens behind any more."""
+    """Take the place of a handler where nobody listens, or nobody any more."""
 
 
 class PictureReader:
@@ -53,7 +54,7 @@ class PictureReader:
         self,
         source: str,
         threads: int,
-        on_damage: DamageHandler,
+        on_damage: DamageHandler = _unheard,
         on_other: PacketHandler | None = None,
         live_until: threading.Event | None = None,
     ) -> None:
@@ -62,7 +63,7 @@ class PictureReader:
         Args:
             source: path or URL.
             threads: CPU threads to decode with.
-            on_damage: told of each packet that cannot be read or decoded.
+            on_damage: told of each packet that cannot be read or decoded; nobody is by default.
             on_other: given the packets of all other streams as they come, from a source that can be
                 read only once; None leaves them unread.
             live_until: ends a live source when it is set; None for all others.
@@ -271,3 +272,23 @@ class PictureReader:
                     yield picture
         finally:
             single.close()
+
+
+@contextmanager
+def first_picture(source: str) -> Generator[tuple[PictureReader, av.VideoFrame | None]]:
+    """Read a file up to its first picture.
+
+    Args:
+        source: path or URL.
+
+    Yields:
+        The reader, and the picture; None if none can be decoded.
+
+    Raises:
+        MediaError: it cannot be opened, or holds no video that can be decoded.
+    """
+    reader = PictureReader(source, 1)
+    try:
+        yield reader, next(reader.pictures(), None)
+    finally:
+        reader.close()

@@ -9,7 +9,7 @@ the track's number, the time and the eye distance. The caption says what a resto
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
@@ -21,9 +21,11 @@ from pydantic import Field
 
 from nodes.errors import NodeConfigError
 from nodes.geometry.alignment import Matrix, compose, invert, scaling
+from nodes.join import SHEET, SHOTS, SegmentPart
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
-from nodes.picture.regions import Region, RegionReader
-from nodes.sheet.page import PagePair, write_page
+from nodes.picture.layout import Region
+from nodes.picture.regions import RegionReader
+from nodes.sheet.page import PagePair, merge_best_shots, merge_pages, write_page
 from nodes.types import FacePatch, Frame, FramePatches, RgbImage, VideoInfo
 
 __all__ = ["BEST_SHOTS", "SHEET_NAME", "Sheet", "SheetConfig"]
@@ -76,6 +78,7 @@ class Sheet(SinkNode[SheetConfig]):
         inputs=(Port("before", Frame), Port("after", Frame), Port("patches", FramePatches)),
     )
     Config: ClassVar[type[NodeConfig]] = SheetConfig
+    endings: ClassVar[tuple[str, ...]] = (SHEET, f"{SHOTS}/[0-9]*[0-9].png")
 
     def __init__(self, config: SheetConfig) -> None:
         super().__init__(config)
@@ -148,6 +151,28 @@ class Sheet(SinkNode[SheetConfig]):
     def report(self) -> dict[str, Any]:
         """Name the sheet, if there is one."""
         return {"sheet": SHEET_NAME if self._written else None}
+
+    @classmethod
+    def join(
+        cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
+    ) -> dict[str, Path]:
+        """Make one sheet of the best shots of all segments, and one for each face.
+
+        Raises:
+            OSError: a file cannot be read or written.
+        """
+        assert isinstance(config, SheetConfig)  # noqa: S101 - for the type checker
+        pages = [(part.folder / SHEET_NAME, part.track_numbers) for part in parts]
+        most, columns = config.max_tracks, config.columns
+        if not merge_pages(pages, folder / SHEET_NAME, max_tracks=most, columns=columns):
+            return {}
+        shots = [
+            (page, part.track_numbers)
+            for part in parts
+            for page in sorted(part.folder.glob(BEST_SHOTS))
+        ]
+        made = merge_best_shots(shots, folder / "faces")
+        return {SHEET: folder / SHEET_NAME} | {f"{SHOTS}/{page.name}": page for page in made}
 
     def _least_quality(self) -> float:
         """Return what a new track must beat to get in."""

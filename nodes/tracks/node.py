@@ -7,15 +7,16 @@ how turned, and what was done to it or why nothing was.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TextIO
 
 from pydantic import Field
 
 from nodes.geometry.alignment import pitch_deg, roll_deg, yaw_deg
+from nodes.join import PARQUET, TRACKS, SegmentPart
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
-from nodes.tracks.rows import TRACKS_NAME, TrackRow
+from nodes.tracks.rows import TRACKS_NAME, TrackRow, merge_tracks, write_parquet
 from nodes.types import Face, FrameFaces, FramePatches, FrameRestored, VideoInfo
 
 __all__ = ["Tracks", "TracksConfig"]
@@ -41,6 +42,7 @@ class Tracks(SinkNode[TracksConfig]):
         ),
     )
     Config: ClassVar[type[NodeConfig]] = TracksConfig
+    endings: ClassVar[tuple[str, ...]] = (TRACKS, PARQUET)
 
     def __init__(self, config: TracksConfig) -> None:
         super().__init__(config)
@@ -85,6 +87,23 @@ class Tracks(SinkNode[TracksConfig]):
     def report(self) -> dict[str, Any]:
         """Count frames and rows."""
         return {"frames": self._frames, "rows": self._rows}
+
+    @classmethod
+    def join(
+        cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
+    ) -> dict[str, Path]:
+        """Make one file of all rows; without any row, none.
+
+        Raises:
+            OSError: a file cannot be read or written.
+        """
+        assert isinstance(config, TracksConfig)  # noqa: S101 - for the type checker
+        rows, parquet = folder / TRACKS_NAME, folder / "tracks.parquet"
+        if not merge_tracks(parts, rows):
+            return {}
+        if config.parquet and write_parquet(rows, parquet):
+            return {TRACKS: rows, PARQUET: parquet}
+        return {TRACKS: rows}
 
     def _rows_of(self, inputs: Inputs) -> list[TrackRow]:
         packet = inputs.get("patches", FramePatches)

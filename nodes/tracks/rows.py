@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["TRACKS_NAME", "TrackPart", "TrackRow", "merge_tracks", "read_tracks", "write_parquet"]
+from nodes.join import SegmentPart
+
+__all__ = ["TRACKS_NAME", "TrackRow", "merge_tracks", "read_tracks", "write_parquet"]
 
 TRACKS_NAME: Final = "tracks.jsonl"
 
@@ -20,18 +21,7 @@ TrackRow = dict[str, Any]
 """One face in one frame, in JSON's types; docs/tracking.md says what each value is."""
 
 
-@dataclass(frozen=True, slots=True)
-class TrackPart:
-    """What one segment wrote."""
-
-    path: Path
-    frames: int
-    """How many frames it has."""
-    numbers: Mapping[int, int]
-    """The video's number of each of its own tracks, where that is another."""
-
-
-def merge_tracks(parts: Sequence[TrackPart], target: Path) -> int:
+def merge_tracks(parts: Sequence[SegmentPart], target: Path) -> int:
     """Make one file of the segments' files: frames are counted on, tracks have common numbers.
 
     Returns:
@@ -44,9 +34,9 @@ def merge_tracks(parts: Sequence[TrackPart], target: Path) -> int:
     rows = first = 0
     with target.open("w", encoding="utf-8") as out:
         for part in parts:
-            for row in read_tracks(part.path):
+            for row in read_tracks(part.folder / TRACKS_NAME):
                 row["frame"] += first
-                row["track_id"] = part.numbers.get(row["track_id"], row["track_id"])
+                row["track_id"] = part.track_numbers.get(row["track_id"], row["track_id"])
                 out.write(json.dumps(row, separators=(",", ":")) + "\n")
                 rows += 1
             first += part.frames

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
+from pipeline.cli.console import out, say
 from pipeline.errors import ConfigError
 
 __all__ = ["register"]
-
-out = Console()
 
 
 def register(app: typer.Typer) -> None:
@@ -100,7 +98,8 @@ def evaluate(
         ensemble=ensemble,
     )
     evaluation = run(request)
-    say(evaluation.text())
+    for line in evaluation.text().splitlines():
+        say(line)
     if output is not None:
         for file in evaluation.write(output):
             say(f"written: {file}")
@@ -134,11 +133,6 @@ def models(
             card.sha256[:12],
         )
     out.print(table)
-
-
-def say(text: str) -> None:
-    """Write text as it is: no markup, no wrapping, no colours."""
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _data_settings(data: Path | None) -> list[str]:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
-from rich.console import Console
 
+from pipeline.cli import options as option
+from pipeline.cli.console import say
 from pipeline.errors import ConfigError
 from pipeline.job.progress import clock
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
-    from pipeline.job.plan import JobOverview, VideoOverview
-    from pipeline.job.segments import SegmentPlan
+    from pipeline.job.plan import JobPlan, PlannedVideo
+    from pipeline.segments.plan import SegmentPlan
     from pipeline.sizing.sizing import Sizing
 
 __all__ = ["register", "tell"]
-
-out = Console()
 
 
 def register(app: typer.Typer) -> None:
@@ -29,22 +27,19 @@ def register(app: typer.Typer) -> None:
 
 
 def plan(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="IN...", help="Video files, folders, or URLs.")
-    ],
-    output: Annotated[
-        str, typer.Option("--output", "-o", help="A file for one input file, else a folder.")
-    ],
-    scale: Annotated[int | None, typer.Option(min=1, max=4)] = None,
-    strength: Annotated[float | None, typer.Option(min=0, max=1)] = None,
-    from_s: Annotated[str | None, typer.Option("--from", metavar="TIME")] = None,
-    to_s: Annotated[str | None, typer.Option("--to", metavar="TIME")] = None,
-    config: Annotated[Path | None, typer.Option("--config", "-c")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", "-s", metavar="NODE.KEY=VALUE")
-    ] = None,
-    runner: Annotated[str | None, typer.Option(help="auto, local or ray.")] = None,
-    address: Annotated[str | None, typer.Option(help="Ray cluster to join.")] = None,
+    inputs: option.Inputs,
+    output: option.Output,
+    scale: option.Scale = None,
+    strength: option.Strength = None,
+    faces: option.Faces = None,
+    from_s: option.From = None,
+    to_s: option.To = None,
+    config: option.ConfigFile = None,
+    settings: option.Settings = None,
+    runner: option.Runner = None,
+    address: option.Address = None,
+    overwrite: option.Overwrite = False,
+    resume: option.Resume = True,
 ) -> None:
     """Say what `enhance` would do with the same options, as its --dry-run does."""
     from pipeline.config import flagged
@@ -54,49 +49,58 @@ def plan(
         settings or (),
         scale=scale,
         strength=strength,
+        faces=faces,
         from_s=from_s,
         to_s=to_s,
         runner=runner,
         address=address,
     )
-    tell(inputs, output, run_config)
+    tell(inputs, output, run_config, overwrite=overwrite, resume=resume)
 
 
-def tell(inputs: list[str], output: str, config: RunConfig) -> None:
+def tell(
+    inputs: list[str], output: str, config: RunConfig, *, overwrite: bool, resume: bool
+) -> None:
     """Print what a job would do: segments, what is done, where it would run, how long.
 
     Raises:
         ConfigError: it is about a stream, which cannot be looked at first.
-        AminetError: see `pipeline.job.plan.overview`.
+        AminetError: what the job itself would end with, as far as it is known before the work.
     """
-    from pipeline.job.plan import overview
+    from pipeline.job.plan import plan_inputs
     from pipeline.stream.job import is_stream
 
     if len(inputs) == 1 and is_stream(inputs[0], output):
         raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
-    for line in _lines(overview(inputs, output, config)):
-        out.print(line, markup=False, highlight=False, soft_wrap=True)
+    job = plan_inputs(inputs, output, config, overwrite=overwrite, resume=resume)
+    for line in _lines(job):
+        say(line)
+    if job.problem is not None:
+        raise job.problem
 
 
-def _lines(job: JobOverview) -> Iterator[str]:
+def _lines(job: JobPlan) -> Iterator[str]:
     for video in job.videos:
-        yield f"{video.source} -> {video.target}: {_state(video)}"
-        if video.plan and video.to_do:
-            yield from _segments(video.plan, video.done)
+        yield f"{video.files.source} -> {video.files.target}: {_state(video)}"
+        if video.ready and video.segments_left:
+            yield from _segments(video.ready.plan, tuple(video.done))
+        if video.changed:
+            yield f"  {video.changed}"
         if video.redo_reason:
             yield f"  segments of an earlier run cannot be used: {video.redo_reason}"
-    left = sum(video.to_do for video in job.videos)
-    if not left:
+    if not job.segments_left:
         yield "nothing is left to do"
         return
-    yield f"{left} segments to do, {job.runner} runner ({job.why})"
-    if job.sizing:
-        yield from _places(job.sizing)
+    runner, why = job.runner
+    yield f"{job.segments_left} segments to do, {runner} runner ({why})"
+    sizing = job.sizing()
+    if sizing:
+        yield from _places(sizing)
     estimate_s = job.estimate_s
     if estimate_s is None:
         yield "how long that takes is not known before segments of it are finished"
     else:
-        workers = job.sizing.workers if job.sizing else 1
+        workers = sizing.workers if sizing else 1
         among = f", {clock(estimate_s / workers)} on {workers} workers" if workers > 1 else ""
         yield f"about {clock(estimate_s)} of one worker's time{among}, by the finished segments"
 
@@ -124,12 +128,12 @@ def _places(sizing: Sizing) -> Iterator[str]:
         )
 
 
-def _state(video: VideoOverview) -> str:
-    if video.error or video.plan is None:
+def _state(video: PlannedVideo) -> str:
+    if video.ready is None:
         return f"CANNOT BE DONE: {video.error}"
-    if video.finished:
+    if video.finished is not None:
         return "done by an earlier run"
-    frames = "" if video.frames is None else f"{video.frames} frames in "
-    total = len(video.plan.intervals)
+    frames = "" if video.ready.frames is None else f"{video.ready.frames} frames in "
+    total = len(video.ready.plan.intervals)
     done = f", {len(video.done)} of them done" if video.done else ""
     return f"{frames}{total} segment{'s' if total > 1 else ''}{done}"

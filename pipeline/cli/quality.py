@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from pipeline.cli.console import say
 
 __all__ = ["register"]
-
-out = Console()
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +38,7 @@ def eval_video(
 
     faces = read_truth(truth, source) if truth else list(followed_faces(source, threads=1))
     quality = measure_video(source, restored, faces, reference)
-    out.print(quality.text(), markup=False, highlight=False, soft_wrap=True)
+    for line in quality.text().splitlines():
+        say(line)
     if output is not None:
         write(place_of(output), quality.to_json().encode())

@@ -39,9 +39,16 @@ class EnhancerActor:
         if ray.get_runtime_context().was_current_actor_reconstructed:
             restarts().inc(tags={"kind": "enhancer"})
 
-    async def process(self, block: Sequence[Inputs], caller: str, alone: bool) -> list[Outputs]:
-        """Return the answers to a block of frames' packets; safe to repeat."""
-        return await asyncio.wrap_future(self._batcher.submit(block, caller=caller, alone=alone))
+    async def process(
+        self, block: Sequence[Inputs], caller: str, alone: bool
+    ) -> tuple[list[Outputs], float]:
+        """Return the answers to a block of frames' packets, and the seconds of work in them.
+
+        Safe to repeat.
+        """
+        shares_s: list[float] = []
+        answer = self._batcher.submit(block, caller=caller, alone=alone, spent=shares_s.append)
+        return await asyncio.wrap_future(answer), sum(shares_s)
 
     async def where(self) -> str:
         """Return the machine this runs on, by Ray's id. An answer says that it is there."""

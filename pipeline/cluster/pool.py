@@ -81,6 +81,8 @@ class RayPoolClient:
         self._held: list[_Block] = []
         self._lock = threading.RLock()
         self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self.busy_s = 0.0
+        """Seconds that members have worked on answered blocks."""
         self.caller = ""
         """Whose frames these are, for the statistics."""
         threading.Thread(target=self._send_blocks, name="pool-client", daemon=True).start()
@@ -141,13 +143,16 @@ class RayPoolClient:
         _when_done(reply, partial(self._receive, block, names[place], known))
 
     def _receive(
-        self, block: _Block, name: str, known: _Known, done: Future[list[Outputs]]
+        self, block: _Block, name: str, known: _Known, done: Future[tuple[list[Outputs], float]]
     ) -> None:
         with self._lock:
             known.under_way -= 1
         error = done.exception()
         if error is None:
-            _resolve(block.items, done.result())
+            answers, spent_s = done.result()
+            with self._lock:
+                self.busy_s += spent_s
+            _resolve(block.items, answers)
         elif not isinstance(error, RayActorError):
             _reject(block.items, error)
         else:

@@ -13,14 +13,15 @@ from av.container import OutputContainer
 from av.error import FFmpegError
 from av.stream import AttachmentStream, Disposition, Stream
 
+from nodes.encode.encoder_table import containers_of
 from nodes.errors import NodeConfigError
 from nodes.media.open import clockwise_rotation_deg, codec_name, open_media, video_stream
-from nodes.media.reader import PictureReader
+from nodes.media.reader import first_picture
 from pipeline.containers.convert import converts, suggested_codec
 
 __all__ = [
-    "HOLDS",
     "Problem",
+    "check_conversions",
     "check_target",
     "container_format",
     "copy_stream",
@@ -47,18 +48,6 @@ _FORMATS: Final[Mapping[str, str]] = {
     ".nut": "nut",
 }
 """Suffix -> libav's name of the muxer. AVI is not here: it stores no presentation times."""
-
-HOLDS: Final[Mapping[str, frozenset[str]]] = {
-    "mp4": frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"}),
-    "mov": frozenset({"h264", "hevc", "prores", "mpeg4", "mjpeg"}),
-    "matroska": frozenset(
-        {"h264", "hevc", "av1", "vp8", "vp9", "ffv1", "prores", "mpeg4", "mpeg2video", "mjpeg"}
-    ),
-    "webm": frozenset({"vp8", "vp9", "av1"}),
-    "mpegts": frozenset({"h264", "hevc", "mpeg2video", "mpeg4"}),
-    "nut": frozenset({"h264", "hevc", "av1", "vp9", "ffv1", "mpeg4", "mpeg2video", "mjpeg"}),
-}
-"""Muxer -> codecs of restored video that it holds, and that players expect in it."""
 
 _TS_CODECS: Final = frozenset(
     """aac aac_latm ac3 dts dvb_subtitle dvb_teletext eac3 hdmv_pgs_subtitle mp1 mp2 mp3 opus
@@ -145,14 +134,15 @@ def check_target(
     if name is None:
         return [_unwritable(target)]
     problems: list[Problem] = []
-    if video_codec not in HOLDS[name]:
-        others = [s for s in _CHOICES if video_codec in HOLDS[_FORMATS[s]]]
+    holders = containers_of(video_codec)
+    if name not in holders:
+        others = [suffix for suffix in _CHOICES if _FORMATS[suffix] in holders]
         advice = f"{_choose(others)}, or another encode.codec"
         problems.append(Problem(None, f"{target.suffix} cannot hold {video_codec} video", advice))
     with open_media(source) as container:
         main = video_stream(container, source)
         others = [stream for stream in container.streams if stream is not main]
-        _check_conversions(others, convert, target)
+        check_conversions(others, convert, name, target.suffix)
         problems += [
             _problem(stream, target)
             for stream in others
@@ -190,6 +180,8 @@ def _allowed(stream: Stream, container: str) -> bool:
         return container == "matroska"
     if is_cover(stream):
         return container in ("mp4", "matroska")
+    if container == "yuv4mpegpipe":
+        return False  # one stream of raw pictures is all that it holds
     if container == "mpegts":
         return codec_name(stream) in _TS_CODECS
     return stream.type != "data" or (
@@ -220,17 +212,24 @@ def copy_stream(output: OutputContainer, stream: Stream) -> Stream:
 
 
 def _rotation_deg(source: str) -> int:
-    reader = PictureReader(source, 1, lambda _what, _pts: None)
-    try:
-        first = next(reader.pictures(), None)
+    with first_picture(source) as (_, first):
         return clockwise_rotation_deg(first) if first is not None else 0
-    finally:
-        reader.close()
 
 
-def _check_conversions(
-    streams: Sequence[Stream], convert: Mapping[int, str], target: PurePath
+def check_conversions(
+    streams: Sequence[Stream], convert: Mapping[int, str], container: str, shown: str | None = None
 ) -> None:
+    """Make sure that streams can be converted as it is asked.
+
+    Args:
+        streams: those of the source beside the video.
+        convert: their numbers, and to what.
+        container: libav's name of the muxer.
+        shown: how the container is called in an error, if not so.
+
+    Raises:
+        NodeConfigError: one is not there or cannot become that.
+    """
     by_index = {stream.index: stream for stream in streams}
     for index, codec in convert.items():
         if index not in by_index:
@@ -239,11 +238,11 @@ def _check_conversions(
                 f"encode.convert: there is no stream {index} beside the video; expected: {numbers}"
             )
         stream = by_index[index]
-        if not converts(stream, codec, _FORMATS[target.suffix.lower()]):
-            better = suggested_codec(stream, _FORMATS[target.suffix.lower()])
+        if not converts(stream, codec, container):
+            better = suggested_codec(stream, container)
             raise NodeConfigError(
                 f"encode.convert: {stream.type} stream {index} ({codec_name(stream)}) cannot become"
-                f" {codec} in {target.suffix}" + (f"; try {better}" if better else "")
+                f" {codec} in {shown or container}" + (f"; try {better}" if better else "")
             )
 
 

@@ -9,10 +9,9 @@ when the picture shown D before it is, where D is the largest reorder.
 from __future__ import annotations
 
 from array import array
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -21,28 +20,26 @@ import av
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
-from av.stream import AttachmentStream, Discard, Stream
+from av.stream import Discard, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
-from nodes.media.open import codec_name, open_media, read_packets, video_stream
+from nodes.media.open import open_media, read_packets, video_stream
+from nodes.media.urls import file_url
 from nodes.types import VideoInfo
-from pipeline.containers.convert import StreamConverter
-from pipeline.containers.formats import container_format, copy_stream, fits, is_cover, made_anew
+from pipeline.containers.formats import container_format, is_cover
+from pipeline.containers.other_streams import CopiedStream, OtherStreams
 from pipeline.containers.timing import VideoTiming, deviation, read_timing
 from pipeline.containers.trim import Trim
-from pipeline.containers.video_stream import add_video, attach_cover, first_display_matrix
+from pipeline.containers.video_stream import add_video, first_display_matrix
 from pipeline.errors import OutputError
 
-__all__ = ["CopiedStream", "MuxReport", "mux"]
+__all__ = ["MuxReport", "mux"]
 
 _CONTAINER_KEYS: Final = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "software"}
 )
 """Metadata that speaks of the source's file, not of what is in it; compared in lower case."""
-
-_EMPTY_TEXT: Final = b"\0\0"
-"""MP4's timed text of no length."""
 
 _MOV_KEYS: Final = frozenset(
     """album album_artist artist comment composer copyright creation_time date description
@@ -50,21 +47,6 @@ _MOV_KEYS: Final = frozenset(
     track handler_name timecode""".split()  # noqa: SIM905 - easier to read
 )
 """What MP4 and QuickTime keep in their classic form, which every player reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class CopiedStream:
-    """One stream of the source that went into the output."""
-
-    source_index: int
-    target_index: int
-    kind: str
-    codec: str
-    converted_to: str | None = None
-    """The encoder it went through on demand, None for a copy packet for packet."""
-    packets: int = 0
-    retimed_packets: int = 0
-    """Packets whose decoding time did not increase in the source and was moved up to do so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,22 +131,15 @@ class _Mux:
         convert: Mapping[int, str],
     ) -> None:
         self._videos, self._first, self._trim, self._convert = videos, first, trim, convert
-        self._converters: dict[int, StreamConverter] = {}
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
         self._main = video_stream(original, source)
         self._matrix = first_display_matrix(source)
-        self._copies: dict[int, Stream] = {}
-        self._copied: dict[int, CopiedStream] = {}
-        self._left_out: list[str] = []
-        self._packets: Counter[int] = Counter()
-        self._retimed: Counter[int] = Counter()
-        self._last_dts: dict[int, int] = {}
 
     def write(self, target: Path) -> None:
         """Write the whole file."""
         with av.open(
-            target,
+            file_url(target),
             "w",
             format=self._container,
             container_options=self._options(target),
@@ -189,38 +164,23 @@ class _Mux:
 
     def _add_streams(self, output: OutputContainer) -> None:
         """Make the output's streams, in the source's order."""
-        for stream in self._original.streams:
-            if stream is self._main:
-                self._video = add_video(
-                    output,
-                    self._first.streams.video[0],
-                    self._main,
-                    self._info,
-                    container=self._container,
-                    matrix=self._matrix,
-                )
-            elif codec := self._convert.get(stream.index):
-                converter = StreamConverter(output, stream, codec)
-                self._converters[stream.index] = converter
-                self._copied[stream.index] = self._added(stream, converter.stream, codec)
-            elif not fits(stream, self._container):
-                if not made_anew(stream, self._container):
-                    what = f"stream {stream.index}, {stream.type} {codec_name(stream)}"
-                    self._left_out.append(what)
-                stream.discard = Discard.all
-            else:
-                as_attachment = is_cover(stream) and self._container == "matroska"
-                copy = (
-                    attach_cover(output, stream, self._source)
-                    if as_attachment
-                    else copy_stream(output, stream)
-                )
-                self._copies[stream.index] = copy
-                self._copied[stream.index] = self._added(stream, copy, None)
-
-    def _added(self, stream: Stream, made: Stream, codec: str | None) -> CopiedStream:
-        return CopiedStream(
-            stream.index, made.index, stream.type, codec_name(stream), converted_to=codec
+        self._others = OtherStreams(
+            self._original,
+            self._main,
+            output,
+            self._container,
+            self._convert,
+            source=self._source,
+        )
+        self._video = self._others.add_streams(
+            lambda: add_video(
+                output,
+                self._first.streams.video[0],
+                self._main,
+                self._info,
+                container=self._container,
+                matrix=self._matrix,
+            )
         )
 
     def _describe(self, output: OutputContainer) -> None:
@@ -241,14 +201,13 @@ class _Mux:
         other = next(others, None)
         for packet in self._video_packets():
             while other is not None and _time(other) <= _time(packet):
-                self._copy(output, other)
+                self._others.write(other)
                 other = next(others, None)
             output.mux(packet)
         while other is not None:
-            self._copy(output, other)
+            self._others.write(other)
             other = next(others, None)
-        for converter in self._converters.values():
-            output.mux(converter.packets(None))
+        self._others.finish()
 
     def _video_packets(self) -> Iterator[Packet[VideoStream]]:
         for number, packet in enumerate(_packets_of(self._videos)):
@@ -261,47 +220,16 @@ class _Mux:
 
     def _other_packets(self) -> Iterator[Packet[Stream]]:
         self._main.discard = Discard.all
-        wanted = [
-            stream
-            for stream in self._original.streams
-            if stream.index in self._converters
-            or not isinstance(self._copies.get(stream.index), AttachmentStream | None)
-        ]
-        if not wanted:
+        if not self._others.read:
             return
         # What cannot be read further was told by `nodes.decode`, which met it first.
         with suppress(FFmpegError):
-            for packet in read_packets(self._original, *wanted):
-                if packet.size and not self._is_gap(packet) and self._is_wanted(packet):
+            for packet in read_packets(self._original, *self._others.read):
+                if packet.size and self._is_wanted(packet):
                     yield packet
 
     def _is_wanted(self, packet: Packet[Stream]) -> bool:
         return self._trim is None or is_cover(packet.stream) or self._trim.keeps(packet)
-
-    def _is_gap(self, packet: Packet[Stream]) -> bool:
-        """Say whether it is an empty text between two, which the muxer makes anew."""
-        is_timed_text = self._container in ("mp4", "mov") and packet.size == len(_EMPTY_TEXT)
-        return is_timed_text and bytes(packet) == _EMPTY_TEXT and packet.stream.type == "subtitle"
-
-    def _copy(self, output: OutputContainer, packet: Packet[Stream]) -> None:
-        index = packet.stream_index
-        if index in self._converters:
-            self._packets[index] += 1
-            output.mux(self._converters[index].packets(packet))
-            return
-        packet.dts = packet.pts if packet.dts is None else packet.dts
-        packet.pts = packet.dts if packet.pts is None else packet.pts
-        last = self._last_dts.get(index)
-        # Muxers refuse decoding times that stand still or go back, as worn recordings have them.
-        if last is not None and packet.dts is not None and packet.dts <= last:
-            self._retimed[index] += 1
-            packet.dts = last + 1
-            packet.pts = None if packet.pts is None else max(packet.pts, packet.dts)
-        if packet.dts is not None:
-            self._last_dts[index] = packet.dts
-        self._packets[index] += 1
-        packet.stream = self._copies[index]
-        output.mux(packet)
 
     def report(self, target: Path) -> MuxReport:
         """Read the finished file back and compare."""
@@ -323,11 +251,8 @@ class _Mux:
             time_base=str(time_base),
             shift_s=float(shift),
             max_deviation_s=float(rest),
-            copied=tuple(
-                replace(copy, packets=self._packets[index], retimed_packets=self._retimed[index])
-                for index, copy in self._copied.items()
-            ),
-            left_out=tuple(self._left_out),
+            copied=self._others.copied,
+            left_out=tuple(self._others.left_out),
             chapters=chapters,
         )
 

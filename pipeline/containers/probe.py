@@ -25,18 +25,19 @@ from nodes.media.open import (
     ticks_of,
     video_stream,
 )
-from nodes.media.reader import PictureReader
+from nodes.media.picture_formats import photo_format
+from nodes.media.reader import first_picture
 from nodes.picture.formats import editable_format
 from nodes.types import VideoInfo
 
 __all__ = ["ProbeResult", "StreamFacts", "TimingFacts", "is_media", "probe", "scan_packets"]
 
 _NOT_MEDIA_SUFFIXES: Final = frozenset(
-    """.bmp .c .cfg .conf .csv .db .doc .docx .gz .htm .html .ini .jpeg .jpg .json .log .md .pdf
-    .png .py .srt .sub .svg .tif .tiff .toml .txt .vtt .webp .xls .xlsx .xml .yaml .yml .zip
+    """.bmp .c .cfg .conf .csv .db .doc .docx .gz .htm .html .ini .json .log .md .pdf .py .srt
+    .sub .svg .tif .tiff .toml .txt .vtt .xls .xlsx .xml .yaml .yml .zip
     """.split()  # noqa: SIM905 - easier to read
 )
-"""Names that are not worth opening."""
+"""Names that are not worth opening, beside those of photographs."""
 
 _PICTURE_FORMATS: Final = ("image2", "_pipe")
 """Ends of the names of demuxers that read single pictures."""
@@ -170,7 +171,7 @@ def scan_packets(source: str) -> PacketScan:
 
 def is_media(path: PurePath) -> bool:
     """Say whether a file holds moving pictures, by opening it unless its name speaks against it."""
-    if path.suffix.lower() in _NOT_MEDIA_SUFFIXES:
+    if path.suffix.lower() in _NOT_MEDIA_SUFFIXES or photo_format(path) is not None:
         return False
     try:
         with open_media(str(path)) as container:
@@ -181,14 +182,10 @@ def is_media(path: PurePath) -> bool:
 
 
 def _first_picture_info(source: str) -> VideoInfo:
-    reader = PictureReader(source, 1, lambda _what, _pts: None)
-    try:
-        first = next(reader.pictures(), None)
+    with first_picture(source) as (reader, first):
         if first is None:
             raise MediaError(f"{source}: no picture could be decoded; check that it plays")
         return describe_video(reader.container, reader.stream, first)
-    finally:
-        reader.close()
 
 
 def _facts(stream: Stream) -> StreamFacts:

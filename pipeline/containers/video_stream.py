@@ -1,19 +1,17 @@
-"""The streams of an output that are more than a copy: the restored video, and covers."""
+"""The restored video as a stream of an output, with all that the source says of its own."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from av.container import OutputContainer
-from av.stream import Stream
 from av.video import VideoStream
 
-from nodes.media.open import codec_name, open_media
-from nodes.media.reader import PictureReader
+from nodes.media.reader import first_picture
 from nodes.media.side_data import display_matrix
 from nodes.types import VideoInfo
 
-__all__ = ["add_video", "attach_cover", "first_display_matrix"]
+__all__ = ["add_video", "first_display_matrix"]
 
 _STATISTICS: Final = ("bps", "duration", "number_of_", "_statistics", "encoder")
 """Beginnings of metadata keys that described the source's encoding of the video."""
@@ -61,27 +59,7 @@ def add_video(
     return stream
 
 
-def attach_cover(output: OutputContainer, stream: Stream, source: str) -> Stream:
-    """Add a cover to a Matroska file, which keeps it as an attached file with the header.
-
-    Args:
-        output: its header is not written yet.
-        stream: the source's.
-        source: path or URL of the source, which is opened again.
-    """
-    with open_media(source) as container:
-        packets = container.demux(container.streams[stream.index])
-        content = next((bytes(packet) for packet in packets if packet.size), b"")
-    kind = "png" if codec_name(stream) == "png" else "jpeg"
-    name = stream.metadata.get("filename", f"cover.{kind}")
-    return output.add_attachment(name, f"image/{kind}", content)
-
-
 def first_display_matrix(source: str) -> tuple[int, ...] | None:
     """Return the nine numbers of the source's display matrix, None when it has none."""
-    reader = PictureReader(source, 1, lambda _what, _pts: None)
-    try:
-        first = next(reader.pictures(), None)
+    with first_picture(source) as (_, first):
         return None if first is None else display_matrix(first)
-    finally:
-        reader.close()

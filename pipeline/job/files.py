@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import Counter
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from upath import UPath
 
 from nodes.errors import MediaError
-from nodes.media.picture_files import PHOTO_SUFFIXES, files_of, is_numbered, numbered, numbers_among
+from nodes.media.picture_files import files_of, is_numbered, numbered, numbers_among
+from nodes.media.picture_formats import picture_format
 from pipeline.containers.probe import is_media
 from pipeline.errors import OutputError
-from pipeline.job.side_files import BEST_SHOTS_FOLDER, SIDE_ENDINGS
 from pipeline.storage.places import (
     is_folder,
     is_remote,
@@ -26,15 +26,22 @@ from pipeline.storage.places import (
     stored_at,
 )
 
-__all__ = ["JobFiles", "VideoFiles", "check_outputs", "plan_files", "written"]
+__all__ = [
+    "JobFiles",
+    "VideoFiles",
+    "check_outputs",
+    "plan_files",
+    "written",
+]
 
 VIDEO_SUFFIXES = frozenset(
-    """.264 .265 .3g2 .3gp .asf .avi .dv .f4v .flv .gif .h264 .h265 .hevc .ivf .m2ts .m2v .m4v
-    .mjpeg .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogv .rm .rmvb .ts .vob .webm .wmv
-    .y4m""".split()  # noqa: SIM905 - a list of 36 quoted names is harder to read
+    """.264 .265 .3g2 .3gp .asf .avi .dv .f4v .flv .h264 .h265 .hevc .ivf .m2ts .m2v .m4v .mjpeg
+    .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogv .rm .rmvb .ts .vob .webm .wmv .y4m
+    """.split()  # noqa: SIM905 - a list of 35 quoted names is harder to read
 )
-"""Files of a folder that must be videos: one that cannot be read is a failure, not skipped. Files
-with other names are opened to see: recorders invent suffixes. A file that is named is always tried.
+"""Files of a folder that must be videos, as those named like pictures must be pictures: one that
+cannot be read is a failure, not skipped. Files with other names are opened to see: recorders invent
+suffixes. A file that is named is always tried.
 """
 
 
@@ -50,6 +57,14 @@ class VideoFiles:
     """Whether the user chose the target's name; if not, its suffix may change."""
     twin: bool = False
     """Whether another output is named alike but for the suffix: `a.mp4` beside `a.mkv`."""
+    key: str | None = None
+    """The name below the output folder that an input's name asks for, None for the target's own:
+    in an object store it may be anything."""
+
+    @property
+    def name_below(self) -> str:
+        """The name by which the output is asked for below the output folder."""
+        return self.target.name if self.key is None else self.key
 
     @property
     def exists(self) -> bool:
@@ -67,21 +82,36 @@ class VideoFiles:
         place = beside(self.target, ending, whole_name=self.twin)
         return place / name if name else place
 
-    @property
-    def existing_side(self) -> UPath | None:
-        """A file or folder of an earlier run that belongs to the output, None if there is none."""
-        places = map(self.side, SIDE_ENDINGS)
-        return next((p for p in places if is_folder(p) or size_of(p) is not None), None)
+    def existing_sides(self, endings: Iterable[str]) -> list[UPath]:
+        """Return the files, and folders in their place, that are beside the output already.
 
-    def drop_sides(self) -> None:
-        """Remove what an earlier run left beside the output; files of others stay."""
-        folder = self.side(BEST_SHOTS_FOLDER)
-        files, left = [e for e in SIDE_ENDINGS if e != BEST_SHOTS_FOLDER], list_files(folder)
-        ours = [name for name in left if re.fullmatch(r"\d{4,}\.png", name)]
-        if len(ours) == len(left):
-            remove(folder)
-        for place in (*map(self.side, files), *(folder / name for name in ours)):
+        Args:
+            endings: as `nodes.node.SinkNode.endings`.
+        """
+        found: list[UPath] = []
+        for ending in endings:
+            folder, slash, pattern = ending.partition("/")
+            place = self.side(folder)
+            is_link = isinstance(place, Path) and place.is_symlink()
+            if slash and size_of(place) is None and not is_link:
+                names = [name for name in list_files(place) if fnmatchcase(name, pattern)]
+                found.extend(place / name for name in names)
+            elif is_link or is_folder(place) or size_of(place) is not None:
+                found.append(place)
+        return found
+
+    def drop_sides(self, endings: Iterable[str]) -> None:
+        """Remove what an earlier run left beside the output; files of others stay.
+
+        Args:
+            endings: as `nodes.node.SinkNode.endings`.
+        """
+        endings = tuple(endings)
+        for place in self.existing_sides(endings):
             remove(place)
+        for folder in {self.side(ending.partition("/")[0]) for ending in endings if "/" in ending}:
+            if not list_files(folder):
+                remove(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +145,24 @@ def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:
             found.append((_existing(given), PurePosixPath(given).name))
             continue
         files = _files_below(folder, output)
-        videos = [name for name in files if _is_video(folder / name)]
+        videos = [name for name in files if _is_video(_below(folder, name))]
         if not videos:
             raise MediaError(
                 f"no video found in folder {folder}: name the files to try them anyway"
             )
-        found.extend((str(folder / name), name) for name in videos)
-        skipped.extend(str(folder / name) for name in files if name not in set(videos))
-    twins = _twins([output / name for _, name in found])
+        found.extend((_source(folder, name), name) for name in videos)
+        skipped.extend(_source(folder, name) for name in files if name not in set(videos))
+    twins = _twins([_below(output, name) for _, name in found])
     videos = tuple(
-        VideoFiles(source, output / name, named=False, twin=output / name in twins)
+        VideoFiles(source, _below(output, name), False, _below(output, name) in twins, name)
         for source, name in found
     )
     return JobFiles(videos, output / "report.json", tuple(skipped))
+
+
+def _below(folder: UPath, name: str) -> UPath:
+    """Return a place in a folder, also of a name that is refused later: absolute ones would win."""
+    return folder / "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
 
 
 def _twins(targets: Sequence[UPath]) -> set[UPath]:
@@ -145,43 +180,36 @@ def _twins(targets: Sequence[UPath]) -> set[UPath]:
 def check_outputs(
     videos: Sequence[VideoFiles],
     *,
+    endings: Iterable[str],
     overwrite: bool,
     own: Container[VideoFiles] = (),
 ) -> None:
-    """Make sure, before hours of work, that every output can be written.
-
-    Makes the output folders.
+    """Make sure, before hours of work, that no output is in the way of another or replaces one.
 
     Args:
         videos: what is to be done.
+        endings: of the files that go beside each output, as `nodes.node.SinkNode.endings`.
         overwrite: outputs may exist.
         own: videos of which an earlier run of the same job may have written a part of the outputs.
 
     Raises:
-        OutputError: two videos have one output, an output exists or is its own input, or its folder
-            cannot be written.
+        OutputError: two videos have one output, or an output exists, or it or what goes beside it
+            is an input.
     """
+    endings = tuple(endings)
+    inputs = {_identity(file) for video in videos for file in _input_files(video.source)}
     for target, count in Counter(video.target for video in videos).items():
         if count > 1:
             raise OutputError(f"{count} inputs would both become {target}: rename them")
     for video in videos:
-        if _same_file(video.source, video.target):
-            raise OutputError(f"{video.target} is both input and output: choose another output")
-        if overwrite or video in own:
-            continue
         taken = video.exists or is_folder(video.target)
-        made = video.existing_side or (video.target if taken else None)
-        if made is not None:
-            raise OutputError(f"{made} exists already: add --overwrite to replace it")
-    folders = {video.target.parent for video in videos}
-    for folder in sorted(folder for folder in folders if isinstance(folder, Path)):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise OutputError(f"cannot write to folder {folder}: {reason}") from error
+        made = [*video.existing_sides(endings), *([video.target] if taken else [])]
+        files = [*made, *(video.target.with_name(name) for name in written(video.target))]
+        for place in files:
+            if _identity(place) in inputs:
+                raise OutputError(f"{place} is both input and output: choose another output")
+        if made and not overwrite and video not in own:
+            raise OutputError(f"{made[0]} exists already: add --overwrite to replace it")
 
 
 def written(target: UPath) -> dict[str, int]:
@@ -208,10 +236,15 @@ def beside(target: UPath, ending: str, *, whole_name: bool = False) -> UPath:
         ending: what the name ends in.
         whole_name: keep the output's suffix in the name, whatever it is.
     """
-    is_picture = target.suffix.lower() in PHOTO_SUFFIXES | {".gif", ".apng"}
-    whole_name |= is_picture and not is_numbered(target.name)
-    stem = target.name if whole_name else target.stem
-    return target.with_name(re.sub(r"[-_.]?%\d*d", "", stem) + ending)
+    if is_numbered(target.name):
+        return target.with_name(re.sub(r"[-_.]?%\d*d", "", target.stem) + ending)
+    whole_name |= picture_format(target.name) is not None
+    return target.with_name((target.name if whole_name else target.stem) + ending)
+
+
+def _source(folder: UPath, name: str) -> str:
+    # An object's name may begin with a slash, which would be taken for an absolute path.
+    return f"{folder}/{name}" if is_remote(folder) else str(folder / name)
 
 
 def _folder(given: str) -> UPath | None:
@@ -236,23 +269,17 @@ def _existing(given: str) -> str:
 
 def _is_video(file: UPath) -> bool:
     """Go by the name; files of unknown names are opened to see, where that costs no download."""
-    if file.suffix.lower() in VIDEO_SUFFIXES | PHOTO_SUFFIXES:
+    if file.suffix.lower() in VIDEO_SUFFIXES or picture_format(file.name) is not None:
         return True
     return isinstance(file, Path) and is_media(file)
 
 
 def _files_below(folder: UPath, output: UPath) -> list[str]:
-    """Return the visible files of a folder, without those of an output folder that lies in it.
-
-    Raises:
-        OutputError: a name would lead out of the output folder.
-    """
+    """Return the visible files of a folder, without those of an output folder that lies in it."""
     found: list[str] = []
     for name in list_files(folder):
         path = PurePosixPath(name)
-        if ".." in path.parts:
-            raise OutputError(f"{folder / name}: expected a name without '..' to write it by")
-        hidden = any(part.startswith(".") for part in path.parts)
+        hidden = any(part.startswith(".") and part != ".." for part in path.parts)
         if not hidden and not any(_same(folder / at, output) for at in path.parents if at.parts):
             found.append(name)
     return found
@@ -262,9 +289,18 @@ def _same(one: UPath, other: UPath) -> bool:
     return one.absolute() == other.absolute()
 
 
-def _same_file(source: str, target: UPath) -> bool:
-    if "://" in source or not isinstance(target, Path):
-        return source == str(target)
-    if is_numbered(source):
-        return Path(source).absolute() == target.absolute()
-    return Path(source).exists() and target.exists() and Path(source).samefile(target)
+def _input_files(source: str) -> Iterator[UPath]:
+    """Yield the files that a source consists of; none of a libav URL."""
+    place = stored_at(source) if "://" in source else place_of(source)
+    if isinstance(place, Path):
+        yield from map(UPath, files_of(place))
+    elif place is not None:
+        yield place
+
+
+def _identity(place: UPath) -> tuple[int, int] | str:
+    """Return what tells a file from others, whatever link or spelling leads to it."""
+    if isinstance(place, Path) and place.exists():
+        found = place.stat()
+        return found.st_dev, found.st_ino
+    return str(place)

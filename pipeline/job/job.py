@@ -8,7 +8,6 @@ result its name. A video that cannot be done is reported and does not stop the o
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -16,24 +15,21 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from aminet.errors import AminetError
 from nodes.node import Node, NodeConfig
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.graph.graph import Graph
-from pipeline.graph.prepare import prepared
-from pipeline.graph.roles import encode_node
 from pipeline.interrupts import interruptible, postponed
-from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
-from pipeline.job.identity import content_ids
+from pipeline.job.failure import FAILURES, explained
+from pipeline.job.files import JobFiles, VideoFiles, plan_files
 from pipeline.job.monitors import Monitor
-from pipeline.job.report import RunReport, VideoReport, read_videos
-from pipeline.job.segment_store import SegmentStore
-from pipeline.job.segments import choose_runner
-from pipeline.job.video_plan import Ready, look_at
-from pipeline.job.video_run import VideoRun, finished_report, own_record
+from pipeline.job.output_paths import make_folder
+from pipeline.job.plan import JobPlan, PlannedVideo, plan_job
+from pipeline.job.report import RunReport, VideoReport
+from pipeline.job.video_run import VideoRun
 from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import Runner, Task
+from pipeline.segments.store import SegmentStore
 from pipeline.storage.lock import holding
 from pipeline.storage.places import place_of, write
 
@@ -100,30 +96,54 @@ class _Job:
         self._options = options
         self.files = files
         self._monitor = monitor
-        self._threads = options.threads or len(os.sched_getaffinity(0))
         self._reports: dict[str, VideoReport] = {}
         self._started = time.perf_counter()
         self._began = datetime.now(UTC)
 
     def run(self, *, overwrite: bool, resume: bool) -> dict[str, Any]:
         """Do every video; return what the runner has to say."""
-        encode_node(self._graph)
         with ExitStack() as stack:
             stack.enter_context(self._monitor)
             with interruptible():
-                # Read once: what is run is what the results are named after.
-                nodes = prepared(self._graph)
-                ready = self._look(content_ids(nodes))
-                self._tell_changes(ready)
-                own: frozenset[VideoFiles] = frozenset()
-                if resume and not overwrite:
-                    ready = self._without_finished(ready)
-                    own = frozenset(item.video for item in ready if own_record(item))
-                check_outputs([item.video for item in ready], overwrite=overwrite, own=own)
-                runs = [VideoRun(item, self._graph, self._options, resume=resume) for item in ready]
-                for run in runs:
+                plan = plan_job(
+                    self._graph, self.files, self._options, overwrite=overwrite, resume=resume
+                )
+                runs = self._prepared(plan)
+                for run, _ in runs:
                     stack.callback(self._leave, run)
-                return self._run(runs, nodes, stack) if runs else {}
+                return self._run(runs, plan, stack) if runs else {}
+
+    def _start(self, plan: JobPlan) -> list[PlannedVideo]:
+        """Say what is done already, what changed and what cannot be done; return the rest."""
+        due: list[PlannedVideo] = []
+        for video in plan.videos:
+            if video.error is not None:
+                self._fail(video.files, video.error)
+                continue
+            if video.changed is not None:
+                self._monitor.noted(video.changed)
+            if video.finished is None:
+                due.append(video)
+                continue
+            report = video.finished
+            SegmentStore(video.files.work_dir).drop()
+            self._reports[video.files.source] = report
+            self._monitor.noted(f"{report.source} -> {report.output}: done by an earlier run")
+        if plan.conflict is not None:
+            raise plan.conflict
+        return due
+
+    def _prepared(self, plan: JobPlan) -> list[tuple[VideoRun, list[Task]]]:
+        """Return the runs that can be started, with their tasks."""
+        runs: list[tuple[VideoRun, list[Task]]] = []
+        for video in self._start(plan):
+            try:
+                make_folder(video.files, self.files.report.parent)
+                run = VideoRun(video, plan.graph, plan.options)
+                runs.append((run, run.start()))
+            except FAILURES as error:
+                self._fail(video.files, error)
+        return runs
 
     def save(self, runner: dict[str, Any]) -> RunReport:
         """Write the report of what has ended so far, and return it."""
@@ -144,65 +164,18 @@ class _Job:
                 "graph": self._graph.resolved(),
             },
         )
-        write(self.files.report, report.to_json().encode())
+        write(self.files.report, report.to_json())
         return report
-
-    def _without_finished(self, ready: Sequence[Ready]) -> list[Ready]:
-        """Set the videos aside that an earlier run of the same job has finished."""
-        earlier = read_videos(self.files.report)
-        left: list[Ready] = []
-        for item in ready:
-            report = finished_report(item, earlier)
-            if report is None:
-                left.append(item)
-                continue
-            SegmentStore(item.video.work_dir).drop()
-            self._reports[item.video.source] = report
-            self._monitor.noted(f"{report.source} -> {report.output}: done by an earlier run")
-        return left
-
-    def _tell_changes(self, ready: Sequence[Ready]) -> None:
-        """Say of outputs that an earlier run made why they are not what is asked for now."""
-        earlier = read_videos(self.files.report)
-        for item in ready:
-            report = earlier.get(item.video.source)
-            if report is None or report.identity is None or report.identity == item.identity:
-                continue
-            if report.output == str(item.video.target):
-                reason = item.identity.changes_since(report.identity)
-                self._monitor.noted(f"{report.output} was made by an earlier run, but {reason}")
-
-    def _look(self, contents: Mapping[str, str]) -> list[Ready]:
-        ready: list[Ready] = []
-        for video in self.files.videos:
-            try:
-                ready.append(
-                    look_at(
-                        video,
-                        self._graph,
-                        threads=self._threads,
-                        options=self._options,
-                        contents=contents,
-                    )
-                )
-            except AminetError as error:
-                self._fail(video, error)
-        return ready
 
     def _run(
         self,
-        runs: Sequence[VideoRun],
-        nodes: Mapping[str, Node[NodeConfig]],
+        prepared: Sequence[tuple[VideoRun, Sequence[Task]]],
+        plan: JobPlan,
         stack: ExitStack,
     ) -> dict[str, Any]:
-        run_of = {task: run for run in runs for task in run.start()}
-        name, why = choose_runner(
-            self._options.runner,
-            videos=len(set(run_of.values())),
-            segments=len(run_of),
-            cores=self._threads,
-            address=self._options.address,
-        )
+        run_of = {task: run for run, tasks in prepared for task in tasks}
+        runs = [run for run, _ in prepared]
+        name, why = plan.runner
         if not run_of:
             name, why = "no", "every segment was finished by an earlier run"
         self._monitor.began({run.item.video: run.expected for run in runs}, name, why)
@@ -214,7 +187,7 @@ class _Job:
         if not run_of:
             return {"name": name, "why": why}
         runner = stack.enter_context(
-            make_runner(name, self._graph, nodes, self._options, self._threads, len(run_of))
+            make_runner(name, self._graph, plan.nodes, self._options, plan.threads, len(run_of))
         )
 
         def tell(task: Task, at: Progress) -> None:
@@ -234,7 +207,7 @@ class _Job:
     def _finish(self, run: VideoRun) -> None:
         try:
             report = run.finish()
-        except (AminetError, OSError) as error:
+        except FAILURES as error:
             self._fail(run.item.video, error)
         else:
             self._reports[run.item.video.source] = report
@@ -245,15 +218,19 @@ class _Job:
                 run.forget()
 
     def _leave(self, run: VideoRun) -> None:
-        kept = run.leave()
+        try:
+            kept = run.leave()
+        except FAILURES as error:
+            kept = str(explained(error, f"{run.item.video.source}: cleaning up"))
         if kept:
             self._monitor.noted(kept)
 
     def _fail(self, video: VideoFiles, error: BaseException) -> None:
         """Record a failure, or raise it when there is no other video to go on with."""
         log.debug("%s failed", video.source, exc_info=error)
+        failure = explained(error, video.source)
         if len(self.files.videos) == 1:
-            raise error
-        report = VideoReport(video.source, None, "failed", error=str(error))
+            raise failure
+        report = VideoReport(video.source, None, "failed", error=str(failure))
         self._reports[video.source] = report
         self._monitor.ended(video, report)

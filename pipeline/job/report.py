@@ -10,10 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from pipeline.job.files import written
-from pipeline.job.identity import Identity
+from pipeline.segments.identity import Identity
+from pipeline.storage.json_text import json_bytes
 from pipeline.storage.places import place_of, read, size_of
 
-__all__ = ["NOTE", "RunReport", "VideoReport", "read_videos"]
+__all__ = ["NOTE", "RunReport", "VideoReport", "read_video", "read_videos"]
 
 NOTE = "A restored face is an estimate, not a proof of who it is."
 
@@ -31,8 +32,8 @@ class VideoReport:
     frames: int = 0
     faces: int = 0
     """Face patches restored, over all frames."""
-    tracks: int = 0
-    """Different faces followed."""
+    tracks: int | None = 0
+    """Different faces followed, None if no node follows any."""
     segments: int = 1
     segments_reused: int = 0
     """Those that an earlier run had finished."""
@@ -45,13 +46,15 @@ class VideoReport:
     stage_busy_s: dict[str, float] = field(default_factory=dict[str, float])
     """Wall time inside each node; nodes overlap, so the sum may exceed `wall_s`."""
     flow: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What held the work back, and how many bytes it had under way: `pipeline.run.contract.Flow`."""
+    """What held the work back, and bytes it had under way: see `pipeline.run.contract.Flow`."""
     sheet: str | None = None
     """The before/after contact sheet, None when there was no face."""
     best_shots: str | None = None
     """The folder of the faces' own sheets: sharpest, largest, most frontal shot of each."""
     tracks_file: str | None = None
     """Where each face was in each frame and what was done to it, as JSON Lines."""
+    beside: dict[str, str] = field(default_factory=dict[str, str])
+    """Everything that the graph's sinks made, by what its name beside the output ends in."""
     attempts: int = 1
     notes: tuple[str, ...] = ()
     """What the user should know: what the container changed or left out, what was damaged."""
@@ -69,8 +72,11 @@ class VideoReport:
         files = written(place_of(self.output)) if self.output else {}
         if not files or sum(files.values()) != self.output_bytes:
             return False
-        sides = (side for side in (self.sheet, self.tracks_file) if side is not None)
-        return all(size_of(place_of(side)) is not None for side in sides)
+        return all(size_of(place_of(side)) is not None for side in self.beside.values())
+
+    def to_json(self) -> bytes:
+        """Return the report as indented JSON."""
+        return json_bytes(asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +102,21 @@ class RunReport:
         """The videos that could not be done."""
         return tuple(video for video in self.videos if video.status == "failed")
 
-    def to_json(self) -> str:
+    def to_json(self) -> bytes:
         """Return the report as indented JSON."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False, default=str) + "\n"
+        return json_bytes(asdict(self))
 
 
+_VIDEO: Final = TypeAdapter(VideoReport)
 _VIDEOS: Final = TypeAdapter(tuple[VideoReport, ...])
+
+
+def read_video(content: bytes | None) -> VideoReport | None:
+    """Return the report that `VideoReport.to_json` made a text of, None without a whole one."""
+    try:
+        return _VIDEO.validate_python(json.loads(content or b""))
+    except ValueError:
+        return None
 
 
 def read_videos(path: UPath) -> dict[str, VideoReport]:

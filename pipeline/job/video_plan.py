@@ -18,10 +18,10 @@ from pipeline.errors import OutputError
 from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
 from pipeline.job.files import VideoFiles
-from pipeline.job.identity import Identity, fingerprint, identify
 from pipeline.job.merge import why_uncut
-from pipeline.job.segments import SegmentPlan, plan_segments
 from pipeline.pictures.outputs import Form, check_pictures, form_of
+from pipeline.segments.identity import Identity, fingerprint, identify
+from pipeline.segments.plan import SegmentPlan, plan_segments
 from pipeline.storage.places import name_of
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
@@ -100,7 +100,8 @@ def _look_at(
         codec = plan_encoder(config, info, threads).codec_name
         video, notes = _fitting(video, source, codec, config.convert)
     scan = None if "://" in source else scan_packets(source)
-    plan = plan_segments(scan, segment_s=segment_s, warmup_s=graph.warmup_s, uncut=why_uncut(graph))
+    warmup_s = graph.warmup_s(info)
+    plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
     identity = identify(

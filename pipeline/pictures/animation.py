@@ -10,21 +10,20 @@ from typing import Final
 import av
 import numpy as np
 from av.filter import Graph
+from av.filter.context import FilterContext
 from av.video import VideoStream
-from PIL import Image
 
+from nodes.media.picture_files import pillow_image
+from nodes.media.picture_formats import AnimationFormat, animation_format
+from nodes.media.urls import file_url
+from nodes.picture.filters import PictureFilter
 from nodes.types import VideoInfo
 from pipeline.pictures.restored import RestoredPicture
 
-__all__ = ["ANIMATIONS", "write_animation"]
+__all__ = ["write_animation"]
 
-ANIMATIONS: Final = {".gif": "gif", ".apng": "apng", ".png": "apng", ".webp": "webp"}
-"""Suffix -> libav's name of the muxer."""
-
-_TICKS: Final = {"gif": Fraction(1, 100), "webp": Fraction(1, 1000)}
-"""What a file counts time in; APNG has fractions."""
-
-_ENCODERS: Final = {"gif": "gif", "apng": "apng", "webp": "libwebp_anim"}
+_TICK: Final = Fraction(1, 100)
+"""Time base of the filter, which is given the pictures' numbers."""
 
 
 def write_animation(
@@ -46,18 +45,18 @@ def write_animation(
     Returns:
         When each picture is shown, and what these times are counted in.
     """
-    form = ANIMATIONS[target.suffix.lower()]
-    tick = _TICKS.get(form, info.time_base)
+    kind = animation_format(target)
+    assert kind is not None  # noqa: S101 - `form_of` saw to that
+    tick = kind.tick_s or info.time_base
     times: list[int] = []
     # An animation that begins late would show nothing until then, which none of these can say.
     first_pts: int | None = None
-    settings = _repeats(source, form)
+    settings = _repeats(source, kind)
     last_s = last_duration_ticks * info.time_base
-    if form != "webp":
-        settings["final_delay"] = str(last_s if form == "apng" else round(100 * last_s))
-    with av.open(target, "w", format=form, container_options=settings) as container:
-        options = {"lossless": "1"} if form == "webp" else {}
-        stream = container.add_stream(_ENCODERS[form], rate=25, options=options)
+    if kind.final_delay:
+        settings["final_delay"] = str(round(last_s / kind.tick_s) if kind.tick_s else last_s)
+    with av.open(file_url(target), "w", format=kind.muxer, container_options=settings) as container:
+        stream = container.add_stream(kind.encoder, rate=25, options=dict(kind.options))
         assert isinstance(stream, VideoStream)  # noqa: S101 - for the type checker
         context = stream.codec_context
         context.width, context.height = info.width_px, info.height_px
@@ -66,11 +65,11 @@ def write_animation(
         for picture in pictures:
             first_pts = picture.pts if first_pts is None else first_pts
             frame = _frame(picture)
-            if form == "gif":
-                palette = palette or _Palette(frame, dither=not source.lower().endswith(".gif"))
+            if kind.palette:
+                palette = palette or _Palette(frame, dither=not _has_palette(source))
                 frame = palette.apply(frame)
-            elif form == "webp":
-                frame = frame.reformat(format="bgra")
+            elif kind.pix_fmt is not None:
+                frame = frame.reformat(format=kind.pix_fmt)
             if not times:
                 context.pix_fmt = frame.format.name
             elif frame.format.name != context.pix_fmt:
@@ -86,15 +85,18 @@ def write_animation(
     return times, tick
 
 
-def _repeats(source: str, form: str) -> dict[str, str]:
+def _repeats(source: str, kind: AnimationFormat) -> dict[str, str]:
     """Return the muxer's option for how often the animation is shown; a video becomes endless."""
     loops: int | None = 0
-    if Path(source).suffix.lower() in ANIMATIONS:
-        with Image.open(source) as image:
+    if animation_format(source) is not None:
+        with pillow_image(Path(source)) as image:
             loops = image.info.get("loop")
-    if form == "gif":
-        return {"loop": str(-1 if loops is None else loops)}
-    return {"plays" if form == "apng" else "loop": str(1 if loops is None else loops)}
+    return {kind.loop_option: str(kind.loop_once if loops is None else loops)}
+
+
+def _has_palette(source: str) -> bool:
+    known = animation_format(source)
+    return known is not None and known.palette
 
 
 def _frame(picture: RestoredPicture) -> av.VideoFrame:
@@ -110,27 +112,21 @@ class _Palette:
     """Brings each picture to the 256 colours that suit it best."""
 
     def __init__(self, first: av.VideoFrame, *, dither: bool) -> None:
-        self._graph = Graph()
-        source = self._graph.add_buffer(
-            width=first.width, height=first.height, format=first.format, time_base=Fraction(1, 100)
-        )
-        split = self._graph.add("split")
-        make = self._graph.add("palettegen", "stats_mode=single")
-        use = self._graph.add("paletteuse", f"new=1:dither={'sierra2_4a' if dither else 'none'}")
-        sink = self._graph.add("buffersink")
-        source.link_to(split)
-        split.link_to(use, 0, 0)
-        split.link_to(make, 1, 0)
-        make.link_to(use, 0, 1)
-        use.link_to(sink)
-        self._graph.configure()
+        dithering = "sierra2_4a" if dither else "none"
+
+        def add(graph: Graph) -> list[FilterContext]:
+            split, make = graph.add("split"), graph.add("palettegen", "stats_mode=single")
+            use = graph.add("paletteuse", f"new=1:dither={dithering}")
+            split.link_to(make, 1, 0)
+            make.link_to(use, 0, 1)
+            return [split, use]
+
+        self._filter = PictureFilter(first, _TICK, add)
         self._number = 0
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Return the picture in its palette."""
-        frame.pts, frame.time_base = self._number, Fraction(1, 100)
+        frame.pts, frame.time_base = self._number, _TICK
         self._number += 1
-        self._graph.push(frame)
-        result = self._graph.pull()
-        assert isinstance(result, av.VideoFrame)  # noqa: S101 - for the type checker
+        (result,) = self._filter.push(frame)
         return result

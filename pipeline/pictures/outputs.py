@@ -11,16 +11,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Final, Literal
 
-from PIL import Image
-
 from nodes.errors import MediaError
 from nodes.media.open import codec_name, is_photo, open_media, video_stream
-from nodes.media.picture_files import PHOTO_SUFFIXES, is_animated_webp, is_numbered, numbered
+from nodes.media.picture_files import is_numbered, numbered, numbered_name, pillow_image
+from nodes.media.picture_formats import (
+    PICTURE_FORMATS,
+    animation_format,
+    photo_format,
+    picture_format,
+)
 from nodes.types import VideoInfo
 from pipeline.containers.mux import MuxReport
 from pipeline.containers.timing import deviation, read_timing
 from pipeline.errors import OutputError
-from pipeline.pictures.animation import ANIMATIONS, write_animation
+from pipeline.pictures.animation import write_animation
 from pipeline.pictures.photo import encode_photo
 from pipeline.pictures.restored import RestoredPicture, restored_pictures
 
@@ -35,26 +39,26 @@ EXACT_CODEC: Final = "ffv1"
 def form_of(target: PurePath, source: str) -> Form | None:
     """Return what kind of pictures an output is; None for video.
 
-    A PNG or WebP is an animation where the source is anything that moves.
+    A file that may be either, as PNG and WebP may, is an animation where the source is pictures
+    that move.
     """
-    suffix = target.suffix.lower()
+    known = picture_format(target)
     if is_numbered(str(target)):
         return "numbered"
-    if suffix in ANIMATIONS and (suffix not in PHOTO_SUFFIXES or _moves(source)):
+    if known is None:
+        return None
+    if known.animation is not None and (known.photo is None or _moves(source)):
         return "animation"
-    return "photo" if suffix in PHOTO_SUFFIXES else None
+    return "photo"
 
 
 def _moves(source: str) -> bool:
     if is_numbered(source):
         return True
-    path = Path(source)
-    if path.suffix.lower() not in PHOTO_SUFFIXES or not path.is_file():
-        return path.suffix.lower() in ANIMATIONS
-    if is_animated_webp(path):
-        return True
+    if photo_format(source) is None or not Path(source).is_file():
+        return animation_format(source) is not None
     with open_media(source) as container:
-        return container.format.name == "apng"
+        return not is_photo(container)
 
 
 def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> list[str]:
@@ -74,19 +78,19 @@ def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> lis
             f"{target}: encode.codec is {codec}, but the output is pictures, not video; leave it"
             " out, or choose an output ending in .mkv"
         )
-    if form == "numbered" and target.suffix.lower() not in PHOTO_SUFFIXES:
-        raise OutputError(
-            f"{target}: numbered pictures end in {', '.join(sorted(PHOTO_SUFFIXES))} here"
-        )
+    if form == "numbered" and photo_format(target) is None:
+        ends = sorted(suffix for suffix, known in PICTURE_FORMATS.items() if known.photo)
+        raise OutputError(f"{target}: numbered pictures end in {', '.join(ends)} here")
     _check_colors(source)
     with open_media(source) as container:
         main = video_stream(container, source)
         is_single = is_photo(container)
         if form == "photo" and not is_single:
+            ends = sorted(suffix for suffix, known in PICTURE_FORMATS.items() if not known.photo)
             raise OutputError(
                 f"{target}: one picture cannot hold a video; choose numbered files, such as"
                 f" {target.with_name(target.stem + '_%05d' + target.suffix)}, an animation"
-                " (.apng, .gif), or a video"
+                f" ({', '.join(ends)}), or a video"
             )
         others = [
             f"{target.suffix} cannot hold {stream.type} stream {stream.index}"
@@ -100,8 +104,9 @@ def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> lis
 
 
 def _check_colors(source: str) -> None:
-    if Path(source).suffix.lower() in {".jpg", ".jpeg"} and Path(source).is_file():
-        with Image.open(source) as image:
+    known = photo_format(source)
+    if known is not None and known.may_be_cmyk and Path(source).is_file():
+        with pillow_image(Path(source)) as image:
             if image.mode == "CMYK":
                 raise MediaError(f"{source}: is in CMYK, for print; convert it to RGB first")
 
@@ -157,21 +162,27 @@ def write_pictures(
 def _write_photos(
     pictures: Iterator[RestoredPicture], source: str, target: Path, quality: int
 ) -> None:
+    kind = photo_format(target)
+    assert kind is not None  # noqa: S101 - `check_pictures` and `form_of` saw to that
     originals = numbered(source) if is_numbered(source) else {}
-    single = Path(source) if Path(source).suffix.lower() in PHOTO_SUFFIXES else None
+    single = None if photo_format(source) is None else Path(source)
     first = next(iter(originals), 1)
     for count, picture in enumerate(pictures):
         # The time of a numbered picture is its place.
         number = first + (picture.pts if originals else count)
         original = originals.get(number, single)
-        content = encode_photo(picture.photo, target.suffix.lower(), original, quality)
-        path = target.with_name(target.name % number) if is_numbered(str(target)) else target
+        content = encode_photo(picture.photo, kind, original, quality)
+        path = (
+            target.with_name(numbered_name(target.name, number))
+            if is_numbered(str(target))
+            else target
+        )
         path.write_bytes(content)
 
 
 def _check_count(target: Path, expected: int) -> None:
     with open_media(str(target)) as written:
-        stream = written.streams.video[0]
+        stream = video_stream(written, str(target))
         count = sum(1 for packet in written.demux(stream) if packet.size)
     if count != expected:
         raise MediaError(

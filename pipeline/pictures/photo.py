@@ -1,4 +1,4 @@
-"""One picture to one file: JPEG, PNG, WebP, with what the source's file says beside the pixels.
+"""One picture to one file, with what the source's file says beside the pixels.
 
 A JPEG is written from the frame's own planes, and with the tables of the source if that is a JPEG:
 blocks that nothing changed come out as they were. EXIF (with the orientation), the colour profile,
@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -24,6 +24,8 @@ from av.video.codeccontext import VideoCodecContext
 from PIL import Image
 
 from nodes.errors import MediaError
+from nodes.media.picture_files import pillow_image
+from nodes.media.picture_formats import PhotoFormat
 from nodes.picture.formats import PictureConverter
 from nodes.types import ColorTags, RgbImage
 from pipeline.pictures.exif import without_thumbnail
@@ -69,42 +71,32 @@ class Photo:
         return Image.fromarray((self.samples >> 8 if wide else self.samples).astype(np.uint8))
 
 
-def encode_photo(photo: Photo, suffix: str, source: Path | None, quality: int) -> bytes:
+def encode_photo(photo: Photo, kind: PhotoFormat, source: Path | None, quality: int) -> bytes:
     """Return a picture as the content of a file.
 
     Args:
         photo: the picture.
-        suffix: of the file: `.jpg`, `.jpeg`, `.png` or `.webp`.
+        kind: of the file.
         source: the picture's file before it was restored, if it had one.
-        quality: of JPEG and lossy WebP, 1 to 100, where the source does not say.
+        quality: of what is coded with loss, 1 to 100, where the source does not say.
 
     Raises:
         MediaError: the source cannot be read.
     """
-    if suffix == ".png":
+    if kind.name == "PNG":
         return _with_png_facts(encode_png(photo.samples), source)
     facts = _Facts() if source is None else _Facts.read(source)
+    options = {**kind.options, **facts.among(kind.takes, quality)}
+    if kind.name == "JPEG":
+        image, options["subsampling"] = _jpeg_image(photo)
+        options["progressive"] = facts.progressive
+        options |= {"qtables": facts.tables} if facts.tables else {"quality": quality}
+    else:
+        image = photo.image
+    if image.mode == "RGBA" and not kind.alpha:
+        image = image.convert("RGB")
     content = io.BytesIO()
-    if suffix == ".webp":
-        photo.image.save(
-            content,
-            "WEBP",
-            lossless=facts.lossless,
-            quality=quality,
-            exact=True,
-            **facts.only("exif", "icc_profile", "xmp"),
-        )
-        return content.getvalue()
-    image, subsampling = _jpeg_image(photo)
-    tables = {"qtables": facts.tables} if facts.tables else {"quality": quality}
-    image.save(
-        content,
-        "JPEG",
-        subsampling=subsampling,
-        progressive=facts.progressive,
-        **tables,
-        **facts.only("exif", "icc_profile", "xmp", "comment", "dpi"),
-    )
+    image.save(content, kind.name, **options)
     return content.getvalue()
 
 
@@ -122,7 +114,7 @@ class _Facts:
     @classmethod
     def read(cls, source: Path) -> _Facts:
         try:
-            with Image.open(source) as image:
+            with pillow_image(source) as image:
                 info = {str(key): value for key, value in image.info.items()}
                 if "exif" in info:
                     info["exif"] = without_thumbnail(info["exif"])
@@ -135,8 +127,9 @@ class _Facts:
         except OSError as error:
             raise MediaError(f"{source}: cannot be read again ({error})") from error
 
-    def only(self, *names: str) -> dict[str, Any]:
-        return {name: self.info[name] for name in names if name in self.info}
+    def among(self, names: Collection[str], quality: int) -> dict[str, Any]:
+        known = {**self.info, "lossless": self.lossless, "quality": quality}
+        return {name: known[name] for name in names if name in known}
 
 
 def _is_lossless_webp(path: Path) -> bool:
@@ -169,8 +162,7 @@ def _jpeg_image(photo: Photo) -> tuple[Image.Image, int]:
     """Return the picture as libjpeg wants it, and Pillow's number of the subsampling."""
     frame = photo.planes
     if frame is None or photo.samples.ndim == 2:
-        image = photo.image
-        return (image.convert("RGB") if image.mode == "RGBA" else image), 0
+        return photo.image, 0
     wanted = frame.format.name.replace("yuvj", "yuv")[:6].replace("yuv", "yuvj") + "p"
     wanted = wanted if wanted in _SUBSAMPLING else "yuvj444p"
     size_px = (frame.width, frame.height)

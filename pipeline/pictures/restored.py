@@ -20,7 +20,8 @@ from PIL import Image
 from nodes.media.open import open_media
 from nodes.media.reader import PictureReader
 from nodes.picture.formats import PictureConverter
-from nodes.picture.regions import RegionReader, pixel_layout
+from nodes.picture.layout import pixel_layout
+from nodes.picture.regions import RegionReader
 from nodes.types import RgbImage, VideoInfo
 from pipeline.containers.timing import VideoTiming
 from pipeline.pictures.photo import Photo
@@ -74,7 +75,7 @@ class _Originals:
 
     def __init__(self, source: str, info: VideoInfo) -> None:
         self._info = info
-        self._reader = PictureReader(source, 1, lambda _what, _pts: None)
+        self._reader = PictureReader(source, 1)
         self._pictures: Iterator[av.VideoFrame] | None = self._reader.pictures()
         self._rgb = RegionReader(info.color)
         self._converter: PictureConverter | None = None

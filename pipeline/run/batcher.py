@@ -76,6 +76,7 @@ class _Work:
 
     caller: str
     alone: bool
+    spent: Callable[[float], None] | None
     left: int
     answers: list[Outputs | None]
     answer: Future[list[Outputs]] = field(default_factory=Future[list[Outputs]])
@@ -110,7 +111,12 @@ class Batcher:
         self._thread.start()
 
     def submit(
-        self, block: Sequence[Inputs], *, caller: str = "", alone: bool = False
+        self,
+        block: Sequence[Inputs],
+        *,
+        caller: str = "",
+        alone: bool = False,
+        spent: Callable[[float], None] | None = None,
     ) -> Future[list[Outputs]]:
         """Hand in the packets of some frames; the future holds as many answers, in order.
 
@@ -118,8 +124,10 @@ class Batcher:
             block: the packets, for each frame.
             caller: whose work it is, for the statistics.
             alone: whether it must not share a batch: it may be what crashes the process.
+            spent: told, before the answer comes, the block's share in seconds of each batch that
+                it was part of.
         """
-        work = _Work(caller, alone, len(block), [None] * len(block))
+        work = _Work(caller, alone, spent, len(block), [None] * len(block))
         if self.stats.began_s is None:
             self.stats.began_s = work.submitted_s
         if not block:
@@ -178,8 +186,12 @@ class Batcher:
                 work.answer.set_result([answer for answer in work.answers if answer is not None])
 
     def _note(self, batch: list[_Frame], started_s: float) -> None:
-        stats = self.stats
-        stats.busy_s += time.monotonic() - started_s
+        stats, took_s = self.stats, time.monotonic() - started_s
+        stats.busy_s += took_s
+        total = sum(frame.weight for frame in batch)
+        for frame in batch:
+            if frame.work.spent is not None:
+                frame.work.spent(took_s * (frame.weight / total if total else 1 / len(batch)))
         stats.batches[sum(frame.weight for frame in batch)] += 1
         stats.mixed += len({frame.work.caller for frame in batch if frame.weight}) > 1
         for frame in batch:

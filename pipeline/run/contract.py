@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from nodes.node import Inputs, Outputs
 from nodes.types import VideoInfo
 
-__all__ = ["Flow", "PoolClient", "Progress", "SegmentResult"]
+__all__ = ["Flow", "PoolClient", "Progress", "SegmentResult", "sink_folder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +47,25 @@ class SegmentResult:
     progress: Progress
     wall_s: float
     busy_s: Mapping[str, float]
-    """For each node, wall time spent inside it; nodes overlap, so the sum may exceed `wall_s`."""
+    """For each node, wall time spent inside it, of a pool's batches the segment's share; nodes
+    overlap, so the sum may exceed `wall_s`."""
     reports: Mapping[str, dict[str, Any]]
     """For each node, its own report."""
     flow: Flow = Flow()
 
 
+def sink_folder(work_dir: Path, node: str) -> Path:
+    """Return the folder of one sink's files in a segment's folder."""
+    return work_dir / node
+
+
 class PoolClient(Protocol):
     """The way from a segment to a pool node, which may be in this process or far away."""
+
+    @property
+    def busy_s(self) -> float:
+        """How long the node has worked on what was handed in here and is answered."""
+        ...
 
     def submit(self, inputs: Inputs) -> Future[Outputs]:
         """Hand in one frame's packets. Does not block."""

@@ -8,8 +8,8 @@ queues themselves need none, and no fork and join of paths can deadlock. What po
 is bounded in bytes as well.
 
 Frames before the segment's start (`Segment.warmup_pts`) go only where they are needed: to nodes
-with bounded state and to those that feed them. Sinks never see them, nor does a pool of which no
-such node wants answers.
+with bounded state and to those that feed them, to each as many as it needs. Sinks never see them,
+nor does a pool of which no such node wants answers.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any, Final, cast
 
 from nodes.node import (
@@ -38,7 +39,8 @@ from nodes.types import VideoInfo
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.interrupts import check, interruptible, postponed
 from pipeline.run.byte_credits import ByteCredits
-from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult
+from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult, sink_folder
+from pipeline.run.warmup import Warmup
 
 __all__ = ["SegmentExecutor"]
 
@@ -96,7 +98,7 @@ class SegmentExecutor:
         """Take one segment through the graph.
 
         Args:
-            segment: what to run; sinks leave their files in its `work_dir`.
+            segment: what to run; each sink leaves its files in a folder of its own in `work_dir`.
             listener: told the progress every 0.1 s, from this thread.
 
         Raises:
@@ -110,7 +112,8 @@ class SegmentExecutor:
                 node = self._nodes[entry.name]
                 opened.append(node)
                 infos[entry.name] = node.open(
-                    segment, {port: infos[edge.node] for port, edge in entry.inputs.items()}
+                    _own_part(segment, entry),
+                    {port: infos[edge.node] for port, edge in entry.inputs.items()},
                 )
             run = _Run(
                 self._graph,
@@ -118,8 +121,9 @@ class SegmentExecutor:
                 self._pools,
                 self._window_frames,
                 ByteCredits(self._window_bytes),
-                segment.start_pts,
+                Warmup(self._graph, infos[self._graph.source.name], segment.start_pts),
             )
+            busy_s = {name: pool.busy_s for name, pool in self._pools.items()}
             run.drive(listener)
         finally:
             for node in reversed(opened):
@@ -128,10 +132,19 @@ class SegmentExecutor:
             infos=infos,
             progress=run.progress,
             wall_s=time.perf_counter() - started,
-            busy_s=dict(run.busy_s),
+            busy_s=run.busy_s | {n: p.busy_s - busy_s[n] for n, p in self._pools.items()},
             reports={e.name: self._nodes[e.name].report() for e in self._graph.nodes},
             flow=run.flow,
         )
+
+
+def _own_part(segment: Segment, entry: GraphNode) -> Segment:
+    """Return the segment as a node gets it: sinks have a folder of their own in its folder."""
+    if not issubclass(entry.node_class, SinkNode):
+        return segment
+    folder = sink_folder(segment.work_dir, entry.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return replace(segment, work_dir=folder)
 
 
 class _Run:
@@ -144,26 +157,21 @@ class _Run:
         pools: Mapping[str, PoolClient],
         window_frames: int,
         byte_credits: ByteCredits,
-        start_pts: int | None,
+        warmup: Warmup,
     ) -> None:
         self._nodes = nodes
         self._pools = pools
-        self._start_pts = start_pts
+        self._warmup = warmup
         self._queues = {(n.name, port): _Queue() for n in graph.nodes for port in n.inputs}
-        self._readers: dict[tuple[str, str], list[_Queue]] = {}
-        self._warmed_readers: dict[tuple[str, str], list[_Queue]] = {}
-        warmed = graph.warmed_nodes()
+        self._readers: dict[tuple[str, str], list[tuple[str, _Queue]]] = {}
         for node in graph.nodes:
             for port, edge in node.inputs.items():
                 reader = self._queues[node.name, port]
-                self._readers.setdefault((edge.node, edge.port), []).append(reader)
-                if node.name in warmed:
-                    self._warmed_readers.setdefault((edge.node, edge.port), []).append(reader)
+                self._readers.setdefault((edge.node, edge.port), []).append((node.name, reader))
         self._answers = {name: _Queue() for name in pools}
         self._credits = threading.Semaphore(window_frames)
         self._byte_credits = byte_credits
         self._sinks = frozenset(n for n, node in nodes.items() if isinstance(node, SinkNode))
-        self._warmup_ends = graph.ends_of(warmed)
         self._ended: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._failed = threading.Event()
@@ -280,8 +288,8 @@ class _Run:
 
     def _end_of_path(self, entry: GraphNode, pts: int) -> None:
         """Note that a node is through with a frame; after the last such node it counts as done."""
-        warming_up = self._warms_up(pts)
-        ends = self._warmup_ends if warming_up else self._sinks
+        warming_up = self._warmup.holds(pts)
+        ends = self._warmup.ends(pts) if warming_up else self._sinks
         if entry.name not in ends:
             return
         with self._lock:
@@ -293,14 +301,11 @@ class _Run:
         self._byte_credits.give_back(pts)
         self._credits.release()
 
-    def _warms_up(self, pts: int) -> bool:
-        return self._start_pts is not None and pts < self._start_pts
-
     def _submit(self, entry: GraphNode) -> None:
         node = cast("PoolNode[NodeConfig]", self._nodes[entry.name])
         client = self._pools[entry.name]
         while (inputs := self._receive(entry)) is not None:
-            if not self._warms_up(inputs.pts):
+            if not self._warmup.holds(inputs.pts):
                 self._items += node.weight(inputs)
             self._byte_credits.take(inputs.pts, node.travel_bytes(inputs), self._check)
             self._answers[entry.name].put((inputs.pts, client.submit(inputs)))
@@ -310,9 +315,7 @@ class _Run:
         """Pass on a pool's answers in the order of the frames, however they come back."""
         while (pending := self._take(self._answers[entry.name])) is not _END:
             pts, answer = cast("_Pending", pending)
-            started = time.perf_counter()
             outputs = self._wait(answer)
-            self.busy_s[entry.name] += time.perf_counter() - started
             for port, packet in outputs.items():
                 if packet.pts != pts:
                     raise RuntimeError(f"{entry.name}.{port} answered pts {packet.pts} for {pts}")
@@ -356,11 +359,11 @@ class _Run:
         self._check()
         for port in entry.spec.outputs:
             packet = outputs[port.name]
-            readers = self._warmed_readers if self._warms_up(packet.pts) else self._readers
-            for reader in readers.get((entry.name, port.name), ()):
-                reader.put(packet)
+            for name, reader in self._readers.get((entry.name, port.name), ()):
+                if self._warmup.is_for(name, packet.pts):
+                    reader.put(packet)
 
     def _send_end(self, entry: GraphNode) -> None:
         for port in entry.spec.outputs:
-            for reader in self._readers.get((entry.name, port.name), ()):
+            for _, reader in self._readers.get((entry.name, port.name), ()):
                 reader.put(_END)

@@ -27,6 +27,10 @@ class _LocalPool:
         self.node = node
         node.setup(threads)
         self.batcher = Batcher(node, max_wait_s=max_wait_s)
+        self.busy_s = 0.0
+
+    def _spend(self, share_s: float) -> None:
+        self.busy_s += share_s
 
     def submit(self, inputs: Inputs) -> Future[Outputs]:
         answer: Future[Outputs] = Future()
@@ -38,7 +42,7 @@ class _LocalPool:
             else:
                 answer.set_exception(error)
 
-        self.batcher.submit([inputs]).add_done_callback(pass_on)
+        self.batcher.submit([inputs], spent=self._spend).add_done_callback(pass_on)
         return answer
 
 
@@ -81,7 +85,7 @@ class LocalRunner:
         for task in tasks:
             try:
                 result = task.run(self._executor, lambda at, t=task: listener(t, at))
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a plug-in's `sys.exit` is its failure
                 log.debug("segment of %s failed", task.source, exc_info=True)
                 yield TaskOutcome(task, error=error)
             else:

@@ -15,9 +15,7 @@ from typing import Final
 
 from nodes.decode import Decode, DecodeConfig
 from nodes.encode.encoders import EncodeConfig
-from nodes.node import Node, NodeConfig, Segment
-from nodes.sheet import Sheet
-from nodes.tracks import Tracks
+from nodes.node import Node, NodeConfig, Segment, SinkNode
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.containers.formats import container_format
 from pipeline.errors import GraphError, OutputError
@@ -91,6 +89,8 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
     with postponed(), _work_dir(None if piped else part) as work_dir:
         with _own_stdout() if piped else _no_stdout() as descriptor:
             where = str(part) if descriptor is None else f"pipe:{descriptor}"
+            if not piped:
+                _claim(part)
             graph = load_graph(config)
             options = _live_options(config.run) if source.startswith(_LIVE) else None
             graph, decode = _joined(graph, where, container, options)
@@ -99,12 +99,24 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
                 scratch = scratch_of(config.run.scratch_dir, config.run.scratch_bytes)
                 with staged(read, scratch) as local:
                     result = _run(graph, local, work_dir, options or config.run)
+        dropped = sorted({path.relative_to(work_dir).parts[0] for path in _files(work_dir)})
         if not piped:
             part.replace(target)
+    for name in dropped:
+        log.warning("%s: its files are dropped, since nothing is kept beside a stream", name)
     for name, report in result.reports.items():
         for warning in report.get("warnings", ()):
             log.warning("%s: %s", name, warning)
     return result
+
+
+def _claim(part: Path) -> None:
+    """Take a name for a file of ours: libav would follow a link that somebody has put there."""
+    try:
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
+    except OSError as error:
+        raise OutputError(f"{part}: cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager
@@ -133,6 +145,10 @@ def _run(graph: Graph, source: str, work_dir: Path, options: RunOptions) -> Segm
     if outcome.result is None:
         raise outcome.error or RuntimeError("the stream gave no result")
     return outcome.result
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def _ignore(task: Task, progress: Progress) -> None:
@@ -167,11 +183,20 @@ def _joined(
         sources[0].name: decode,
         encode.name: StreamEncode(encode.config, decode, target, container),
     }
+    beside = [
+        node.name
+        for node in graph.nodes
+        if issubclass(node.node_class, SinkNode)
+        and node.node_class.can_join()
+        and node is not encode
+    ]
     nodes = tuple(
         _ReadyNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
         for n in graph.nodes
-        if not issubclass(n.node_class, Sheet | Tracks)
+        if n.name not in beside
     )
+    if beside:
+        log.warning("%s: left out, since nothing is written beside a stream", ", ".join(beside))
     return replace(graph, nodes=nodes), decode
 
 

@@ -12,25 +12,27 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import av
 from av.container import OutputContainer
 from av.packet import Packet
-from av.stream import AttachmentStream, Discard, Stream
+from av.stream import Stream
 from av.video import VideoStream
 
 from nodes.decode import Decode, DecodeConfig
 from nodes.encode import Encode
+from nodes.encode.encoder_table import containers_of
 from nodes.encode.encoders import EncodeConfig, EncoderPlan
-from nodes.encode.node import Writer
+from nodes.encode.writer import Writer
 from nodes.errors import NodeConfigError
-from nodes.media.open import codec_name, video_stream
+from nodes.media.open import video_stream
+from nodes.media.urls import file_url, is_url
 from nodes.node import Outputs, Segment
 from nodes.types import VideoInfo
-from pipeline.containers.convert import StreamConverter, converts
-from pipeline.containers.formats import HOLDS, copy_stream, fits
+from pipeline.containers.other_streams import OtherStreams
 
 __all__ = ["StreamDecode", "StreamEncode"]
 
@@ -43,9 +45,6 @@ _SAME_FORMAT: Final = {
     "mpegts": "mpegts",
 }
 """Demuxer -> muxer, of what can be written to a pipe; everything else becomes Matroska."""
-
-_AT_ONCE: Final = {"libx264": {"tune": "zerolatency"}, "libx265": {"tune": "zerolatency"}}
-"""What makes an encoder give each picture back before it gets the next."""
 
 _RAW: Final = frozenset({"rawvideo", "wrapped_avframe"})
 
@@ -150,8 +149,7 @@ class StreamEncode(Encode):
         container = self._container or _SAME_FORMAT.get(
             self._source.container.format.name, "matroska"
         )
-        held = _RAW if container == "yuv4mpegpipe" else HOLDS.get(container, frozenset()) | _RAW
-        if plan.codec_name not in held:
+        if plan.codec_name not in _RAW and container not in containers_of(plan.codec_name):
             raise NodeConfigError(
                 f"a stream of {container} cannot hold {plan.codec_name} video; set encode.codec"
                 " (rawvideo for y4m), or give the output a name ending in .mkv"
@@ -185,24 +183,16 @@ class _StreamWriter(Writer):
         convert: Mapping[int, str],
     ) -> None:
         self._convert = convert
-        self._converters: dict[int, StreamConverter] = {}
         self._target, self._muxer, self._original = target, container, source.container
-        self._copies: dict[int, Stream] = {}
-        self._last_dts: dict[int, int] = {}
         self._lock = threading.Lock()
-        options = dict(plan.options)
-        for key, value in _AT_ONCE.get(plan.encoder, {}).items():
-            options.setdefault(key, value)
-        at_once = EncoderPlan(
-            plan.encoder, plan.codec_name, plan.pix_fmt, options, plan.bitrate_bps
-        )
+        at_once = replace(plan, options={**plan.facts.zero_latency, **plan.options})
         super().__init__(Path(target), at_once, info, threads)
         self._container.start_encoding()
 
     def open_container(self) -> OutputContainer:
         """Start the output, written through at each packet."""
         output = av.open(
-            self._target,
+            self._target if is_url(self._target) else file_url(self._target),
             "w",
             format=self._muxer,
             options={"flush_packets": "1"},
@@ -216,29 +206,21 @@ class _StreamWriter(Writer):
     def add_stream(self, threads: int) -> VideoStream:
         """Add all streams, in the source's order."""
         main = video_stream(self._original, self._target)
-        made: VideoStream | None = None
-        for stream in self._original.streams:
-            if stream is main:
-                made = super().add_stream(threads)
-                if self._info.rotation_deg:
-                    made.set_display_rotation(-self._info.rotation_deg)
-                made.metadata.update(main.metadata)
-                made.disposition = main.disposition
-            elif codec := self._convert.get(stream.index):
-                if not converts(stream, codec, self._muxer):
-                    raise NodeConfigError(
-                        f"encode.convert: {stream.type} stream {stream.index} cannot become"
-                        f" {codec} in {self._muxer}"
-                    )
-                converter = StreamConverter(self._container, stream, codec)
-                self._converters[stream.index] = converter
-            elif self._muxer != "yuv4mpegpipe" and fits(stream, self._muxer):
-                self._copies[stream.index] = copy_stream(self._container, stream)
-            else:
-                stream.discard = Discard.all
-                what = f"stream {stream.index}, {stream.type} {codec_name(stream)}"
-                log.warning("%s cannot hold %s: left out", self._muxer, what)
-        assert made is not None  # noqa: S101 - the main stream is one of the container's
+
+        def add_video() -> VideoStream:
+            made = super(_StreamWriter, self).add_stream(threads)
+            if self._info.rotation_deg:
+                made.set_display_rotation(-self._info.rotation_deg)
+            made.metadata.update(main.metadata)
+            made.disposition = main.disposition
+            return made
+
+        self._others = OtherStreams(
+            self._original, main, self._container, self._muxer, self._convert
+        )
+        made = self._others.add_streams(add_video)
+        for what in self._others.left_out:
+            log.warning("%s cannot hold %s: left out", self._muxer, what)
         return made
 
     def offset_of(self, first_pts: int) -> int:
@@ -254,26 +236,17 @@ class _StreamWriter(Writer):
     def finish(self) -> None:
         """Empty the converters of other streams, then the encoder; complete the file."""
         with self._lock:
-            for converter in self._converters.values():
-                self._container.mux(converter.packets(None))
+            self._others.finish()
+        for stream in self._others.copied:
+            if stream.retimed_packets:
+                log.warning(
+                    "%d packets of stream %d came out of order and were moved up",
+                    stream.retimed_packets,
+                    stream.source_index,
+                )
         super().finish()
 
     def copy(self, packet: Packet[Stream]) -> None:
         """Write a packet of another stream; libav puts it in its place by time."""
-        index = packet.stream_index
-        if index in self._converters and packet.size:
-            with self._lock:
-                self._container.mux(self._converters[index].packets(packet))
-            return
-        copy = self._copies.get(index)
-        if copy is None or isinstance(copy, AttachmentStream) or not packet.size:
-            return
-        packet.dts = packet.pts if packet.dts is None else packet.dts
-        last = self._last_dts.get(index)
-        if packet.dts is None or (last is not None and packet.dts <= last):
-            log.warning("a packet of stream %d came out of order and was left out", index)
-            return
-        self._last_dts[index] = packet.dts
-        packet.stream = copy
         with self._lock:
-            self._container.mux(packet)
+            self._others.write(packet)

@@ -49,10 +49,10 @@ def lines() -> Iterator[str]:
         "",
         "Made by `.venv/bin/python -m tests.bench.plan_scale` from the planner's own sizing"
         " (`pipeline/sizing/sizing.py`): no such machine was at hand. Queues are taken to be full"
-        " and a worker's cost the same for any number of faces, so these are upper bounds. The cost at"
-        " 360p is measured, that at 1080p is put together of measured parts. 1750 and 3650 faces/s"
-        " are what one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch; 10000 is"
-        " *assumed*: a GPU that its host keeps busy.",
+        " and a worker's cost the same for any number of faces, so these are upper bounds. The cost"
+        " at 360p is measured, that at 1080p is put together of measured parts. 1750 and 3650"
+        " faces/s are what one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch;"
+        " 10000 is *assumed*: a GPU that its host keeps busy.",
         "",
         "![Frames a second and how busy the GPUs are](scaling.png)",
         "",

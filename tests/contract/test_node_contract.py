@@ -28,9 +28,8 @@ from nodes.node import (
     SourceNode,
     State,
     Timed,
-    find_node,
-    registered_nodes,
 )
+from nodes.registry import find_node, registered_nodes
 from nodes.types import (
     FaceHistory,
     Frame,
@@ -78,8 +77,9 @@ def test_spec_is_sane(node_class: NodeClass) -> None:
         assert all(
             "pts" in getattr(port.type, "__dataclass_fields__", {"pts": ""}) for port in ports
         )
-    assert spec.warmup_s >= 0
-    assert (spec.warmup_s > 0) <= (spec.state is State.BOUNDED)
+    warmup_s = made(node_class).warmup_s(info_of(frame_of(scene(64, 48))))
+    assert warmup_s >= 0
+    assert (warmup_s > 0) <= (spec.state is State.BOUNDED)
 
 
 @pytest.mark.parametrize("node_class", CLASSES, ids=NAMES)
@@ -151,7 +151,7 @@ def packets_of_one_frame(scale: int) -> dict[type, Timed]:
     frame = replace(frame, pts=7, duration_ticks=3)
     frame.picture.pts, frame.picture.duration = 5, 1024
     faces = FrameFaces(7, (face_at(80, 55, 24),))
-    crop = Crop(CropConfig(min_detail=0, scale=scale))
+    crop = Crop(CropConfig(min_detail=0, min_blur_px=0, scale=scale))
     crop.open(Segment("in.mp4", Path(), 1), {"frames": info_of(frame)})
     patches = crop.process(Inputs({"frames": frame, "faces": faces}))["patches"]
     assert isinstance(patches, FramePatches)

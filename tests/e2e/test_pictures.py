@@ -178,6 +178,17 @@ def test_an_animation_keeps_its_pictures_times_and_repeats(tmp_path: Path, name:
     assert np.mean(change) < 1
 
 
+@pytest.mark.parametrize(("name", "shown_once"), [("o.gif", None), ("o.apng", 1), ("o.webp", 1)])
+def test_an_animation_that_is_shown_once_stays_so(
+    tmp_path: Path, name: str, shown_once: int | None
+) -> None:
+    still, *others = [waves(n) for n in range(3)]
+    still.save(tmp_path / "in.gif", save_all=True, append_images=others, duration=40)
+    assert shown(tmp_path / "in.gif")[2] is None
+    run(tmp_path / "in.gif", tmp_path / name)
+    assert shown(tmp_path / name)[2] == shown_once
+
+
 def save_numbered(folder: Path, numbers: Sequence[int]) -> str:
     folder.mkdir(exist_ok=True)
     for number in numbers:

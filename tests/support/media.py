@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import av
-import av.filter
 import numpy as np
 import numpy.typing as npt
 from av.audio import AudioStream
@@ -22,6 +21,8 @@ from av.codec.context import Flags
 from av.container import OutputContainer
 from av.subtitles.stream import SubtitleStream
 from av.video import VideoStream
+
+from nodes.picture.filters import PictureFilter
 
 __all__ = [
     "QUIET_X265",
@@ -275,20 +276,9 @@ def _pictures(video: Video) -> Iterator[av.VideoFrame]:
 
 def _with_fields(picture: av.VideoFrame, mode: str) -> av.VideoFrame:
     assert picture.time_base is not None
-    graph = av.filter.Graph()
-    source = graph.add_buffer(
-        width=picture.width,
-        height=picture.height,
-        format=picture.format,
-        time_base=picture.time_base,
-    )
-    setfield, sink = graph.add("setfield", f"mode={mode}"), graph.add("buffersink")
-    source.link_to(setfield)
-    setfield.link_to(sink)
-    graph.configure()
-    graph.push(picture)
-    marked = graph.pull()
-    assert isinstance(marked, av.VideoFrame)
+    (marked,) = PictureFilter(
+        picture, picture.time_base, lambda graph: [graph.add("setfield", f"mode={mode}")]
+    ).push(picture)
     return marked
 
 

@@ -131,15 +131,17 @@ class Recall(MapNode[RecallConfig]):
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         self.seen: list[int] = []
+        self.count = 0
         return INFO
 
     def process(self, inputs: Inputs) -> Outputs:
         number = inputs.get("in", Number)
+        self.count += 1
         self.seen = [*self.seen, number.value][-4:]
         return {"out": Number(number.pts, sum(self.seen))}
 
     def report(self) -> dict[str, Any]:
-        return {"last": self.seen}
+        return {"last": self.seen, "count": self.count}
 
 
 class DoubleConfig(NodeConfig):
@@ -287,6 +289,25 @@ def recalling(count: CountConfig | None = None) -> Graph:
                 Sum,
                 SumConfig(),
                 {"a": Edge("count", "numbers"), "b": Edge("recall", "out")},
+            ),
+        ),
+        {},
+    )
+
+
+def recalling_twice(count: CountConfig | None = None) -> Graph:
+    """count -> recall (bounded) -> recall (bounded) -> sum.b, and count -> sum.a."""
+    return Graph(
+        "recalling twice",
+        (
+            GraphNode("count", Count, count or CountConfig(), {}),
+            GraphNode("first", Recall, RecallConfig(), {"in": Edge("count", "numbers")}),
+            GraphNode("second", Recall, RecallConfig(), {"in": Edge("first", "out")}),
+            GraphNode(
+                "sum",
+                Sum,
+                SumConfig(),
+                {"a": Edge("count", "numbers"), "b": Edge("second", "out")},
             ),
         ),
         {},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import available_graphs, load_config, load_graph
+from pipeline.config import available_graphs, flagged, load_config, load_graph
 from pipeline.errors import ConfigError, GraphError
 
 
@@ -88,3 +88,35 @@ def test_a_mistyped_node_or_graph_is_named() -> None:
         load_graph(load_config(None, ["encod.crf=20"]))
     with pytest.raises(ConfigError, match="no graph 'enhanc'"):
         load_graph(load_config(None, (), {"graph": "enhanc"}))
+
+
+def test_what_the_graph_takes_from_a_parameter_has_one_value(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("nodes: {crop: {faces: largest, min_score: 0.7}}\n", encoding="utf-8")
+    config = load_config(file)
+    assert config.params == {"faces": "largest"}
+    assert config.nodes == {"crop": {"min_score": 0.7}}
+    assert load_config(file, ["crop.faces=2"]).params == {"faces": 2}
+    assert load_config(file, ["nodes.crop.faces=2"], {"params.faces": "all"}).params == {
+        "faces": "all"
+    }
+    assert flagged(file, ["crop.faces=2"], faces="3").params == {"faces": "3"}
+    assert load_config(None, ["decode.from_s=3", "paste.strength=0.5"]).params == {
+        "from_s": 3,
+        "strength": 0.5,
+    }
+
+
+def test_one_value_set_twice_in_a_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("params: {faces: all}\nnodes: {crop: {faces: 2}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"crop\.faces is 2 and params\.faces is 'all'"):
+        load_config(file)
+    file.write_text("params: {faces: 2}\nnodes: {crop: {faces: 2}}\n", encoding="utf-8")
+    assert load_config(file).params == {"faces": 2}
+
+
+@pytest.mark.parametrize("faces", ["nonsense", "0", "-1", "1.5", ""])
+def test_faces_that_mean_nothing_are_refused(faces: str) -> None:
+    with pytest.raises(GraphError, match="faces"):
+        load_graph(flagged(None, (), faces=faces))

@@ -14,7 +14,7 @@ import pytest
 
 from nodes.encode import Encode
 from nodes.encode.encoders import EncodeConfig, plan_encoder
-from nodes.encode.node import PTS_OFFSET_KEY, VIDEO_FILE
+from nodes.encode.writer import PTS_OFFSET_KEY, VIDEO_FILE
 from nodes.errors import MediaError, NodeConfigError, UnsupportedFormatError, WriteError
 from nodes.node import Inputs, Segment
 from nodes.types import ColorTags, Frame, VideoInfo
@@ -286,7 +286,7 @@ def test_encoders_are_quiet(tmp_path: Path, codec: str) -> None:
     source = make_video(tmp_path / "v.mkv", Video(codec="ffv1", frames=2))
     program = f"""
 from pathlib import Path
-from nodes.codecs import EncodeConfig
+from nodes.encode import EncodeConfig
 from tests.support.video_nodes import decode, encode
 info, frames, _ = decode({str(source)!r})
 encode(info, frames, Path({str(tmp_path)!r}), EncodeConfig(codec={codec!r}))

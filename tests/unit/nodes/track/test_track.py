@@ -208,7 +208,7 @@ def test_a_mirrored_look_finds_the_same_face() -> None:
 def test_detector_says_nothing_on_the_terminal() -> None:
     code = (
         "import numpy as np, os\n"
-        "from nodes.detector import FaceDetector\n"
+        "from nodes.track.detector import FaceDetector\n"
         "d = FaceDetector(0.5)\n"
         "d.detect(np.zeros((90, 70, 3), np.uint8))\n"
         "d.close(); d.close()\n"
@@ -240,3 +240,11 @@ def test_a_damaged_model_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nodes.track.detector._MODEL_SHA256", "0" * 64)
     with pytest.raises(Exception, match="damaged"):
         FaceDetector(0.5)
+
+
+def test_the_warm_up_is_as_long_as_faces_are_remembered() -> None:
+    info = info_of(frame_of(scene(64, 48)))
+    assert Track(TrackConfig()).warmup_s(info) == 3.5
+    assert Track(TrackConfig(remember_s=20)).warmup_s(info) == 20.5
+    assert Track(TrackConfig(remember_s=0, scan_interval_s=2)).warmup_s(info) == 2.5
+    assert Track(TrackConfig(remember_s=0, max_gap_s=4)).warmup_s(info) == 4.5

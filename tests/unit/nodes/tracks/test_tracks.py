@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nodes.join import SegmentPart
 from nodes.node import Inputs
 from nodes.tracks import Tracks, TracksConfig
-from nodes.tracks.rows import TRACKS_NAME, TrackPart, merge_tracks, read_tracks, write_parquet
+from nodes.tracks.rows import TRACKS_NAME, merge_tracks, read_tracks, write_parquet
 from nodes.types import (
     FacePatch,
     FrameFaces,
@@ -86,15 +87,16 @@ def test_frames_without_faces_count(tmp_path: Path) -> None:
 
 
 def test_segments_become_one_file_with_common_numbers(tmp_path: Path) -> None:
-    parts: list[TrackPart] = []
+    parts: list[SegmentPart] = []
     for name, numbers, rows in (
         ("a", {1: 1, 2: 2}, [(0, 1), (0, 2), (3, 0)]),
         ("b", {1: 2, 2: 3}, [(0, 1), (1, 2), (1, 0)]),
     ):
-        path = tmp_path / name
+        path = tmp_path / name / TRACKS_NAME
+        path.parent.mkdir()
         lines = [json.dumps({"frame": frame, "track_id": track}) for frame, track in rows]
         path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-        parts.append(TrackPart(path, 10, numbers))
+        parts.append(SegmentPart(path.parent, 10, numbers, {}))
     assert merge_tracks(parts, tmp_path / "all") == 6
     merged = [(row["frame"], row["track_id"]) for row in read_tracks(tmp_path / "all")]
     assert merged == [(0, 1), (0, 2), (3, 0), (10, 2), (11, 3), (11, 0)]

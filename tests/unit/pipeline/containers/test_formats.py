@@ -7,10 +7,11 @@ from pathlib import Path, PurePath
 
 import av
 import pytest
+from av.codec import Codec
 
+from nodes.encode.encoder_table import ENCODERS
 from nodes.errors import MediaError, NodeConfigError
 from pipeline.containers.formats import (
-    HOLDS,
     Problem,
     check_target,
     container_format,
@@ -24,7 +25,12 @@ def problems(source: Path, suffix: str, codec: str = "h264") -> list[Problem]:
 
 
 @pytest.mark.parametrize(
-    ("container", "codec"), [(name, codec) for name, codecs in HOLDS.items() for codec in codecs]
+    ("container", "codec"),
+    sorted(
+        (container, Codec(row.name, "w").canonical_name)
+        for row in ENCODERS.values()
+        for container in row.containers
+    ),
 )
 def test_every_codec_we_promise_is_taken_by_the_muxer(container: str, codec: str) -> None:
     with av.open(io.BytesIO(), "w", format=container) as output:

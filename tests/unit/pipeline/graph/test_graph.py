@@ -11,8 +11,10 @@ import yaml
 
 from nodes.errors import NodeConfigError
 from pipeline.errors import GraphError
-from pipeline.graph import graph as graph_module
-from pipeline.graph.graph import Edge, Graph, GraphSpec, read_graph_spec
+from pipeline.graph import build as build_module
+from pipeline.graph.build import build_graph
+from pipeline.graph.graph import Edge, Graph
+from pipeline.graph.spec import GraphSpec, read_graph_spec
 from tests.support import toy_nodes
 
 TOYS = {
@@ -39,11 +41,11 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
             raise NodeConfigError(f"unknown node type {name!r}")
         return TOYS[name]
 
-    monkeypatch.setattr(graph_module, "find_node", find)
+    monkeypatch.setattr(build_module, "find_node", find)
 
 
 def build(text: str = GOOD, **changes: Any) -> Graph:
-    return Graph.build(GraphSpec.model_validate(yaml.safe_load(text)), **changes)
+    return build_graph(GraphSpec.model_validate(yaml.safe_load(text)), **changes)
 
 
 def test_nodes_come_after_those_that_feed_them() -> None:
@@ -153,8 +155,8 @@ def test_edges_are_values() -> None:
 
 def test_memory_adds_up_along_a_path_and_warms_only_what_feeds_it() -> None:
     graph = toy_nodes.remembering()
-    assert graph.warmup_s == pytest.approx(9 / 25)
-    assert graph.warmed_nodes() == {"count", "recall"}
-    assert graph.ends_of(graph.warmed_nodes()) == {"recall"}
-    assert toy_nodes.diamond().warmed_nodes() == frozenset()
-    assert toy_nodes.diamond().warmup_s == 0
+    assert graph.warmup_s(toy_nodes.INFO) == pytest.approx(9 / 25)
+    assert graph.warmups_s(toy_nodes.INFO).keys() == {"count", "recall"}
+    assert graph.ends_of({"count", "recall"}) == {"recall"}
+    assert toy_nodes.diamond().warmups_s(toy_nodes.INFO) == {}
+    assert toy_nodes.diamond().warmup_s(toy_nodes.INFO) == 0

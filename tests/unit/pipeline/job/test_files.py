@@ -8,9 +8,11 @@ import pytest
 from upath import UPath
 
 from nodes.errors import MediaError
+from nodes.join import SHEET
+from nodes.sheet import Sheet
 from pipeline.errors import OutputError
 from pipeline.job.files import check_outputs, plan_files
-from pipeline.job.side_files import SHEET
+from pipeline.job.output_paths import make_folder
 from tests.support.media import Video, make_video
 
 
@@ -85,7 +87,7 @@ def test_an_output_folder_inside_the_input_is_not_read(footage: Path) -> None:
 def test_two_inputs_with_one_output_are_an_error(footage: Path, tmp_path: Path) -> None:
     files = plan_files([str(footage), str(footage / "a.mp4")], UPath(tmp_path / "out"))
     with pytest.raises(OutputError, match="2 inputs would both become"):
-        check_outputs(files.videos, overwrite=True)
+        check_outputs(files.videos, endings=Sheet.endings, overwrite=True)
 
 
 def test_missing_and_empty_inputs_are_media_errors(tmp_path: Path) -> None:
@@ -105,28 +107,28 @@ def test_an_existing_output_needs_overwrite(footage: Path, tmp_path: Path) -> No
     (tmp_path / "out.mp4").write_bytes(b"x")
     files = plan_files([str(footage / "a.mp4")], UPath(tmp_path / "out.mp4"))
     with pytest.raises(OutputError, match="add --overwrite"):
-        check_outputs(files.videos, overwrite=False)
-    check_outputs(files.videos, overwrite=True)
+        check_outputs(files.videos, endings=Sheet.endings, overwrite=False)
+    check_outputs(files.videos, endings=Sheet.endings, overwrite=True)
 
 
 def test_an_existing_sheet_is_not_lost_either(footage: Path, tmp_path: Path) -> None:
     (tmp_path / "out.faces.png").write_bytes(b"x")
     files = plan_files([str(footage / "a.mp4")], UPath(tmp_path / "out.mp4"))
     with pytest.raises(OutputError, match=r"out.faces.png exists already"):
-        check_outputs(files.videos, overwrite=False)
+        check_outputs(files.videos, endings=Sheet.endings, overwrite=False)
 
 
 def test_writing_over_the_input_is_refused_even_with_overwrite(footage: Path) -> None:
     files = plan_files([str(footage / "a.mp4")], UPath(footage / "a.mp4"))
     with pytest.raises(OutputError, match="both input and output"):
-        check_outputs(files.videos, overwrite=True)
+        check_outputs(files.videos, endings=Sheet.endings, overwrite=True)
 
 
 def test_a_folder_that_cannot_be_made_is_an_error(footage: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     files = plan_files([str(footage / "a.mp4")], UPath(tmp_path / "file" / "out.mp4"))
     with pytest.raises(OutputError, match="cannot write to folder"):
-        check_outputs(files.videos, overwrite=False)
+        make_folder(files.videos[0], UPath(tmp_path))
 
 
 def test_what_an_earlier_run_left_beside_goes_and_what_others_put_there_stays(
@@ -138,10 +140,11 @@ def test_what_an_earlier_run_left_beside_goes_and_what_others_put_there_stays(
     for path in (video.side(SHEET), video.side(".faces/0001.png"), folder / "mine.png"):
         path.write_bytes(b"x")
     with pytest.raises(OutputError, match=r"out\.faces"):
-        check_outputs([video], overwrite=False)
-    video.drop_sides()
+        check_outputs([video], endings=Sheet.endings, overwrite=False)
+    video.drop_sides(Sheet.endings)
     assert [path.name for path in folder.iterdir()] == ["mine.png"]
     assert not video.side(SHEET).exists()
     (folder / "mine.png").unlink()
-    video.drop_sides()
-    assert video.existing_side is None
+    video.drop_sides(Sheet.endings)
+    assert not folder.exists()
+    assert video.existing_sides(Sheet.endings) == []

@@ -1,4 +1,4 @@
-"""What a job would do: its runner, what is left of each video, and how long that takes."""
+"""What a job would do: what is left of each video, and how long that takes."""
 
 from __future__ import annotations
 
@@ -7,45 +7,11 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import RunConfig, RunOptions, load_graph
-from pipeline.job.plan import overview
-from pipeline.job.segments import choose_runner
+from pipeline.job.plan import JobPlan, plan_finished, plan_inputs
 from pipeline.job.video_run import VideoRun
 from pipeline.storage.places import list_files, place_of
 from tests.support.jobs import THREE_SEGMENTS, plan_copy, run_tasks
 from tests.support.media import make_video
-
-
-def chosen(
-    requested: str,
-    *,
-    videos: int = 1,
-    segments: int = 1,
-    cores: int = 2,
-    address: str | None = None,
-) -> str:
-    return choose_runner(requested, videos=videos, segments=segments, cores=cores, address=address)[
-        0
-    ]
-
-
-def test_one_short_video_runs_without_ray() -> None:
-    assert chosen("auto") == "local"
-    assert chosen("auto", segments=2, cores=16) == "local"
-
-
-def test_a_long_video_takes_ray_where_there_are_cores_for_it() -> None:
-    assert chosen("auto", segments=50, cores=16) == "ray"
-    assert chosen("auto", segments=50, cores=2) == "local"
-
-
-def test_several_videos_or_an_address_take_ray() -> None:
-    assert chosen("auto", videos=2, segments=2) == "ray"
-    assert chosen("auto", address="auto") == "ray"
-
-
-def test_what_was_asked_for_is_taken() -> None:
-    assert chosen("local", videos=9, segments=90, cores=64) == "local"
-    assert chosen("ray") == "ray"
 
 
 @pytest.fixture
@@ -72,9 +38,15 @@ def finish_segments(config: RunConfig, source: Path, target: Path, count: int) -
     """Leave what a run leaves that was killed; return the seconds that its segments took."""
     target.parent.mkdir(exist_ok=True)
     graph = load_graph(config)
-    run = VideoRun(plan_copy(source, target, graph), graph, config.run, resume=True)
+    ready = plan_copy(source, target, graph)
+    planned = plan_finished(ready, {}, overwrite=False, resume=True)
+    run = VideoRun(planned, graph, config.run)
     outcomes = run_tasks(graph, run.start()[:count])
     return sum(outcome.result.wall_s for outcome in outcomes if outcome.result)
+
+
+def planned(source: Path, target: Path, config: RunConfig) -> JobPlan:
+    return plan_inputs([str(source)], str(target), config, overwrite=False, resume=True)
 
 
 def test_what_is_left_counts_and_nothing_is_changed(
@@ -83,13 +55,15 @@ def test_what_is_left_counts_and_nothing_is_changed(
     out = tmp_path / "out"
     spent_s = finish_segments(config, footage / "b.mkv", out / "b.mkv", 2)
     before = list_files(place_of(tmp_path))
-    plan = overview([str(footage)], str(out), config)
+    plan = planned(footage, out, config)
     assert list_files(place_of(tmp_path)) == before
-    assert [(Path(v.target).name, v.frames, v.done, v.to_do) for v in plan.videos] == [
-        ("a.mkv", 30, (), 3),
-        ("b.mkv", 30, (0, 1), 1),
+    assert [(v.files.target.name, set(v.done), v.segments_left) for v in plan.videos] == [
+        ("a.mkv", set(), 3),
+        ("b.mkv", {0, 1}, 1),
     ]
-    assert plan.runner == "local"
+    assert [v.ready.frames for v in plan.videos if v.ready] == [30, 30]
+    assert plan.runner[0] == "local"
+    assert plan.problem is None
     assert plan.estimate_s == pytest.approx(40 * spent_s / 20)
 
 
@@ -98,15 +72,17 @@ def test_segments_of_other_settings_do_not_count_and_the_reason_is_told(
 ) -> None:
     finish_segments(config, footage / "b.mkv", tmp_path / "out.mkv", 3)
     changed = config.model_copy(update={"nodes": {"encode": {"codec": "x264"}}})
-    (video,) = overview([str(footage / "b.mkv")], str(tmp_path / "out.mkv"), changed).videos
-    assert (video.done, video.to_do, video.redo_reason) == ((), 3, "the settings changed")
+    (video,) = planned(footage / "b.mkv", tmp_path / "out.mkv", changed).videos
+    assert (video.done, video.segments_left) == ({}, 3)
+    assert video.redo_reason == "the settings changed"
 
 
 def test_a_video_that_cannot_be_read_is_named_and_the_others_are_planned(
     config: RunConfig, footage: Path, tmp_path: Path
 ) -> None:
     (footage / "broken.mp4").write_bytes(b"no video at all")
-    plan = overview([str(footage)], str(tmp_path / "out"), config)
-    assert [video.to_do for video in plan.videos] == [3, 3, 0]
+    plan = planned(footage, tmp_path / "out", config)
+    assert [video.segments_left for video in plan.videos] == [3, 3, 0]
     assert [video.error is None for video in plan.videos] == [True, True, False]
-    assert "broken.mp4" in (plan.videos[2].error or "")
+    assert "broken.mp4" in str(plan.videos[2].error)
+    assert str(plan.problem) == "1 of 3 videos cannot be done"

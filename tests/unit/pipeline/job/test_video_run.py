@@ -11,18 +11,20 @@ import pytest
 from upath import UPath
 
 from nodes.encode import EncodeConfig
-from nodes.encode.node import VIDEO_FILE
+from nodes.encode.writer import VIDEO_FILE
 from nodes.errors import MediaError
 from pipeline.config import RunOptions
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
+from pipeline.job.earlier import finished_report, finished_segments, own_record
 from pipeline.job.files import VideoFiles
+from pipeline.job.plan import plan_finished
 from pipeline.job.report import VideoReport
-from pipeline.job.segment_store import SegmentStore
 from pipeline.job.video_plan import Ready
-from pipeline.job.video_run import VideoRun, finished_report, finished_segments, own_record
+from pipeline.job.video_run import VideoRun
 from pipeline.run.contract import Progress
 from pipeline.run.task import Task, TaskOutcome
+from pipeline.segments.store import SegmentStore
 from tests.support.jobs import THREE_SEGMENTS, FailConfig, copy_graph, plan_copy, run_tasks
 from tests.support.media import decode_all, make_video, packets_of
 from tests.support.video_nodes import same_pixels
@@ -38,7 +40,8 @@ def item(tmp_path: Path) -> Ready:
 
 
 def run_of(item: Ready, graph: Graph = COPY, *, resume: bool = True) -> VideoRun:
-    return VideoRun(item, graph, RunOptions(), resume=resume)
+    planned = plan_finished(item, {}, overwrite=False, resume=resume)
+    return VideoRun(planned, graph, RunOptions())
 
 
 def work(run: VideoRun, tasks: Sequence[Task], graph: Graph = COPY) -> list[Exception | None]:
@@ -90,7 +93,8 @@ def test_segments_stay_until_the_video_is_reported(item: Ready) -> None:
 def test_tasks_may_end_in_any_order(item: Ready, tmp_path: Path) -> None:
     run = run_of(item)
     work(run, run.start()[::-1])
-    run.finish()
+    decoded = run.finish().nodes["decode"]
+    assert (decoded["first_pts"], decoded["last_pts"]) == (0, 1160)
     assert same_pixels(decode_all(tmp_path / "out.mkv"), decode_all(tmp_path / "v.mkv"))
 
 
@@ -106,14 +110,14 @@ def test_progress_adds_up_over_the_segments(item: Ready) -> None:
 
 def test_what_an_earlier_run_finished_is_not_run_again(item: Ready, tmp_path: Path) -> None:
     killed_after(item, 2)
-    before = (work_dir(item) / "00001" / VIDEO_FILE).stat().st_mtime_ns
+    before = (work_dir(item) / "00001" / "encode" / VIDEO_FILE).stat().st_mtime_ns
     run = run_of(item)
     tasks = run.start()
     assert len(tasks) == 1
     assert (run.expected.frames, run.expected.done) == (30, Progress(20, 0))
     assert run.notes == ("2 of 3 segments were finished by an earlier run",)
     work(run, tasks)
-    assert (work_dir(item) / "00001" / VIDEO_FILE).stat().st_mtime_ns == before
+    assert (work_dir(item) / "00001" / "encode" / VIDEO_FILE).stat().st_mtime_ns == before
     report = run.finish()
     assert (report.segments_reused, report.frames) == (2, 30)
     assert same_pixels(decode_all(tmp_path / "out.mkv"), decode_all(tmp_path / "v.mkv"))
@@ -170,7 +174,7 @@ def test_without_resume_all_is_done_again(item: Ready) -> None:
 
 def test_a_torn_segment_alone_is_done_again(item: Ready, tmp_path: Path) -> None:
     killed_after(item, 3)
-    file = work_dir(item) / "00001" / VIDEO_FILE
+    file = work_dir(item) / "00001" / "encode" / VIDEO_FILE
     file.write_bytes(file.read_bytes()[:-50])
     run = run_of(item)
     tasks = run.start()
@@ -247,7 +251,7 @@ def test_a_joined_file_that_lacks_frames_is_not_published(item: Ready, tmp_path:
     run = run_of(item)
     work(run, run.start())
     segment = work_dir(item) / "00002"
-    whole = segment / VIDEO_FILE
+    whole = segment / "encode" / VIDEO_FILE
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with pytest.raises(RunFailedError, match=r"holds 2\d of 30 frames, thrown away"):
         run.finish()

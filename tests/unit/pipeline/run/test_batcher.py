@@ -128,3 +128,23 @@ def test_nothing_done_is_told_as_nothing() -> None:
     batcher.close()
     report = Batcher(Double(DoubleConfig()), max_wait_s=0).stats.as_report()
     assert (report["items"], report["busy_share"], report["queue_wait_ms"]["max"]) == (0, 0.0, 0)
+
+
+def test_each_block_is_told_its_share_of_the_work() -> None:
+    batcher = Batcher(Double(DoubleConfig(max_batch=4, delay_s=0.2)), max_wait_s=0.1)
+    shares: dict[str, list[float]] = {"three": [], "one": [], "idle": []}
+    answers = [
+        batcher.submit(block, spent=shares[name].append)
+        for name, block in (
+            ("three", inputs(2, 4, 6)),
+            ("idle", inputs(3)),
+            ("one", inputs(8)),
+        )
+    ]
+    for answer in answers:
+        answer.result(5)
+    batcher.close()
+    total_s = {name: sum(parts) for name, parts in shares.items()}
+    assert sum(total_s.values()) == pytest.approx(batcher.stats.busy_s)
+    assert total_s["three"] == pytest.approx(3 * total_s["one"], rel=0.05)
+    assert total_s["idle"] == 0

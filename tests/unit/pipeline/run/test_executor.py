@@ -20,6 +20,7 @@ from pipeline.run.executor import SegmentExecutor
 from pipeline.run.local import LocalRunner, _LocalPool
 from pipeline.run.task import SegmentTask, Task, TaskOutcome
 from tests.support.toy_nodes import (
+    INFO,
     AddConfig,
     Count,
     CountConfig,
@@ -29,6 +30,7 @@ from tests.support.toy_nodes import (
     diamond,
     expected_rows,
     recalling,
+    recalling_twice,
     remembering,
 )
 
@@ -138,7 +140,7 @@ def test_an_error_in_any_node_ends_the_segment_and_reaches_the_caller(
     before = threading.active_count()
     (outcome,) = run(graph, tmp_path)
     assert message in str(outcome.error)
-    assert not (tmp_path / "sum.txt").exists()
+    assert not (tmp_path / "sum" / "sum.txt").exists()
     assert threading.active_count() == before
 
 
@@ -154,6 +156,8 @@ def test_the_source_is_never_more_than_the_window_ahead(tmp_path: Path) -> None:
     ahead: list[int] = []
 
     class Pool:
+        busy_s = 0.0
+
         def submit(self, inputs: Any) -> Any:
             from concurrent.futures import Future
 
@@ -250,3 +254,28 @@ def test_a_graph_without_memory_drops_frames_before_the_segment_at_the_source(
     part = Segment("v", tmp_path, 1, start_pts=60, warmup_pts=0)
     (outcome,), _ = run_parts(diamond(CountConfig(frames=40)), tmp_path, part)
     assert rows(outcome) == expected_rows(40)[20:]
+
+
+def test_each_node_is_warmed_up_on_as_many_frames_as_it_needs(tmp_path: Path) -> None:
+    """One after the other: the first sees the frames of both, the second only its own."""
+    graph = recalling_twice(CountConfig(frames=40))
+    assert graph.warmups_s(INFO) == {"count": 18 / 25, "first": 18 / 25, "second": 9 / 25}
+    (whole,), _ = run_parts(graph, tmp_path, Segment("v", tmp_path, 1))
+    part = Segment("v", tmp_path, 1, start_pts=60, warmup_pts=0)
+    (outcome,), _ = run_parts(graph, tmp_path, part)
+    assert rows(outcome) == rows(whole)[20:]
+    assert outcome.result is not None
+    counts = {name: outcome.result.reports[name]["count"] for name in ("first", "second")}
+    assert counts == {"first": 26, "second": 23}
+
+
+def test_a_pool_that_waits_is_not_busy(tmp_path: Path) -> None:
+    """Its answers are waited for in order, and its batches for more work; neither is work."""
+    graph = diamond(CountConfig(frames=10), AddConfig(delay_s=0.05), DoubleConfig(delay_s=0.02))
+    with LocalRunner(graph, prepared(graph), RunOptions(max_wait_s=0.1), threads=1) as runner:
+        outcomes = list(runner.run([SegmentTask(Segment(n, tmp_path, 1)) for n in "ab"], ignore))
+        (pool,) = runner.report()["pools"]["double"]
+    results = [outcome.result for outcome in outcomes if outcome.result]
+    busy_s = [result.busy_s["double"] for result in results]
+    assert sum(busy_s) == pytest.approx(pool["busy_s"], abs=0.01)
+    assert 0.02 <= busy_s[1] < 0.5 * results[1].wall_s

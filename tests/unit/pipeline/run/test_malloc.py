@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 
 PROGRAM = """
 import ctypes, sys, tempfile, threading
-from pipeline.heap import share_heaps
+from pipeline.run.malloc import share_heaps
 
 done = share_heaps() if sys.argv[1] == "share" else None
 libc = ctypes.CDLL(None)

@@ -57,7 +57,7 @@ def test_a_folder_that_is_used_stays(tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from upath import UPath
-from pipeline.lock import holding
+from pipeline.storage.lock import holding
 with holding(UPath(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
