@@ -72,6 +72,8 @@ class _Known:
     """Of the mean, in [0, 1], on the grid of `patch`: what the next patch is registered onto."""
     earlier: tuple[_Earlier, ...]
     """The newest last: `patch` itself."""
+    noise: float | None
+    """See `Fused.noise`; None: there was nothing to compare with."""
 
 
 class Fuse(MapNode[FuseConfig]):
@@ -137,6 +139,7 @@ class Fuse(MapNode[FuseConfig]):
         """Return the patch with its history, and remember what the next one needs."""
         luma = _luma(patch.rgb, patch.bit_depth)
         earlier: list[_Earlier] = []
+        fused: Fused | None = None
         if before is not None:
             oval = _oval(patch)
             guess = compose(invert(patch.crop_from_region), _square_of(patch, before.patch))
@@ -147,15 +150,15 @@ class Fuse(MapNode[FuseConfig]):
                 for old in before.earlier
                 if pts - old.pts <= self._memory_ticks
             ]
-            fused = _fused(patch, earlier, oval)
+            fused = _fused(patch, earlier, oval, before.noise)
             if fused is None:
                 earlier = []
             else:
                 luma = _luma(fused.rgb, patch.bit_depth)
                 patch = replace(patch, history=_history(fused, patch))
-        self._known[patch.track_id] = _Known(
-            patch, luma, self._kept(earlier, patch, pts, budget_bytes)
-        )
+        kept = self._kept(earlier, patch, pts, budget_bytes)
+        noise = None if fused is None else fused.noise
+        self._known[patch.track_id] = _Known(patch, luma, kept, noise)
         return patch
 
     def _kept(
@@ -168,7 +171,9 @@ class Fuse(MapNode[FuseConfig]):
         return (*earlier, _Earlier(pts, drawable(patch.rgb), _IDENTITY))[-most:]
 
 
-def _fused(patch: FacePatch, earlier: Sequence[_Earlier], oval: Plane) -> Fused | None:
+def _fused(
+    patch: FacePatch, earlier: Sequence[_Earlier], oval: Plane, noise: float | None
+) -> Fused | None:
     """Return the mean; None if there is nothing earlier, or something else."""
     if not earlier:
         return None
@@ -178,6 +183,7 @@ def _fused(patch: FacePatch, earlier: Sequence[_Earlier], oval: Plane) -> Fused 
         oval,
         bit_depth=patch.bit_depth,
         side_px=patch.eye_distance_px / EYES_OF_SIZE,
+        noise_before=noise,
     )
     return fused if fused.newest_share >= _LEAST_SHARE else None
 
