@@ -272,5 +272,5 @@ def _editable(info: VideoInfo) -> VideoInfo:
     source, color = VideoFormat(info.pix_fmt), info.color
     if source.is_rgb or source.has_palette:
         # RGB is full range; the matrix is ours to choose, and BT.709 is what players expect.
-        color = ColorTags(1, 2, color.primaries, color.transfer)
+        color = ColorTags(1, 2, color.primaries, color.transfer, chroma=1)
     return replace(info, pix_fmt=pix_fmt, bit_depth=bit_depth(pix_fmt), color=color)

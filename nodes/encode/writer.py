@@ -20,6 +20,7 @@ from nodes.encode.encoders import EncoderPlan
 from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.media.urls import file_url
 from nodes.picture.formats import PictureConverter
+from nodes.picture.layout import chroma_place
 from nodes.picture.view import PictureView
 from nodes.types import Frame, VideoInfo
 
@@ -84,7 +85,8 @@ class Writer:
         """Add the video, its encoder set but not open."""
         plan, info = self._plan, self._info
         rate = info.average_rate or Fraction(25)
-        stream = self._container.add_stream(plan.encoder, rate=rate, options=dict(plan.options))
+        options = {"chroma_sample_location": chroma_place(info.color)[0], **plan.options}
+        stream = self._container.add_stream(plan.encoder, rate=rate, options=options)
         if not isinstance(stream, VideoStream):
             raise NodeConfigError(f"encode.codec: {plan.encoder!r} is no video encoder")
         context = stream.codec_context

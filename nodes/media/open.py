@@ -15,6 +15,7 @@ from av.stream import Disposition, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
+from nodes.media.chroma import chroma_location
 from nodes.media.hdr import read_hdr_facts
 from nodes.media.picture_files import (
     is_animated_webp,
@@ -94,9 +95,11 @@ def _open(source: str) -> InputContainer:
             raise MediaError(f"{source}: no such file; check the path")
         if path.is_dir():
             raise MediaError(f"{source}: is a folder, expected a video file")
-        if path.is_file() and path.stat().st_size == 0:
+        if not path.is_file():
+            raise MediaError(f"{source}: a pipe or device, expected a file; use - to read a pipe")
+        if path.stat().st_size == 0:
             raise MediaError(f"{source}: the file is empty (0 bytes); copy or record it again")
-        if path.is_file() and is_animated_webp(path):
+        if is_animated_webp(path):
             return open_animated_webp(path)
     return av.open(
         source if is_url(source) else file_url(source),
@@ -251,6 +254,7 @@ def _color_tags(stream: VideoStream, first: av.VideoFrame) -> ColorTags:
         range=first.color_range or context.color_range or _RANGE_OF.get(context.codec.name, 0),
         primaries=known(context.color_primaries, first.color_primaries),
         transfer=known(context.color_trc, first.color_trc),
+        chroma=chroma_location(stream),
     )
 
 

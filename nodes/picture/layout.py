@@ -27,6 +27,7 @@ __all__ = [
     "Samples",
     "Values",
     "align_region",
+    "chroma_place",
     "chroma_samples",
     "pixel_layout",
     "plane_codes",
@@ -59,6 +60,17 @@ LUMA_WEIGHTS: Final[dict[int, tuple[float, float]]] = {
 _NOT_YCBCR: Final = {0: "RGB", 8: "YCgCo", 11: "Y'D'zD'x", 14: "ICtCp"}
 
 _SUBSAMPLING: Final = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "440": (0, 1), "411": (2, 0)}
+
+
+_CHROMA_PLACES: Final = {
+    1: ("left", 0.0, 0.5),
+    2: ("center", 0.5, 0.5),
+    3: ("topleft", 0.0, 0.0),
+    4: ("top", 0.5, 0.0),
+    5: ("bottomleft", 0.0, 1.0),
+    6: ("bottom", 0.5, 1.0),
+}
+"""AVCHROMA_LOC_* -> see `chroma_place`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,16 @@ def resolve_color(color: ColorTags, layout: PixelLayout, height_px: int) -> tupl
     guess = 5 if height_px < 720 else 1
     matrix = color.matrix if color.matrix in LUMA_WEIGHTS else guess
     return matrix, color.range == ColorRange.JPEG or layout.full_range_by_name
+
+
+def chroma_place(color: ColorTags) -> tuple[str, float, float]:
+    """Return where subsampled chroma lies, unspecified on the left, as players assume.
+
+    Returns:
+        libav's name of it, and its distance from the first luma sample of its block, right and
+        down: 0 on that sample, 0.5 in the middle, 1 on the last sample.
+    """
+    return _CHROMA_PLACES.get(color.chroma, _CHROMA_PLACES[1])
 
 
 def align_region(

@@ -17,15 +17,17 @@ from nodes.picture.layout import (
     PixelLayout,
     Region,
     Values,
+    chroma_place,
     pixel_layout,
     plane_codes,
     plane_samples,
     plane_slices,
     resolve_color,
 )
+from nodes.picture.view import PictureView
 from nodes.types import ColorTags, RgbImage
 
-__all__ = ["RegionReader", "copy_picture", "luma_samples"]
+__all__ = ["RegionReader", "copy_picture", "copy_tags", "luma_samples"]
 
 
 _READ_FLAGS: Final = (
@@ -48,12 +50,17 @@ def copy_picture(picture: av.VideoFrame) -> av.VideoFrame:
         else:
             used = min(plane.line_size, source.line_size)
             plane_codes(plane, np.uint8)[:, :used] = plane_codes(source, np.uint8)[:, :used]
+    copy_tags(picture, copy)
+    return copy
+
+
+def copy_tags(picture: av.VideoFrame, copy: av.VideoFrame) -> None:
+    """Give a picture another one's timing and colour tags."""
     copy.pts, copy.dts, copy.duration = picture.pts, picture.dts, picture.duration
     if picture.time_base is not None:
         copy.time_base = picture.time_base
     copy.colorspace, copy.color_range = picture.colorspace, picture.color_range
     copy.color_primaries, copy.color_trc = picture.color_primaries, picture.color_trc
-    return copy
 
 
 def luma_samples(picture: av.VideoFrame, step_px: int) -> Values:
@@ -75,6 +82,8 @@ class RegionReader:
     def __init__(self, color: ColorTags) -> None:
         self._color = color
         self._scaler = VideoReformatter()
+        self._sizer = VideoReformatter()
+        self._blank: av.VideoFrame | None = None
 
     def rgb(self, picture: av.VideoFrame, region_xyxy_px: Region) -> RgbImage:
         """Convert one region at its own size and bit depth.
@@ -111,7 +120,7 @@ class RegionReader:
         gray = layout.chroma == "none"
         # swscale takes every gray format as full range; with neutral chroma it heeds the range.
         pix_fmt = layout.pix_fmt.replace("gray", "yuv444p") if gray else layout.pix_fmt
-        small = av.VideoFrame(x1 - x0, y1 - y0, pix_fmt)
+        small = self._marked(x1 - x0, y1 - y0, pix_fmt)
         small.colorspace, full = resolve_color(self._color, layout, picture.height)
         small.color_range = ColorRange.JPEG if full else ColorRange.MPEG
         if gray:
@@ -123,6 +132,19 @@ class RegionReader:
                 rows, columns
             ]
         return small
+
+    def _marked(self, width_px: int, height_px: int, pix_fmt: str) -> av.VideoFrame:
+        """Return a picture to be filled that says where its chroma lies.
+
+        Only a filter can say it, and takes ten times as long to set up as scaling a tiny picture
+        that says it, since faces differ in size.
+        """
+        if self._blank is None or self._blank.format.name != pix_fmt:
+            blank = av.VideoFrame(8, 8, pix_fmt)
+            self._blank = PictureView(chroma=chroma_place(self._color)[0]).of(blank)
+        return self._sizer.reformat(
+            self._blank, width_px, height_px, interpolation=Interpolation.POINT, threads=1
+        )
 
     def _convert(
         self, small: av.VideoFrame, width_px: int, height_px: int, pix_fmt: str, flags: int

@@ -6,6 +6,8 @@ code value bit for bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import av
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,7 @@ from nodes.picture.layout import (
     Region,
     Samples,
     Values,
+    chroma_place,
     chroma_samples,
     pixel_layout,
     region_samples,
@@ -61,13 +64,14 @@ def add_rgb_residual(
         return
     legal = (0, top) if full else (16 * unit, 240 * unit)
     gain = top if full else 224 * unit
-    blocks = _subsampled(touched.astype(np.float32), layout, sited=False) > 0
+    blocks = _subsampled(touched.astype(np.float32), layout, (0.5, 0.5)) > 0
+    _, *place = chroma_place(color)
     changes = (
         (blue - luma) * (gain / (2 - 2 * weight_b)),
         (red - luma) * (gain / (2 - 2 * weight_r)),
     )
     for view, change in zip(chroma_samples(picture, layout, region), changes, strict=True):
-        _add(view, _subsampled(change, layout, sited=True), blocks, legal, layout.shift)
+        _add(view, _subsampled(change, layout, place), blocks, legal, layout.shift)
 
 
 def _changed_part(
@@ -103,18 +107,36 @@ def _add(
     np.copyto(samples, summed, where=touched)
 
 
-def _subsampled(values: Values, layout: PixelLayout, *, sited: bool) -> Values:
-    """Average (H, W) down to the chroma grid; the last block is completed by repetition.
+def _subsampled(values: Values, layout: PixelLayout, place: Sequence[float]) -> Values:
+    """Reduce (H, W) to the chroma grid; the last block is completed by repetition.
 
-    MPEG puts 4:2:0 and 4:2:2 chroma on the even luma columns (JPEG between them), so with `sited`
-    a chroma sample is the [1 2 1] of the luma pixels around it, not the mean of a pair.
+    Args:
+        values: of luma pixels.
+        layout: its chroma grid.
+        place: where chroma lies in its block, right and down; see `chroma_place`.
     """
-    step_x, step_y = 1 << layout.log2_sub_x, 1 << layout.log2_sub_y
-    height, width = values.shape
-    values = np.pad(values, ((0, -height % step_y), (0, -width % step_x)), mode="edge")
-    if sited and step_x == 2 and not layout.full_range_by_name:
-        left = np.concatenate([values[:, :1], values[:, 1:-1:2]], axis=1)
-        values = (left + 2 * values[:, ::2] + values[:, 1::2]) * np.float32(0.25)
-        step_x = 1
-    columns = np.add.reduce([values[:, i::step_x] for i in range(step_x)])
-    return np.add.reduce([columns[i::step_y] for i in range(step_y)]) / (step_x * step_y)
+    columns = _reduced(values.T, 1 << layout.log2_sub_x, place[0]).T
+    return _reduced(columns, 1 << layout.log2_sub_y, place[1])
+
+
+def _reduced(values: Values, step: int, place: float) -> Values:
+    """Return every `step`-th row's surroundings.
+
+    Chroma between the rows is the mean of its block. On a row it is that one with its neighbours,
+    weighted by their distance up to `step`, such as [1 2 1] / 4.
+    """
+    if step == 1:
+        return values
+    count = -(-len(values) // step)
+    centre = round(place * (step - 1))
+    if place == 0.5:
+        weights = dict.fromkeys(range(step), 1)
+    else:
+        weights = {centre + near: step - abs(near) for near in range(1 - step, step)}
+    before, after = -min(weights), max(weights) + (count - 1) * step + 1 - len(values)
+    padded = np.pad(values, ((max(0, before), max(0, after)), (0, 0)), mode="edge")
+    parts = [
+        padded[before + offset :: step][:count] * np.float32(weight)
+        for offset, weight in weights.items()
+    ]
+    return np.add.reduce(parts) / np.float32(sum(weights.values()))

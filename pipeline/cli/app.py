@@ -12,6 +12,7 @@ from pipeline.cli.console import say_error
 from pipeline.errors import exit_code
 from pipeline.interrupts import EXIT_INTERRUPTED, came, interruptible
 from pipeline.run.malloc import share_heaps
+from pipeline.terminal import PrintableFormatter
 
 __all__ = ["app", "main"]
 
@@ -28,7 +29,9 @@ for commands in (enhance, plan, inspect, network, quality):
 
 def main() -> int:
     """Run the command line; every expected error becomes one line and an exit code."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     share_heaps()
     try:
         with interruptible():

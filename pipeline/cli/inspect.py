@@ -55,7 +55,9 @@ def describe_graph(
     """Check a graph and print its dataflow."""
     from pipeline.config import load_config, load_graph
 
-    say(load_graph(load_config(None, settings or (), {"graph": graph})).describe())
+    described = load_graph(load_config(None, settings or (), {"graph": graph})).describe()
+    for line in described.splitlines():
+        say(line)
 
 
 def list_graphs() -> None:

@@ -27,6 +27,7 @@ from pipeline.pictures.outputs import write_pictures
 from pipeline.run.contract import SegmentResult, sink_folder
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.places import is_folder, list_files, publish, size_of
+from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 
@@ -159,8 +160,8 @@ def _publish(planned: PlannedVideo, graph: Graph, made: Path, sides: Mapping[str
     video.drop_sides({*side_endings(graph), *_earlier_endings(planned)})
     for ending, file in sides.items():
         place = video.side(ending)
-        if isinstance(place, Path):
-            place.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(place, Path) and isinstance(video.target, Path):
+            folder_below(place.parent, video.target.parent)
         publish(file, place)
     for file in files_of(made):
         publish(file, video.target.with_name(file.name))

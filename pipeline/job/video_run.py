@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from aminet.errors import AminetError
 from pipeline.config import RunOptions
-from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
+from pipeline.job.failure import explained
 from pipeline.job.finish import VideoSegments, finish_video
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.progress import Expected
@@ -115,9 +114,10 @@ class VideoRun:
         if error is None:
             return None
         log.debug("segment %d of %s", number, self.item.video.source, exc_info=error)
-        explained = self._explained(error, number)
-        self._error = self._error or explained
-        return explained
+        where = f"segment {number + 1} of {self.total}" if self.total > 1 else "the run"
+        failure = explained(error, where)
+        self._error = self._error or failure
+        return failure
 
     @property
     def over(self) -> bool:
@@ -159,17 +159,6 @@ class VideoRun:
             f"{self.item.video.source}: {self.done} of {self.total} segments are finished and kept"
             f" in {self._store.folder}; the same command goes on from there"
         )
-
-    def _explained(self, error: BaseException, number: int) -> Exception:
-        """Return an error as one that has a one-line message for the user."""
-        if isinstance(error, AminetError):
-            return error
-        kind = type(error).__name__
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else kind
-        where = f"segment {number + 1} of {self.total}" if self.total > 1 else "the run"
-        wrapped = RunFailedError(f"{where} failed ({kind}: {reason})")
-        wrapped.__cause__ = error
-        return wrapped
 
 
 def _total(parts: Iterable[Progress]) -> Progress:

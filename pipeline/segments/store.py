@@ -27,6 +27,7 @@ from pipeline.segments.identity import Identity
 from pipeline.segments.plan import Interval
 from pipeline.storage.json_text import json_bytes
 from pipeline.storage.places import fetch, list_files, publish, read, remove, sync, write
+from pipeline.storage.private import is_private, private_folder
 from pipeline.storage.scratch import Scratch
 
 __all__ = ["Manifest", "SegmentStore"]
@@ -60,7 +61,9 @@ class SegmentStore:
         self.folder = folder
 
     def finished(self) -> dict[int, Manifest]:
-        """Return the manifests of the segments that are whole."""
+        """Return the manifests of the segments that are whole, of this user's own making."""
+        if isinstance(self.folder, Path) and not is_private(self.folder):
+            return {}
         found: dict[str, dict[str, int]] = {}
         for name, size in list_files(self.folder).items():
             segment, _, file = name.partition("/")
@@ -90,7 +93,8 @@ class SegmentStore:
             return
         # A name of its own: another worker, given up but not dead, may still write the same one.
         part = self.folder / f"{_name(number)}.{uuid.uuid4().hex[:8]}.part"
-        part.mkdir(parents=True)
+        private_folder(self.folder)
+        part.mkdir()
         try:
             yield part
         finally:
@@ -159,7 +163,9 @@ class SegmentStore:
         write(self.folder / _RECORD_FILE, content)
 
     def recorded(self) -> bytes | None:
-        """Return what `record` noted, None without."""
+        """Return what `record` noted, None without, and where others could have written it."""
+        if isinstance(self.folder, Path) and not is_private(self.folder):
+            return None
         return read(self.folder / _RECORD_FILE)
 
     def drop_unfinished(self) -> bool:

@@ -32,8 +32,8 @@ NODES: Final = frozenset(
 
 _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
-    pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
-    pipeline.pictures pipeline.quality pipeline.graph pipeline.config pipeline.run pipeline.stream
+    pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
+    pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config pipeline.run pipeline.stream
     pipeline.segments pipeline.job pipeline.api"""
 
 WALLS: Final = {
@@ -56,6 +56,7 @@ WALLS: Final = {
         "nodes.enhance": f"{_NODE} aminet aminet.device",
         "pipeline.errors": "aminet.errors nodes",
         "pipeline.interrupts": "",
+        "pipeline.terminal": "",
         "pipeline.sizing": "",
         "pipeline.storage": "pipeline.errors aminet.errors",
         "pipeline.containers": """
@@ -81,7 +82,7 @@ WALLS: Final = {
         "pipeline.job": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
-            pipeline.segments
+            pipeline.segments pipeline.terminal
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.api": "pipeline.config pipeline.run pipeline.stream pipeline.job",
         "pipeline": "pipeline.api",
