@@ -33,8 +33,8 @@ NODES: Final = frozenset(
 _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
     pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
-    pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config pipeline.run pipeline.stream
-    pipeline.segments pipeline.job pipeline.api"""
+    pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
+    pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.api"""
 
 WALLS: Final = {
     room: frozenset(may.split())
