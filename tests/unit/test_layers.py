@@ -47,7 +47,7 @@ WALLS: Final = {
         "aminet.judge": "aminet aminet.errors aminet.device aminet.data",
         "aminet.training": """
             aminet aminet.errors aminet.settings aminet.device aminet.data aminet.judge""",
-        "nodes": "aminet.errors",
+        "nodes": "aminet.errors aminet",
         "nodes.models": "",
         "nodes.geometry": "nodes",
         "nodes.picture": "nodes",
