@@ -19,7 +19,7 @@ __all__ = ["Plane", "enlarged", "register", "warped"]
 
 Plane = npt.NDArray[np.float32]
 
-_SPLINE_ORDER: Final = 2
+_SPLINE_ORDER: Final = 3
 _SMOOTHING_PX: Final = 0.7
 _STEPS: Final = 6
 _ENOUGH_PX: Final = 0.01

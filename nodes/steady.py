@@ -36,7 +36,7 @@ _STRENGTH_TIME_S: Final = 0.3
 class SteadyConfig(NodeConfig):
     """How much of the frames before goes into a face."""
 
-    memory_frames: int = Field(default=6, ge=1)
+    memory_frames: int = Field(default=5, ge=1)
     """Most frames that a pixel is the mean of, where nothing moves; 1 leaves the faces as they
     come."""
     noise: float = Field(default=0.015, gt=0)
