@@ -63,6 +63,8 @@ CPU: Final = torch.device("cpu")
 EYES_PX: Final = (10, 14, 20, 28, 40, 56)
 SCALES: Final = (1, 2, 4)
 LENSES_PX: Final = (0.0, 0.4, 0.6, 1.0)
+CODECS: Final[dict[Coding, str]] = {"clean": "ffv1", "jpeg": "mjpeg", "h264": "h264"}
+"""What the source is said to come from."""
 TRACK_FRAMES: Final = 10
 TRACK_EYES_PX: Final = (20,)
 LARGEST_PX: Final = 56
@@ -104,7 +106,7 @@ class Bench:
     @classmethod
     def of(cls, scene: Scene, condition: Condition, index: int = 0) -> Bench:
         frame = frame_of(Image.fromarray(scene.source), index)
-        patches = _cut(frame, scene, condition.scale)
+        patches = _cut(frame, CODECS[condition.coding], scene, condition.scale)
         plain = _pasted(frame, FrameRestored(frame.pts), condition.scale)
         wanted = frame_of(Image.fromarray(scene.reference))
         inside = tuple(_oval(patch, plain.picture.height, plain.picture.width) for patch in patches)
@@ -116,18 +118,20 @@ class Bench:
         return [float(-10 * np.log10(max(errors[oval].mean(), 1e-9))) for oval in self.inside]
 
 
-def _cut(frame: Frame, scene: Scene, scale: int) -> tuple[FacePatch, ...]:
+def _cut(frame: Frame, codec_name: str, scene: Scene, scale: int) -> tuple[FacePatch, ...]:
     """Cut all faces; those that are gated out get the strength 0."""
-    every = _patches(frame, scene, CropConfig(scale=scale, min_detail=0, min_blur_px=0))
+    every = _patches(frame, codec_name, scene, CropConfig(scale=scale, min_detail=0, min_blur_px=0))
     if len(every) != len(scene.faces):
         raise RuntimeError(f"crop left out {len(scene.faces) - len(every)} faces")
-    worth = _patches(frame, scene, CropConfig(scale=scale, min_detail=0))
+    worth = _patches(frame, codec_name, scene, CropConfig(scale=scale, min_detail=0))
     strengths = {patch.track_id: patch.strength for patch in worth}
     return tuple(replace(each, strength=strengths.get(each.track_id, 0.0)) for each in every)
 
 
-def _patches(frame: Frame, scene: Scene, config: CropConfig) -> tuple[FacePatch, ...]:
-    node, info = Crop(config), info_of(frame)
+def _patches(
+    frame: Frame, codec_name: str, scene: Scene, config: CropConfig
+) -> tuple[FacePatch, ...]:
+    node, info = Crop(config), replace(info_of(frame), codec_name=codec_name)
     with tempfile.TemporaryDirectory() as folder:
         node.open(segment_in(Path(folder)), {"frames": info, "faces": info})
         faces = FrameFaces(frame.pts, scene.faces)
