@@ -5,6 +5,7 @@
     ├── WeightsError (OSError)         weights not found, damaged, or of another network
     ├── DataError (ValueError)         a folder of pictures that cannot be trained or judged on
     ├── TrainConfigError (ValueError)  a training or evaluation setting that is wrong
+    ├── DeviceError (ValueError)       a device that is not there
     └── DivergedError (RuntimeError)   training that has come to nothing
 
 Every keyword attribute is optional, so errors survive pickling between processes.
@@ -52,6 +53,14 @@ class TrainConfigError(AminetError, ValueError):
     def __init__(self, message: str = "", *, key: str | None = None) -> None:
         super().__init__(message)
         self.key = key
+
+
+class DeviceError(AminetError, ValueError):
+    """A device that this machine does not have."""
+
+    def __init__(self, message: str = "", *, device: str | None = None) -> None:
+        super().__init__(message)
+        self.device = device
 
 
 class DivergedError(AminetError, RuntimeError):

@@ -10,17 +10,21 @@ where it comes from:
 Shape legend: B batch, C channels, H height, W width, N features to choose among,
 L = H * W, K heads, D = C / K channels a head. Images are RGB, float, in [0, 1], already
 upsampled (bicubic) to the output size.
+
+A network takes the face alone (3 channels) or the face and its history (7 channels: see
+`aminet.history`), and answers for the face.
 """
 # ruff: noqa: N803, N806, N812
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aminet.errors import SideError
+from aminet.history import without_history
 
 SIDE_MULTIPLE: Final = 8
 """Sides must be multiples of this, in px."""
@@ -42,6 +46,8 @@ class AMINetConfig:
     the finest level it costs most."""
     stem_factor: int = 2
     """PixelUnshuffle before the first convolution; 1 works at full resolution."""
+    in_channels: Literal[3, 7] = 3
+    """3: the face. 7: the face and its history (`aminet.history`)."""
 
 
 PRESETS: Final[dict[str, AMINetConfig]] = {
@@ -248,15 +254,15 @@ class AMINet(nn.Module):
         self.config = config
         c, d, k = config.width, config.depths, config.heads
         widths = (c, 2 * c, 4 * c)
-        image_channels = 3 * config.stem_factor**2
-        self.stem = nn.Conv2d(image_channels, c, 3, padding=1)
+        pixels = config.stem_factor**2
+        self.stem = nn.Conv2d(config.in_channels * pixels, c, 3, padding=1)
         self.encoders = nn.ModuleList(_level(widths[i], d[i], k[i]) for i in range(3))
         self.downs = nn.ModuleList(Down(widths[i], widths[min(i + 1, 2)]) for i in range(3))
         self.bottleneck = _level(widths[2], d[3], k[3])
         self.ups = nn.ModuleList(Up(widths[min(i + 1, 2)], widths[i]) for i in range(3))
         self.fusions = nn.ModuleList(SKAF((widths[i], *widths), widths[i]) for i in range(3))
         self.decoders = nn.ModuleList(_level(widths[i], d[i], k[i]) for i in range(3))
-        self.tail = nn.Conv2d(c, image_channels, 3, padding=1)
+        self.tail = nn.Conv2d(c, 3 * pixels, 3, padding=1)
         # The untrained network is then the identity, that is, bicubic.
         zero(self.tail)
 
@@ -265,19 +271,22 @@ class AMINet(nn.Module):
 
         Args:
             x_BCHW: (B, 3, H, W) float RGB in [0, 1], the small face upsampled to H x W;
-                H and W multiples of `SIDE_MULTIPLE`, at least `SMALLEST_SIDE_PX`.
+                H and W multiples of `SIDE_MULTIPLE`, at least `SMALLEST_SIDE_PX`. A network of
+                7 channels takes (B, 7, H, W) too: the face and its history.
 
         Returns:
-            Same shape; near [0, 1] but not clamped.
+            (B, 3, H, W); near [0, 1] but not clamped.
 
         Raises:
             SideError: for any other shape.
         """
-        return x_BCHW + self.residual(x_BCHW)
+        return x_BCHW[:, :3] + self.residual(x_BCHW)
 
     def residual(self, x_BCHW: Tensor) -> Tensor:
-        """What `forward` adds to its input; same shape, same errors."""
-        check_sides(x_BCHW)
+        """What `forward` adds to the face, (B, 3, H, W); same arguments, same errors."""
+        check_shape(x_BCHW, self.config.in_channels)
+        if x_BCHW.shape[1] < self.config.in_channels:
+            x_BCHW = without_history(x_BCHW)
         h, w = x_BCHW.shape[-2:]
         # Three halvings below the stem; sides in between are padded and cropped.
         multiple = 8 * self.config.stem_factor
@@ -304,7 +313,7 @@ def self_ensemble(network: AMINet, x_BCHW: Tensor) -> Tensor:
         x_BCHW: as `AMINet.forward` takes it.
 
     Returns:
-        Same shape: what is to be added to the input.
+        (B, 3, H, W): what is to be added to the face.
 
     Raises:
         SideError: as `AMINet.forward`.
@@ -316,14 +325,15 @@ def self_ensemble(network: AMINet, x_BCHW: Tensor) -> Tensor:
     return (network.residual(x_BCHW) + network.residual(mirrored_BCHW).flip(-1)) / 2
 
 
-def check_sides(x_BCHW: Tensor) -> None:
-    """Refuse what is not (B, 3, H, W) with sides the network can take.
+def check_shape(x_BCHW: Tensor, in_channels: int = 3) -> None:
+    """Refuse what is not (B, 3, H, W), or (B, `in_channels`, H, W), with sides that fit.
 
     Raises:
         SideError: with the shape got and the shapes that are allowed.
     """
-    if x_BCHW.ndim != 4 or x_BCHW.shape[1] != 3:
-        raise SideError(f"expected a (B, 3, H, W) tensor, got {tuple(x_BCHW.shape)}")
+    if x_BCHW.ndim != 4 or x_BCHW.shape[1] not in {3, in_channels}:
+        allowed = "3" if in_channels == 3 else f"3 or {in_channels}"
+        raise SideError(f"expected a (B, {allowed}, H, W) tensor, got {tuple(x_BCHW.shape)}")
     h, w = x_BCHW.shape[-2:]
     for name, side in (("height", h), ("width", w)):
         if side < SMALLEST_SIDE_PX or side % SIDE_MULTIPLE:

@@ -1,4 +1,4 @@
-"""The contract every node keeps, and the registry that finds nodes by name.
+"""The contract every node keeps.
 
 A node is a class with a static `spec` (checked before anything runs), a frozen pydantic `Config`,
 and this lifecycle, all calls for one instance coming from one thread at a time:
@@ -10,26 +10,26 @@ and this lifecycle, all calls for one instance coming from one thread at a time:
     process(...)     once a frame, in strictly increasing pts
     close()          always called after open, also after an error; idempotent
 
-Five kinds: `SourceNode` makes packets, `MapNode` turns packets into packets, `PoolNode` does so in
-batches from many frames and videos and keeps no state, `SinkNode` swallows them. Third-party
+Four kinds: `SourceNode` makes packets, `MapNode` turns packets into packets, `PoolNode` does so in
+batches from many frames and videos and keeps no state, `SinkNode` swallows them and says what
+becomes of its files. A packet is read-only for all who get it: others hold it too. Third-party
 packages register theirs under the entry-point group `aminet.nodes` with a namespaced name, for
-example `"acme.blur" = "acme_nodes.blur:Blur"`.
+example `"acme.blur" = "acme_nodes.blur:Blur"`; `nodes.registry` finds them.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from nodes.errors import NodeConfigError
+from aminet.files import Reader
+from nodes.join import SegmentPart
 from nodes.reports import added
 from nodes.types import VideoInfo
 
@@ -49,14 +49,11 @@ __all__ = [
     "SourceNode",
     "State",
     "Timed",
-    "find_node",
-    "registered_nodes",
+    "TrackingNode",
 ]
 
 API_VERSION = 1
 """Raised when a change here breaks nodes written against it."""
-
-ENTRY_POINT_GROUP = "aminet.nodes"
 
 
 class Timed(Protocol):
@@ -67,9 +64,6 @@ class Timed(Protocol):
         """Presentation time, in ticks of the video's time base."""
         ...
 
-
-Reader = Callable[[str], bytes | None]
-"""Returns the content of the file at a path or URL, None if there is none."""
 
 Outputs = Mapping[str, Timed]
 """One packet for each output port of a node, by port name, all with the pts of the inputs."""
@@ -109,7 +103,7 @@ class State(StrEnum):
 
     STATELESS = "stateless"
     BOUNDED = "bounded"
-    """Forgets after `warmup_s`: a segment may start anywhere if it is warmed up that long."""
+    """Forgets after `Node.warmup_s`: a segment may start anywhere if it is warmed up that long."""
     UNBOUNDED = "unbounded"
     """Needs the whole video from its start: the planner refuses to split."""
 
@@ -134,7 +128,7 @@ class NodeSpec:
     outputs: tuple[Port, ...] = ()
     state: State = State.STATELESS
     warmup_s: float = 0.0
-    """Seconds of video before a segment that a `BOUNDED` node wants to see."""
+    """See `Node.warmup_s`; for a class whose memory neither settings nor the video change."""
     gpu: bool = False
     """Whether the node can use a GPU when there is one."""
     api_version: int = API_VERSION
@@ -145,6 +139,10 @@ class NodeConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    def uncut_reason(self) -> str | None:
+        """Return why a video must not be cut into segments with these settings; None: it may."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -153,7 +151,8 @@ class Segment:
     input: str
     """Path or URL of the source."""
     work_dir: Path
-    """A private folder on local disk; sinks write their files here, the job publishes them."""
+    """A private folder on local disk, for each sink one of its own: it writes its files here, and
+    `SinkNode.join` says which of them are published."""
     threads: int
     """CPU threads this node's libraries may use."""
     start_pts: int | None = None
@@ -198,6 +197,17 @@ class Node(ABC, Generic[ConfigT_co]):
             read: returns the content of the file at a path or URL, None if there is none.
         """
         del read
+
+    def warmup_s(self, source: VideoInfo) -> float:
+        """Return how many seconds of video before a segment a `BOUNDED` node wants to see.
+
+        May be called at any time.
+
+        Args:
+            source: the video as the source node describes it.
+        """
+        del source
+        return self.spec.warmup_s
 
     def setup(self, threads: int) -> None:
         """Load what every video needs. Once a process.
@@ -260,6 +270,26 @@ class MapNode(Node[ConfigT_co]):
         """Handle one frame's packets."""
 
 
+class TrackingNode(MapNode[ConfigT_co]):
+    """Gives faces the numbers of tracks, in each segment from 1.
+
+    The frames before a segment, which it sees to warm up, are the ones by which the tracks of two
+    segments are told to be the same.
+    """
+
+    @classmethod
+    @abstractmethod
+    def track_numbers(cls, reports: Sequence[Mapping[str, Any]]) -> list[dict[int, int]]:
+        """Number the tracks of a video, from 1.
+
+        Args:
+            reports: what `report` said of each segment of the video, in order.
+
+        Returns:
+            For each segment, its own track number -> the video's.
+        """
+
+
 class PoolNode(Node[ConfigT_co]):
     """Stateless work in batches drawn from many frames, segments and videos at once.
 
@@ -289,7 +319,20 @@ class PoolNode(Node[ConfigT_co]):
 
 
 class SinkNode(Node[ConfigT_co]):
-    """Swallows packets; what it makes lies in `segment.work_dir` after `close`."""
+    """Swallows packets; what it makes lies in `segment.work_dir` after `close`.
+
+    When all segments of a video are done, `join` makes files for the whole video of theirs. They
+    are published beside the output, under the output's name without its suffix and an ending: of
+    `door.mp4`, the ending `.plates.csv` becomes `door.plates.csv`. In endings, `{node}` stands for
+    the node's name in the graph; it also comes before an ending that a sink before it has.
+
+    A stream has nothing beside it: sinks with a `join` of their own are left out there.
+    """
+
+    endings: ClassVar[tuple[str, ...]] = (".{node}/*",)
+    """The endings of all that `join` may return; names in a folder as a pattern: `.plates/*.png`.
+    Files that have such names already are refused before the work, or replaced with `--overwrite`;
+    those with other endings only when they are made."""
 
     @abstractmethod
     def process(self, inputs: Inputs) -> None:
@@ -299,39 +342,33 @@ class SinkNode(Node[ConfigT_co]):
     def finish(self) -> None:
         """Complete the files. Called after the last packet; not called after an error."""
 
+    @classmethod
+    def join(
+        cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
+    ) -> dict[str, Path]:
+        """Make the files of a video of those of its segments.
 
-@cache
-def registered_nodes() -> Mapping[str, str]:
-    """Return the registered node types: name -> `module:Class`. Imports none of them.
+        A class that keeps this default has its files published as they are, in a folder with
+        the node's name, and its videos are not cut into segments.
 
-    Raises:
-        NodeConfigError: two packages claim one name.
-    """
-    found: dict[str, str] = {}
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        if found.setdefault(point.name, point.value) != point.value:
-            raise NodeConfigError(
-                f"node type {point.name!r} is registered by both {found[point.name]!r} and"
-                f" {point.value!r}: uninstall one of the packages"
-            )
-    return dict(sorted(found.items()))
+        Args:
+            parts: what each segment gave, in order; at least one. Their files stay as they are.
+            folder: an empty folder to write to.
+            config: the node's configuration.
 
+        Returns:
+            The files to publish, by ending: a text that begins with a dot, with a slash where the
+            file goes into a folder beside the output. Without files, nothing.
+        """
+        del folder, config
+        (part,) = parts
+        return {
+            f".{{node}}/{path.relative_to(part.folder).as_posix()}": path
+            for path in sorted(part.folder.rglob("*"))
+            if path.is_file()
+        }
 
-def find_node(type_name: str) -> type[Node[NodeConfig]]:
-    """Import and return the node class registered as `type_name`.
-
-    Raises:
-        NodeConfigError: nothing is registered under that name, or it was written for another
-            version of this contract.
-    """
-    known = registered_nodes()
-    if type_name not in known:
-        raise NodeConfigError(f"unknown node type {type_name!r}; known: {', '.join(known)}")
-    (point,) = {p for p in entry_points(group=ENTRY_POINT_GROUP) if p.name == type_name}
-    node_class = cast("type[Node[NodeConfig]]", point.load())
-    if node_class.spec.api_version != API_VERSION:
-        raise NodeConfigError(
-            f"node type {type_name!r} was written for node API {node_class.spec.api_version},"
-            f" this is {API_VERSION}: install a matching version of its package"
-        )
-    return node_class
+    @classmethod
+    def can_join(cls) -> bool:
+        """Say whether the class can make files of those of several segments."""
+        return cls.join.__func__ is not SinkNode.join.__func__

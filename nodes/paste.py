@@ -16,10 +16,14 @@ import numpy.typing as npt
 from av.video.reformatter import Interpolation, VideoReformatter
 from pydantic import Field
 
-from nodes.fields import enlarged_by_fields
-from nodes.geometry import compose, face_oval_on_grid, translation
+from nodes.errors import NodeConfigError
+from nodes.geometry.alignment import compose, face_oval_on_grid, translation
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
-from nodes.pixels import add_rgb_residual, copy_picture, pixel_layout, resolve_color
+from nodes.picture.interlaced import of_height, whole_fields
+from nodes.picture.layout import chroma_place, pixel_layout, resolve_color
+from nodes.picture.regions import copy_picture
+from nodes.picture.residual import add_rgb_residual
+from nodes.picture.view import PictureView
 from nodes.types import ColorTags, Frame, FrameRestored, RestoredPatch, VideoInfo
 
 __all__ = ["UPSCALE", "Paste", "PasteConfig"]
@@ -29,10 +33,11 @@ UPSCALE: Final = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolat
 
 
 class PasteConfig(NodeConfig):
-    """How large the output is, and how much of the restoration it gets."""
+    """How much of the restoration the output gets."""
 
-    scale: int = Field(default=1, ge=1, le=4)
-    """Output pixels per source pixel; the same as `aminet.crop` has."""
+    scale: int | None = Field(default=None, ge=1, le=4)
+    """None enlarges the frames as the faces were cut out for (`crop.scale`); another scale than
+    theirs is refused."""
     strength: float = Field(default=1.0, ge=0, le=1)
     """0 leaves the faces as they were, 1 restores them fully."""
 
@@ -51,7 +56,8 @@ class Paste(MapNode[PasteConfig]):
     def __init__(self, config: PasteConfig) -> None:
         super().__init__(config)
         self._scaler: VideoReformatter | None = None
-        self._threads = 1
+        self._view = PictureView()
+        self._scale = self._threads = 1
         self._color = ColorTags()
         self._interlaced = False
         self._frames = 0
@@ -61,37 +67,55 @@ class Paste(MapNode[PasteConfig]):
         """Return the video with its new size; enlarged, it also names its colour matrix.
 
         Raises:
+            NodeConfigError: the faces were cut out for another scale than is configured.
             UnsupportedFormatError: the video's pixel format or matrix cannot be edited in place.
         """
-        info = inputs["frames"]
+        info, scale = inputs["frames"], inputs["restored"].patch_scale
+        if self.config.scale not in (None, scale):
+            raise NodeConfigError(
+                f"paste.scale is {self.config.scale}, but the faces are cut out for scale {scale}"
+                " (crop.scale): set params.scale, and leave paste.scale away"
+            )
         matrix, _ = resolve_color(info.color, pixel_layout(info.pix_fmt), info.height_px)
         self._scaler = VideoReformatter()
         self._threads = max(1, segment.threads)
         # Untagged video means another matrix from 720 lines on, so enlarging has to name it.
         self._color = replace(info.color, matrix=matrix)
+        order = ("tff" if info.top_field_first else "bff") if info.interlaced else None
         self._interlaced = info.interlaced
+        self._view = PictureView(order, chroma_place(self._color)[0])
         self._frames = self._faces = 0
-        scale = self.config.scale
+        self._scale = scale
         if scale == 1:
             return info
         width_px, height_px = info.width_px * scale, info.height_px * scale
         return replace(info, width_px=width_px, height_px=height_px, color=self._color)
 
     def process(self, inputs: Inputs) -> Outputs:
-        """Make one output frame."""
+        """Make one output frame.
+
+        Raises:
+            NodeConfigError: a face was restored at another scale than its video says.
+        """
         if self._scaler is None:
             raise RuntimeError("Paste.process was called before open or after close")
         frame = inputs.get("frames", Frame)
         patches = inputs.get("restored", FrameRestored).patches if self.config.strength else ()
         self._frames += 1
         self._faces += len(patches)
-        if self.config.scale > 1:
+        if self._scale > 1:
             picture = self._enlarged(self._scaler, frame.picture)
         elif patches:
             picture = copy_picture(frame.picture)
         else:
             return {"frames": frame}
         for patch in patches:
+            if patch.scale != self._scale:
+                raise NodeConfigError(
+                    f"a face was restored at scale {patch.scale}, but its video says"
+                    f" {self._scale}: a node between crop and paste must hand on the VideoInfo"
+                    " that it is given"
+                )
             strength = np.float32(self.config.strength * patch.strength)
             residual = patch.residual_rgb.astype(np.float32) * strength
             others = [other for other in patches if other is not patch and _touch(patch, other)]
@@ -109,21 +133,17 @@ class Paste(MapNode[PasteConfig]):
         return {"frames": self._frames, "faces": self._faces}
 
     def _enlarged(self, scaler: VideoReformatter, picture: av.VideoFrame) -> av.VideoFrame:
-        scale = self.config.scale
-
-        def enlarge(whole: av.VideoFrame) -> av.VideoFrame:
-            return scaler.reformat(
-                whole,
-                whole.width * scale,
-                whole.height * scale,
-                interpolation=UPSCALE,
-                threads=self._threads,
-            )
-
+        # swscale takes each field of a picture that is marked as interlaced by itself.
+        whole = whole_fields(picture) if self._interlaced else picture
+        enlarged = scaler.reformat(
+            self._view.of(whole),
+            whole.width * self._scale,
+            whole.height * self._scale,
+            interpolation=UPSCALE,
+            threads=self._threads,
+        )
         if self._interlaced:
-            enlarged = enlarged_by_fields(picture, scale, enlarge)
-        else:
-            enlarged = enlarge(picture)
+            enlarged = of_height(enlarged, picture.height * self._scale)
         enlarged.colorspace = self._color.matrix
         return enlarged
 

@@ -24,12 +24,14 @@ __all__ = [
     "EYES_OF_SIZE",
     "ColorTags",
     "Face",
+    "FaceHistory",
     "FaceOval",
     "FacePatch",
     "Frame",
     "FrameFaces",
     "FramePatches",
     "FrameRestored",
+    "FusedPatches",
     "GateReason",
     "GatedFace",
     "HdrFacts",
@@ -58,6 +60,9 @@ class ColorTags:
     """AVCOL_PRI_*."""
     transfer: int = 2
     """AVCOL_TRC_*."""
+    chroma: int = 0
+    """AVCHROMA_LOC_*, where subsampled chroma lies among the luma samples: 1 left, 2 centre, 3 top
+    left, 4 top, 5 bottom left, 6 bottom; 0 unspecified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +107,9 @@ class VideoInfo:
     duration_s: float | None = None
     frame_count_hint: int | None = None
     """What the container claims: for progress bars only, never trusted."""
+    patch_scale: int = 1
+    """Output pixels per source pixel, 1 to 4, that faces cut out of this video are restored at: who
+    cuts them says it, and who puts them back enlarges the frames as much."""
     span_pts: tuple[int, int | None] | None = None
     """First pts and first pts after the part of the source that is wanted (None: to the end); None
     when all of it is."""
@@ -151,6 +159,16 @@ class FrameFaces:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FaceHistory:
+    """A face as the frames up to this one show it, on the grid of its patch (`aminet.history`)."""
+
+    fused_rgb: RgbImage
+    """The mean of the patch's own `rgb` and of those before that agree; same shape and type."""
+    weight: npt.NDArray[np.uint8]
+    """Shape (height, width): 255 n / (n + 1) where n earlier frames agree."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FacePatch:
     """The pixels around one face at source resolution, and how to align them. Small; travels."""
 
@@ -178,6 +196,18 @@ class FacePatch:
     blur, in source pixels."""
     lossy: bool = False
     """Whether it comes from a codec that loses something."""
+    region_from_before: npt.NDArray[np.float64] | None = None
+    """2x3 similarity from the track's patch in the frame before to this one, by their pixels; None:
+    the frame before does not have this track, or nobody looked (see `FusedPatches`)."""
+    history: FaceHistory | None = None
+    """What earlier frames say; None: nothing, as in a photograph or at the start of a track."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much it is to carry."""
+        history = self.history
+        own = 0 if history is None else history.fused_rgb.nbytes + history.weight.nbytes
+        return self.rgb.nbytes + own
 
     @property
     def eye_distance_px(self) -> float:
@@ -216,6 +246,11 @@ class FramePatches:
     gated: tuple[GatedFace, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class FusedPatches(FramePatches):
+    """Patches that were compared with those of the frames before (`region_from_before`)."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceOval:
     """Where the mask of a face lies."""
@@ -236,6 +271,8 @@ class RestoredPatch:
     """Shape (h, w, 3), to be added to RGB in [0, 1]; feathered: exactly 0 outside the face mask."""
     region_xyxy_px: tuple[int, int, int, int]
     """Where it lies in the output frame: the patch's region times `scale`."""
+    scale: int = 1
+    """Output pixels per source pixel, as the patch had it."""
     strength: float = 1.0
     """Share of the residual that is to be added, 0 to 1: less where the face is unsure."""
     consistency_db: float | None = None
@@ -254,5 +291,5 @@ class FrameRestored:
     patches: tuple[RestoredPatch, ...] = field(default=())
 
 
-Packet = Frame | FrameFaces | FramePatches | FrameRestored
+Packet = Frame | FrameFaces | FramePatches | FusedPatches | FrameRestored
 """What the nodes here exchange. A third-party node may send any object with a `pts`."""

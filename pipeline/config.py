@@ -9,6 +9,9 @@ A run's YAML file has the sections of `RunConfig`:
 
 and `--set encode.crf=20`, `--set params.scale=2`, `--set run.threads=4` say the same on the
 command line. Everything that starts neither with `params.` nor with `run.` names a node.
+
+What the graph takes from a parameter has one value, whichever name it is set by: with
+`crop: {config: {faces: $faces}}` in the graph, `crop.faces` is `params.faces`.
 """
 
 from __future__ import annotations
@@ -16,16 +19,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypedDict, Unpack
 
-import yaml
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
+from aminet.settings import check_settings, read_settings, read_value, set_value
 from pipeline.errors import ConfigError, GraphError
-from pipeline.graph import Graph, explain, read_graph_spec
-from pipeline.sizing import Wishes
+from pipeline.graph.build import build_graph
+from pipeline.graph.graph import Graph
+from pipeline.graph.spec import read_graph_spec
+from pipeline.sizing.sizing import Wishes
 
 __all__ = [
+    "Flags",
+    "GraphFlags",
     "RunConfig",
     "RunOptions",
     "available_graphs",
@@ -35,16 +42,7 @@ __all__ = [
     "shipped_configs",
 ]
 
-_FLAGS: Final = {
-    "scale": "params.scale",
-    "strength": "params.strength",
-    "faces": "nodes.crop.faces",
-    "from_s": "nodes.decode.from_s",
-    "to_s": "nodes.decode.to_s",
-    "runner": "run.runner",
-    "address": "run.address",
-}
-"""Flags of the command line and arguments of the Python call -> what they set."""
+_DEFAULT_GRAPH: Final = "enhance"
 
 # In a checkout they lie at the top; in an installed wheel, inside this package.
 _CONFIG_DIRS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
@@ -107,7 +105,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    graph: str = "enhance"
+    graph: str = _DEFAULT_GRAPH
     """Name of a graph that ships with the program, or a graph file."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the graph."""
@@ -116,20 +114,52 @@ class RunConfig(BaseModel):
     run: RunOptions = Field(default_factory=RunOptions)
 
 
+class GraphFlags(TypedDict, total=False):
+    """The flags that are parameters of the graph of the same name; None means "not given"."""
+
+    scale: int | None
+    """Output pixels per source pixel, 1 to 4."""
+    strength: float | None
+    """How much of the restoration is applied, 0 to 1."""
+    faces: str | int | None
+    """`all`, the `largest`, or so many of the largest in each frame."""
+    from_s: float | str | None
+    """Begin at the first frame at or after that time: seconds from the first picture, or text such
+    as `01:30`."""
+    to_s: float | str | None
+    """End before the first frame at or after that time."""
+
+
+class Flags(GraphFlags, total=False):
+    """All flags that `enhance` and `plan` have in common; the rest are the run's options."""
+
+    runner: str | None
+    """`auto`, `local` or `ray`."""
+    address: str | None
+    """Ray cluster to join."""
+
+
 def flagged(
-    file: str | os.PathLike[str] | None, settings: Iterable[str], **flags: float | str | None
+    file: str | os.PathLike[str] | None, settings: Iterable[str], **flags: Unpack[Flags]
 ) -> RunConfig:
     """Merge the levels of configuration, with the highest one as a command's flags.
 
     Args:
         file: a run's YAML file.
         settings: `dotted.key=value` texts.
-        flags: the names in `_FLAGS`; None means "not given".
+        flags: see `Flags`.
 
     Raises:
         ConfigError: see `load_config`.
+        TypeError: there is no such flag.
     """
-    dotted = {_FLAGS[name]: value for name, value in flags.items()}
+    known = Flags.__annotations__
+    for name in flags.keys() - known.keys():
+        raise TypeError(f"unexpected argument {name!r}; expected one of {', '.join(known)}")
+    dotted = {
+        f"params.{name}" if name in GraphFlags.__annotations__ else f"run.{name}": value
+        for name, value in flags.items()
+    }
     return load_config(Path(file) if file else None, settings, dotted)
 
 
@@ -146,25 +176,24 @@ def load_config(
         flags: dotted keys and their values, None meaning "not given".
 
     Raises:
-        ConfigError: a level cannot be read, or has an unknown key or an impossible value.
+        ConfigError: a level cannot be read, has an unknown key or an impossible value, or sets one
+            value twice.
+        GraphError: the graph's file cannot be read.
     """
-    data = _read(file) if file else {}
+    data = read_settings(file, "configuration", ConfigError) if file else {}
+    graph = (flags or {}).get("graph") or data.get("graph", _DEFAULT_GRAPH)
+    bound = read_graph_spec(_graph_file(graph)).bound_keys() if isinstance(graph, str) else {}
+    _bring_to_parameters(data, bound)
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or "." not in key:
             raise ConfigError(f"--set {setting!r}: expected NODE.KEY=VALUE, such as encode.crf=20")
-        try:
-            _put(data, key.strip(), yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {setting!r}: the value is not valid YAML") from error
+        value = read_value(setting, text, ConfigError)
+        set_value(data, _path_of(key.strip(), bound), value, ConfigError)
     for key, value in (flags or {}).items():
         if value is not None:
-            _put(data, key, value)
-    try:
-        return RunConfig.model_validate(data)
-    except ValidationError as error:
-        where = f"{file}: " if file else ""
-        raise ConfigError(where + explain(error)) from error
+            set_value(data, _path_of(key, bound), value, ConfigError)
+    return check_settings(RunConfig, data, str(file) if file else "", ConfigError)
 
 
 def load_graph(config: RunConfig) -> Graph:
@@ -174,13 +203,18 @@ def load_graph(config: RunConfig) -> Graph:
         ConfigError: there is no such graph.
         GraphError: the graph is not valid with these settings.
     """
+    spec = read_graph_spec(_graph_file(config.graph))
+    return build_graph(spec, params=config.params, overrides=config.nodes)
+
+
+def _graph_file(graph: str) -> Path:
     named = {path.stem: path for path in available_graphs()}
-    path = named.get(config.graph) or Path(config.graph)
+    path = named.get(graph) or Path(graph)
     if path.suffix not in {".yaml", ".yml"}:
         raise ConfigError(
-            f"no graph {config.graph!r}: expected one of {', '.join(named)}, or a .yaml file"
+            f"no graph {graph!r}: expected one of {', '.join(named)}, or a .yaml file"
         )
-    return Graph.build(read_graph_spec(path), params=config.params, overrides=config.nodes)
+    return path
 
 
 def available_graphs() -> list[Path]:
@@ -197,29 +231,25 @@ def shipped_configs(folder: str = "") -> list[Path]:
     return next((sorted(place.glob("*.yaml")) for place in places if place.is_dir()), [])
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read configuration {file}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {file} is not valid YAML") from error
-    if data is None:
-        return {}
-    if not isinstance(data, dict):
-        raise ConfigError(f"configuration {file} holds a {type(data).__name__}, expected a mapping")
-    return data
-
-
-def _put(data: dict[str, Any], dotted: str, value: Any) -> None:
-    """Set `a.b.c` in nested mappings; a first part that is no section names a node."""
+def _path_of(dotted: str, bound: Mapping[tuple[str, str], str]) -> list[str]:
+    """Return the keys that lead to `a.b.c`; a first part that is no section names a node."""
     path = dotted.split(".")
-    if path[0] not in {"graph", "params", "nodes", "run"}:
-        path.insert(0, "nodes")
-    at = data
-    for step in path[:-1]:
-        deeper = at.setdefault(step, {})
-        if not isinstance(deeper, dict):
-            raise ConfigError(f"cannot set {dotted!r}: {step!r} is not a mapping")
-        at = deeper
-    at[path[-1]] = value
+    path = path if path[0] in RunConfig.model_fields else ["nodes", *path]
+    if path[0] == "nodes" and len(path) > 2 and (path[1], path[2]) in bound:
+        return ["params", bound[path[1], path[2]], *path[3:]]
+    return path
+
+
+def _bring_to_parameters(data: dict[str, Any], bound: Mapping[tuple[str, str], str]) -> None:
+    """Set the parameters by which a file's settings of nodes are bound in the graph."""
+    nodes = data.get("nodes")
+    for (node, key), param in bound.items():
+        settings = nodes.get(node) if isinstance(nodes, dict) else None
+        if not isinstance(settings, dict) or key not in settings:
+            continue
+        value, params = settings.pop(key), data.setdefault("params", {})
+        if isinstance(params, dict) and params.setdefault(param, value) != value:
+            raise ConfigError(
+                f"{node}.{key} is {value!r} and params.{param} is {params[param]!r}, but they are"
+                " one value: leave one of them out"
+            )

@@ -10,13 +10,13 @@
         └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
 
 `nodes.errors.MediaError` leads to exit 3, but its child `WriteError` to 4. `NodeConfigError` and
-the errors of the network's weights, data and settings lead to exit 2. Attributes are optional
-keywords, because required ones do not survive pickling through Ray.
+the errors of the network's weights, data, device and settings lead to exit 2. Attributes are
+optional keywords, because required ones do not survive pickling through Ray.
 """
 
 from __future__ import annotations
 
-from aminet.errors import AminetError, DataError, TrainConfigError, WeightsError
+from aminet.errors import AminetError, DataError, DeviceError, TrainConfigError, WeightsError
 from nodes.errors import MediaError, NodeConfigError, WriteError
 
 __all__ = [
@@ -71,6 +71,7 @@ _USAGE = (
     NodeConfigError,
     WeightsError,
     DataError,
+    DeviceError,
     TrainConfigError,
 )
 

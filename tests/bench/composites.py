@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from nodes.detector import FaceDetector
+from nodes.track.detector import FaceDetector
 from nodes.types import Frame
 
 __all__ = [

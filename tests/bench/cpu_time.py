@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.fault_runs import descendants
+from tests.support.faults import descendants
 
 __all__ = ["Used", "watch"]
 

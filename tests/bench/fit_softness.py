@@ -1,8 +1,8 @@
 """The spectrum of sharp faces: `python -m tests.bench.fit_softness FACES_DIR [--people 24]`.
 
 Draws training people at six sizes and through six lens blurs, and fits the three numbers of
-`nodes.softness` to the mean energies of their bands. Prints them, the worst deviation of a mean,
-and how well `softness` then finds the blurs of each kind of source.
+`nodes.crop.softness` to the mean energies of their bands. Prints them, the worst deviation of a
+mean, and how well `softness` then finds the blurs of each kind of source.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.optimize import minimize
 
-from nodes import softness as model
-from nodes.geometry import crop_from_frame, face_oval_on_grid
+from nodes.crop import softness as model
+from nodes.geometry.alignment import crop_from_frame, face_oval_on_grid
 from tests.bench.oracle_sources import CODINGS, Condition, draw_scene, list_people, luma_of
 
 EYES_PX: Final = (10, 14, 20, 28, 40, 56)

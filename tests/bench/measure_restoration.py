@@ -4,7 +4,7 @@
 
 People whom AMINet never saw stand in a scene composed at twice the size (the reference), which is
 halved, softened, made noisy and put through H.264 (CRF 28). The program restores it at scale 2, and
-`pipeline.video_quality` compares, by the truth's own places. Writes `restoration.json`, and
+`pipeline.quality.measure` compares, by the truth's own places. Writes `restoration.json`, and
 `restoration.png` with gain and flicker over eye distance when matplotlib is there.
 """
 
@@ -23,8 +23,8 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 import pipeline
-from pipeline.seen_faces import SeenFace
-from pipeline.video_quality import measure_video
+from pipeline.quality.faces import SeenFace
+from pipeline.quality.measure import measure_video
 from tests.bench.composites import RATE, Actor, Clip, Shot, backdrop, compose, load_clip
 
 PEOPLE: Final = ("woman_tram", "man_sunglasses", "woman_window", "woman_beanie")

@@ -29,16 +29,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from aminet.weights import read_file
-from nodes.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
+from aminet import restorer
 from nodes.crop import Crop, CropConfig
 from nodes.enhance import Enhance, EnhanceConfig
-from nodes.geometry import apply, compose, scaling, translation
-from nodes.node import Inputs
-from nodes.paste import Paste, PasteConfig
-from nodes.steady import Steady, SteadyConfig
-from nodes.types import FacePatch, Frame, FrameFaces, FramePatches, FrameRestored, RestoredPatch
-from nodes.warp import (
+from nodes.enhance.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
+from nodes.enhance.warp import (
     align_patches,
     bucket_of,
     cut_to_regions,
@@ -47,6 +42,12 @@ from nodes.warp import (
     regions_of,
     unalign_residuals,
 )
+from nodes.fuse import Fuse, FuseConfig
+from nodes.geometry.alignment import apply, compose, scaling, translation
+from nodes.node import Inputs
+from nodes.paste import Paste, PasteConfig
+from nodes.steady import Steady, SteadyConfig
+from nodes.types import FacePatch, Frame, FrameFaces, FramePatches, FrameRestored, RestoredPatch
 from tests.bench.oracle_sources import (
     CODINGS,
     Coding,
@@ -57,7 +58,7 @@ from tests.bench.oracle_sources import (
     draw_track,
     list_people,
 )
-from tests.face_pictures import frame_of, info_of, segment_in
+from tests.support.faces import frame_of, info_of, segment_in
 
 CPU: Final = torch.device("cpu")
 EYES_PX: Final = (10, 14, 20, 28, 40, 56)
@@ -142,10 +143,10 @@ def _patches(
 
 
 def _pasted(frame: Frame, restored: FrameRestored, scale: int) -> Frame:
-    node = Paste(PasteConfig(scale=scale))
-    info = info_of(frame)
+    node, info = Paste(PasteConfig()), info_of(frame)
+    cut = replace(info, patch_scale=scale)
     with tempfile.TemporaryDirectory() as folder:
-        node.open(segment_in(Path(folder)), {"frames": info, "restored": info})
+        node.open(segment_in(Path(folder)), {"frames": info, "restored": cut})
         made = node.process(Inputs({"frames": frame, "restored": restored}))["frames"]
     if not isinstance(made, Frame):
         raise TypeError(f"paste gave {made}")
@@ -197,14 +198,13 @@ class _Oracle(Enhance):
 
 
 def network(weights: str) -> Restorer:
-    """Return a network that ships, or one of a file."""
-    node = Enhance(EnhanceConfig(weights=weights))
-    node.prepare(read_file)
-    node.setup(torch.get_num_threads())
+    """Return a network that ships, or one of a file; a single frame is all it is told."""
+    network = restorer.Restorer.load(weights, CPU)
 
     def restore(patch: FacePatch, square: Tensor) -> Tensor:
-        del patch
-        return node.residuals(square[None])[0]
+        del square
+        faces = align_patches([patch], bucket_of(patch), CPU, with_history=True)
+        return network.residual(faces)[0]
 
     return restore
 
@@ -274,20 +274,22 @@ def steadied(people: Sequence[Image.Image], condition: Condition) -> dict[str, l
         Bench.of(scene, condition, index)
         for index, scene in enumerate(draw_track(people, condition, TRACK_FRAMES))
     ]
-    node, steady = _Oracle(), Steady(SteadyConfig())
+    node, fuse, steady = _Oracle(), Fuse(FuseConfig(frames=1)), Steady(SteadyConfig())
     last, info = benches[-1], info_of(benches[-1].frame)
     made = {"source": last.plain}
     with tempfile.TemporaryDirectory() as folder:
-        steady.open(segment_in(Path(folder)), {"patches": info, "restored": info})
+        for each in (fuse, steady):
+            each.open(segment_in(Path(folder)), {"patches": info, "restored": info})
     for bench in benches:
+        cut = FramePatches(bench.frame.pts, bench.patches)
+        fused = fuse.process(Inputs({"patches": cut}))["patches"]
         found: list[RestoredPatch] = []
         for patch in bench.patches:
             square = align_patches([patch], bucket_of(patch), CPU)[0]
             node.answer = oracle(bench)(patch, square)[None]
             found += restored_by(node, (patch,), bench.frame.pts).patches
         plain = FrameRestored(bench.frame.pts, tuple(found))
-        packets = {"patches": FramePatches(bench.frame.pts, bench.patches), "restored": plain}
-        steadied = steady.process(Inputs(packets))["restored"]
+        steadied = steady.process(Inputs({"patches": fused, "restored": plain}))["restored"]
         if bench is last and isinstance(steadied, FrameRestored):
             for name, restored in (("paste", plain), ("steady", steadied)):
                 made[name] = _luma(_pasted(bench.frame, restored, condition.scale))

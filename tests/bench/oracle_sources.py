@@ -19,7 +19,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from aminet.codec import BurstSettings, compress_burst
+from aminet.data.burst import BurstSettings, compress_burst
 from nodes.types import Face
 
 __all__ = [

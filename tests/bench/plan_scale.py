@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.sizing import Machine, Wishes, size
+from pipeline.sizing.sizing import Machine, Wishes, size
 from tests.bench.saturation import Load, Rates, Saturation, saturate
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE: Final = ROOT / "docs" / "scaling.md"
 MEASURED: Final = "\n## What Ray costs and gives, measured\n"
 
@@ -24,8 +24,8 @@ WORKER_S: Final = {"360p, 5 faces": 0.115, "1080p": 0.2}
 """CPU seconds a frame without the network; the first is measured (`test_floor.py`, street), the
 second is put together of measured parts: decode 12 ms, detection 50 ms, encode 96 ms, the rest."""
 GPU_FACES_S: Final = (1_750, 3_650, 10_000)
-"""What one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch (`measure_gpu`); the
-third is assumed: a GPU that no longer waits for its host."""
+"""What one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch (`tests.bench.gpu`);
+the third is assumed: a GPU that no longer waits for its host."""
 BYTES_A_FACE: Final = 240_000
 """A face of 36 px between the eyes at scale 1: about 160 px square, 3 bytes there and 6 back."""
 
@@ -48,11 +48,11 @@ def lines() -> Iterator[str]:
         "# Where 8 GPUs and 64 workers would saturate",
         "",
         "Made by `.venv/bin/python -m tests.bench.plan_scale` from the planner's own sizing"
-        " (`pipeline/sizing.py`): no such machine was at hand. Queues are taken to be full and a"
-        " worker's cost the same for any number of faces, so these are upper bounds. The cost at"
-        " 360p is measured, that at 1080p is put together of measured parts. 1750 and 3650 faces/s"
-        " are what one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch; 10000 is"
-        " *assumed*: a GPU that its host keeps busy.",
+        " (`pipeline/sizing/sizing.py`): no such machine was at hand. Queues are taken to be full"
+        " and a worker's cost the same for any number of faces, so these are upper bounds. The cost"
+        " at 360p is measured, that at 1080p is put together of measured parts. 1750 and 3650"
+        " faces/s are what one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch;"
+        " 10000 is *assumed*: a GPU that its host keeps busy.",
         "",
         "![Frames a second and how busy the GPUs are](scaling.png)",
         "",

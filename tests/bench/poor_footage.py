@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from aminet.codec import BurstSettings, compress_burst
+from aminet.data.burst import BurstSettings, compress_burst
 
 __all__ = ["KINDS", "Frames", "Kind"]
 

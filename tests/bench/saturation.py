@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pipeline.sizing import Sizing
+from pipeline.sizing.sizing import Sizing
 
 __all__ = ["Load", "Rates", "Saturation", "saturate"]
 

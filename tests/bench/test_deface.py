@@ -27,9 +27,9 @@ import pytest
 from av.video import VideoStream
 from av.video.frame import PictureType
 
-from tests.media_factory import AudioTrack, Video, decode_all, make_video
+from tests.support import ROOT, SAMPLES
+from tests.support.media import AudioTrack, Video, decode_all, make_video
 
-ROOT = Path(__file__).parents[2]
 DEFACE = ROOT / ".venv-deface" / "bin" / "deface"
 RESULTS = Path(__file__).parent / "results"
 TABLE = ROOT / "docs" / "deface.md"
@@ -59,7 +59,7 @@ seeks where something moves: in the first row in each such part once in half a s
 in every frame. That depends on the film: where all of a 1080p picture moves, the second row's way
 is 147 looks a frame. The goal is {MOST_OF_THEIRS} of deface's time for the first row."""
 
-SAMPLE = ROOT / "samples" / "street.mp4"
+SAMPLE = SAMPLES / "street.mp4"
 FRAMES = (5, 45)
 """Lengths of the two runs whose difference is the time of a frame."""
 

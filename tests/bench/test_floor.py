@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 import pipeline
+from tests.support import SAMPLES
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
 
-SAMPLES = Path(__file__).parents[2] / "samples"
 RESULTS = Path(__file__).parent / "results"
 
 FLOOR = """

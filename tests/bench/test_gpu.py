@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.bench.measure_gpu import Plan, measure
+from tests.bench.gpu.__main__ import measure
+from tests.bench.gpu.plan import Plan
 
 pytestmark = [
     pytest.mark.bench,

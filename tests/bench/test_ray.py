@@ -18,8 +18,8 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from tests.bench.cpu_time import Used, watch
-from tests.fault_runs import descendants, kill_raylet, start, wait_for
-from tests.footage import RATE, four_faces
+from tests.support.faults import descendants, kill_raylet, start, wait_for
+from tests.support.footage import RATE, four_faces
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
 

@@ -15,7 +15,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 import pipeline
-from tests.footage import four_faces
+from tests.support.footage import four_faces
 
 pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
 

@@ -17,11 +17,11 @@ from av.stream import Disposition
 
 import pipeline
 from aminet.errors import AminetError
-from nodes.media import codec_name, video_stream
-from pipeline.report import VideoReport
+from nodes.media.open import codec_name, video_stream
+from pipeline.job.report import VideoReport
 from tests.conformance.row import Column, Row
-from tests.media_factory import decode_all, packets_of, planes
-from tests.video_nodes import decode
+from tests.support.media import decode_all, packets_of, planes
+from tests.support.video_nodes import decode
 
 __all__ = ["COLUMNS", "Outcome", "run_row"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from tests.conformance.sources import Maker, of
-from tests.media_factory import Video
+from tests.support.media import Video
 
 __all__ = ["Adder", "Column", "Row"]
 

@@ -17,7 +17,7 @@ from tests.conformance.rows_pictures import (
 )
 from tests.conformance.rows_streams import extras, refusals, sounds, texts_and_facts
 from tests.conformance.sources import of
-from tests.media_factory import AudioTrack, Video
+from tests.support.media import AudioTrack, Video
 
 __all__ = ["ROWS"]
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from tests.conformance import sources
 from tests.conformance.row import Adder, Column, Row
-from tests.media_factory import QUIET_X265, Video
+from tests.support.media import QUIET_X265, Video
 
 __all__ = ["colors", "packed_formats", "pixel_formats", "sizes", "turns_and_fields"]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.conformance import sources
 from tests.conformance.row import Adder, Row
-from tests.media_factory import AudioTrack, Subtitle, Video
+from tests.support.media import AudioTrack, Subtitle, Video
 
 __all__ = ["extras", "refusals", "sounds", "texts_and_facts"]
 

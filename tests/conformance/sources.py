@@ -10,7 +10,7 @@ import av
 from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 
-from tests.media_factory import AudioTrack, Video, make_picture, make_video
+from tests.support.media import AudioTrack, Video, make_picture, make_video
 
 __all__ = [
     "Maker",

@@ -11,10 +11,11 @@ from pathlib import Path
 from tests.conformance.checks import COLUMNS, Outcome, run_row
 from tests.conformance.row import Row
 from tests.conformance.rows import ROWS
+from tests.support import ROOT
 
 __all__ = ["TABLE", "main", "source_cell"]
 
-TABLE = Path(__file__).parents[2] / "docs" / "conformance.md"
+TABLE = ROOT / "docs" / "conformance.md"
 
 HEAD = """# What goes in, and what comes out
 

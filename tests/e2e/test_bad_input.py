@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fault_runs import start
-from tests.media_factory import AudioTrack, Subtitle, Video, decode_all, make_video, truncate
-
-SAMPLES = Path(__file__).parents[2] / "samples"
+from tests.support import SAMPLES
+from tests.support.faults import start
+from tests.support.media import AudioTrack, Subtitle, Video, decode_all, make_video, truncate
 
 
 def aminet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -152,7 +151,7 @@ def test_one_bad_video_among_good_ones_does_not_stop_them(tmp_path: Path) -> Non
 
 AGAIN_IN_THE_CLEAN_UP = """
 import os, signal
-from pipeline.segment_store import SegmentStore
+from pipeline.segments.store import SegmentStore
 drop = SegmentStore.drop_unfinished
 def interrupted(store):
     os.kill(os.getpid(), signal.SIGINT)

@@ -13,8 +13,8 @@ import pytest
 import pipeline
 from nodes.errors import NodeConfigError
 from pipeline.errors import OutputError
-from pipeline.report import VideoReport
-from tests.media_factory import AudioTrack, Subtitle, Video, make_video, packets_of
+from pipeline.job.report import VideoReport
+from tests.support.media import AudioTrack, Subtitle, Video, make_video, packets_of
 
 pytestmark = pytest.mark.filterwarnings("default")
 

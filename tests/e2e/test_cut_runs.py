@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import pipeline
-from pipeline.report import VideoReport
-from tests.cut_videos import VIDEOS, drop_times
-from tests.media_factory import decode_all, make_video
-from tests.video_nodes import same_pixels
+from pipeline.job.report import VideoReport
+from tests.support.cut_videos import VIDEOS, drop_times
+from tests.support.media import decode_all, make_video
+from tests.support.video_nodes import same_pixels
 
 pytestmark = pytest.mark.filterwarnings("default")
 

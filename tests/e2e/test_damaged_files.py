@@ -8,12 +8,12 @@ from pathlib import Path, PurePath
 import pytest
 
 from aminet.errors import AminetError
-from nodes.codecs import EncodeConfig
-from pipeline.containers import check_target, default_suffix
-from pipeline.mux import mux
-from pipeline.probe import probe
-from tests.media_factory import AudioTrack, Subtitle, Video, decode_all, make_video
-from tests.video_nodes import decode, encode
+from nodes.encode.encoders import EncodeConfig
+from pipeline.containers.formats import check_target, default_suffix
+from pipeline.containers.mux import mux
+from pipeline.containers.probe import probe
+from tests.support.media import AudioTrack, Subtitle, Video, decode_all, make_video
+from tests.support.video_nodes import decode, encode
 
 SOURCES = {
     "v.mp4": Video(

@@ -15,12 +15,12 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from PIL import Image
 
 import pipeline
-from pipeline.report import RunReport
-from tests.media_factory import decode_all, packets_of, planes
+from pipeline.job.report import RunReport
+from tests.support import SAMPLES
+from tests.support.media import decode_all, packets_of, planes
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-SAMPLES = Path(__file__).parents[2] / "samples"
 NAMES = ("street", "portrait")
 LOSSLESS = ("encode.codec=ffv1",)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests import fault_runs
-from tests.fault_runs import assert_complete, install_plugin, manifests, times_while, wait_for
-from tests.media_factory import AudioTrack, Video, make_video
+from tests.support import faults
+from tests.support.faults import assert_complete, install_plugin, manifests, times_while, wait_for
+from tests.support.media import AudioTrack, Video, make_video
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -41,7 +41,7 @@ def start(
     patch: str = "",
 ) -> subprocess.Popen[str]:
     settings = ["run.segment_s=0.7", "run.threads=2", "run.workers=2", *more]
-    return fault_runs.start(
+    return faults.start(
         inputs,
         target,
         settings,
@@ -77,7 +77,7 @@ def test_a_killed_driver_run_again_does_only_what_is_missing(
 
 DIES_AT = """
 import os, signal
-import pipeline.job, pipeline.video_run
+import pipeline.job.finish, pipeline.job.job, pipeline.job.video_run
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 {} = die
 """
@@ -86,9 +86,9 @@ def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.parametrize(
     ("moment", "made"),
     [
-        pytest.param("pipeline.video_run.publish", False, marks=pytest.mark.slow),
-        ("pipeline.job._Job.save", True),
-        pytest.param("pipeline.video_run.VideoRun.forget", True, marks=pytest.mark.slow),
+        pytest.param("pipeline.job.finish.publish", False, marks=pytest.mark.slow),
+        ("pipeline.job.job._Job.save", True),
+        pytest.param("pipeline.job.video_run.VideoRun.forget", True, marks=pytest.mark.slow),
     ],
     ids=["before the output has its name", "before the report", "before the segments are gone"],
 )

@@ -15,8 +15,9 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.live_sources import Camera, RtspCamera, free_port, number_of
-from tests.media_factory import decode_all
+from tests.support.live import Camera, RtspCamera, number_of
+from tests.support.media import decode_all
+from tests.support.ports import free_udp_pair
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def camera_and_url(kind: str) -> tuple[Camera, str]:
     if kind == "rtsp":
         rtsp = RtspCamera()
         return rtsp, rtsp.url
-    url = f"udp://127.0.0.1:{free_port()}"
+    url = f"udp://127.0.0.1:{free_udp_pair()}"
     return Camera(f"{url}?pkt_size=1316"), url
 
 

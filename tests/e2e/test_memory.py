@@ -22,12 +22,14 @@ from av.video import VideoStream
 
 from nodes.node import Segment
 from pipeline.config import RunOptions, load_config, load_graph
-from pipeline.local_runner import LocalRunner
-from pipeline.prepare import prepared
+from pipeline.graph.prepare import prepared
+from pipeline.run.local import LocalRunner
+from pipeline.run.task import SegmentTask
+from tests.support import SAMPLES
 
 log = logging.getLogger(__name__)
 
-SAMPLE = Path(__file__).parents[2] / "samples" / "street.mp4"
+SAMPLE = SAMPLES / "street.mp4"
 LEAST_WIDTH_PX = 320
 """Of a picture that is more than a face."""
 
@@ -113,7 +115,7 @@ def test_a_finished_segment_leaves_nothing_to_the_garbage_collector(tmp_path: Pa
         before = held()
         gc.disable()
         try:
-            (outcome,) = runner.run([segment], lambda _segment, _progress: None)
+            (outcome,) = runner.run([SegmentTask(segment)], lambda _task, _progress: None)
             left = held() - before
         finally:
             gc.enable()

@@ -16,20 +16,21 @@ from upath import UPath
 
 import pipeline
 from aminet.errors import WeightsError
-from aminet.weights import FOLDER, read_weights
+from aminet.model_files import FOLDER, read_weights
 from nodes.errors import MediaError
 from pipeline.config import load_config
 from pipeline.errors import OutputError, StorageError
-from pipeline.inputs import VideoFiles
-from pipeline.overview import overview
-from pipeline.progress import SilentMonitor
-from pipeline.report import RunReport
-from pipeline.runner import Progress
-from pipeline.storage import list_files, place_of, read, remove, version_of
-from tests.footage import looped
-from tests.media_factory import AudioTrack, Video, decode_all, make_video, packets_of
-from tests.s3_server import s3_server
-from tests.video_nodes import same_pixels
+from pipeline.job.files import VideoFiles
+from pipeline.job.monitors import SilentMonitor
+from pipeline.job.plan import plan_inputs
+from pipeline.job.report import RunReport
+from pipeline.run.contract import Progress
+from pipeline.storage.places import list_files, place_of, read, remove, version_of
+from tests.support.footage import looped
+from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
+from tests.support.s3 import s3_server
+from tests.support.sink_nodes import install, write_run
+from tests.support.video_nodes import same_pixels
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -122,16 +123,36 @@ def test_an_interrupted_run_goes_on_from_what_lies_in_the_bucket(
     assert list_files(bucket).keys() - {"v.mp4"} == {
         f".out.mkv.aminet-part/{manifest.replace('manifest.json', name)}"
         for manifest in kept
-        for name in ("manifest.json", "encoded.video", "tracks.jsonl")
+        for name in ("manifest.json", "encode/encoded.video", "tracks/tracks.jsonl")
     }
     # On another machine: another scratch folder, where nothing is yet.
     settings = (*CUT, LOCAL, f"run.scratch_dir={tmp_path / 'two'}")
-    (plan,) = overview([source], str(target), load_config(None, settings)).videos
+    config = load_config(None, settings)
+    (plan,) = plan_inputs([source], str(target), config, overwrite=False, resume=True).videos
     assert len(plan.done) == len(kept)
     report = run(source, target, tmp_path / "two")
     assert report.videos[0].segments_reused == len(kept)
     assert len(decode_all(get(target, tmp_path))) == 90
     assert sorted(list_files(bucket)) == ["out.mkv", "out.report.json", "v.mp4"]
+
+
+def test_the_files_of_other_packages_sinks_go_into_the_bucket(
+    bucket: UPath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch)
+    source = put(make_video(tmp_path / "v.mp4", FOOTAGE), bucket / "v.mp4")
+    joined = write_run(tmp_path, notes="type: acme.joined")
+    settings = ("run.segment_s=0.7", f"run.scratch_dir={tmp_path / 'scratch'}")
+    report = pipeline.enhance(source, str(bucket / "out.mkv"), config=joined, settings=settings)
+    assert report.videos[0].segments == 5
+    assert report.videos[0].beside == {".times.csv": str(bucket / "out.times.csv")}
+    assert len((read(bucket / "out.times.csv") or b"").splitlines()) == 90
+    plain = write_run(tmp_path, notes="type: acme.notes, config: {name: .deep/a.csv}")
+    target = str(bucket / "out.mkv")
+    pipeline.enhance(source, target, config=plain, settings=settings, overwrite=True)
+    assert set(list_files(bucket)) == {
+        *("v.mp4", "out.mkv", "out.report.json", "out.notes/.deep/a.csv"),
+    }
 
 
 def test_local_to_bucket_and_bucket_to_local(bucket: UPath, tmp_path: Path) -> None:
@@ -221,7 +242,7 @@ def test_weights_are_read_once(
         remove(place)
         return content
 
-    monkeypatch.setattr("pipeline.prepare.read", take)
+    monkeypatch.setattr("pipeline.graph.prepare.read", take)
     for suffix in (".safetensors", ".json"):
         put((FOLDER / "aminet-s").with_suffix(suffix), bucket / f"mine{suffix}")
     weights = f"enhance.weights={bucket / 'mine.safetensors'}"

@@ -15,15 +15,16 @@ from PIL import Image, ImageSequence
 import pipeline
 from nodes.errors import MediaError
 from pipeline.errors import OutputError
-from pipeline.photo import encode_png
-from pipeline.report import VideoReport
-from tests.exif_factory import noise_jpeg, thumbnail_exif
-from tests.media_factory import AudioTrack, Video, decode_all, make_video
+from pipeline.job.report import VideoReport
+from pipeline.pictures.photo import encode_png
+from tests.support import SAMPLES
+from tests.support.exif import noise_jpeg, thumbnail_exif
+from tests.support.media import AudioTrack, Video, decode_all, make_video
 
 # MediaPipe and Ray warn of their own dependencies.
 pytestmark = pytest.mark.filterwarnings("default")
 
-SAMPLE = Path(__file__).parents[2] / "samples" / "portrait.mp4"
+SAMPLE = SAMPLES / "portrait.mp4"
 OFF = ("enhance.weights=bicubic", "run.threads=1")
 
 
@@ -175,6 +176,17 @@ def test_an_animation_keeps_its_pictures_times_and_repeats(tmp_path: Path, name:
     # A GIF's pictures have 256 colours, chosen anew.
     assert change.max() <= (24 if name == "v.gif" else 0)
     assert np.mean(change) < 1
+
+
+@pytest.mark.parametrize(("name", "shown_once"), [("o.gif", None), ("o.apng", 1), ("o.webp", 1)])
+def test_an_animation_that_is_shown_once_stays_so(
+    tmp_path: Path, name: str, shown_once: int | None
+) -> None:
+    still, *others = [waves(n) for n in range(3)]
+    still.save(tmp_path / "in.gif", save_all=True, append_images=others, duration=40)
+    assert shown(tmp_path / "in.gif")[2] is None
+    run(tmp_path / "in.gif", tmp_path / name)
+    assert shown(tmp_path / name)[2] == shown_once
 
 
 def save_numbered(folder: Path, numbers: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.media_factory import AudioTrack, Video, decode_all, make_video, packets_of
+from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
 
 COMMAND = [sys.executable, "-m", "pipeline", "enhance", "-", "-o"]
 QUIET = ["--set", "enhance.weights=bicubic", "--set", "run.threads=1"]
@@ -87,6 +87,7 @@ def test_frames_leave_while_more_are_coming(tmp_path: Path) -> None:
     target = tmp_path / "out.mkv"
     target.write_bytes(head + rest)
     assert len(decode_all(target)) == 200
+    assert b" bframes=0 " in head + rest  # as x264 says of itself: no frame waits for a later one
 
 
 def test_an_interrupt_finishes_the_file(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from nodes.decode import Decode, DecodeConfig
 from nodes.node import Inputs
 from nodes.track import Track, TrackConfig
 from nodes.types import Face, Frame, FrameFaces
-from tests.face_pictures import segment_in
 from tests.quality.face_quality import SampleTruth
+from tests.support.faces import segment_in
 
 LEAST_SHARE = 0.95
 

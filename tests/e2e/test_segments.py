@@ -11,18 +11,18 @@ import pytest
 
 import pipeline
 from nodes.errors import MediaError
-from nodes.tracks_file import read_tracks
+from nodes.tracks.rows import read_tracks
 from pipeline.errors import OutputError
-from pipeline.inputs import VideoFiles
-from pipeline.progress import SilentMonitor
-from pipeline.report import VideoReport
-from pipeline.runner import Progress
-from tests.media_factory import AudioTrack, Video, decode_all, make_video, packets_of
-from tests.video_nodes import same_pixels
+from pipeline.job.files import VideoFiles
+from pipeline.job.monitors import SilentMonitor
+from pipeline.job.report import VideoReport
+from pipeline.run.contract import Progress
+from tests.support import SAMPLES
+from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
+from tests.support.video_nodes import same_pixels
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-SAMPLES = Path(__file__).parents[2] / "samples"
 FOOTAGE = Video(frames=90, gop_frames=10, b_frames=2, audio=(AudioTrack(duration_s=3.5),))
 CUT = ("enhance.weights=bicubic", "encode.codec=ffv1", "run.segment_s=0.7")
 
@@ -109,6 +109,8 @@ def test_faces_are_followed_over_the_cuts(tmp_path: Path) -> None:
     cut = run(source, tmp_path / "cut.mp4", *more, "run.segment_s=1")
     assert cut.segments > 1, cut.why_whole
     assert cut.frames == whole.frames
+    assert cut.tracks is not None
+    assert whole.tracks is not None
     # A scan looks elsewhere first after each cut, so a passing false alarm may differ.
     assert abs(cut.tracks - whole.tracks) <= 1
     assert abs(cut.faces - whole.faces) <= 0.05 * whole.faces
@@ -171,7 +173,7 @@ def test_without_resume_everything_is_done_again(tmp_path: Path) -> None:
 def test_a_segment_whose_file_is_not_whole_is_done_again(tmp_path: Path) -> None:
     source, target = make_video(tmp_path / "v.mp4", FOOTAGE), tmp_path / "out.mkv"
     kept = interrupted(source, target)
-    first = target.with_name(".out.mkv.aminet-part") / "00000" / "encoded.video"
+    first = target.with_name(".out.mkv.aminet-part") / "00000" / "encode" / "encoded.video"
     first.write_bytes(first.read_bytes()[:-100])
     assert run(source, target).segments_reused == len(kept) - 1
     assert len(decode_all(target)) == 90

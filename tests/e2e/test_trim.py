@@ -11,8 +11,8 @@ import pytest
 import pipeline
 from nodes.errors import MediaError
 from pipeline.errors import GraphError
-from pipeline.report import RunReport
-from tests.media_factory import (
+from pipeline.job.report import RunReport
+from tests.support.media import (
     AudioTrack,
     Subtitle,
     Video,

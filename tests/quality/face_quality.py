@@ -12,12 +12,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from pipeline.seen_faces import read_truth
-from pipeline.video_quality import TrackQuality, measure_video
+from pipeline.quality.faces import read_truth
+from pipeline.quality.measure import measure_video
+from pipeline.quality.report import TrackQuality
+from tests.support import SAMPLES
 
 __all__ = ["SampleTruth", "measure_faces"]
-
-SAMPLES = Path(__file__).parents[2] / "samples"
 
 
 @dataclass(frozen=True)

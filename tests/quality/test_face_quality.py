@@ -12,10 +12,10 @@ from PIL import Image
 from scipy import ndimage
 
 from nodes.errors import MediaError
-from pipeline.video_quality import TrackQuality
-from tests.media_factory import decode_all
+from pipeline.quality.report import TrackQuality
 from tests.quality.comparison import CELL_PX, comparison
 from tests.quality.face_quality import SampleTruth, measure_faces
+from tests.support.media import decode_all
 
 PORTRAIT = SampleTruth("portrait")
 STREET = SampleTruth("street")

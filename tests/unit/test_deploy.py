@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 import yaml
 
-from pipeline.cli import app
+from pipeline.cli.app import app
 from pipeline.config import load_config
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "configs" / "deploy"
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aminet.network import PRESETS, AMINet
-from tests.face_factory import TINY, paint_folder
+from tests.support.faces import TINY, paint_folder
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,7 +7,7 @@ import torch
 from aminet.cost import count_macs, count_parameters
 from aminet.errors import SideError
 from aminet.network import LGFI, PRESETS, SIDE_MULTIPLE, SKAF, AMINet, AMINetConfig, self_ensemble
-from tests.face_factory import TINY
+from tests.support.faces import TINY
 
 
 @pytest.mark.parametrize(
@@ -29,6 +30,39 @@ def test_other_sides_are_refused_by_name(tiny_network: AMINet, side: int) -> Non
 def test_other_shapes_are_refused(tiny_network: AMINet, shape: tuple[int, ...]) -> None:
     with pytest.raises(SideError, match=r"expected a .B, 3, H, W. tensor"):
         tiny_network(torch.rand(shape))
+
+
+@pytest.fixture
+def seeing() -> AMINet:
+    """A network of 7 channels, random everywhere."""
+    torch.manual_seed(1)
+    network = AMINet(replace(TINY, in_channels=7))
+    torch.nn.init.normal_(network.tail.weight, std=0.05)
+    return network.eval()
+
+
+def test_a_history_changes_the_answer_and_is_not_part_of_it(seeing: AMINet) -> None:
+    x = torch.rand(2, 7, 64, 72)
+    other = x.clone()
+    other[:, 3:] = torch.rand(2, 4, 64, 72)
+    assert seeing(x).shape == (2, 3, 64, 72)
+    assert not torch.allclose(seeing(x), seeing(other))
+    # Added to the face at hand, not to the fused one.
+    assert torch.equal(seeing(x), x[:, :3] + seeing.residual(x))
+
+
+def test_a_photograph_is_its_own_history_of_no_weight(seeing: AMINet) -> None:
+    photograph = torch.rand(2, 3, 64, 64)
+    complete = torch.cat((photograph, photograph, torch.zeros(2, 1, 64, 64)), dim=1)
+    assert torch.equal(seeing(photograph), seeing(complete))
+    assert torch.equal(self_ensemble(seeing, photograph), self_ensemble(seeing, complete))
+
+
+def test_networks_without_history_refuse_one(tiny_network: AMINet, seeing: AMINet) -> None:
+    with pytest.raises(SideError, match=r"expected a .B, 3, H, W. tensor, got .1, 7, 64, 64."):
+        tiny_network(torch.rand(1, 7, 64, 64))
+    with pytest.raises(SideError, match=r"expected a .B, 3 or 7, H, W. tensor"):
+        seeing(torch.rand(1, 4, 64, 64))
 
 
 def test_the_declared_multiple_is_the_smallest_that_works(tiny_network: AMINet) -> None:
@@ -178,8 +212,8 @@ def test_it_compiles(tiny_network: AMINet) -> None:
         assert torch.allclose(compiled(x), tiny_network(x), atol=1e-4)
 
 
-def test_widths_double_and_stay_at_four() -> None:
-    network = AMINet(TINY)
-    refined = [up.get_submodule("refine").get_parameter("weight") for up in network.ups]
+def test_widths_double_and_stay_at_four(tiny_network: AMINet) -> None:
+    ups = tiny_network.ups
+    refined = [up.get_submodule("refine").get_parameter("weight") for up in ups]
     assert [weight.shape[0] for weight in refined] == [8, 16, 32]
-    assert network.stem.in_channels == 3 * TINY.stem_factor**2
+    assert tiny_network.stem.in_channels == 3 * tiny_network.config.stem_factor**2

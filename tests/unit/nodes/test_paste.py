@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nodes.geometry import face_oval_on_grid, scaling
+from nodes.errors import NodeConfigError
+from nodes.geometry.alignment import face_oval_on_grid, scaling
 from nodes.node import Inputs
 from nodes.paste import Paste, PasteConfig
-from nodes.pixels import RegionReader
+from nodes.picture.regions import RegionReader
 from nodes.types import ColorTags, FaceOval, Frame, FrameRestored, RestoredPatch, VideoInfo
-from tests.face_pictures import codes_of, frame_of, info_of, planes_of, scene, segment_in, waves
+from tests.support.faces import codes_of, frame_of, info_of, planes_of, scene, segment_in, waves
 
 FORMATS = ["yuv420p", "yuvj420p", "yuv422p10le", "yuv444p", "nv12", "p010le", "gray"]
 SIZE = (100, 76)
@@ -33,7 +34,8 @@ def oval(scale: int, colour: tuple[float, float, float] = (0.2, 0.1, -0.1)) -> R
     y, x = np.mgrid[0 : 40 * scale, 0 : 40 * scale] + 0.5
     inside = np.clip(1 - np.hypot(x / scale - 20, y / scale - 20) / 15, 0, 1)
     residual = (inside[..., None] * np.array(colour)).astype(np.float16)
-    return RestoredPatch(1, residual, (20 * scale, 10 * scale, 60 * scale, 50 * scale))
+    region = (20 * scale, 10 * scale, 60 * scale, 50 * scale)
+    return RestoredPatch(1, residual, region, scale=scale)
 
 
 def paste(
@@ -41,11 +43,13 @@ def paste(
     *patches: RestoredPatch,
     tmp_path: Path,
     info: VideoInfo | None = None,
+    scale: int = 1,
     **config: Any,
 ) -> tuple[Frame, VideoInfo]:
     node = Paste(PasteConfig(**config))
     source = info or info_of(frame)
-    out = node.open(segment_in(tmp_path), {"frames": source, "restored": source})
+    faces = replace(source, patch_scale=scale)
+    out = node.open(segment_in(tmp_path), {"frames": source, "restored": faces})
     restored = FrameRestored(frame.pts, patches)
     packet = node.process(Inputs({"frames": frame, "restored": restored}))["frames"]
     node.close()
@@ -208,3 +212,14 @@ def test_where_two_faces_overlap_each_gets_its_part(tmp_path: Path) -> None:
     unknown = [full_oval(left, colour, known=False) for left in (4, 30)]
     twice = planes_of(paste(frame, *unknown, tmp_path=tmp_path)[0].picture)[0] - plain
     assert twice.max() > 1.8 * added.max()
+
+
+def test_another_scale_than_the_faces_have_is_refused(tmp_path: Path) -> None:
+    info = info_of(wavy("yuv420p"))
+    with pytest.raises(NodeConfigError, match=r"paste\.scale is 2, .* cut out for scale 1"):
+        Paste(PasteConfig(scale=2)).open(segment_in(tmp_path), {"frames": info, "restored": info})
+
+
+def test_a_face_of_another_scale_than_its_video_says_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(NodeConfigError, match="restored at scale 2, but its video says 1"):
+        paste(wavy("yuv420p"), oval(2), tmp_path=tmp_path)

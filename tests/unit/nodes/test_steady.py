@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nodes import geometry
+from nodes.fuse import Fuse, FuseConfig
+from nodes.geometry import alignment as geometry
 from nodes.node import Inputs
 from nodes.steady import Steady, SteadyConfig
 from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch
-from tests.face_pictures import face_at, frame_of, info_of, portrait, scene, segment_in
+from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
 
 SIDE = 96
 EYES_PX = 22.0
@@ -53,10 +55,13 @@ def steadied(
     node = Steady(config or SteadyConfig())
     info = info_of(frame_of(scene(64, 48)))
     node.open(segment_in(tmp_path), {"patches": info, "restored": info})
+    fuse = Fuse(FuseConfig(frames=1))
+    fuse.open(segment_in(tmp_path), {"patches": info})
     answers: list[RestoredPatch | None] = []
     for pts, frame in enumerate(frames):
         patches, faces = ((frame[0],), (frame[1],)) if frame else ((), ())
-        packets = {"patches": FramePatches(pts, patches), "restored": FrameRestored(pts, faces)}
+        known = fuse.process(Inputs({"patches": FramePatches(pts, patches)}))["patches"]
+        packets = {"patches": known, "restored": FrameRestored(pts, faces)}
         packet = node.process(Inputs(packets))["restored"]
         assert isinstance(packet, FrameRestored)
         assert packet.pts == pts
@@ -222,3 +227,14 @@ def test_warmed_up_it_goes_on_as_if_it_had_seen_everything(tmp_path: Path, start
     cold = steadied(tmp_path, frames[start:])
     assert change(whole[start], warm[10]) < 0.003
     assert change(whole[start], cold[0]) > 5 * change(whole[start], warm[10])
+
+
+@pytest.mark.parametrize("rate", [2, 5, 10, 25, 60, None])
+def test_the_warm_up_holds_every_frame_that_goes_into_a_face(rate: int | None) -> None:
+    info = replace(info_of(frame_of(scene(64, 48))), average_rate=rate and Fraction(rate))
+    for memory in (2, 12, 100):
+        warmup_s = Steady(SteadyConfig(memory_frames=memory)).warmup_s(info)
+        assert round(warmup_s * (rate or 25), 6) >= memory
+        # The strength is smoothed in time, whatever the rate.
+        assert round(warmup_s, 6) >= 0.9
+    assert Steady(SteadyConfig(memory_frames=1)).warmup_s(info) == 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import available_graphs, load_config, load_graph
+from pipeline.config import available_graphs, flagged, load_config, load_graph
 from pipeline.errors import ConfigError, GraphError
 
 
@@ -32,6 +32,9 @@ def test_a_flag_that_is_not_given_changes_nothing() -> None:
         (["encode"], "expected NODE.KEY=VALUE"),
         (["crf=20"], "expected NODE.KEY=VALUE"),
         (["encode.crf=[1"], "not valid YAML"),
+        (["encode.crf=2024-13-45"], "not valid YAML"),
+        (["run=3", "run.threads=1"], "expected NODE.KEY=VALUE"),
+        (["encode.crf=1", "encode.crf.x=1"], "'crf' is a value, not a section"),
         (["run.thread=1"], "run.thread: unknown key"),
         (["run.threads=0"], "run.threads: Input should be greater than or equal to 1 (got 0)"),
         (["run.runner=spark"], "run.runner: Input should be 'auto', 'local' or 'ray'"),
@@ -71,10 +74,13 @@ def test_the_shipped_graphs_are_valid() -> None:
         assert load_graph(load_config(None, (), {"graph": path.stem})).nodes
 
 
-def test_scale_reaches_every_node_that_needs_it() -> None:
+def test_scale_is_set_in_one_node_only() -> None:
     graph = load_graph(load_config(None, ["params.scale=3"]))
     configs = {node.name: node.config.model_dump() for node in graph.nodes}
-    assert configs["crop"]["scale"] == configs["paste"]["scale"] == 3
+    assert {name: config.get("scale") for name, config in configs.items() if "scale" in config} == {
+        "crop": 3,
+        "paste": None,
+    }
 
 
 def test_a_mistyped_node_or_graph_is_named() -> None:
@@ -82,3 +88,35 @@ def test_a_mistyped_node_or_graph_is_named() -> None:
         load_graph(load_config(None, ["encod.crf=20"]))
     with pytest.raises(ConfigError, match="no graph 'enhanc'"):
         load_graph(load_config(None, (), {"graph": "enhanc"}))
+
+
+def test_what_the_graph_takes_from_a_parameter_has_one_value(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("nodes: {crop: {faces: largest, min_score: 0.7}}\n", encoding="utf-8")
+    config = load_config(file)
+    assert config.params == {"faces": "largest"}
+    assert config.nodes == {"crop": {"min_score": 0.7}}
+    assert load_config(file, ["crop.faces=2"]).params == {"faces": 2}
+    assert load_config(file, ["nodes.crop.faces=2"], {"params.faces": "all"}).params == {
+        "faces": "all"
+    }
+    assert flagged(file, ["crop.faces=2"], faces="3").params == {"faces": "3"}
+    assert load_config(None, ["decode.from_s=3", "paste.strength=0.5"]).params == {
+        "from_s": 3,
+        "strength": 0.5,
+    }
+
+
+def test_one_value_set_twice_in_a_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("params: {faces: all}\nnodes: {crop: {faces: 2}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"crop\.faces is 2 and params\.faces is 'all'"):
+        load_config(file)
+    file.write_text("params: {faces: 2}\nnodes: {crop: {faces: 2}}\n", encoding="utf-8")
+    assert load_config(file).params == {"faces": 2}
+
+
+@pytest.mark.parametrize("faces", ["nonsense", "0", "-1", "1.5", ""])
+def test_faces_that_mean_nothing_are_refused(faces: str) -> None:
+    with pytest.raises(GraphError, match="faces"):
+        load_graph(flagged(None, (), faces=faces))

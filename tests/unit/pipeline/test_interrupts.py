@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.support import ROOT
 
 WHEN_LOADED = """
 import os, signal, sys, time
@@ -98,7 +98,7 @@ def test_during_the_work(here: str, tmp_path: Path) -> None:
     assert program(tmp_path, here) == (130, "", "")
 
 
-@pytest.mark.parametrize("module", ["pipeline.cli", "rich.console"])
+@pytest.mark.parametrize("module", ["pipeline.cli.app", "rich.console"])
 def test_while_the_program_is_loaded(module: str, tmp_path: Path) -> None:
     assert program(tmp_path, IN_EXEC, module) == (130, "", "")
 

@@ -1,0 +1,48 @@
+"""The one answer to which devices there are and which of them a network runs on."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from aminet.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["DEVICE_PATTERN", "gpu_count", "resolve_device"]
+
+DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:\d{1,4})?)$"
+"""What a device may be called in a setting; whether it is there is known on its machine only."""
+
+
+def gpu_count() -> int:
+    """Return how many CUDA GPUs this process sees."""
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def resolve_device(name: str) -> torch.device:
+    """Return the device that a name means on this machine.
+
+    Args:
+        name: `auto` for the first CUDA GPU or else the CPU; `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        DeviceError: the name is none of these, or there is no such GPU.
+    """
+    import torch
+
+    if not re.fullmatch(DEVICE_PATTERN, name):
+        raise DeviceError(f"device is {name!r}, expected auto, cpu, cuda or cuda:N", device=name)
+    count = gpu_count()
+    if name == "auto":
+        return torch.device("cuda:0" if count else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise DeviceError(
+            f"device is {name!r}, but this process sees {count} CUDA GPUs: use 'auto' or 'cpu'",
+            device=name,
+        )
+    return device

@@ -1,0 +1,1 @@
+"""Measures of restoration: trials, metrics, tables and sheets."""

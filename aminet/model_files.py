@@ -1,0 +1,279 @@
+"""Weights on disk: safetensors in fp16, and a model card (JSON) of the same name beside it.
+
+The card says what the weights are, what they were trained and judged on, and the SHA-256 that
+the file must have. `weights/` in this package holds the networks that ship. Reading a file and
+making a network of it are two steps: what was read may travel to another machine in between.
+"""
+
+import hashlib
+import io
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Final
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from aminet.cost import count_macs, count_parameters
+from aminet.errors import WeightsError
+from aminet.files import Reader, read_file
+from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
+
+FOLDER: Final = Path(__file__).parent / "weights"
+"""Where the weights that ship are."""
+WEIGHTS_SUFFIX: Final = ".safetensors"
+CHECKPOINT_SUFFIX: Final = ".pt"
+CARD_SIDE_PX: Final = 128
+
+
+class Alignment(BaseModel):
+    """How faces must lie in the square that the network is given; lengths for a 128 px side."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    canvas_px: int = 128
+    eye_distance_px: tuple[float, float] = (24.0, 64.0)
+    """From pupil to pupil, smallest and largest seen in training."""
+    rotation_deg: float = 10.0
+    """Largest tilt of the line between the eyes, either way."""
+    shift_px: float = 8.0
+    """Largest distance of the face from where the template has it."""
+
+
+class ModelCard(BaseModel):
+    """What a weights file is."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """Of the weights file."""
+    network: AMINetConfig
+    parameters: int
+    macs: int
+    """Multiply-accumulates for one 128x128 face."""
+    side_multiple: int = SIDE_MULTIPLE
+    """Sides must be multiples of this, px."""
+    smallest_side: int = SMALLEST_SIDE_PX
+    """Smallest side, px."""
+    alignment: Alignment = Alignment()
+    protocol: str
+    """What the degraded faces of training were: "bicubic" or "camera"."""
+    generative: bool = False
+    """Trained against an adversary: it draws what is likely, not only what was seen."""
+    training: dict[str, Any] = {}
+    """Data, steps, seed, time, command."""
+    scores: dict[str, Any] = {}
+    """Measured figures, with the command that measures them."""
+    notes: str = ""
+    """Intended use and limits."""
+    license: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """What a weights file and its card hold. Pickles."""
+
+    location: str
+    """Where it was read."""
+    content: bytes
+    card: bytes | None
+    """None if there is none beside it: a checkpoint needs none."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the content, as hexadecimal digits."""
+        return hashlib.sha256(self.content).hexdigest()
+
+
+def list_weights() -> list[ModelCard]:
+    """Cards of the weights that ship, by name."""
+    files = sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"), key=lambda file: file.stem)
+    return [read_card(file) for file in files]
+
+
+def read_card(weights: Path) -> ModelCard:
+    """The card beside a weights file.
+
+    Raises:
+        WeightsError: when it is missing or malformed.
+    """
+    file = _card_of(str(weights))
+    return _parsed(read_file(file), file)
+
+
+def read_weights(name_or_path: str | Path, read: Reader = read_file) -> WeightsFile:
+    """Read weights that ship, a weights file, or a training checkpoint.
+
+    Args:
+        name_or_path: a name of `list_weights`, a `.safetensors` file with its card beside it,
+            or a `.pt` checkpoint of `aminet train`.
+        read: what to read files with; the path may be whatever it understands.
+
+    Raises:
+        WeightsError: when there is no such file.
+    """
+    name = str(name_or_path)
+    if PurePosixPath(name).suffix not in {WEIGHTS_SUFFIX, CHECKPOINT_SUFFIX}:
+        file = _shipped(name)
+        return WeightsFile(str(file), file.read_bytes(), read_file(_card_of(str(file))))
+    content = read(name)
+    if content is None:
+        raise WeightsError(f"no weights file at {name}", path=name)
+    return WeightsFile(name, content, None if _is_checkpoint(name) else read(_card_of(name)))
+
+
+def load_network(
+    name_or_path: str | Path, device: torch.device | str = "cpu"
+) -> tuple[AMINet, ModelCard]:
+    """Read weights as `read_weights` does, and make their network as `build_network` does."""
+    return build_network(read_weights(name_or_path), device)
+
+
+def build_network(
+    file: WeightsFile, device: torch.device | str = "cpu"
+) -> tuple[AMINet, ModelCard]:
+    """Make the network of a weights file, or that of a checkpoint's averaged weights.
+
+    Args:
+        file: what was read.
+        device: where the network goes.
+
+    Returns:
+        The network in fp32 and eval mode, and its card.
+
+    Raises:
+        WeightsError: when there is no card, the file's SHA-256 is not the card's, or its tensors
+            are not the network's.
+    """
+    path = file.location
+    if _is_checkpoint(path):
+        return _from_checkpoint(file, device)
+    card = _parsed(file.card, _card_of(path))
+    if file.sha256 != card.sha256:
+        raise WeightsError(
+            f"{path} is damaged or is not the file its card describes: SHA-256 {file.sha256}, "
+            f"expected {card.sha256}; fetch it again",
+            path=path,
+        )
+    try:
+        tensors = load_tensors(file.content)
+    except SafetensorError as error:
+        raise WeightsError(f"{path} is not a safetensors file: {error}", path=path) from error
+    return _fill(card.network, tensors, path, device), card
+
+
+def save_weights(network: AMINet, file: Path, *, protocol: str, **about: Any) -> ModelCard:
+    """Write fp16 weights and their card.
+
+    Args:
+        network: what to write.
+        file: `.safetensors` file to write; its stem becomes the name.
+        protocol: "bicubic" or "camera".
+        about: further fields of the card: `training`, `scores`, `notes`, `license`, `generative`.
+
+    Returns:
+        The card as written.
+    """
+    halves = {k: v.detach().cpu().half().contiguous() for k, v in network.state_dict().items()}
+    content = save_tensors(halves, metadata={"format": "pt"})
+    card = ModelCard(
+        name=file.stem,
+        sha256=hashlib.sha256(content).hexdigest(),
+        network=network.config,
+        parameters=count_parameters(network),
+        macs=count_macs(network, CARD_SIDE_PX),
+        protocol=protocol,
+        **about,
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    file.with_suffix(".json").write_text(
+        json.dumps(card.model_dump(mode="json"), indent=2, ensure_ascii=False) + "\n"
+    )
+    return card
+
+
+def _is_checkpoint(location: str) -> bool:
+    return PurePosixPath(location).suffix == CHECKPOINT_SUFFIX
+
+
+def _card_of(location: str) -> str:
+    return location.removesuffix(PurePosixPath(location).suffix) + ".json"
+
+
+def _parsed(card: bytes | None, location: str) -> ModelCard:
+    if card is None:
+        raise WeightsError(
+            f"no model card at {location}; it belongs beside the weights", path=location
+        )
+    try:
+        return ModelCard.model_validate_json(card)
+    except ValidationError as error:
+        raise WeightsError(
+            f"the model card {location} is malformed: {error}", path=location
+        ) from error
+
+
+def _shipped(name: str) -> Path:
+    file = FOLDER / f"{name}{WEIGHTS_SUFFIX}"
+    if file.is_file():
+        return file
+    names = ", ".join(f.stem for f in sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))) or "none"
+    raise WeightsError(
+        f"no weights called {name!r}; expected one that ships ({names}), a "
+        f"{WEIGHTS_SUFFIX} file, or a {CHECKPOINT_SUFFIX} checkpoint",
+        path=name,
+    )
+
+
+def _from_checkpoint(file: WeightsFile, device: torch.device | str) -> tuple[AMINet, ModelCard]:
+    from aminet.network import PRESETS
+
+    path = PurePosixPath(file.location)
+    try:
+        content: dict[str, Any] = torch.load(
+            io.BytesIO(file.content), map_location="cpu", weights_only=True
+        )
+        # Older checkpoints do not say: they have no history.
+        in_channels = content["config"].get("in_channels", 3)
+        config = replace(PRESETS[content["config"]["preset"]], in_channels=in_channels)
+        tensors, protocol = content["average"], str(content["config"]["protocol"])
+    except (KeyError, TypeError, RuntimeError, OSError, EOFError) as error:
+        raise WeightsError(
+            f"{file.location} is not a checkpoint of `aminet train`: {error}", path=file.location
+        ) from error
+    network = _fill(config, tensors, file.location, device)
+    # Where the run's folders were is nobody else's business.
+    settings = {k: v for k, v in content["config"].items() if k not in {"data", "out"}}
+    loss = {k: v for k, v in settings.get("loss", {}).items() if k != "lpips"}
+    card = ModelCard(
+        name=f"{path.parent.name}/{path.stem}",
+        sha256=file.sha256,
+        network=config,
+        parameters=count_parameters(network),
+        macs=count_macs(network, CARD_SIDE_PX),
+        protocol=protocol,
+        generative=bool(loss.get("adversarial")),
+        training={
+            "steps": content["step"],
+            "seconds": content["seconds"],
+            "config": {**settings, "loss": loss},
+        },
+    )
+    return network, card
+
+
+def _fill(
+    config: AMINetConfig, tensors: dict[str, torch.Tensor], path: str, device: torch.device | str
+) -> AMINet:
+    network = AMINet(config)
+    try:
+        network.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise WeightsError(f"{path} is of another network: {error}", path=path) from error
+    return network.to(torch.device(device)).eval().requires_grad_(requires_grad=False)

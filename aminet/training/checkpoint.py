@@ -1,0 +1,78 @@
+"""Checkpoints of a training run: written whole or not at all, read on any device."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from aminet.errors import TrainConfigError
+from aminet.training.config import TrainConfig
+from aminet.training.step import TrainState, new_state
+
+CHECKPOINT_FILE: Final = "checkpoint.pt"
+
+
+def save_checkpoint(state: TrainState, config: TrainConfig, file: Path) -> None:
+    """Write atomically: a killed run leaves the checkpoint before."""
+    content = {
+        "step": state.step,
+        "seconds": state.seconds,
+        "network": state.network.state_dict(),
+        "average": state.average.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in state.optimisers],
+        "config": config.model_dump(mode="json"),
+    }
+    if state.adversary is not None:
+        content["adversary"] = {
+            "network": state.adversary.network.state_dict(),
+            "optimiser": state.adversary.optimiser.state_dict(),
+        }
+    temporary = file.with_suffix(".tmp")
+    torch.save(content, temporary)
+    temporary.replace(file)
+
+
+def load_checkpoint(config: TrainConfig, file: Path, device: torch.device) -> TrainState:
+    """Continue from a file of `save_checkpoint`.
+
+    Raises:
+        TrainConfigError: when the checkpoint is of another network, or has an adversary where the
+            config has none, or none where it has one.
+    """
+    content: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
+    for key in ("preset", "in_channels"):
+        # Older checkpoints lack what then had only one value, the default.
+        held = content["config"].get(key, TrainConfig.model_fields[key].default)
+        wanted = getattr(config, key)
+        if held != wanted:
+            raise TrainConfigError(
+                f"{file} holds {key} {held!r}, the config asks for {wanted!r}; "
+                "choose another `out` folder or remove the checkpoint",
+                key=key,
+            )
+    adversary = content.get("adversary")
+    if (adversary is None) == bool(config.loss.adversarial):
+        raise TrainConfigError(
+            f"{file} holds {'no' if adversary is None else 'a'} discriminator, and the config's "
+            f"loss.adversarial is {config.loss.adversarial}: choose another `out` folder, and this "
+            "checkpoint as `init`",
+            key="loss.adversarial",
+        )
+    state = new_state(config.model_copy(update={"init": None}), device)
+    state.network.load_state_dict(content["network"])
+    state.average.load_state_dict(content["average"])
+    for optimiser, saved in zip(state.optimisers, content["optimisers"], strict=True):
+        _restore(optimiser, saved)
+    if state.adversary is not None and adversary is not None:
+        state.adversary.network.load_state_dict(adversary["network"])
+        _restore(state.adversary.optimiser, adversary["optimiser"])
+    state.step, state.seconds = int(content["step"]), float(content["seconds"])
+    return state
+
+
+def _restore(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    for group, own in zip(saved["param_groups"], optimiser.param_groups, strict=True):
+        # Of the device that wrote it, which need not be this one.
+        if "capturable" in own:
+            group["capturable"] = own["capturable"]
+    optimiser.load_state_dict(saved)

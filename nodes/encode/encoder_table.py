@@ -1,0 +1,236 @@
+"""All that is known of encoders, one row each: adding one takes no other change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from av.codec import Codec
+from av.codec.codec import UnknownCodecError
+
+from nodes.errors import NodeConfigError
+from nodes.media.hdr import HdrWords
+
+__all__ = [
+    "ENCODERS",
+    "FALLBACK",
+    "Encoder",
+    "containers_of",
+    "find_encoder",
+    "hdr_encoders",
+    "libav_encoder",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """All that is known of one of libav's encoders; the defaults are right for most."""
+
+    name: str
+    """libav's name, such as `libx264`."""
+    crf: float | None = None
+    """Default quality on the encoder's own scale, None for an encoder without one."""
+    preset: str | None = None
+    """Default speed in the encoder's own words, None to leave it to the encoder."""
+    crf_option: str = "crf"
+    preset_option: str = "preset"
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Further options by default."""
+    profiles: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Chroma sampling (`422`, `444`) -> the option `profile`."""
+    max_bits: int | None = None
+    """Bits a sample beyond which the first successor takes its place, also if it was asked for."""
+    whole_chroma: bool = False
+    """Whether it refuses a width or height which the chroma planes do not divide."""
+    interlaced: bool = False
+    """Whether it can code interlaced pictures as such."""
+    zero_latency: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Options that make it give each picture back before it gets the next."""
+    words_option: str = ""
+    """Its option that holds words of its own, `key=value:key=value`, for the two fields below."""
+    thread_words: Callable[[int], str] | None = None
+    """Says how many threads it may use, to one with a thread pool of its own."""
+    hdr_words: HdrWords | None = None
+    """How it is told of HDR10's mastering display, None if it cannot be."""
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables that are set, unless they are, before it opens."""
+    needs: str = ""
+    """What a machine must have for it to open, in words."""
+    segment_muxer: str = "nut"
+    """libav's muxer of a segment's file: NUT holds any time base, and any codec but ProRes."""
+    containers: frozenset[str] = frozenset()
+    """libav's muxers that hold what it makes, and whose players expect it in them."""
+    continues: frozenset[str] = frozenset()
+    """Codecs of sources that it continues where the choice is left to us."""
+    successors: tuple[str, ...] = ()
+    """Keys of `ENCODERS` to try in turn where it cannot hold the frames."""
+
+
+def _x265_threads(threads: int) -> str:
+    # It speaks on the terminal, too.
+    return f"log-level=none:pools={threads}:frame-threads={min(threads, 4)}"
+
+
+_IN_MOST: Final = frozenset({"mp4", "mov", "matroska", "mpegts", "nut"})
+_ON_THE_WEB: Final = frozenset({"mp4", "matroska", "webm", "nut"})
+_NVIDIA: Final = "an NVIDIA GPU with its driver"
+
+ENCODERS: dict[str, Encoder] = {
+    # Measured on 350-pixel portraits, luma PSNR: veryfast at crf 16 gives 44.0 dB for 5 ms a frame;
+    # medium at crf 18, the usual threshold of what the eye can tell, 43.2 dB for 16 ms and a
+    # quarter fewer bytes. CPU is dearer than bytes here. The other scales are set to about 44 dB.
+    "x264": Encoder(
+        "libx264",
+        crf=16,
+        preset="veryfast",
+        whole_chroma=True,
+        interlaced=True,
+        zero_latency={"tune": "zerolatency"},
+        words_option="x264-params",
+        hdr_words=HdrWords("mastering-display", "cll"),
+        containers=_IN_MOST,
+        continues=frozenset({"h264"}),
+        successors=("x265", "vp9", "ffv1"),
+    ),
+    "x265": Encoder(
+        "libx265",
+        crf=18,
+        preset="fast",
+        whole_chroma=True,
+        zero_latency={"tune": "zerolatency"},
+        words_option="x265-params",
+        thread_words=_x265_threads,
+        hdr_words=HdrWords("master-display", "max-cll", first="hdr10=1"),
+        containers=_IN_MOST,
+        continues=frozenset({"hevc"}),
+        successors=("vp9", "ffv1"),
+    ),
+    "av1": Encoder(
+        "libsvtav1",
+        crf=20,
+        preset="8",
+        words_option="svtav1-params",
+        thread_words="lp={}".format,
+        hdr_words=HdrWords("mastering-display", "content-light", decimal=True),
+        environment={"SVT_LOG": "1"},  # it speaks on the terminal, and listens only to this
+        containers=_ON_THE_WEB,
+        continues=frozenset({"av1"}),
+        successors=("x265", "ffv1"),
+    ),
+    "vp9": Encoder(
+        "libvpx-vp9",
+        crf=24,
+        preset="4",
+        preset_option="cpu-used",
+        # Without `b=0` libvpx treats crf as a floor below its default bitrate.
+        options={"deadline": "good", "row-mt": "1", "b": "0"},
+        containers=_ON_THE_WEB,
+        continues=frozenset({"vp8", "vp9"}),
+        successors=("av1", "x265", "ffv1"),
+    ),
+    "ffv1": Encoder(
+        "ffv1",
+        # Version 3 with slice checksums: damage in an archive is found and stays local.
+        options={"level": "3", "slicecrc": "1", "g": "1"},
+        containers=frozenset({"matroska", "nut"}),
+        continues=frozenset({"ffv1"}),
+    ),
+    "prores": Encoder(
+        "prores_ks",
+        options={"vendor": "apl0"},
+        profiles={"422": "hq", "444": "4444"},
+        interlaced=True,
+        segment_muxer="mov",
+        containers=frozenset({"mov", "matroska"}),
+        continues=frozenset({"prores"}),
+        successors=("ffv1",),
+    ),
+    "nvenc": Encoder(
+        "h264_nvenc",
+        crf=18,
+        preset="p5",
+        crf_option="cq",
+        options={"rc": "vbr", "b": "0"},
+        max_bits=8,  # only the newest of NVIDIA's H.264 encoders have more
+        needs=_NVIDIA,
+        containers=_IN_MOST,
+        successors=("hevc_nvenc", "ffv1"),
+    ),
+    "hevc_nvenc": Encoder(
+        "hevc_nvenc",
+        crf=20,
+        preset="p5",
+        crf_option="cq",
+        options={"rc": "vbr", "b": "0"},
+        needs=_NVIDIA,
+        containers=_IN_MOST,
+    ),
+    "av1_nvenc": Encoder("av1_nvenc", needs=_NVIDIA, containers=_ON_THE_WEB),
+    "prores_aw": Encoder(
+        "prores_aw", segment_muxer="mov", containers=frozenset({"mov", "matroska"})
+    ),
+    "mpeg4": Encoder("mpeg4", interlaced=True, containers=_IN_MOST),
+    "mpeg2video": Encoder(
+        "mpeg2video", interlaced=True, containers=frozenset({"matroska", "mpegts", "nut"})
+    ),
+    "mjpeg": Encoder("mjpeg", containers=frozenset({"mov", "matroska", "nut"})),
+    "libvpx": Encoder("libvpx", containers=frozenset({"matroska", "webm"})),
+}
+"""Names for `encode.codec` -> what is known of the encoder."""
+
+FALLBACK: Final = "x264"
+"""The row for sources whose codec no row continues: old ones, and cameras' own."""
+
+
+def containers_of(codec_name: str) -> frozenset[str]:
+    """Return libav's names of the muxers that hold restored video of a codec.
+
+    Args:
+        codec_name: libav's name of the codec, not of an encoder.
+    """
+    holders = [row.containers for row in ENCODERS.values() if _makes(row, codec_name)]
+    return frozenset[str]().union(*holders)
+
+
+def hdr_encoders() -> list[str]:
+    """Return the keys of the encoders that can be told of HDR10's mastering display."""
+    return [key for key, row in ENCODERS.items() if row.hdr_words is not None]
+
+
+def _makes(encoder: Encoder, codec_name: str) -> bool:
+    try:
+        return libav_encoder(encoder.name).canonical_name == codec_name
+    except NodeConfigError:
+        return False  # not in this build of libav
+
+
+def find_encoder(asked_for: str) -> Encoder:
+    """Return a row by its key; or what is known of a libav encoder, which keeps its own defaults.
+
+    Raises:
+        NodeConfigError: it is unknown or not in this build of libav.
+    """
+    if asked_for in ENCODERS:
+        return ENCODERS[asked_for]
+    name = libav_encoder(asked_for).name
+    known = next((row for row in ENCODERS.values() if row.name == name), Encoder(name))
+    return replace(known, crf=None, preset=None, options={}, max_bits=None)
+
+
+def libav_encoder(name: str) -> Codec:
+    """Return libav's encoder of that name, or the one it prefers for a codec of that name.
+
+    Raises:
+        NodeConfigError: it is unknown, not in this build of libav, or not for video.
+    """
+    try:
+        codec = Codec(name, "w")
+    except UnknownCodecError as error:
+        raise NodeConfigError(
+            f"encode.codec: encoder {name!r} is unknown or not in this build of libav; expected"
+            f" auto, {', '.join(ENCODERS)}, or a libav encoder's name"
+        ) from error
+    if codec.type != "video":
+        raise NodeConfigError(f"encode.codec: {name!r} encodes {codec.type}, expected video")
+    return codec

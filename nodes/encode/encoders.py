@@ -1,0 +1,181 @@
+"""Which encoder a video gets, and its settings: pure decisions, no file is touched.
+
+The default keeps the source's codec family, bit depth and chroma, and is visually lossless: a
+restored video is an intermediate that somebody will look at closely or encode again. Where the
+family's encoder cannot hold the pixel format, the first of its `successors` that can takes its
+place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from av.video.format import VideoFormat
+from pydantic import Field
+
+from nodes.encode.encoder_table import ENCODERS, FALLBACK, Encoder, find_encoder, libav_encoder
+from nodes.errors import UnsupportedFormatError
+from nodes.node import NodeConfig
+from nodes.picture.formats import bit_depth, editable_format, nearest_format
+from nodes.types import VideoInfo
+
+__all__ = ["EncodeConfig", "EncoderPlan", "plan_encoder"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderPlan:
+    """An encoder and everything it is told."""
+
+    encoder: str
+    """libav's name of the encoder, such as `libx264`."""
+    codec_name: str
+    """libav's name of what it makes, such as `h264`."""
+    pix_fmt: str
+    """What the encoder is given."""
+    options: Mapping[str, str]
+    """Private options of the encoder."""
+    bitrate_bps: int | None
+    """Target, None where quality decides."""
+    facts: Encoder
+    """What is known of the encoder."""
+
+
+class EncodeConfig(NodeConfig):
+    """How frames are encoded."""
+
+    codec: str = "auto"
+    """`auto` (the source's family); a key of `nodes.encode.encoder_table.ENCODERS`, such as x264,
+    x265, av1, vp9, ffv1, prores, nvenc or hevc_nvenc; or the name of any libav encoder."""
+    crf: float | None = Field(default=None, ge=0, le=63)
+    """Constant quality, smaller is better; the encoder's own scale. None: visually lossless."""
+    preset: str | None = None
+    """Speed against size, in the encoder's own words. None: a fast one."""
+    pix_fmt: str = "auto"
+    """Pixel format of the output; `auto` keeps the source's."""
+    bitrate_bps: int | None = Field(default=None, gt=0)
+    """Average bits a second, in place of constant quality."""
+    options: dict[str, str] = Field(default_factory=dict)
+    """Further private options of the encoder."""
+    convert: dict[int, str] = Field(default_factory=dict)
+    """Streams beside the video that are not copied but converted: number -> libav encoder."""
+    quality: int = Field(default=95, ge=1, le=100)
+    """Of JPEG and lossy WebP pictures; a JPEG made of a JPEG keeps that one's tables instead."""
+
+
+_QUALITY_OPTIONS: Final = frozenset({"qp", "cq", "crf", "lossless"})
+"""Encoders' own words for quality: one given among the options takes the place of ours."""
+
+
+def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> EncoderPlan:
+    """Decide how `info`'s frames are encoded.
+
+    Args:
+        choice: what the user asked for.
+        info: the video whose frames will come.
+        threads: CPU threads the encoder may use; part of the plan, as outputs depend on it.
+
+    Raises:
+        NodeConfigError: the encoder is unknown or not in this build of libav.
+        UnsupportedFormatError: the chosen encoder, or none, can hold the pixel format.
+    """
+    wanted = info.pix_fmt if choice.pix_fmt == "auto" else choice.pix_fmt
+    if choice.codec != "auto":
+        encoder = find_encoder(choice.codec)
+        if encoder.max_bits is not None and bit_depth(wanted) > encoder.max_bits:
+            encoder = ENCODERS[encoder.successors[0]]
+        pix_fmt = _held_format(encoder.name, wanted)
+        if pix_fmt is None:
+            raise UnsupportedFormatError(
+                f"encoder {encoder.name} cannot hold pixel format {wanted}; expected one of"
+                f" {', '.join(_formats(encoder.name))}: choose encode.codec ffv1 or auto, or set"
+                " encode.pix_fmt"
+            )
+        if not _takes_size(encoder, pix_fmt, info):
+            raise UnsupportedFormatError(
+                f"encoder {encoder.name} cannot code {info.width_px}x{info.height_px} in"
+                f" {pix_fmt}, expected even numbers; choose encode.codec auto or vp9, or set"
+                " encode.pix_fmt to yuv444p"
+            )
+        return _plan(encoder, choice, pix_fmt, info, threads)
+    continuing = (key for key, row in ENCODERS.items() if info.codec_name in row.continues)
+    first = next(continuing, FALLBACK)
+    for key in (first, *ENCODERS[first].successors):
+        encoder = ENCODERS[key]
+        pix_fmt = _held_format(encoder.name, wanted)
+        if pix_fmt and _takes_size(encoder, pix_fmt, info):
+            return _plan(encoder, choice, pix_fmt, info, threads)
+    raise UnsupportedFormatError(
+        f"no encoder here can hold pixel format {wanted}; set encode.pix_fmt to a common one,"
+        " such as yuv420p"
+    )
+
+
+def _plan(
+    encoder: Encoder, choice: EncodeConfig, pix_fmt: str, info: VideoInfo, threads: int
+) -> EncoderPlan:
+    options = dict(encoder.options)
+    preset = choice.preset if choice.preset is not None else encoder.preset
+    if preset is not None:
+        options[encoder.preset_option] = preset
+    crf = choice.crf if choice.crf is not None else encoder.crf
+    given = _QUALITY_OPTIONS & set(choice.options)
+    if crf is not None and choice.bitrate_bps is None and not given:
+        options[encoder.crf_option] = f"{crf:g}"
+    if choice.bitrate_bps is not None:
+        options.pop("b", None)
+    profile = next((name for key, name in encoder.profiles.items() if key in pix_fmt), None)
+    if profile is not None:
+        options["profile"] = profile
+    options |= choice.options
+    if words := _words(encoder, info, threads):
+        words.append(options.get(encoder.words_option, ""))
+        options[encoder.words_option] = ":".join(filter(None, words))
+    codec_name = libav_encoder(encoder.name).canonical_name
+    return EncoderPlan(
+        encoder.name, codec_name, pix_fmt, options, choice.bitrate_bps, facts=encoder
+    )
+
+
+def _words(encoder: Encoder, info: VideoInfo, threads: int) -> list[str]:
+    """Return what an encoder is told in words of its own, before the user's."""
+    words: list[str] = []
+    if encoder.hdr_words is not None and info.hdr is not None:
+        words.append(encoder.hdr_words.of(info.hdr))
+    if encoder.thread_words is not None:
+        words.append(encoder.thread_words(threads))
+    return words
+
+
+def _held_format(encoder: str, pix_fmt: str) -> str | None:
+    """Return the pixel format in which `encoder` holds `pix_fmt` without loss, or None."""
+    formats = _formats(encoder)
+    if not formats or pix_fmt in formats:
+        return pix_fmt
+    # `yuvj` names only repeat what the range tag says.
+    plain = pix_fmt.replace("yuvj", "yuv")
+    return plain if plain in formats else nearest_format(plain, _plain(formats))
+
+
+def _takes_size(encoder: Encoder, pix_fmt: str, info: VideoInfo) -> bool:
+    if not encoder.whole_chroma:
+        return True
+    form = VideoFormat(pix_fmt)
+    columns, rows = 8 // form.chroma_width(8), 8 // form.chroma_height(8)
+    return info.width_px % columns == 0 == info.height_px % rows
+
+
+def _plain(formats: list[str]) -> list[str]:
+    return [name for name in formats if _is_editable(name) and not name.startswith("yuvj")]
+
+
+def _is_editable(pix_fmt: str) -> bool:
+    try:
+        return editable_format(pix_fmt) == pix_fmt
+    except UnsupportedFormatError:
+        return False
+
+
+def _formats(encoder: str) -> list[str]:
+    return [form.name for form in libav_encoder(encoder).video_formats or ()]

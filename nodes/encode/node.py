@@ -1,0 +1,109 @@
+"""Encode: the sink node. Frames to one file in the work folder: video only, times exact.
+
+Sound, subtitles and everything else are copied from the source once, by
+`pipeline.containers.mux`, when all is encoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from nodes.encode.encoders import EncodeConfig, EncoderPlan, plan_encoder
+from nodes.encode.writer import VIDEO_FILE, Writer
+from nodes.errors import MediaError
+from nodes.join import SegmentPart
+from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
+from nodes.types import Frame, VideoInfo
+
+__all__ = ["Encode"]
+
+
+class Encode(SinkNode[EncodeConfig]):
+    """Encodes frames with their own pts in the source's time base.
+
+    Pixels are converted only where the encoder cannot hold the frames' format, then to the nearest
+    that loses nothing, and `report` says so.
+    """
+
+    spec: ClassVar[NodeSpec] = NodeSpec(
+        type_name="aminet.encode",
+        summary="encode frames into a video stream",
+        inputs=(Port("frames", Frame),),
+    )
+    Config = EncodeConfig
+    endings: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: EncodeConfig) -> None:
+        super().__init__(config)
+        self._writer: Writer | None = None
+        self._report: dict[str, Any] = {}
+
+    def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Open the encoder and start `segment.work_dir / VIDEO_FILE`.
+
+        Raises:
+            NodeConfigError: the encoder is unknown or refuses its settings.
+            UnsupportedFormatError: the encoder cannot hold the pixel format.
+            MediaError: the file cannot be written.
+        """
+        (info,) = inputs.values()
+        config = self.config
+        if config.codec == "auto" and segment.codec is not None:
+            config = config.model_copy(update={"codec": segment.codec})
+        plan = plan_encoder(config, info, segment.threads)
+        self._report = {}
+        self._writer = self.make_writer(segment, plan, info)
+        return info
+
+    def make_writer(self, segment: Segment, plan: EncoderPlan, info: VideoInfo) -> Writer:
+        """Start the file that the frames go to."""
+        return Writer(segment.work_dir / VIDEO_FILE, plan, info, segment.threads)
+
+    def process(self, inputs: Inputs) -> None:
+        """Encode one frame.
+
+        Raises:
+            MediaError: the frame's size or format is not what `open` was told, its pts does not
+                increase, or the disk is full.
+        """
+        self._opened().write(inputs.get("frames", Frame))
+
+    def finish(self) -> None:
+        """Complete the file and check that it holds every frame.
+
+        Raises:
+            MediaError: the encoder lost frames, or the disk is full.
+        """
+        self._opened().finish()
+
+    def close(self) -> None:
+        """Close the file; one that was not finished is removed."""
+        if self._writer is not None:
+            self._report = self._writer.report()
+            self._writer.close()
+            self._writer = None
+
+    def report(self) -> dict[str, Any]:
+        """Return encoder, settings, frames, bytes and conversions, for JSON."""
+        return self._report
+
+    @classmethod
+    def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """Add frames and bytes up; everything else is alike but for the last frame's duration."""
+        sums = {key: sum(report[key] for report in reports) for key in ("frames", "bytes")}
+        return {**reports[-1], **sums}
+
+    @classmethod
+    def join(
+        cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
+    ) -> dict[str, Path]:
+        """Return nothing: the segments' videos, joined, are the output itself."""
+        del parts, folder, config
+        return {}
+
+    def _opened(self) -> Writer:
+        if self._writer is None:
+            raise MediaError("encode: used without open()")
+        return self._writer

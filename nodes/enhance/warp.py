@@ -1,0 +1,317 @@
+"""Faces between the frame's pixels and the network's square, on the device that runs it.
+
+Convention: transforms are 2x3 between continuous coordinates with pixel centres at +0.5, as
+everywhere in these nodes. Kornia counts pixel centres as integers (`align_corners=True`), so they
+are shifted by half a pixel where they enter it. Tensors are (B, 3, H, W) float32 RGB, images in
+[0, 1], residuals in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F  # noqa: N812
+from kornia.filters import gaussian_blur2d
+from kornia.geometry.transform import warp_affine
+from torch import Tensor
+
+from nodes.geometry.alignment import face_oval_mask, similarity_scale
+from nodes.types import FaceHistory, FacePatch
+
+__all__ = [
+    "Bucket",
+    "align_patches",
+    "averaged",
+    "bucket_of",
+    "cut_to_regions",
+    "mask_residuals",
+    "own_detail",
+    "regions_of",
+    "smoothed",
+    "unalign_residuals",
+]
+
+_GRAIN_PX = 32
+"""Regions are padded to multiples of this, so that they share batches."""
+
+_LOW_FREQUENCY_SIGMA = 0.12
+"""Of the square's side: coarser changes of colour and light than this stay the source's."""
+
+_COARSE_PX = 32
+
+_SIDE_TAP = 1 / 20
+_MOST_BLURRED = 2.5
+"""Three taps stand for a box up to so many pixels wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What faces must have in common to share a batch. Follows from each face alone."""
+
+    size_px: int
+    padded_px: int
+    """Side of the square that the region is padded to, at source resolution."""
+    scale: int
+    shrink_in: int
+    """Samples an edge that are averaged into one pixel of the aligned square."""
+    quarters_out: int
+    """Pixels of the square, in quarters, that an output pixel covers along an edge."""
+
+
+def bucket_of(patch: FacePatch) -> Bucket:
+    """Return the bucket that a patch belongs to."""
+    longest_px = max(patch.rgb.shape[:2])
+    crop_px_per_source_px = similarity_scale(patch.crop_from_region)
+    return Bucket(
+        size_px=patch.size_px,
+        padded_px=-(-longest_px // _GRAIN_PX) * _GRAIN_PX,
+        scale=patch.scale,
+        # A little blur is not worth one sample more.
+        shrink_in=max(1, math.ceil(1 / crop_px_per_source_px - 0.25)),
+        quarters_out=max(4, round(4 * crop_px_per_source_px / patch.scale)),
+    )
+
+
+def align_patches(
+    patches: Sequence[FacePatch],
+    bucket: Bucket,
+    device: torch.device,
+    *,
+    with_history: bool = False,
+) -> Tensor:
+    """Warp regions to the aligned square.
+
+    Args:
+        patches: all of `bucket`.
+        bucket: see there.
+        device: where to work.
+        with_history: also what earlier frames say of the faces.
+
+    Returns:
+        (B, 3, S, S) in [0, 1], or with history (B, 7, S, S), as `aminet.history` orders it; beyond
+        the frame the region's edge is repeated.
+    """
+    regions = regions_of(patches, bucket, device)
+    if with_history:
+        regions = torch.cat((regions, _histories_of(patches, bucket, device)), dim=1)
+    factor = bucket.shrink_in
+    fine = _warp(regions, factor * _stacked(patches), bucket.size_px * factor, "border")
+    return averaged(fine, factor).clamp(0, 1)
+
+
+def regions_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
+    """Bring the faces' regions to a device.
+
+    Args:
+        patches: all of `bucket`, and of one bit depth.
+        bucket: see there.
+        device: where to.
+
+    Returns:
+        (B, 3, P, P) in [0, 1], P = padded side; in the padding the region's edge is repeated.
+    """
+    top = float((1 << patches[0].bit_depth) - 1)
+    return _on_device([patch.rgb for patch in patches], bucket.padded_px, device) / top
+
+
+def _histories_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
+    """Bring what earlier frames say of the faces to a device: (B, 4, P, P), fused and weight.
+
+    Without any, the fused face is the face itself and the weight 0.
+    """
+    top, side = float((1 << patches[0].bit_depth) - 1), bucket.padded_px
+    histories = [
+        patch.history or FaceHistory(patch.rgb, np.zeros(patch.rgb.shape[:2], np.uint8))
+        for patch in patches
+    ]
+    fused = _on_device([history.fused_rgb for history in histories], side, device) / top
+    weights = _on_device([history.weight[..., None] for history in histories], side, device) / 255
+    return torch.cat((fused, weights), dim=1)
+
+
+def _on_device(pictures: Sequence[npt.NDArray[Any]], side_px: int, device: torch.device) -> Tensor:
+    """Bring pictures (H, W, C) of one type to a device, as (B, C, side, side) float32."""
+    # torch has few operations on uint16; int32 holds all codes.
+    kind = torch.uint8 if pictures[0].dtype == np.uint8 else torch.int32
+    codes = _on_host((len(pictures), side_px, side_px, pictures[0].shape[2]), kind, device)
+    for square, picture in zip(codes.numpy(), pictures, strict=True):
+        _fill_by_repeating(square, picture)
+    return codes.to(device, non_blocking=True).permute(0, 3, 1, 2).to(torch.float32)
+
+
+def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
+    """Keep of the network's residuals what belongs on the face.
+
+    Args:
+        residuals: (B, 3, S, S).
+        patches: where each came from.
+
+    Returns:
+        `own_detail` of the residuals under the feathered oval: (B, 3, S, S), exactly 0 outside.
+    """
+    mask = _ovals(patches, residuals.shape[-1], residuals.device)
+    return own_detail(residuals, patches) * mask
+
+
+def own_detail(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
+    """Take out slow changes over the face: its colour and light stay the source's.
+
+    They are measured over those pixels that the mask covers and that lie inside the frame.
+
+    Args:
+        residuals: (B, 3, S, S).
+        patches: where each came from.
+
+    Returns:
+        (B, 3, S, S).
+    """
+    size_px = residuals.shape[-1]
+    mask = _ovals(patches, size_px, residuals.device)
+    weights = _inside(patches, size_px, residuals.device) * mask
+    # So coarse a blur loses nothing on a coarse grid, and costs a hundredth there.
+    both = F.avg_pool2d(torch.cat([residuals * weights, weights], dim=1), size_px // _COARSE_PX)
+    sigma = _LOW_FREQUENCY_SIGMA * both.shape[-1]
+    taps = 2 * math.ceil(2.5 * sigma) + 1
+    blurred = gaussian_blur2d(both, (taps, taps), (sigma, sigma), border_type="constant")
+    coarse = blurred[:, :3] / blurred[:, 3:].clamp_min(1e-4)
+    slow = F.interpolate(coarse, size=(size_px, size_px), mode="bilinear", align_corners=False)
+    return residuals - slow
+
+
+def unalign_residuals(residuals: Tensor, patches: Sequence[FacePatch], bucket: Bucket) -> Tensor:
+    """Warp residuals from the square to the output frame's grid.
+
+    Args:
+        residuals: (B, 3, S, S), 0 at the edges.
+        patches: where each goes; all of `bucket`.
+        bucket: see there.
+
+    Returns:
+        (B, 3, P, P), P = padded side * scale: each face's region with the padding.
+    """
+    minification = bucket.quarters_out / 4
+    # Averaging 2x2 samples costs nothing where the output is that much smaller than the square.
+    finer = 2 if minification >= 2 else 1
+    pool, filtered = _prefiltered(residuals, minification / finer)
+    fine_from_pooled = bucket.scale * finer * _inverted(_stacked(patches))
+    fine_from_pooled[:, :, :2] *= pool
+    fine = _warp(filtered, fine_from_pooled, bucket.padded_px * bucket.scale * finer, "zeros")
+    return averaged(fine, finer)
+
+
+def cut_to_regions(on_grid: Tensor, patches: Sequence[FacePatch]) -> list[npt.NDArray[np.float16]]:
+    """Bring padded residuals (B, 3, P, P) to the host, without the padding.
+
+    Returns:
+        For each, shape (region height * scale, region width * scale, 3).
+    """
+    images = on_grid.permute(0, 2, 3, 1).to(torch.float16, memory_format=torch.contiguous_format)
+    if images.device.type != "cpu":
+        images = _on_host(images.shape, images.dtype, images.device).copy_(images)
+    cut: list[npt.NDArray[np.float16]] = []
+    for image, patch in zip(images.numpy(), patches, strict=True):
+        height, width = (side * patch.scale for side in patch.rgb.shape[:2])
+        cut.append(image[:height, :width].copy())
+    return cut
+
+
+def _prefiltered(images: Tensor, minification: float) -> tuple[int, Tensor]:
+    """Take out what an output grid that is `minification` times coarser cannot hold.
+
+    Averages whole pixels as far as they go, and blurs for the rest: a quarter of the cost of
+    sampling a finer grid and averaging that.
+
+    Returns:
+        How many pixels an edge were averaged into one, and the smaller images.
+    """
+    pool = math.ceil(minification / _MOST_BLURRED)
+    # A box m wide has variance m * m / 12; what interpolation lacks of it goes into three taps.
+    side = _SIDE_TAP * (minification / pool) ** 2
+    return pool, smoothed(averaged(images, pool), side)
+
+
+def smoothed(images: Tensor, side: float) -> Tensor:
+    """Blur with three taps each way, the outer ones `side`; beyond the edge lies 0."""
+    padded = F.pad(images, (1, 1, 1, 1))
+    rows = (1 - 2 * side) * padded[..., 1:-1] + side * (padded[..., :-2] + padded[..., 2:])
+    return (1 - 2 * side) * rows[..., 1:-1, :] + side * (rows[..., :-2, :] + rows[..., 2:, :])
+
+
+def averaged(images: Tensor, factor: int) -> Tensor:
+    """Average blocks of `factor` by `factor` pixels into one."""
+    # Pooling by 1 copies, slowly.
+    return F.avg_pool2d(images, factor) if factor > 1 else images
+
+
+def _on_host(shape: Sequence[int], kind: torch.dtype, device: torch.device) -> Tensor:
+    """Return room for what goes to a device or comes from it.
+
+    A GPU reads and writes pinned pages by itself, several times as fast; torch keeps them for the
+    next batch.
+    """
+    return torch.empty(tuple(shape), dtype=kind, pin_memory=device.type == "cuda")
+
+
+def _fill_by_repeating(square: npt.NDArray[Any], picture: npt.NDArray[Any]) -> None:
+    height, width = picture.shape[:2]
+    square[:height, :width] = picture
+    square[:height, width:] = picture[:, -1:]
+    square[height:] = square[height - 1]
+
+
+def _stacked(patches: Sequence[FacePatch]) -> npt.NDArray[np.float64]:
+    """Return `crop_from_region` of each: (B, 2, 3)."""
+    return np.stack([patch.crop_from_region for patch in patches])
+
+
+def _inverted(a_from_b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return `b_from_a` of each: (B, 2, 3)."""
+    linear = np.linalg.inv(a_from_b[:, :, :2]).astype(np.float64, copy=False)
+    return np.concatenate([linear, -linear @ a_from_b[:, :, 2:]], axis=2)
+
+
+def _warp(
+    images: Tensor, out_from_image: npt.NDArray[np.float64], side_px: int, padding: str
+) -> Tensor:
+    integer = out_from_image.copy()
+    # Continuous coordinates are integer ones plus a half, on both sides.
+    integer[:, :, 2] += 0.5 * integer[:, :, 0] + 0.5 * integer[:, :, 1] - 0.5
+    matrices = torch.from_numpy(integer).to(images.device, torch.float32)
+    return warp_affine(
+        images,
+        matrices,
+        (side_px, side_px),
+        mode="bicubic",
+        padding_mode=padding,
+        align_corners=True,
+    )
+
+
+def _ovals(patches: Sequence[FacePatch], size_px: int, device: torch.device) -> Tensor:
+    """Return each face's mask, (B, 1, S, S); few differ, and only those travel."""
+    ovals = [face_oval_mask(size_px, patch.yaw_deg) for patch in patches]
+    distinct = {id(oval): oval for oval in ovals}
+    row_of = {name: row for row, name in enumerate(distinct)}
+    table = torch.from_numpy(np.stack(list(distinct.values()))).to(device)
+    rows = torch.tensor([row_of[id(oval)] for oval in ovals]).to(device)
+    return table[rows][:, None]
+
+
+def _inside(patches: Sequence[FacePatch], size_px: int, device: torch.device) -> Tensor:
+    """Return (B, 1, S, S): 1 where the square's pixel lies inside the region, else 0."""
+    sides = np.array([patch.rgb.shape[1::-1] for patch in patches])[:, :, None]
+    numbers = np.concatenate([_inverted(_stacked(patches)), sides], axis=2).astype(np.float32)
+    (xx, xy, x0, width), (yx, yy, y0, height) = (
+        torch.from_numpy(numbers).to(device).permute(1, 2, 0)[:, :, :, None, None, None]
+    )
+    centre = torch.arange(size_px, device=device) + 0.5
+    across, down = centre[None, :], centre[:, None]
+    x = xx * across + xy * down + x0
+    y = yx * across + yy * down + y0
+    return ((x >= 0) & (x <= width) & (y >= 0) & (y <= height)).to(torch.float32)

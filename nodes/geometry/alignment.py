@@ -1,0 +1,233 @@
+"""Where a face lies: the alignment template, similarity transforms, the paste mask.
+
+Convention: continuous image coordinates, x right, y down, pixel centres at +0.5. A transform
+`a_from_b` is a float64 2x3 matrix that takes (x, y, 1) in b to (x, y) in a.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from nodes.types import EYES_OF_SIZE
+
+__all__ = [
+    "ALIGNED_POINTS",
+    "Matrix",
+    "apply",
+    "bounding_box",
+    "compose",
+    "crop_from_frame",
+    "face_oval",
+    "face_oval_mask",
+    "face_oval_on_grid",
+    "fit_similarity",
+    "invert",
+    "pitch_deg",
+    "roll_deg",
+    "scaling",
+    "similarity_scale",
+    "template_points",
+    "translation",
+    "yaw_deg",
+]
+
+Matrix = npt.NDArray[np.float64]
+"""Shape (2, 3)."""
+
+ALIGNED_POINTS: Final = (0, 1, 3)
+"""Which of a face's four points are aligned: the eyes and the mouth. The nose moves with yaw."""
+
+_EYE_ROW: Final = 50 / 128
+_MOUTH_BELOW_EYES: Final = 1.11
+"""In eye distances: the median over the training crops of MediaPipe's mouth centre, measured
+from the middle between the eyes at a right angle to the line through them (780 of 796 crops)."""
+
+_NOSE_DEPTH: Final = 0.65
+
+_LEVEL_NOSE: Final = 0.5
+_PITCH_DEG: Final = 106.0
+
+_OVAL_CENTRE: Final = (64 / 128, 66 / 128)
+_OVAL_RADII: Final = (52 / 128, 60 / 128)
+_OVAL_FEATHER: Final = 0.2
+"""Share of the radius over which the mask falls from 1 to 0."""
+_HEAD_DEPTH: Final = 0.6
+"""How far the head's middle lies behind the eyes, in eye distances: as the face turns, the cheek
+on the far side goes out of sight, and the one on this side comes in."""
+_OVAL_EDGE: Final = 1 / 128
+_YAW_STEP_DEG: Final = 2
+
+
+def template_points(size_px: int) -> npt.NDArray[np.float64]:
+    """Return right eye, left eye and mouth centre in an aligned square; shape (3, 2)."""
+    half = EYES_OF_SIZE / 2
+    mouth = _EYE_ROW + _MOUTH_BELOW_EYES * EYES_OF_SIZE
+    return size_px * np.array([(0.5 - half, _EYE_ROW), (0.5 + half, _EYE_ROW), (0.5, mouth)])
+
+
+def fit_similarity(
+    b: npt.NDArray[np.floating], a: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]
+) -> Matrix:
+    """Return the `a_from_b` similarity (rotation, uniform scale, shift) closest to the points.
+
+    Args:
+        b: shape (N, 2), N >= 2.
+        a: shape (N, 2), where they should land.
+        weights: shape (N,), not negative.
+
+    Raises:
+        ValueError: the points of b coincide.
+
+    Source: the closed form of S. Umeyama, "Least-squares estimation of transformation parameters
+    between two point patterns", IEEE TPAMI 1991; in the plane, without reflections, it is one
+    complex division.
+    """
+    share = (weights / weights.sum()).astype(np.float64)
+    za, zb = a[:, 0] + 1j * a[:, 1], b[:, 0] + 1j * b[:, 1]
+    mean_a, mean_b = complex(share @ za), complex(share @ zb)
+    spread = float(share @ np.abs(zb - mean_b) ** 2)
+    if spread < 1e-12:
+        raise ValueError(f"cannot align {len(b)} points that coincide at {mean_b}")
+    turn = complex(share @ ((za - mean_a) * np.conj(zb - mean_b))) / spread
+    shift = mean_a - turn * mean_b
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+
+
+def crop_from_frame(points_px: npt.NDArray[np.floating], size_px: int) -> Matrix:
+    """Return the similarity that aligns a face's four points to a square of side `size_px`."""
+    chosen = points_px[list(ALIGNED_POINTS)].astype(np.float64)
+    return fit_similarity(chosen, template_points(size_px), np.ones(3))
+
+
+def apply(a_from_b: Matrix, points_b: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """Take points (N, 2) from b to a."""
+    return points_b.astype(np.float64) @ a_from_b[:, :2].T + a_from_b[:, 2]
+
+
+def compose(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
+    """Return `a_from_c`."""
+    composed = a_from_b[:, :2] @ b_from_c
+    composed[:, 2] += a_from_b[:, 2]
+    return composed
+
+
+def invert(a_from_b: Matrix) -> Matrix:
+    """Return `b_from_a`."""
+    (a, b, x), (c, d, y) = a_from_b.tolist()
+    area = a * d - b * c
+    a, b, c, d = d / area, -b / area, -c / area, a / area
+    return np.array([[a, b, -a * x - b * y], [c, d, -c * x - d * y]])
+
+
+def scaling(factor: float) -> Matrix:
+    """Return the transform that multiplies coordinates by `factor`."""
+    return np.array([[factor, 0.0, 0.0], [0.0, factor, 0.0]])
+
+
+def translation(x_px: float, y_px: float) -> Matrix:
+    """Return the transform that adds (x_px, y_px)."""
+    return np.array([[1.0, 0.0, x_px], [0.0, 1.0, y_px]])
+
+
+def similarity_scale(a_from_b: Matrix) -> float:
+    """Return how many pixels of a one pixel of b covers along an edge."""
+    (a, b, _), (c, d, _) = a_from_b.tolist()
+    return math.sqrt(abs(a * d - b * c))
+
+
+def bounding_box(frame_from_crop: Matrix, size_px: int) -> tuple[float, float, float, float]:
+    """Return the smallest upright box `xyxy_px` around a square of side `size_px`."""
+    corners = apply(frame_from_crop, size_px * np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float))
+    (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
+    return float(x0), float(y0), float(x1), float(y1)
+
+
+def roll_deg(points_px: npt.NDArray[np.floating]) -> float:
+    """Return how far a face is turned clockwise in the image, -180 to 180, from its eyes."""
+    x, y = points_px[1] - points_px[0]
+    return float(np.degrees(np.arctan2(y, x)))
+
+
+def yaw_deg(points_px: npt.NDArray[np.floating]) -> float:
+    """Estimate how far a face is turned to a side, from its nose: -90 to 90, 0 is frontal.
+
+    Positive when the nose points to the image's right (upright face). The tip of a nose stands
+    about 0.65 eye distances in front of the eyes. Against MediaPipe's landmarker on 527 crops and
+    clip frames: correlation 0.96, 6 degrees rms; enough for a gate.
+    """
+    eyes = (points_px[1] - points_px[0]).astype(np.float64)
+    nose = points_px[2] - (points_px[0] + points_px[1]) / 2
+    along = float(nose @ eyes) / max(float(np.hypot(*eyes)), 1e-6)
+    return float(np.degrees(np.arctan2(along, _NOSE_DEPTH * float(np.hypot(*eyes)))))
+
+
+def pitch_deg(points_px: npt.NDArray[np.floating]) -> float:
+    """Estimate how far a face looks down, from how low its nose is: -90 to 90, 0 is level.
+
+    A line through the landmarker's pitch over where the nose tip lies between eyes and mouth, on
+    the crops that `yaw_deg` names: correlation 0.78, 6 degrees rms for yaws below 40.
+    """
+    eyes = (points_px[1] - points_px[0]).astype(np.float64)
+    nose, mouth = points_px[2:4].astype(np.float64) - (points_px[0] + points_px[1]) / 2
+    down = np.array([-eyes[1], eyes[0]])
+    length = max(float(mouth @ down), 1e-6 + 0.1 * float(eyes @ eyes))
+    return float(np.clip(_PITCH_DEG * (float(nose @ down) / length - _LEVEL_NOSE), -90, 90))
+
+
+def face_oval(
+    x: npt.NDArray[np.floating], y: npt.NDArray[np.floating], yaw_deg: float
+) -> npt.NDArray[np.float32]:
+    """Return how much places in the aligned square belong to the face.
+
+    Args:
+        x: across, in units of the square's side; broadcast against `y`.
+        y: down, likewise.
+        yaw_deg: how far the face is turned, -90 to 90.
+
+    Returns:
+        1 on the face, falling smoothly to exactly 0 inside the square.
+    """
+    shift = -_HEAD_DEPTH * EYES_OF_SIZE * float(np.sin(np.radians(yaw_deg)))
+    room = 0.5 - _OVAL_EDGE - _OVAL_RADII[0]
+    middle = _OVAL_CENTRE[0] + min(max(shift, -room), room)
+    across, down = (x - middle) / _OVAL_RADII[0], (y - _OVAL_CENTRE[1]) / _OVAL_RADII[1]
+    inside = np.clip((1 - np.hypot(across, down)) / _OVAL_FEATHER, 0, 1)
+    return (inside * inside * (3 - 2 * inside)).astype(np.float32)
+
+
+def face_oval_on_grid(
+    square_from_grid: Matrix, shape: tuple[int, int], yaw_deg: float
+) -> npt.NDArray[np.float32]:
+    """Return how much each pixel of any picture belongs to the face.
+
+    Args:
+        square_from_grid: from coordinates of the picture to the aligned square of side 1.
+        shape: of the picture, (height, width).
+        yaw_deg: how far the face is turned, -90 to 90.
+    """
+    (xx, xy, x0), (yx, yy, y0) = square_from_grid
+    columns, rows = np.arange(shape[1])[None, :] + 0.5, np.arange(shape[0])[:, None] + 0.5
+    return face_oval(xx * columns + xy * rows + x0, yx * columns + yy * rows + y0, yaw_deg)
+
+
+def face_oval_mask(size_px: int, yaw_deg: float = 0.0) -> npt.NDArray[np.float32]:
+    """Return the feathered face oval in an aligned square.
+
+    Returns:
+        Shape (size_px, size_px), 1 on the face, falling smoothly to exactly 0; read-only.
+    """
+    # In steps, so that few are drawn: a step moves the oval by less than half a percent.
+    return _drawn_oval(size_px, round(yaw_deg / _YAW_STEP_DEG) * _YAW_STEP_DEG)
+
+
+@lru_cache(maxsize=256)
+def _drawn_oval(size_px: int, yaw_deg: int) -> npt.NDArray[np.float32]:
+    centre = (np.arange(size_px) + 0.5) / size_px
+    mask = face_oval(centre[None, :], centre[:, None], yaw_deg)
+    mask.flags.writeable = False
+    return mask

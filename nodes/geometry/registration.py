@@ -1,0 +1,182 @@
+"""How one small picture of a face lies in the next: warps of single planes, and registration.
+
+Runs where frames are decoded, without torch. Convention: as in `nodes.geometry.alignment`;
+planes are (H, W) float32 in [0, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy.ndimage import affine_transform
+
+from nodes.geometry.alignment import Matrix, compose, invert, scaling, translation
+
+__all__ = ["Plane", "enlarged", "on_pixel_indices", "register", "warped"]
+
+Plane = npt.NDArray[np.float32]
+
+_SPLINE_ORDER: Final = 3
+_SMOOTHING_PX: Final = 0.7
+_ENOUGH_SIDE_PX: Final = 48
+"""Larger pictures are made smaller first, to less than twice this."""
+_LINEAR: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+_STEPS: Final = 6
+_ENOUGH_PX: Final = 0.01
+_FARTHEST: Final = 0.15
+"""Of the picture's side: points do not jump farther than this, so a larger step is a mistake."""
+_LEAST_SPREAD: Final = 1e-3
+_SPREADS_BELIEVED: Final = 2.5
+"""An error so many times the mean counts half: a blink or a hand must not decide."""
+_RIDGE: Final = 1e-6
+"""Holds still what the picture does not show: a mean squared slope, of full scale a pixel."""
+
+
+def warped(plane: Plane, out_from_plane: Matrix, shape: tuple[int, int]) -> Plane:
+    """Draw a plane on another grid of that shape (height, width); NaN where it has no pixel.
+
+    By splines: drawn again and again over a second, a face must neither blur nor sharpen.
+    """
+    inverse: Any = on_pixel_indices(invert(out_from_plane))
+    # SciPy takes rows first.
+    drawn = affine_transform(
+        plane,
+        inverse[::-1, 1::-1],
+        inverse[::-1, 2],
+        shape,
+        np.float32,
+        order=_SPLINE_ORDER,
+        mode="constant",
+        cval=np.nan,
+    )
+    return np.asarray(drawn, np.float32)
+
+
+def enlarged(plane: Plane, scale: int) -> Plane:
+    """Enlarge a plane `scale` times."""
+    if scale == 1:
+        return plane
+    height, width = plane.shape
+    size = width * scale, height * scale
+    return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC), np.float32)
+
+
+def register(now: Plane, before: Plane, now_from_before: Matrix, weights: Plane) -> Matrix:
+    """Return the similarity near `now_from_before` that lays `before` best over `now`.
+
+    Args:
+        now: the later picture.
+        before: the earlier one.
+        now_from_before: a first guess, a few pixels off.
+        weights: shape of `now`, how much each pixel counts.
+
+    Returns:
+        The better transform; the guess where the pictures do not say anything better.
+
+    Source: B. D. Lucas, T. Kanade, "An Iterative Image Registration Technique", IJCAI 1981, for a
+    similarity, with the robust weights of M. J. Black, P. Anandan, CVIU 1996.
+    """
+    top, bottom, left, right = _extent(weights)
+    corner = translation(left, top)
+    seen, counted = now[top:bottom, left:right], weights[top:bottom, left:right]
+    factor = max(1, min(seen.shape) // _ENOUGH_SIDE_PX)
+    guess = compose(scaling(1 / factor), compose(invert(corner), now_from_before))
+    seen, before, counted = (_reduced(plane, factor) for plane in (seen, before, counted))
+    found = _refined(seen, before, counted, compose(guess, scaling(factor)))
+    return compose(corner, compose(scaling(factor), compose(found, scaling(1 / factor))))
+
+
+def _extent(weights: Plane) -> tuple[int, int, int, int]:
+    """Return top, bottom, left and right of what counts; all of it if nothing does."""
+    rows, columns = np.flatnonzero(weights.any(axis=1)), np.flatnonzero(weights.any(axis=0))
+    if not len(rows):
+        return 0, weights.shape[0], 0, weights.shape[1]
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _reduced(plane: Plane, factor: int) -> Plane:
+    """Average blocks of pixels; what is left at the right and at the bottom goes."""
+    if factor == 1:
+        return plane
+    height, width = (side // factor for side in plane.shape)
+    whole = plane[: height * factor, : width * factor]
+    return _plane(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _refined(now: Plane, before: Plane, weights: Plane, guess: Matrix) -> Matrix:
+    now, before = _smooth(now), _smooth(before)
+    side = max(now.shape)
+    slopes = _slopes(now, side)
+    found, spreads = guess, list[float]()
+    for _ in range(_STEPS):
+        drawn = _drawn(before, found, now.shape)
+        seen = np.isfinite(drawn)
+        counts = _plane(np.where(seen, weights, 0).ravel())
+        error = _plane(np.where(seen, now - drawn, 0).ravel())
+        spread = float(np.abs(error) @ counts) / max(float(counts.sum()), 1e-6)
+        spreads.append(max(spread, _LEAST_SPREAD))
+        trust = _plane(counts / (1 + (error / (_SPREADS_BELIEVED * spreads[-1])) ** 2))
+        move_px = _least_squares(slopes, -error, trust)
+        if np.abs(move_px).max() > _FARTHEST * side:
+            return guess
+        found = compose(_similarity(move_px, now.shape), found)
+        if np.abs(move_px).max() < _ENOUGH_PX:
+            break
+    return found if spreads[-1] <= spreads[0] else guess
+
+
+def _drawn(plane: Plane, out_from_plane: Matrix, shape: tuple[int, ...]) -> Plane:
+    """Draw a smooth plane on another grid; not finite where it has no pixel."""
+    size = shape[1], shape[0]
+    inverse = on_pixel_indices(invert(out_from_plane))
+    return _plane(cv2.warpAffine(plane, inverse, size, flags=_LINEAR, borderValue=np.nan))
+
+
+def on_pixel_indices(a_from_b: Matrix) -> Matrix:
+    """Return a transform for libraries that count pixel centres as integers, as OpenCV does."""
+    moved = a_from_b.copy()
+    moved[:, 2] += moved[:, :2].sum(axis=1) / 2 - 0.5
+    return moved
+
+
+def _smooth(plane: Plane) -> Plane:
+    return _plane(cv2.GaussianBlur(plane, (0, 0), _SMOOTHING_PX))
+
+
+def _plane(picture: npt.NDArray[Any]) -> Plane:
+    return picture.astype(np.float32, copy=False)
+
+
+def _slopes(plane: Plane, side_px: int) -> npt.NDArray[np.float32]:
+    """Return how each pixel changes with a shift along x and y, growth, and a turn: (4, H * W).
+
+    Growth and turn are about the middle, measured in pixels at a distance of `side_px`.
+    """
+    along_y, along_x = np.gradient(plane)
+    height, width = plane.shape
+    x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2)[None, :] / side_px
+    y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2)[:, None] / side_px
+    slopes = np.stack([along_x, along_y, along_x * x + along_y * y, along_y * x - along_x * y])
+    return slopes.reshape(4, -1).astype(np.float32, copy=False)
+
+
+def _least_squares(
+    slopes: npt.NDArray[np.float32], error: Plane, trust: Plane
+) -> npt.NDArray[np.float64]:
+    weighted = slopes * trust
+    normal = weighted @ slopes.T + _RIDGE * float(trust.sum() + 1) * np.eye(4)
+    wanted = weighted @ error
+    return np.asarray(np.linalg.solve(normal, wanted), np.float64)
+
+
+def _similarity(move_px: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Matrix:
+    """Return what shifts, grows and turns about the middle of a picture by so many pixels."""
+    height, width = shape
+    grow, turn = move_px[2:] / max(shape)
+    x, y = width / 2, height / 2
+    x0, y0 = move_px[0] - grow * x + turn * y, move_px[1] - turn * x - grow * y
+    return np.array([[1 + grow, -turn, x0], [turn, 1 + grow, y0]])

@@ -1,0 +1,1 @@
+"""What nodes read of media files: opening, packets, side data."""

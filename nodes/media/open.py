@@ -1,0 +1,262 @@
+"""Opening media with libav, choosing the video in it, and describing it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video import VideoStream
+
+from nodes.errors import MediaError
+from nodes.media.chroma import chroma_location
+from nodes.media.hdr import read_hdr_facts
+from nodes.media.picture_files import (
+    is_animated_webp,
+    is_numbered,
+    open_animated_webp,
+    open_numbered,
+    opened_numbered,
+)
+from nodes.media.urls import file_url, is_url
+from nodes.picture.filters import PictureFilter
+from nodes.types import ColorTags, VideoInfo
+
+__all__ = [
+    "clockwise_rotation_deg",
+    "codec_name",
+    "describe_video",
+    "frame_rate",
+    "frame_step_ticks",
+    "is_photo",
+    "open_media",
+    "read_packets",
+    "tagged_end_s",
+    "ticks_of",
+    "video_stream",
+]
+
+FALLBACK_RATE = Fraction(25)
+"""Frames a second of a stream that says nothing of its rate and has no usable times."""
+
+NETWORK_TIMEOUT_S = (30.0, 60.0)
+"""How long opening a URL and reading one packet from it may take."""
+
+_NOT_VIDEO_FORMATS = frozenset({"tty"})
+"""Demuxers that draw any text file as a picture."""
+
+_UNSPECIFIED = 2
+
+_RANGE_OF = {"mjpeg": 2}
+"""Codec -> AVCOL_RANGE_* of what it makes when it does not say."""
+
+_PROGRESSIVE = 1
+_BOTTOM_FIRST = frozenset({3, 4})
+"""AVFieldOrder: both fields bottom first; or the top one coded first but shown second."""
+
+
+def open_media(source: str) -> InputContainer:
+    """Open a file or URL for reading.
+
+    Metadata that is not UTF-8 comes as surrogate escapes, so that it can be written back as it was.
+
+    Raises:
+        MediaError: there is no such file, it is empty, or nothing here can read it.
+    """
+    try:
+        container = _open(source)
+    except MediaError:
+        raise
+    except PermissionError as error:
+        raise MediaError(f"{source}: no permission to read the file") from error
+    except (FFmpegError, OSError, ValueError) as error:
+        raise MediaError(
+            f"{source}: not a media file that can be read ({_reason(error)}); if it is a video,"
+            " its header is missing or damaged: recover or record it again"
+        ) from error
+    if container.format.name in _NOT_VIDEO_FORMATS:
+        container.close()
+        raise MediaError(f"{source}: a text file, expected a video file")
+    return container
+
+
+def _open(source: str) -> InputContainer:
+    if is_numbered(source):
+        return open_numbered(source)
+    path = Path(source)
+    if not is_url(source):
+        if not path.exists():
+            raise MediaError(f"{source}: no such file; check the path")
+        if path.is_dir():
+            raise MediaError(f"{source}: is a folder, expected a video file")
+        if not path.is_file():
+            raise MediaError(f"{source}: a pipe or device, expected a file; use - to read a pipe")
+        if path.stat().st_size == 0:
+            raise MediaError(f"{source}: the file is empty (0 bytes); copy or record it again")
+        if is_animated_webp(path):
+            return open_animated_webp(path)
+    return av.open(
+        source if is_url(source) else file_url(source),
+        "r",
+        metadata_errors="surrogateescape",
+        timeout=NETWORK_TIMEOUT_S if "://" in source else None,
+    )
+
+
+def video_stream(container: InputContainer, source: str) -> VideoStream:
+    """Return the best video stream, never a cover picture.
+
+    Raises:
+        MediaError: the container holds no video, or none in a codec that can be decoded.
+    """
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    moving = [s for s in container.streams.video if not s.disposition & covers]
+    if not moving:
+        kinds = sorted({stream.type for stream in container.streams}) or ["nothing"]
+        raise MediaError(
+            f"{source}: contains no video, only {', '.join(kinds)}; expected a file with video"
+        )
+    # PyAV has no codec context where libav has no decoder, whatever its type stubs say.
+    decodable = [s for s in moving if getattr(s, "codec_context", None) is not None]
+    if not decodable:
+        raise MediaError(
+            f"{source}: the video's codec is unknown or encrypted, nothing here can decode it;"
+            " convert or decrypt it first"
+        )
+    best = container.streams.best("video")
+    return best if best in decodable and isinstance(best, VideoStream) else decodable[0]
+
+
+def codec_name(stream: Stream) -> str:
+    """Return libav's name of a stream's codec; of an attachment its file name; or `unknown`."""
+    context = getattr(stream, "codec_context", None)
+    if context is not None:
+        return context.codec.canonical_name
+    # PyAV's streams without a decoder lack the attribute, whatever its type stubs say.
+    return getattr(stream, "name", None) or "unknown"
+
+
+def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
+    """Yield the packets of `streams`, in the file's order, with empty ones but without PyAV's own.
+
+    Raises:
+        FFmpegError: the file cannot be read further; another call goes on behind the place.
+    """
+    packets = container.demux(streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except IndexError:
+            # PyAV stumbles at the end over streams that appeared in mid-file, as MPEG-TS lets them.
+            return
+        if packet is None:
+            return
+        # At the end PyAV adds an empty packet a stream, to empty the decoders with.
+        if packet.size or packet.dts is not None:
+            yield packet
+
+
+def ticks_of(stream: VideoStream) -> Fraction:
+    """Return the seconds a tick of the stream's timestamps lasts."""
+    return stream.time_base or Fraction(1, 90_000)
+
+
+def frame_rate(stream: VideoStream) -> Fraction | None:
+    """Return the average frames a second, None when the container does not know."""
+    return stream.average_rate or stream.guessed_rate or None
+
+
+def frame_step_ticks(stream: VideoStream) -> Fraction:
+    """Return the ticks from one frame to the next at the average rate."""
+    return 1 / ((frame_rate(stream) or FALLBACK_RATE) * ticks_of(stream))
+
+
+def tagged_end_s(stream: VideoStream) -> float | None:
+    """Return where Matroska says the stream ends, which a file cut short does not reach."""
+    for key, value in stream.metadata.items():
+        if key.upper() == "DURATION" and (parts := re.fullmatch(r"(\d+):(\d+):([\d.]+)", value)):
+            return int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])
+    return None
+
+
+def clockwise_rotation_deg(picture: av.VideoFrame) -> int:
+    """Return the clockwise turn a player applies to `picture`: 0, 90, 180 or 270.
+
+    libav counts the display matrix's angle counter-clockwise; a matrix that turns by another angle
+    counts as the nearest of the four.
+    """
+    return round(-picture.rotation / 90) * 90 % 360
+
+
+def is_photo(container: InputContainer) -> bool:
+    """Say whether a file holds one picture only."""
+    name = container.format.name
+    return name.endswith("_pipe") or (name == "image2" and not opened_numbered(container))
+
+
+def describe_video(
+    container: InputContainer, stream: VideoStream, first: av.VideoFrame
+) -> VideoInfo:
+    """Describe the stream as its container and its first decoded picture have it."""
+    context = stream.codec_context
+    time_base = ticks_of(stream)
+    duration_s = stream.duration * time_base if stream.duration else None
+    if duration_s is None and container.duration:
+        duration_s = Fraction(container.duration, 1_000_000)
+    return VideoInfo(
+        width_px=first.width,
+        height_px=first.height,
+        pix_fmt=first.format.name,
+        time_base=time_base,
+        average_rate=frame_rate(stream),
+        sample_aspect_ratio=stream.sample_aspect_ratio or Fraction(1),
+        rotation_deg=clockwise_rotation_deg(first),
+        color=_color_tags(stream, first),
+        codec_name=context.codec.canonical_name,
+        bit_depth=max(component.bits for component in first.format.components),
+        interlaced=first.interlaced_frame or context.field_order > _PROGRESSIVE,
+        top_field_first=_top_field_first(first, context.field_order),
+        duration_s=None if duration_s is None else float(duration_s),
+        frame_count_hint=stream.frames or None,
+        hdr=read_hdr_facts(first),
+        still=is_photo(container),
+    )
+
+
+def _top_field_first(picture: av.VideoFrame, field_order: int) -> bool:
+    """Return the picture's own word on its fields, else the container's."""
+    if not picture.interlaced_frame:
+        return field_order not in _BOTTOM_FIRST
+    # PyAV does not show the flag, but libav's `select` filter lets only top-first pictures pass.
+    only_top_first = PictureFilter(
+        picture,
+        picture.time_base or Fraction(1, 90_000),
+        lambda graph: [graph.add("select", r"eq(interlace_type\,TOPFIRST)")],
+    )
+    return bool(only_top_first.push(picture))
+
+
+def _color_tags(stream: VideoStream, first: av.VideoFrame) -> ColorTags:
+    context = stream.codec_context
+
+    def known(of_stream: int, of_picture: int) -> int:
+        return of_picture if of_picture != _UNSPECIFIED else of_stream
+
+    return ColorTags(
+        matrix=known(context.colorspace, first.colorspace),
+        # A JPEG is of full range, whether or not libav says so (of gray ones it does not).
+        range=first.color_range or context.color_range or _RANGE_OF.get(context.codec.name, 0),
+        primaries=known(context.color_primaries, first.color_primaries),
+        transfer=known(context.color_trc, first.color_trc),
+        chroma=chroma_location(stream),
+    )
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

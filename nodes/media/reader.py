@@ -1,0 +1,294 @@
+"""Reading pictures from a file: damage does not stop it, seeks are checked, tails are not lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+
+import av
+from av.error import EOFError as AvEOFError
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Discard, Stream
+from av.video import VideoStream
+
+from nodes.media.live import LivePackets
+from nodes.media.open import (
+    frame_step_ticks,
+    open_media,
+    read_packets,
+    tagged_end_s,
+    ticks_of,
+    video_stream,
+)
+
+__all__ = ["DamageHandler", "PacketHandler", "PictureReader", "first_picture"]
+
+DamageHandler = Callable[[str, int | None], None]
+"""Told what happened, and the pts nearest to it in stream ticks where one is known."""
+
+PacketHandler = Callable[["Packet[Stream]"], None]
+"""Given a packet of a stream that is not decoded."""
+
+SEEK_BACK_S = (0.0, 2.0, 4.0, 8.0)
+"""How far before the wanted time to look for a keyframe, before reading from the beginning."""
+
+MAX_READ_ERRORS = 8
+"""Read errors in a row after which a file counts as ended."""
+
+
+def _unheard(_what: str, _pts: int | None) -> None:
+    """Take the place of a handler where nobody listens, or nobody any more."""
+
+
+class PictureReader:
+    """The decoded pictures of one file's best video stream, in presentation order.
+
+    Pictures have the source's own pts in the stream's time base, which may be missing or wrong.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        threads: int,
+        on_damage: DamageHandler = _unheard,
+        on_other: PacketHandler | None = None,
+        live_until: threading.Event | None = None,
+    ) -> None:
+        """Open `source`.
+
+        Args:
+            source: path or URL.
+            threads: CPU threads to decode with.
+            on_damage: told of each packet that cannot be read or decoded; nobody is by default.
+            on_other: given the packets of all other streams as they come, from a source that can be
+                read only once; None leaves them unread.
+            live_until: ends a live source when it is set; None for all others.
+
+        Raises:
+            MediaError: it cannot be opened, or holds no video that can be decoded.
+        """
+        self._source = source
+        self._threads = threads
+        self._on_damage = on_damage
+        self._on_other = on_other
+        self._live_until = live_until
+        self._live: LivePackets | None = None
+        self.ended_early = False
+        """True once reading ended in an error, in a packet cut short, or before the end that the
+        container's header announces."""
+        self._open()
+
+    def _open(self) -> None:
+        self.container = open_media(self._source)
+        try:
+            self.stream: VideoStream = video_stream(self.container, self._source)
+        except BaseException:
+            self.container.close()
+            raise
+        for other in self.container.streams:
+            if other is not self.stream and self._on_other is None:
+                other.discard = Discard.all
+        self._wanted = [self.stream] if self._on_other is None else list(self.container.streams)
+        self.stream.codec_context.thread_count = self._threads
+        # Decoding several frames at once means waiting for the later ones.
+        self.stream.thread_type = "AUTO" if self._live_until is None else "SLICE"
+        self.time_base = ticks_of(self.stream)
+        # AVI stores no presentation times; where pictures are reordered, what libav makes of its
+        # packet numbers is in decoding order.
+        self._pts_from_dts = (
+            self.container.format.name == "avi" and self.stream.codec_context.reorder_depth > 0
+        )
+        self._packets: Iterator[Packet[Stream]] = self._demux()
+        self._last_pts: int | None = None
+        self._packets_read: int | None = 0
+        self._landed: Iterator[av.VideoFrame] | None = None
+
+    def close(self) -> None:
+        """Close the file and let go of the decoder; safe to call again.
+
+        A generator that is kept by the object it works on is a circle, and so is a handler of the
+        object that keeps this one. Left alone they would keep decoder, threads and pictures, some
+        80 MB of 1080p, until Python happens to look for circles.
+        """
+        self._close_file()
+        self._on_damage = _unheard
+
+    def _close_file(self) -> None:
+        if self._live is None or self._live.close():
+            self.container.close()
+        self._packets, self._landed = iter(()), None
+
+    @property
+    def delay_s(self) -> float:
+        """How long ago the last packet that was read had come; 0 for what is not live."""
+        return 0.0 if self._live is None else time.monotonic() - self._live.arrived_s
+
+    def _read_packets(self) -> Iterable[Packet[Stream]]:
+        packets = read_packets(self.container, *self._wanted)
+        if self._live_until is None:
+            return packets
+        self._live = LivePackets(packets, self._live_until)
+        return self._live
+
+    def reopen(self) -> None:
+        """Start again at the very beginning, which a seek does not reach in every format."""
+        self._close_file()
+        self._open()
+
+    def seek(self, pts: int) -> None:
+        """Go to where the picture shown at `pts` can be decoded, having seen that it can.
+
+        Demuxers without an index land after the wanted time, or between keyframes; and what is
+        marked as a keyframe may be the begin of a gradual refresh, without a picture of its own.
+        Where nothing helps, reading starts at the very beginning.
+        """
+        for back_s in () if self._pts_from_dts else SEEK_BACK_S:
+            if self._lands_before(pts, int(back_s / self.time_base)):
+                return
+        self.reopen()
+
+    def _lands_before(self, pts: int, back_ticks: int) -> bool:
+        try:
+            self.container.seek(pts - back_ticks, stream=self.stream)
+        except FFmpegError:
+            return False
+        self._packets_read = None  # counts only what was read from the beginning
+        packets = self._demux()
+        for packet in packets:
+            if packet.is_keyframe:
+                if packet.pts is None or packet.pts > pts:
+                    return False
+                self._packets = chain([packet], packets)
+                self._last_pts = None
+                return self._begins_before(pts)
+        return False
+
+    def _begins_before(self, pts: int) -> bool:
+        pictures = self._decoded()
+        first = next(pictures, None)
+        if first is None or first.pts is None or first.pts > pts:
+            return False
+        self._landed = chain([first], pictures)
+        return True
+
+    def pictures(self) -> Iterator[av.VideoFrame]:
+        """Return every picture from the current position to the end, one after the other."""
+        pictures, self._landed = self._landed or self._decoded(), None
+        return pictures
+
+    def _decoded(self) -> Iterator[av.VideoFrame]:
+        waiting = 0
+        first_dts: int | None = None
+        for packet in self._packets:
+            waiting += not packet.is_discard
+            # A packet flagged as cut short counts only if nothing whole comes after it.
+            self.ended_early = packet.is_corrupt
+            if packet.is_corrupt:
+                self._on_damage("packet incomplete or damaged", packet.pts)
+            for picture in self._decode(packet):
+                waiting -= 1
+                if self._pts_from_dts:
+                    dts = picture.dts
+                    first_dts = dts if first_dts is None else first_dts
+                    picture.pts = None if dts is None or first_dts is None else dts - first_dts
+                yield self._seen(picture)
+        for picture in self._decode(None):
+            waiting -= 1
+            if self._pts_from_dts:
+                picture.pts = None
+            yield self._seen(picture)
+        if waiting > 0 and self._threads > 1:
+            yield from self._lost_tail()
+        self.ended_early |= self._stops_short()
+
+    def _stops_short(self) -> bool:
+        if self._packets_read is not None and self._packets_read < self.stream.frames:
+            return True
+        end_s = tagged_end_s(self.stream)
+        if end_s is None or self._last_pts is None:
+            return False
+        return (self._last_pts + 2 * frame_step_ticks(self.stream)) * self.time_base < end_s
+
+    def _seen(self, picture: av.VideoFrame) -> av.VideoFrame:
+        if picture.pts is not None:
+            self._last_pts = picture.pts
+        return picture
+
+    def _demux(self) -> Iterator[Packet[Stream]]:
+        """Yield the stream's packets, going on after read errors while anything still comes."""
+        errors = 0
+        while errors < MAX_READ_ERRORS:
+            try:
+                for packet in self._read_packets():
+                    if self._on_other is not None and packet.stream_index != self.stream.index:
+                        self._on_other(packet)
+                        continue
+                    if self._packets_read is not None:
+                        self._packets_read += 1
+                    # An empty packet would tell the decoder that the stream is over.
+                    if packet.size:
+                        errors = 0
+                        yield packet
+                break
+            except FFmpegError as error:
+                errors += 1
+                if errors == 1:
+                    self._on_damage(f"cannot read: {error.strerror}", self._last_pts)
+        self.ended_early |= errors > 0
+
+    def _decode(self, packet: Packet[Stream] | None) -> list[av.VideoFrame]:
+        try:
+            return self.stream.codec_context.decode(packet)
+        except AvEOFError:
+            return []
+        except FFmpegError as error:
+            pts = self._last_pts if packet is None else packet.pts
+            self._on_damage(f"cannot decode: {error.strerror}", pts)
+            return []
+
+    def _lost_tail(self) -> Iterator[av.VideoFrame]:
+        """Yield what the last pictures' threads took down with them.
+
+        When a decoder that works on several frames at once meets an error while it is emptied,
+        PyAV cannot ask it for the pictures behind the error. One thread alone gives them.
+        """
+        last = self._last_pts
+        if last is None or self._pts_from_dts or self._on_other is not None:
+            return
+
+        def relay(what: str, pts: int | None) -> None:
+            if pts is None or pts > last:
+                self._on_damage(what, pts)
+
+        single = PictureReader(self._source, 1, relay)
+        try:
+            single.seek(last)
+            for picture in single.pictures():
+                if picture.pts is not None and picture.pts > last:
+                    yield picture
+        finally:
+            single.close()
+
+
+@contextmanager
+def first_picture(source: str) -> Generator[tuple[PictureReader, av.VideoFrame | None]]:
+    """Read a file up to its first picture.
+
+    Args:
+        source: path or URL.
+
+    Yields:
+        The reader, and the picture; None if none can be decoded.
+
+    Raises:
+        MediaError: it cannot be opened, or holds no video that can be decoded.
+    """
+    reader = PictureReader(source, 1)
+    try:
+        yield reader, next(reader.pictures(), None)
+    finally:
+        reader.close()

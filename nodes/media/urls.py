@@ -1,0 +1,17 @@
+"""What libav is told of where media is."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["file_url", "is_url"]
+
+
+def file_url(path: str | os.PathLike[str]) -> str:
+    """Return the URL of a file, whatever its name: libav takes `12:30:05.mp4` for a protocol."""
+    return f"file:{os.fspath(path)}"
+
+
+def is_url(source: str) -> bool:
+    """Say whether a source is a URL or a pipe, not the path of a file."""
+    return "://" in source or source.startswith("pipe:")

@@ -1,0 +1,1 @@
+"""Pictures in the decoder's own planes: layout, colour regions, residuals, fields."""

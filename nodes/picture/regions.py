@@ -1,0 +1,165 @@
+"""Reading small regions of a frame, and copying a frame.
+
+A 1080p frame is never converted whole: the region around a face is copied out and converted by
+swscale, and what AMINet adds to it goes back as a Y/Cb/Cr residual (`nodes.picture.residual`).
+"""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
+
+from nodes.picture.layout import (
+    PixelLayout,
+    Region,
+    Values,
+    chroma_place,
+    pixel_layout,
+    plane_codes,
+    plane_samples,
+    plane_slices,
+    resolve_color,
+)
+from nodes.picture.view import PictureView
+from nodes.types import ColorTags, RgbImage
+
+__all__ = ["RegionReader", "copy_picture", "copy_tags", "luma_samples"]
+
+
+_READ_FLAGS: Final = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.FULL_CHR_H_INT
+)
+
+
+def copy_picture(picture: av.VideoFrame) -> av.VideoFrame:
+    """Copy a picture's planes, timing and colour tags, so that the original can be left alone.
+
+    The copy's `pict_type` is unset: an encoder would take it as an order.
+    """
+    copy = av.VideoFrame(picture.width, picture.height, picture.format.name)
+    for plane, source in zip(copy.planes, picture.planes, strict=True):
+        if plane.line_size == source.line_size:
+            plane.update(cast("bytes", source))
+        else:
+            used = min(plane.line_size, source.line_size)
+            plane_codes(plane, np.uint8)[:, :used] = plane_codes(source, np.uint8)[:, :used]
+    copy_tags(picture, copy)
+    return copy
+
+
+def copy_tags(picture: av.VideoFrame, copy: av.VideoFrame) -> None:
+    """Give a picture another one's timing and colour tags."""
+    copy.pts, copy.dts, copy.duration = picture.pts, picture.dts, picture.duration
+    if picture.time_base is not None:
+        copy.time_base = picture.time_base
+    copy.colorspace, copy.color_range = picture.colorspace, picture.color_range
+    copy.color_primaries, copy.color_trc = picture.color_primaries, picture.color_trc
+
+
+def luma_samples(picture: av.VideoFrame, step_px: int) -> Values:
+    """Return every `step_px`-th luma sample both ways, over the largest code: 0 to 1.
+
+    Cheap enough for every frame: it reads the plane where it lies and converts nothing.
+    """
+    layout = pixel_layout(picture.format.name)
+    luma = plane_samples(picture, layout, 0)[::step_px, ::step_px]
+    return luma.astype(np.float32) / np.float32(((1 << layout.bit_depth) - 1) << layout.shift)
+
+
+class RegionReader:
+    """Converts regions of pictures of one stream to RGB.
+
+    Keeps swscale's context, so each thread and stream has its own; does not pickle.
+    """
+
+    def __init__(self, color: ColorTags) -> None:
+        self._color = color
+        self._scaler = VideoReformatter()
+        self._sizer = VideoReformatter()
+        self._blank: av.VideoFrame | None = None
+
+    def rgb(self, picture: av.VideoFrame, region_xyxy_px: Region) -> RgbImage:
+        """Convert one region at its own size and bit depth.
+
+        Args:
+            picture: any supported pixel format.
+            region_xyxy_px: inside the picture, aligned to its chroma grid.
+
+        Returns:
+            Shape (height, width, 3): uint8 in 0..255 for 8-bit video, else uint16 in
+            0..2**bit_depth - 1.
+        """
+        layout = pixel_layout(picture.format.name)
+        small = self._cut(picture, layout, region_xyxy_px)
+        if layout.bit_depth == 8:
+            return self._convert(small, small.width, small.height, "rgb24", _READ_FLAGS)
+        rgb48 = self._convert(small, small.width, small.height, "rgb48le", _READ_FLAGS)
+        top = (1 << layout.bit_depth) - 1
+        return ((rgb48.astype(np.uint32) * top + 32767) // 65535).astype(np.uint16)
+
+    def thumbnail(
+        self, picture: av.VideoFrame, region_xyxy_px: Region, width_px: int, height_px: int
+    ) -> npt.NDArray[np.uint8]:
+        """Convert one region to 8-bit RGB of another size; shape (height_px, width_px, 3)."""
+        small = self._cut(picture, pixel_layout(picture.format.name), region_xyxy_px)
+        shrinks = width_px < small.width
+        flags = Interpolation.AREA if shrinks else Interpolation.BILINEAR
+        return self._convert(small, width_px, height_px, "rgb24", flags).astype(
+            np.uint8, copy=False
+        )
+
+    def _cut(self, picture: av.VideoFrame, layout: PixelLayout, region: Region) -> av.VideoFrame:
+        x0, y0, x1, y1 = region
+        gray = layout.chroma == "none"
+        # swscale takes every gray format as full range; with neutral chroma it heeds the range.
+        pix_fmt = layout.pix_fmt.replace("gray", "yuv444p") if gray else layout.pix_fmt
+        small = self._marked(x1 - x0, y1 - y0, pix_fmt)
+        small.colorspace, full = resolve_color(self._color, layout, picture.height)
+        small.color_range = ColorRange.JPEG if full else ColorRange.MPEG
+        if gray:
+            for plane in small.planes[1:]:
+                plane_codes(plane, layout.dtype)[:] = 1 << (layout.bit_depth - 1)
+        for index in range(len(picture.planes)):
+            rows, columns = plane_slices(layout, index, region)
+            plane_samples(small, layout, index)[:] = plane_samples(picture, layout, index)[
+                rows, columns
+            ]
+        return small
+
+    def _marked(self, width_px: int, height_px: int, pix_fmt: str) -> av.VideoFrame:
+        """Return a picture to be filled that says where its chroma lies.
+
+        Only a filter can say it, and takes ten times as long to set up as scaling a tiny picture
+        that says it, since faces differ in size.
+        """
+        if self._blank is None or self._blank.format.name != pix_fmt:
+            blank = av.VideoFrame(8, 8, pix_fmt)
+            self._blank = PictureView(chroma=chroma_place(self._color)[0]).of(blank)
+        return self._sizer.reformat(
+            self._blank, width_px, height_px, interpolation=Interpolation.POINT, threads=1
+        )
+
+    def _convert(
+        self, small: av.VideoFrame, width_px: int, height_px: int, pix_fmt: str, flags: int
+    ) -> RgbImage:
+        # swscale starts a thread for each core unless told otherwise.
+        image = self._scaler.reformat(
+            small,
+            width_px,
+            height_px,
+            pix_fmt,
+            interpolation=flags,
+            dst_color_range=ColorRange.JPEG,
+            threads=1,
+        )
+        dtype = np.uint16 if pix_fmt == "rgb48le" else np.uint8
+        (plane,) = image.planes
+        rows = plane_codes(plane, dtype)[:, : 3 * width_px]
+        return rows.reshape(height_px, width_px, 3)

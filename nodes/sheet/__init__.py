@@ -1,0 +1,5 @@
+"""Contact sheets of the faces before and after."""
+
+from nodes.sheet.node import Sheet, SheetConfig
+
+__all__ = ["Sheet", "SheetConfig"]

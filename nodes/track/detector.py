@@ -1,0 +1,153 @@
+"""MediaPipe's face detector (BlazeFace, short range), behind a plain function of an image."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from nodes.errors import NodeError
+from nodes.track.appearance import Appearance
+
+__all__ = ["DETECTOR_SIDE_PX", "Box", "Detection", "FaceDetector", "mean_of", "mirror"]
+
+_log = logging.getLogger(__name__)
+
+DETECTOR_SIDE_PX: Final = 128
+"""The network looks at a square of this side, whatever it is given."""
+
+_MODEL: Final = "face_detector.tflite"
+_MODEL_SHA256: Final = "b4578f35940bf5a1a655214a1cce5cab13eba73c1297cd78e1a04c2380b0152f"
+
+_CHATTER: Final = re.compile(
+    rb"(INFO|WARNING): |[IW]\d{4} \d|WARNING: All log messages before|WARNING: Logging before"
+)
+_stderr_lock = threading.Lock()
+
+
+Box = tuple[float, float, float, float]
+"""xyxy_px."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """One face found in one image, in that image's pixels."""
+
+    box_xyxy_px: Box
+    points_px: npt.NDArray[np.float64]
+    """Shape (4, 2): right eye, left eye, nose tip, mouth centre."""
+    score: float
+    appearance: Appearance | None = None
+    """What the face's colours are, if it was seen close up; see `nodes.track.appearance`."""
+
+
+_MIRRORED_POINTS: Final = (1, 0, 2, 3)
+
+
+def mirror(found: Detection, width_px: float) -> Detection:
+    """Take what was found in an image's mirror image to the image itself."""
+    x0, y0, x1, y1 = found.box_xyxy_px
+    points = found.points_px[list(_MIRRORED_POINTS)] * (-1, 1) + (width_px, 0)
+    return Detection((width_px - x1, y0, width_px - x0, y1), points, found.score)
+
+
+def mean_of(a: Detection, b: Detection) -> Detection:
+    """Return what two looks at one face say together."""
+    x0, y0, x1, y1 = ((p + q) / 2 for p, q in zip(a.box_xyxy_px, b.box_xyxy_px, strict=True))
+    points_px, score = (a.points_px + b.points_px) / 2, (a.score + b.score) / 2
+    return Detection((x0, y0, x1, y1), points_px, score, a.appearance)
+
+
+class FaceDetector:
+    """Finds upright faces in a small image. Not to be shared between threads.
+
+    Close it: MediaPipe's own `__del__` prints tracebacks when the interpreter exits.
+    """
+
+    def __init__(self, min_score: float) -> None:
+        model = files("nodes.models").joinpath(_MODEL).read_bytes()
+        got = hashlib.sha256(model).hexdigest()
+        if got != _MODEL_SHA256:
+            raise NodeError(
+                f"{_MODEL} is damaged: SHA-256 {got}, expected {_MODEL_SHA256}: reinstall the"
+                " package"
+            )
+        with _quiet_stderr():
+            import mediapipe
+            from mediapipe.tasks.python import BaseOptions, vision
+
+            self._image: Any = mediapipe.Image
+            self._format: Any = mediapipe.ImageFormat.SRGB
+            self._detector: Any = vision.FaceDetector.create_from_options(
+                vision.FaceDetectorOptions(
+                    base_options=BaseOptions(model_asset_buffer=model),
+                    min_detection_confidence=min_score,
+                )
+            )
+            # The first calls have things to say on stderr too: once, where a tensor happens to lie
+            # off a boundary, which other sizes bring about sooner.
+            for side_px in range(DETECTOR_SIDE_PX - 64, DETECTOR_SIDE_PX + 96, 16):
+                self.detect(np.zeros((side_px, side_px, 3), np.uint8))
+
+    def detect(self, rgb: npt.NDArray[np.uint8]) -> list[Detection]:
+        """Find faces.
+
+        Args:
+            rgb: shape (height, width, 3), contiguous.
+
+        Returns:
+            In no order; `points_px` may lie outside the image.
+        """
+        found = self._detector.detect(self._image(image_format=self._format, data=rgb))
+        height, width = rgb.shape[:2]
+        detections: list[Detection] = []
+        for item in found.detections:
+            points = np.array([(p.x * width, p.y * height) for p in item.keypoints[:4]], np.float64)
+            box = item.bounding_box
+            x, y = float(box.origin_x), float(box.origin_y)
+            xyxy_px = (x, y, x + box.width, y + box.height)
+            detections.append(Detection(xyxy_px, points, float(item.categories[0].score)))
+        return detections
+
+    def close(self) -> None:
+        """Free the native detector; safe to call again."""
+        if self._detector is not None:
+            with _quiet_stderr():
+                self._detector.close()
+            self._detector = None
+
+
+@contextmanager
+def _quiet_stderr() -> Generator[None]:
+    """Keep MediaPipe's start-up chatter off the terminal; it goes to this module's DEBUG log.
+
+    The libraries below write to file descriptor 2 and heed no environment variable, so the
+    descriptor itself is turned aside for the moment. Lines that are not theirs are written back.
+    """
+    with _stderr_lock, tempfile.TemporaryFile() as caught:
+        sys.stderr.flush()
+        kept = os.dup(2)
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            caught.seek(0)
+            for line in caught.read().splitlines(keepends=True):
+                if _CHATTER.match(line):
+                    _log.debug("MediaPipe: %s", line.decode(errors="replace").rstrip())
+                else:
+                    os.write(2, line)

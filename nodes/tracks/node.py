@@ -1,0 +1,144 @@
+"""`aminet.tracks`: writes what became of every face in every frame, as JSON Lines.
+
+One row a frame and face, also for faces that were left alone: where it is, which track, how sure,
+how turned, and what was done to it or why nothing was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, TextIO
+
+from pydantic import Field
+
+from nodes.geometry.alignment import pitch_deg, roll_deg, yaw_deg
+from nodes.join import PARQUET, TRACKS, SegmentPart
+from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
+from nodes.tracks.rows import TRACKS_NAME, TrackRow, merge_tracks, write_parquet
+from nodes.types import Face, FrameFaces, FramePatches, FrameRestored, VideoInfo
+
+__all__ = ["Tracks", "TracksConfig"]
+
+
+class TracksConfig(NodeConfig):
+    """What is written of the faces besides JSON Lines."""
+
+    parquet: bool = Field(default=True)
+    """Write the same rows as Parquet too, if pyarrow is installed (extra `parquet`)."""
+
+
+class Tracks(SinkNode[TracksConfig]):
+    """Writes a row for every face of every frame."""
+
+    spec: ClassVar[NodeSpec] = NodeSpec(
+        type_name="aminet.tracks",
+        summary="write where every face was in every frame and what was done to it",
+        inputs=(
+            Port("faces", FrameFaces),
+            Port("patches", FramePatches),
+            Port("restored", FrameRestored),
+        ),
+    )
+    Config: ClassVar[type[NodeConfig]] = TracksConfig
+    endings: ClassVar[tuple[str, ...]] = (TRACKS, PARQUET)
+
+    def __init__(self, config: TracksConfig) -> None:
+        super().__init__(config)
+        self._path: Path | None = None
+        self._file: TextIO | None = None
+        self._seconds_per_tick = 1.0
+        self._frames = 0
+        self._rows = 0
+
+    def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Start an empty file."""
+        self.close()
+        info = inputs["faces"]
+        self._seconds_per_tick = float(info.time_base)
+        self._path = segment.work_dir / TRACKS_NAME
+        self._file = self._path.open("w", encoding="utf-8")
+        self._frames = self._rows = 0
+        return info
+
+    def process(self, inputs: Inputs) -> None:
+        """Write one frame's rows."""
+        if self._file is None:
+            raise RuntimeError("Tracks.process was called before open or after close")
+        for row in self._rows_of(inputs):
+            self._file.write(json.dumps(row, separators=(",", ":")) + "\n")
+            self._rows += 1
+        self._frames += 1
+
+    def finish(self) -> None:
+        """Complete the file; without any face it is empty."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def close(self) -> None:
+        """Remove a file that was not finished."""
+        if self._file is not None and self._path is not None:
+            self._file.close()
+            self._path.unlink(missing_ok=True)
+        self._file = None
+
+    def report(self) -> dict[str, Any]:
+        """Count frames and rows."""
+        return {"frames": self._frames, "rows": self._rows}
+
+    @classmethod
+    def join(
+        cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
+    ) -> dict[str, Path]:
+        """Make one file of all rows; without any row, none.
+
+        Raises:
+            OSError: a file cannot be read or written.
+        """
+        assert isinstance(config, TracksConfig)  # noqa: S101 - for the type checker
+        rows, parquet = folder / TRACKS_NAME, folder / "tracks.parquet"
+        if not merge_tracks(parts, rows):
+            return {}
+        if config.parquet and write_parquet(rows, parquet):
+            return {TRACKS: rows, PARQUET: parquet}
+        return {TRACKS: rows}
+
+    def _rows_of(self, inputs: Inputs) -> list[TrackRow]:
+        packet = inputs.get("patches", FramePatches)
+        patches = {patch.track_id: patch for patch in packet.patches}
+        gates = {gated.track_id: gated.reason for gated in packet.gated}
+        restored = {p.track_id: p for p in inputs.get("restored", FrameRestored).patches}
+        rows: list[TrackRow] = []
+        for face in inputs.get("faces", FrameFaces).faces:
+            patch, done = patches.get(face.track_id), restored.get(face.track_id)
+            rows.append(
+                self._row(face, inputs.pts)
+                | {
+                    "gate": gates.get(face.track_id),
+                    "patch_px": patch.size_px if patch else None,
+                    "strength": round(done.strength, 3) if done else None,
+                    "consistency_db": (
+                        round(done.consistency_db, 2)
+                        if done and done.consistency_db is not None
+                        else None
+                    ),
+                }
+            )
+        return rows
+
+    def _row(self, face: Face, pts: int) -> TrackRow:
+        return {
+            "frame": self._frames,
+            "pts": pts,
+            "time_s": round(pts * self._seconds_per_tick, 6),
+            "track_id": face.track_id,
+            "box_xyxy_px": [round(side, 2) for side in face.box_xyxy_px],
+            "points_px": [[round(float(x), 2), round(float(y), 2)] for x, y in face.points_px],
+            "eye_distance_px": round(face.eye_distance_px, 2),
+            "score": round(face.score, 4),
+            "yaw_deg": round(yaw_deg(face.points_px), 1),
+            "pitch_deg": round(pitch_deg(face.points_px), 1),
+            "roll_deg": round(roll_deg(face.points_px), 1),
+        }

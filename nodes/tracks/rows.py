@@ -1,0 +1,92 @@
+"""The rows of `tracks.jsonl`: those of a video's segments made one file, and Parquet of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from nodes.join import SegmentPart
+
+__all__ = ["TRACKS_NAME", "TrackRow", "merge_tracks", "read_tracks", "write_parquet"]
+
+TRACKS_NAME: Final = "tracks.jsonl"
+
+_ROWS_AT_ONCE: Final = 20_000
+
+TrackRow = dict[str, Any]
+"""One face in one frame, in JSON's types; docs/tracking.md says what each value is."""
+
+
+def merge_tracks(parts: Sequence[SegmentPart], target: Path) -> int:
+    """Make one file of the segments' files: frames are counted on, tracks have common numbers.
+
+    Returns:
+        How many rows there are.
+
+    Raises:
+        OSError: a file cannot be read or written.
+        ValueError: a line is not JSON.
+    """
+    rows = first = 0
+    with target.open("w", encoding="utf-8") as out:
+        for part in parts:
+            for row in read_tracks(part.folder / TRACKS_NAME):
+                row["frame"] += first
+                row["track_id"] = part.track_numbers.get(row["track_id"], row["track_id"])
+                out.write(json.dumps(row, separators=(",", ":")) + "\n")
+                rows += 1
+            first += part.frames
+    return rows
+
+
+def read_tracks(path: Path) -> Iterator[TrackRow]:
+    """Yield the rows of a file.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: a line is not JSON.
+    """
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def write_parquet(tracks: Path, target: Path) -> bool:
+    """Write the rows of a JSON Lines file as Parquet, if pyarrow is installed.
+
+    Returns:
+        Whether it was written; of a file without rows nothing is.
+
+    Raises:
+        OSError: a file cannot be read or written.
+    """
+    if find_spec("pyarrow") is None:
+        return False
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    rows = read_tracks(tracks)
+    batch = list(islice(rows, _ROWS_AT_ONCE))
+    if not batch:
+        return False
+    real, whole = pa.float64(), pa.int64()
+    types: dict[str, Any] = {
+        "frame": whole,
+        "pts": whole,
+        "time_s": real,
+        "track_id": whole,
+        "box_xyxy_px": pa.list_(real, 4),
+        "points_px": pa.list_(pa.list_(real, 2), 4),
+        "gate": pa.string(),
+        "patch_px": whole,
+    }
+    schema = pa.schema([(name, types.get(name, real)) for name in batch[0]])
+    with parquet.ParquetWriter(target, schema) as writer:
+        while batch:
+            writer.write_table(pa.Table.from_pylist(batch, schema=schema))
+            batch = list(islice(rows, _ROWS_AT_ONCE))
+    return True

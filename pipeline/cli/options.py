@@ -1,0 +1,67 @@
+"""What `enhance` and `plan` are asked for: each argument and option, declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = [
+    "Address",
+    "ConfigFile",
+    "Faces",
+    "From",
+    "Inputs",
+    "Output",
+    "Overwrite",
+    "Resume",
+    "Runner",
+    "Scale",
+    "Settings",
+    "Strength",
+    "To",
+]
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="IN...", help="Video files, folders, URLs, or - for a pipe."),
+]
+Output = Annotated[
+    str,
+    typer.Option("--output", "-o", help="A file for one input file, - for a pipe, else a folder."),
+]
+Scale = Annotated[
+    int | None, typer.Option("--scale", min=1, max=4, help="Enlarge the picture: 1, 2, 3 or 4.")
+]
+Strength = Annotated[
+    float | None,
+    typer.Option("--strength", min=0, max=1, help="How much of the restoration to apply."),
+]
+Faces = Annotated[
+    str | None,
+    typer.Option("--faces", help="Which faces: largest, all, or so many of the largest."),
+]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
+]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before here.")]
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="YAML file of a run; see the README.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", "-s", metavar="NODE.KEY=VALUE", help="One setting: encode.crf=20."),
+]
+Runner = Annotated[str | None, typer.Option("--runner", help="auto, local or ray.")]
+Address = Annotated[
+    str | None,
+    typer.Option("--address", help="Ray cluster to join, such as auto or ray://head:10001."),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume/--no-resume", help="Use what an interrupted run of the same command finished."
+    ),
+]

@@ -1,0 +1,139 @@
+"""`aminet plan`: says what `aminet enhance` would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import typer
+
+from pipeline.cli import options as option
+from pipeline.cli.console import say
+from pipeline.errors import ConfigError
+from pipeline.job.progress import clock
+
+if TYPE_CHECKING:
+    from pipeline.config import RunConfig
+    from pipeline.job.plan import JobPlan, PlannedVideo
+    from pipeline.segments.plan import SegmentPlan
+    from pipeline.sizing.sizing import Sizing
+
+__all__ = ["register", "tell"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("plan")(plan)
+
+
+def plan(
+    inputs: option.Inputs,
+    output: option.Output,
+    scale: option.Scale = None,
+    strength: option.Strength = None,
+    faces: option.Faces = None,
+    from_s: option.From = None,
+    to_s: option.To = None,
+    config: option.ConfigFile = None,
+    settings: option.Settings = None,
+    runner: option.Runner = None,
+    address: option.Address = None,
+    overwrite: option.Overwrite = False,
+    resume: option.Resume = True,
+) -> None:
+    """Say what `enhance` would do with the same options, as its --dry-run does."""
+    from pipeline.config import flagged
+
+    run_config = flagged(
+        config,
+        settings or (),
+        scale=scale,
+        strength=strength,
+        faces=faces,
+        from_s=from_s,
+        to_s=to_s,
+        runner=runner,
+        address=address,
+    )
+    tell(inputs, output, run_config, overwrite=overwrite, resume=resume)
+
+
+def tell(
+    inputs: list[str], output: str, config: RunConfig, *, overwrite: bool, resume: bool
+) -> None:
+    """Print what a job would do: segments, what is done, where it would run, how long.
+
+    Raises:
+        ConfigError: it is about a stream, which cannot be looked at first.
+        AminetError: what the job itself would end with, as far as it is known before the work.
+    """
+    from pipeline.job.plan import plan_inputs
+    from pipeline.stream.job import is_stream
+
+    if len(inputs) == 1 and is_stream(inputs[0], output):
+        raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
+    job = plan_inputs(inputs, output, config, overwrite=overwrite, resume=resume)
+    for line in _lines(job):
+        say(line)
+    if job.problem is not None:
+        raise job.problem
+
+
+def _lines(job: JobPlan) -> Iterator[str]:
+    for video in job.videos:
+        yield f"{video.files.source} -> {video.files.target}: {_state(video)}"
+        if video.ready and video.segments_left:
+            yield from _segments(video.ready.plan, tuple(video.done))
+        if video.changed:
+            yield f"  {video.changed}"
+        if video.redo_reason:
+            yield f"  segments of an earlier run cannot be used: {video.redo_reason}"
+    if not job.segments_left:
+        yield "nothing is left to do"
+        return
+    runner, why = job.runner
+    yield f"{job.segments_left} segments to do, {runner} runner ({why})"
+    sizing = job.sizing()
+    if sizing:
+        yield from _places(sizing)
+    estimate_s = job.estimate_s
+    if estimate_s is None:
+        yield "how long that takes is not known before segments of it are finished"
+    else:
+        workers = sizing.workers if sizing else 1
+        among = f", {clock(estimate_s / workers)} on {workers} workers" if workers > 1 else ""
+        yield f"about {clock(estimate_s)} of one worker's time{among}, by the finished segments"
+
+
+def _segments(plan: SegmentPlan, done: tuple[int, ...]) -> Iterator[str]:
+    if plan.why_whole:
+        yield f"  one segment: {plan.why_whole}"
+        return
+    frames = [interval.frames for interval in plan.intervals if interval.frames is not None]
+    if frames:
+        yield f"  segments of {min(frames)} to {max(frames)} frames, cut at keyframes"
+    if done:
+        yield f"  done: {', '.join(str(number + 1) for number in sorted(done))}"
+
+
+def _places(sizing: Sizing) -> Iterator[str]:
+    if not sizing.places:
+        yield "  the cluster has no machine with a free core yet"
+    for place in sizing.places:
+        name = place.machine if " " in place.machine else f"machine {place.machine[:8]}"
+        gpus = f" and {place.enhancer_gpus:g} GPU" if place.enhancer_gpus else ""
+        yield (
+            f"  {name}: segment workers {place.workers} x {place.worker_threads} thread(s),"
+            f" enhancers {place.enhancers} x {place.enhancer_threads} thread(s){gpus}"
+        )
+
+
+def _state(video: PlannedVideo) -> str:
+    if video.ready is None:
+        return f"CANNOT BE DONE: {video.error}"
+    if video.finished is not None:
+        return "done by an earlier run"
+    frames = "" if video.ready.frames is None else f"{video.ready.frames} frames in "
+    total = len(video.ready.plan.intervals)
+    done = f", {len(video.done)} of them done" if video.done else ""
+    return f"{frames}{total} segment{'s' if total > 1 else ''}{done}"

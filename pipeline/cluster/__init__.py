@@ -1,0 +1,1 @@
+"""Segments on a Ray cluster; the only folder that imports ray."""

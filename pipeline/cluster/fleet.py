@@ -1,0 +1,329 @@
+"""The actors of a run, kept in step with a cluster that grows, shrinks and loses machines."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
+from itertools import chain
+from typing import Any
+from uuid import uuid4
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import RayActorError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from nodes.node import Node, NodeConfig, PoolNode
+from pipeline.cluster.enhancer import EnhancerActor
+from pipeline.cluster.pool import Member, Pools
+from pipeline.cluster.shared import Shared, share
+from pipeline.cluster.worker import SegmentWorker
+from pipeline.config import RunOptions
+from pipeline.errors import ClusterError
+from pipeline.graph.graph import Graph, GraphNode
+from pipeline.sizing.sizing import Place, Sizing, claim
+from pipeline.sizing.spare import Held
+
+__all__ = ["DOUBT_S", "RESTARTS", "Fleet", "Worker"]
+
+log = logging.getLogger(__name__)
+
+REPORT_S = 30.0
+"""How long an enhancer may take to say what it did."""
+
+PLACED_S = 5.0
+"""How long to wait for an actor that is to be ended while it is being placed."""
+
+RESTARTS = 5
+"""How often Ray restarts an enhancer; one that worked in between is then made anew."""
+
+DOUBT_S = 45.0
+"""How long a cluster may take to notice that a machine is gone."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Worker:
+    """A segment worker and where it is."""
+
+    actor: ActorHandle[SegmentWorker]
+    machine: str
+    held: Held
+    """What it claims."""
+    first_answer: Any
+    """Ray's promise of it: while it is open, the worker waits for room or is starting."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is there, or has failed and will say so when it is given a segment."""
+        return bool(ray.wait([self.first_answer], timeout=0)[0])
+
+
+@dataclass(slots=True, eq=False)
+class _Enhancer:
+    member: Member
+    machine: str
+    held: Held
+    """What it claims."""
+    answer: Any
+    """Ray's promise that it says where it is; it lasts over restarts."""
+    lived: bool = False
+    """Whether it ever said so."""
+    lost: RayError | None = None
+    """Why it is gone for good."""
+    lost_s: float = 0.0
+    """When that was noticed."""
+
+    def look(self) -> bool:
+        """Notice whether it is there; return whether it is newly lost."""
+        if self.lost is not None or not ray.wait([self.answer], timeout=0)[0]:
+            return False
+        try:
+            ray.get(self.answer)
+        except RayError as error:
+            self.lost, self.lost_s = error, time.monotonic()
+            return True
+        self.lived, self.answer = True, _ask(self.member.actor)
+        return False
+
+    @property
+    def never_starts(self) -> bool:
+        """Whether it was lost as it started, and surely not with its machine."""
+        if self.lived or self.lost is None:
+            return False
+        raised = isinstance(self.lost, RayActorError) and self.lost.actor_init_failed
+        return raised or time.monotonic() - self.lost_s > DOUBT_S
+
+
+@dataclass(slots=True)
+class Fleet:
+    """Starts and ends actors as a sizing says. Workers that have work are left to finish it."""
+
+    graph: Graph
+    nodes: InitVar[Mapping[str, Node[NodeConfig]]]
+    """Its nodes, as `prepared` makes them."""
+    options: RunOptions
+    workers: set[Worker] = field(default_factory=set[Worker])
+    _prepared_pools: dict[str, Shared[Node[NodeConfig]]] = field(init=False)
+    """Each pool node, prepared: weights are fetched once a machine, not by each actor."""
+    _prepared_others: Shared[dict[str, Node[NodeConfig]]] = field(init=False)
+    """All others, prepared."""
+    _enhancers: dict[str, list[_Enhancer]] = field(default_factory=dict[str, list[_Enhancer]])
+    _retired: dict[str, list[dict[str, Any]]] = field(
+        default_factory=dict[str, list[dict[str, Any]]]
+    )
+
+    def __post_init__(self, nodes: Mapping[str, Node[NodeConfig]]) -> None:
+        others = dict(nodes)
+        self._prepared_pools = {
+            entry.name: share(others.pop(entry.name)) for entry in _pool_nodes(self.graph)
+        }
+        self._prepared_others = share(others)
+
+    @property
+    def pools(self) -> Pools:
+        """The enhancers to send to, for each pool node."""
+        return {
+            name: [enhancer.member for enhancer in members if enhancer.lost is None]
+            for name, members in self._enhancers.items()
+        }
+
+    @property
+    def starting(self) -> list[Any]:
+        """Ray's promises of the workers that are not settled."""
+        return [worker.first_answer for worker in self.workers if not worker.settled]
+
+    @property
+    def failure(self) -> ClusterError | None:
+        """Why the run cannot go on: nobody of a pool ever starts; None if it can."""
+        for name, members in self._enhancers.items():
+            if members and all(enhancer.never_starts for enhancer in members):
+                return _never_starts(name, members[0].lost)
+        return None
+
+    @property
+    def held(self) -> Mapping[str, Held]:
+        """For each machine, what actors hold which are surely there."""
+        enhancers = chain.from_iterable(self._enhancers.values())
+        there: list[Worker | _Enhancer] = [
+            *(worker for worker in self.workers if worker.settled),
+            *(enhancer for enhancer in enhancers if enhancer.lived),
+        ]
+        held = dict.fromkeys((actor.machine for actor in there), Held())
+        for actor in there:
+            held[actor.machine] += actor.held
+        return held
+
+    def fit(self, sizing: Sizing, busy: Iterable[Worker]) -> bool:
+        """Start what is missing and end what is too much.
+
+        Args:
+            sizing: what is wanted where.
+            busy: workers that have a segment; they stay.
+
+        Returns:
+            Whether the enhancers changed.
+        """
+        busy = set(busy)
+        wanted = Counter({place.machine: place.workers for place in sizing.places})
+        have = Counter(worker.machine for worker in self.workers)
+        surplus: list[Worker] = []
+        for worker in sorted(self.workers - busy, key=lambda worker: worker.settled):
+            if have[worker.machine] > wanted[worker.machine]:
+                have[worker.machine] -= 1
+                surplus.append(worker)
+        self.end(*surplus)
+        # Enhancers first: where room runs out, workers without them would hold cores for nothing.
+        changes = [self._fit_pool(entry, sizing) for entry in _pool_nodes(self.graph)]
+        for place in sizing.places:
+            for _ in range(place.workers - have[place.machine]):
+                self._start_worker(place, sizing.worker_bytes)
+        return any(changes)
+
+    def end(self, *workers: Worker) -> None:
+        """End workers, which may be dead already."""
+        self.workers.difference_update(workers)
+        _end([(worker.actor, worker.first_answer) for worker in workers])
+
+    def reports(self) -> dict[str, list[dict[str, Any]]]:
+        """Return what each member of each pool did, also those that were ended on the way."""
+        return {
+            name: [*self._retired.get(name, ()), *_reports_of(members)]
+            for name, members in self._enhancers.items()
+        }
+
+    def close(self) -> None:
+        """End every actor, which gives their cores and GPUs back to the cluster."""
+        enhancers = chain.from_iterable(self._enhancers.values())
+        _end(
+            [
+                *((worker.actor, worker.first_answer) for worker in self.workers),
+                *((enhancer.member.actor, enhancer.answer) for enhancer in enhancers),
+            ]
+        )
+        self.workers.clear()
+        self._enhancers.clear()
+
+    def _fit_pool(self, entry: GraphNode, sizing: Sizing) -> bool:
+        members = self._enhancers.setdefault(entry.name, [])
+        lost = [enhancer for enhancer in members if enhancer.look()]
+        for enhancer in lost:
+            log.warning("an enhancer of node %r was lost", entry.name)
+            log.debug("%s", enhancer.lost)
+            if enhancer.lived:  # one that never started would not start the next time
+                members.remove(enhancer)
+        missing = Counter({place.machine: place.enhancers for place in sizing.places})
+        surplus: list[_Enhancer] = []
+        stand_ins = _stand_ins(entry, members, sizing)
+        if any(enhancer.lived and enhancer.held.gpus for enhancer in members):
+            surplus += stand_ins
+        for enhancer in members:
+            if enhancer in stand_ins:
+                continue
+            missing[enhancer.machine] -= 1
+            if missing[enhancer.machine] < 0:
+                surplus.append(enhancer)
+        for enhancer in surplus:
+            members.remove(enhancer)
+            self._retired.setdefault(entry.name, []).extend(_reports_of([enhancer]))
+        _end([(enhancer.member.actor, enhancer.answer) for enhancer in surplus])
+        started = [place for place in sizing.places for _ in range(missing[place.machine])]
+        for place in started:
+            members.append(self._start_enhancer(entry, place))
+        return bool(lost or surplus or started)
+
+    def _claim(self, place: Place, wanted: float) -> float:
+        everyone = (*self.workers, *chain.from_iterable(self._enhancers.values()))
+        held = sum(actor.held.cpus for actor in everyone if actor.machine == place.machine)
+        return claim(wanted, cpus=place.cpus, held=held)
+
+    def _start_worker(self, place: Place, window_bytes: int | None) -> None:
+        cpus = self._claim(place, place.worker_cpus)
+        # One call for the segment, one for its progress, one for changed pools.
+        actor = ray.remote(SegmentWorker).options(
+            num_cpus=cpus, max_concurrency=3, scheduling_strategy=_on(place)
+        )
+        handle: Any = actor.remote(
+            self.graph, self._prepared_others, self.options, place.worker_threads, window_bytes
+        )
+        self.workers.add(Worker(handle, place.machine, Held(cpus), handle.progress.remote()))
+
+    def _start_enhancer(self, entry: GraphNode, place: Place) -> _Enhancer:
+        cpus = self._claim(place, place.enhancer_cpus)
+        gpus = place.enhancer_gpus if entry.spec.gpu else 0.0
+        actor = ray.remote(EnhancerActor).options(
+            num_cpus=cpus,
+            num_gpus=gpus,
+            max_restarts=RESTARTS,
+            max_concurrency=1000,
+            scheduling_strategy=_on(place),
+        )
+        node = self._prepared_pools[entry.name]
+        handle: Any = actor.remote(
+            entry.name, node, place.enhancer_threads, self.options.max_wait_s
+        )
+        member = Member(uuid4().hex, handle)
+        return _Enhancer(member, place.machine, Held(cpus, gpus), _ask(handle))
+
+
+def _stand_ins(entry: GraphNode, members: Sequence[_Enhancer], sizing: Sizing) -> list[_Enhancer]:
+    """Return those on CPUs, made when others held the GPUs: they work until one on a GPU does."""
+    on_gpus = entry.spec.gpu and any(place.enhancer_gpus for place in sizing.places)
+    return [enhancer for enhancer in members if on_gpus and not enhancer.held.gpus]
+
+
+def _pool_nodes(graph: Graph) -> Iterator[GraphNode]:
+    return (entry for entry in graph.nodes if issubclass(entry.node_class, PoolNode))
+
+
+def _on(place: Place) -> NodeAffinitySchedulingStrategy:
+    """Ask for a machine; without it the actor is of no use, and another one is made elsewhere."""
+    return NodeAffinitySchedulingStrategy(place.machine, soft=False)
+
+
+def _end(actors: Sequence[tuple[ActorHandle[Any], Any]]) -> None:
+    """End actors, each with a promise of its answer.
+
+    One that is ended in the moment it is placed leaves its room taken for as long as the driver
+    lives (Ray 2.60 keeps the lease), so those that were just made are waited for.
+    """
+    answers = [answer for _, answer in actors]
+    if answers:
+        ray.wait(answers, num_returns=len(answers), timeout=PLACED_S)
+    for actor, _ in actors:
+        ray.kill(actor)
+
+
+def _ask(actor: ActorHandle[EnhancerActor]) -> Any:
+    return actor.where.options(max_task_retries=-1).remote()
+
+
+def _never_starts(name: str, lost: RayError | None) -> ClusterError:
+    if isinstance(lost, RayActorError) and lost.actor_init_failed:
+        reason = str(lost).strip().rpartition("\n")[2]  # before are the lines of the program
+        return ClusterError(f"the enhancers of node {name!r} failed as they started: {reason}")
+    return ClusterError(
+        f"the enhancers of node {name!r} were killed {RESTARTS + 1} times in a row as they started;"
+        " a machine without the memory for them does that; --runner local shows more"
+    )
+
+
+def _reports_of(enhancers: Iterable[_Enhancer]) -> list[dict[str, Any]]:
+    """Return what those say that can; others are lost, or wait for room."""
+    replies: list[Any] = []
+    for enhancer in enhancers:
+        enhancer.look()
+        if enhancer.lived and enhancer.lost is None:
+            replies.append(enhancer.member.actor.report.remote())
+    ready, _ = (
+        ray.wait(replies, num_returns=len(replies), timeout=REPORT_S) if replies else ([], [])
+    )
+    reports: list[dict[str, Any]] = []
+    for reply in ready:
+        try:
+            reports.append(ray.get(reply))
+        except RayError:
+            log.debug("an enhancer was lost before it could say what it did")
+    return reports

@@ -1,0 +1,216 @@
+"""The way from a segment worker to a pool of enhancers, which come and go."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, cast
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import ActorUnavailableError, RayActorError
+
+from nodes.node import Inputs, NodeConfig, Outputs, PoolNode
+from pipeline.cluster.enhancer import EnhancerActor
+from pipeline.errors import RunFailedError
+from pipeline.sizing.routing import Load, choose
+
+__all__ = ["Member", "RayPoolClient"]
+
+IDLE_FLUSH_S: Final = 0.005
+"""A block that is not full leaves after this long without new frames."""
+
+CRASHES: Final = 4
+"""How many enhancers may crash on a block before it is given up."""
+
+_Item = tuple[Inputs, Future[Outputs]]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An enhancer, by a name of its own."""
+
+    name: str
+    actor: ActorHandle[EnhancerActor]
+
+
+@dataclass(slots=True)
+class _Known:
+    """What this worker knows of a member."""
+
+    actor: ActorHandle[EnhancerActor]
+    under_way: int = 0
+    near: bool = False
+    answering: bool = False
+
+    @property
+    def load(self) -> Load:
+        return Load(self.under_way, self.near, self.answering)
+
+
+@dataclass(slots=True)
+class _Block:
+    items: Sequence[_Item]
+    crashes: int = 0
+    """How many members were lost with this block."""
+
+    @property
+    def suspect(self) -> bool:
+        """Whether this block may be what they are lost to: two in a row are no accident."""
+        return self.crashes > 1
+
+
+class RayPoolClient:
+    """Gathers frames into blocks and sends each to a member of the pool.
+
+    Blocks without work are answered on the spot. A block whose member was lost goes to another, or
+    waits for one, which the driver makes: the node is stateless, so repeating is safe. A block with
+    which members are lost again and again goes alone, then is given up, so that it does no harm to
+    other segments.
+    """
+
+    def __init__(self, node: PoolNode[NodeConfig], block_frames: int) -> None:
+        self._node = node
+        self._block_frames = block_frames
+        self._here = ray.get_runtime_context().get_node_id()
+        self._known: dict[str, _Known] = {}
+        self._held: list[_Block] = []
+        self._lock = threading.RLock()
+        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self.busy_s = 0.0
+        """Seconds that members have worked on answered blocks."""
+        self.caller = ""
+        """Whose frames these are, for the statistics."""
+        threading.Thread(target=self._send_blocks, name="pool-client", daemon=True).start()
+
+    def use(self, members: Sequence[Member]) -> None:
+        """Send to these members from now on; others finish what they have."""
+        with self._lock:
+            wanted = {member.name: member.actor for member in members}
+            for name in self._known.keys() - wanted.keys():
+                del self._known[name]
+            for name in wanted.keys() - self._known.keys():
+                self._known[name] = _Known(wanted[name])
+                self._ask(name)
+
+    def submit(self, inputs: Inputs) -> Future[Outputs]:
+        """Hand in one frame's packets."""
+        answer: Future[Outputs] = Future()
+        self._queue.put((inputs, answer))
+        return answer
+
+    def _send_blocks(self) -> None:
+        while True:
+            items = [self._queue.get()]
+            while len(items) < self._block_frames:
+                try:
+                    items.append(self._queue.get(timeout=IDLE_FLUSH_S))
+                except queue.Empty:
+                    break
+            try:
+                self._handle(items)
+            except Exception as error:  # noqa: BLE001 - whatever it is belongs to the segment
+                _reject(items, error)
+
+    def _handle(self, items: Sequence[_Item]) -> None:
+        packets = [inputs for inputs, _ in items]
+        if any(map(self._node.weight, packets)):
+            self._send(_Block(items))
+        else:
+            _resolve(items, self._node.process_batch(packets))
+
+    def _send(self, block: _Block) -> None:
+        with self._lock:
+            names = list(self._known)
+            place = choose([known.load for known in self._known.values()])
+            if place is None:
+                self._held.append(block)
+                return
+            known = self._known[names[place]]
+            known.under_way += 1
+        packets = [inputs for inputs, _ in block.items]
+        try:
+            reply = known.actor.process.remote(packets, self.caller, block.suspect)
+        except Exception as error:  # noqa: BLE001 - packets that cannot travel, say
+            with self._lock:
+                known.under_way -= 1
+            _reject(block.items, error)
+            return
+        _when_done(reply, partial(self._receive, block, names[place], known))
+
+    def _receive(
+        self, block: _Block, name: str, known: _Known, done: Future[tuple[list[Outputs], float]]
+    ) -> None:
+        with self._lock:
+            known.under_way -= 1
+        error = done.exception()
+        if error is None:
+            answers, spent_s = done.result()
+            with self._lock:
+                self.busy_s += spent_s
+            _resolve(block.items, answers)
+        elif not isinstance(error, RayActorError):
+            _reject(block.items, error)
+        else:
+            self._lost(block, name, error)
+
+    def _lost(self, block: _Block, name: str, error: RayActorError) -> None:
+        # A member that is gone for good was ended with its machine, or by the driver.
+        block.crashes += isinstance(error, ActorUnavailableError)
+        with self._lock:
+            known = self._known.get(name)
+            if known is not None and known.answering:
+                known.answering = False
+                self._ask(name)
+        if block.crashes < CRASHES:
+            self._send(block)
+            return
+        times = [inputs.pts for inputs, _ in block.items]
+        _reject(
+            block.items,
+            RunFailedError(
+                f"the frames from pts {times[0]} to {times[-1]} crashed {CRASHES} enhancers"
+            ),
+        )
+
+    def _ask(self, name: str) -> None:
+        """Wait, in the background, until a member is there (again)."""
+        actor = self._known[name].actor
+        reply = actor.where.options(max_task_retries=-1).remote()
+        _when_done(reply, partial(self._answered, name))
+
+    def _answered(self, name: str, done: Future[str]) -> None:
+        error = done.exception()
+        with self._lock:
+            known = self._known.get(name)
+            if known is None:
+                return
+            if error is None:
+                known.answering, known.near = True, done.result() == self._here
+            else:
+                del self._known[name]
+            held, self._held = self._held, []
+        for block in held:
+            self._send(block)
+
+
+def _when_done(reply: Any, then: Callable[[Any], None]) -> None:
+    cast("Future[Any]", reply.future()).add_done_callback(then)
+
+
+def _resolve(items: Sequence[_Item], answers: Sequence[Outputs]) -> None:
+    for (_, answer), outputs in zip(items, answers, strict=True):
+        answer.set_result(outputs)
+
+
+def _reject(items: Sequence[_Item], error: BaseException) -> None:
+    for _, answer in items:
+        answer.set_exception(error)
+
+
+Pools = Mapping[str, Sequence[Member]]
+"""For each pool node of a graph, its members."""

@@ -1,0 +1,91 @@
+"""A segment worker: the actor that takes segments through the graph, one at a time."""
+
+from __future__ import annotations
+
+import os
+from typing import cast
+
+from nodes.node import Node, NodeConfig, PoolNode
+from pipeline.cluster.metrics import WorkerMetrics
+from pipeline.cluster.pool import Pools, RayPoolClient
+from pipeline.cluster.shared import Shared
+from pipeline.config import RunOptions
+from pipeline.graph.graph import Graph
+from pipeline.run.contract import Progress, SegmentResult
+from pipeline.run.executor import SegmentExecutor
+from pipeline.run.malloc import share_heaps
+from pipeline.run.task import Task
+
+__all__ = ["SegmentWorker"]
+
+
+class SegmentWorker:
+    """Holds the graph's nodes, set up once. `progress` and `use` may be called while `run` runs."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        nodes: Shared[dict[str, Node[NodeConfig]]],
+        options: RunOptions,
+        threads: int,
+        window_bytes: int | None,
+    ) -> None:
+        """Set the nodes up.
+
+        Args:
+            graph: the dataflow.
+            nodes: those of its nodes that run here, prepared.
+            options: how to run it.
+            threads: CPU threads each node's libraries may use.
+            window_bytes: bytes of faces that may be under way at once, None for any.
+        """
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+        share_heaps()
+        # These run elsewhere: here they are asked only what needs no setup.
+        far = {
+            entry.name: cast("PoolNode[NodeConfig]", entry.make())
+            for entry in graph.nodes
+            if issubclass(entry.node_class, PoolNode)
+        }
+        self._clients = {
+            name: RayPoolClient(node, options.block_frames) for name, node in far.items()
+        }
+        self._metrics = WorkerMetrics()
+        self._progress = Progress()
+        self._executor = SegmentExecutor(
+            graph,
+            {**nodes.get(), **far},
+            self._clients,
+            threads=threads,
+            window_frames=options.window_frames,
+            window_bytes=window_bytes,
+        )
+
+    def run(self, task: Task, pools: Pools) -> SegmentResult:
+        """Run one task; what it made is kept when this returns."""
+        self._progress = Progress()
+        self.use(pools)
+        for client in self._clients.values():
+            client.caller = task.source
+        self._metrics.begin()
+        try:
+            result = task.run(self._executor, self._note)
+        except Exception:
+            self._metrics.end("failed")
+            raise
+        self._metrics.advance(result.progress)
+        self._metrics.end("finished")
+        return result
+
+    def use(self, pools: Pools) -> None:
+        """Send faces to these enhancers from now on."""
+        for name, client in self._clients.items():
+            client.use(pools[name])
+
+    def progress(self) -> Progress:
+        """Return how far the segment under way has come."""
+        return self._progress
+
+    def _note(self, progress: Progress) -> None:
+        self._progress = progress
+        self._metrics.advance(progress)

@@ -1,0 +1,1 @@
+"""Container files: probing, timing, muxing, and converting what is not video."""

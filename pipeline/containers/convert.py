@@ -1,0 +1,142 @@
+"""Converting one stream beside the video, where the output cannot hold it as it is.
+
+Only on demand (`encode.convert`): every other stream is copied packet for packet.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from fractions import Fraction
+from typing import Final, cast
+
+import av
+from av.audio import AudioStream
+from av.codec import Codec
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
+from av.subtitles.stream import SubtitleStream
+
+from nodes.media.open import codec_name
+
+__all__ = ["StreamConverter", "converts", "suggested_codec"]
+
+log = logging.getLogger(__name__)
+
+_BITS_A_SAMPLE: Final = 4
+_MOST_BITS_A_CHANNEL: Final = 96_000
+"""A second, of sound that is coded with loss: about twice what is heard as good."""
+
+_SUGGESTED: Final = {
+    "audio": {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "nut": "flac"},
+    "subtitle": {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "srt"},
+}
+
+_LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
+"""What so many channels usually are."""
+
+_TEXTS: Final = frozenset({"ass", "mov_text", "ssa", "subrip", "text", "webvtt"})
+"""Subtitles that are not pictures."""
+
+
+def suggested_codec(stream: Stream, container: str) -> str | None:
+    """Return what a stream is best converted to for a container, None if nothing is sensible."""
+    codec = _SUGGESTED.get(stream.type or "", {}).get(container)
+    if stream.type == "subtitle" and codec_name(stream) not in _TEXTS:
+        return None
+    return codec if codec and converts(stream, codec, container) else None
+
+
+def converts(stream: Stream, codec: str, container: str) -> bool:
+    """Say whether a stream can be converted to a codec in a container, by trying."""
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            StreamConverter(trial, stream, codec)
+            trial.start_encoding()
+    except (FFmpegError, ValueError, OSError):
+        return False
+    return True
+
+
+class StreamConverter:
+    """Turns the packets of one stream of sound or text into another codec's."""
+
+    def __init__(self, output: OutputContainer, stream: Stream, codec: str) -> None:
+        """Add the converted stream to `output`.
+
+        Args:
+            output: not started yet.
+            stream: of the open source; sound or text.
+            codec: libav's name of the encoder.
+
+        Raises:
+            ValueError: the codec is unknown, of another kind, or not one for the container; or the
+                stream's own cannot be decoded.
+            FFmpegError: it refuses the stream's sample rate or channels.
+        """
+        if Codec(codec, "w").type != stream.type or stream.type not in _SUGGESTED:
+            raise ValueError(f"{codec} does not encode {stream.type}")
+        # PyAV has no codec context where libav has no decoder, whatever its type stubs say.
+        if getattr(stream, "codec_context", None) is None:
+            raise ValueError(f"stream {stream.index} is in a codec that nothing here can decode")
+        self._source = stream
+        if isinstance(stream, AudioStream):
+            self.stream: Stream = _add_sound(output, stream, codec)
+        else:
+            self.stream = _add_text(output, cast("SubtitleStream", stream), codec)
+        self.stream.metadata.update(stream.metadata)
+        self.stream.disposition = stream.disposition
+
+    def packets(self, packet: Packet[Stream] | None) -> list[Packet[Stream]]:
+        """Return what a packet becomes; with None, what is left at the end."""
+        if isinstance(self.stream, SubtitleStream):
+            text = None if packet is None else self._text(packet)
+            return [] if text is None else [text]
+        sound, source = cast("AudioStream", self.stream), cast("AudioStream", self._source)
+        try:
+            frames = source.codec_context.decode(cast("Packet[AudioStream] | None", packet))
+        except FFmpegError as error:
+            log.warning("stream %d is damaged: %s", source.index, error.strerror)
+            return []
+        last = [None] if packet is None else []
+        coded = [made for frame in (*frames, *last) for made in sound.encode(frame)]
+        return cast("list[Packet[Stream]]", coded)
+
+    def _text(self, packet: Packet[Stream]) -> Packet[Stream] | None:
+        shown = cast("SubtitleStream", self._source).codec_context.decode2(packet)
+        if shown is None or not len(shown):
+            return None
+        context = cast("SubtitleStream", self.stream).codec_context
+        text = cast("Packet[Stream]", context.encode_subtitle(shown))
+        text.pts, text.dts, text.duration = packet.pts, packet.pts, packet.duration
+        text.time_base, text.stream = packet.time_base, self.stream
+        return text
+
+
+def _add_sound(output: OutputContainer, stream: AudioStream, codec: str) -> AudioStream:
+    context, rates = stream.codec_context, Codec(codec, "w").audio_rates
+    if context.layout.name.endswith("channels"):
+        # Some files count channels and do not say where they belong.
+        context.layout = _LAYOUTS.get(context.layout.nb_channels, context.layout)
+    rate_hz = context.sample_rate
+    if rates and rate_hz not in rates:
+        rate_hz = min((r for r in rates if r > rate_hz), default=max(rates))
+    made = output.add_stream(codec, rate=rate_hz)
+    assert isinstance(made, AudioStream)  # noqa: S101 - its type was checked
+    made.codec_context.layout = context.layout
+    bits_a_channel = min(_MOST_BITS_A_CHANNEL, _BITS_A_SAMPLE * rate_hz)
+    made.codec_context.bit_rate = bits_a_channel * context.layout.nb_channels
+    made.codec_context.open()
+    return made
+
+
+def _add_text(output: OutputContainer, stream: SubtitleStream, codec: str) -> SubtitleStream:
+    stream.codec_context.open(strict=False)
+    made = cast("SubtitleStream", output.add_stream(codec))
+    made.codec_context.subtitle_header = stream.codec_context.subtitle_header
+    made.time_base = stream.time_base or Fraction(1, 1000)
+    made.codec_context.time_base = made.time_base
+    made.codec_context.open()
+    return made

@@ -1,0 +1,284 @@
+"""Putting the encoded segments and the source's other streams together again, unchanged.
+
+The segments' packets follow each other in one stream, which needs that all were encoded alike.
+Every packet that is not the restored video's is copied as it is. The video's decoding times are
+made anew, since the encoder may reorder otherwise than the source did: the i-th packet is decoded
+when the picture shown D before it is, where D is the largest reorder.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+from av.container import InputContainer, OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Discard, Stream
+from av.video import VideoStream
+
+from nodes.errors import MediaError
+from nodes.media.open import open_media, read_packets, video_stream
+from nodes.media.urls import file_url
+from nodes.types import VideoInfo
+from pipeline.containers.formats import container_format, is_cover
+from pipeline.containers.other_streams import CopiedStream, OtherStreams
+from pipeline.containers.timing import VideoTiming, deviation, read_timing
+from pipeline.containers.trim import Trim
+from pipeline.containers.video_stream import add_video, first_display_matrix
+from pipeline.errors import OutputError
+
+__all__ = ["MuxReport", "mux"]
+
+_CONTAINER_KEYS: Final = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "software"}
+)
+"""Metadata that speaks of the source's file, not of what is in it; compared in lower case."""
+
+_MOV_KEYS: Final = frozenset(
+    """album album_artist artist comment composer copyright creation_time date description
+    episode_id genre grouping location location-eng lyrics network show synopsis title
+    track handler_name timecode""".split()  # noqa: SIM905 - easier to read
+)
+"""What MP4 and QuickTime keep in their classic form, which every player reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class MuxReport:
+    """What was put together, as read back from the finished file."""
+
+    container: str
+    """libav's name of the muxer."""
+    frames: int
+    """Video packets in the output."""
+    time_base: str
+    """The video's in the output; the source's may not be one that the container can have."""
+    shift_s: float
+    """How much later everything is than in the source; not 0 where the container's clock cannot
+    start as early as the source's."""
+    max_deviation_s: float
+    """Largest distance of a frame from its exact time (plus `shift_s`); 0 where ticks are equal."""
+    copied: tuple[CopiedStream, ...]
+    left_out: tuple[str, ...]
+    """Streams of the source that the container cannot hold."""
+    chapters: int
+
+
+def mux(
+    videos: Sequence[Path],
+    source: str,
+    target: Path,
+    info: VideoInfo,
+    *,
+    container: str | None = None,
+    last_duration_ticks: int = 0,
+    convert: Mapping[int, str] | None = None,
+) -> MuxReport:
+    """Write `target`: the pictures of `videos`, and everything else of `source`.
+
+    Args:
+        videos: what `nodes.encode` made of the video's segments, in order.
+        source: path or URL of the source.
+        target: written in place: give a temporary name, and rename it when this returns.
+        info: the encoded video; its time base is the one of the source.
+        container: libav's name of the muxer, if `target`'s suffix does not say it.
+        last_duration_ticks: how long the last frame is shown; 0 takes the one before as a guide.
+        convert: streams that are converted, and to what; all others are copied.
+
+    Raises:
+        MediaError: one of `videos` or `source` cannot be read, the segments do not follow each
+            other in one stream, or the target does not hold every frame.
+        OutputError: the target cannot be written, or its container cannot hold the streams; call
+            `pipeline.containers.formats.check_target` before the work to find out.
+    """
+    name = container or container_format(target)
+    if name is None:
+        raise OutputError(f"{target}: no container is known by that suffix")
+    timing = read_timing(videos, info, last_duration_ticks)
+    _check_headers(videos)
+    trim = None if info.span_pts is None else Trim(info, timing.shown[0])
+    if trim is not None:
+        timing = trim.timing(timing)
+    with open_media(source) as original, open_media(str(videos[0])) as first:
+        job = _Mux(videos, first, original, source, info, timing, name, trim, convert or {})
+        try:
+            job.write(target)
+        except (FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise OutputError(f"{target}: cannot write ({reason})") from error
+    return job.report(target)
+
+
+class _Mux:
+    """One output on its way."""
+
+    def __init__(
+        self,
+        videos: Sequence[Path],
+        first: InputContainer,
+        original: InputContainer,
+        source: str,
+        info: VideoInfo,
+        timing: VideoTiming,
+        container: str,
+        trim: Trim | None,
+        convert: Mapping[int, str],
+    ) -> None:
+        self._videos, self._first, self._trim, self._convert = videos, first, trim, convert
+        self._original, self._source = original, source
+        self._info, self._timing, self._container = info, timing, container
+        self._main = video_stream(original, source)
+        self._matrix = first_display_matrix(source)
+
+    def write(self, target: Path) -> None:
+        """Write the whole file."""
+        with av.open(
+            file_url(target),
+            "w",
+            format=self._container,
+            container_options=self._options(target),
+            metadata_errors="surrogateescape",
+        ) as output:
+            self._add_streams(output)
+            self._describe(output)
+            output.start_encoding()
+            self._interleave(output)
+
+    def _options(self, target: Path) -> dict[str, str]:
+        if self._container in ("mp4", "mov"):
+            keys = {key.lower() for key in self._global_metadata()}
+            flags = "+faststart" + ("" if keys <= _MOV_KEYS else "+use_metadata_tags")
+            return {"movflags": flags}
+        if self._container == "mpegts" and target.suffix.lower() == ".m2ts":
+            return {"mpegts_m2ts_mode": "1"}
+        # NUT stores no decoding times: that the video's begin below zero needs no shift.
+        if self._container == "nut" and (self._original.start_time or 0) >= 0:
+            return {"avoid_negative_ts": "disabled"}
+        return {}
+
+    def _add_streams(self, output: OutputContainer) -> None:
+        """Make the output's streams, in the source's order."""
+        self._others = OtherStreams(
+            self._original,
+            self._main,
+            output,
+            self._container,
+            self._convert,
+            source=self._source,
+        )
+        self._video = self._others.add_streams(
+            lambda: add_video(
+                output,
+                self._first.streams.video[0],
+                self._main,
+                self._info,
+                container=self._container,
+                matrix=self._matrix,
+            )
+        )
+
+    def _describe(self, output: OutputContainer) -> None:
+        output.metadata.update(self._global_metadata())
+        chapters = self._original.chapters()
+        output.set_chapters(chapters if self._trim is None else self._trim.chapters(chapters))
+
+    def _global_metadata(self) -> dict[str, str]:
+        return {
+            key: value
+            for key, value in self._original.metadata.items()
+            if key.lower() not in _CONTAINER_KEYS
+        }
+
+    def _interleave(self, output: OutputContainer) -> None:
+        """Write packets by decoding time; libav's own queue then stays short."""
+        others = self._other_packets()
+        other = next(others, None)
+        for packet in self._video_packets():
+            while other is not None and _time(other) <= _time(packet):
+                self._others.write(other)
+                other = next(others, None)
+            output.mux(packet)
+        while other is not None:
+            self._others.write(other)
+            other = next(others, None)
+        self._others.finish()
+
+    def _video_packets(self) -> Iterator[Packet[VideoStream]]:
+        for number, packet in enumerate(_packets_of(self._videos)):
+            packet.time_base = self._info.time_base
+            packet.pts = self._timing.pts[number]
+            packet.dts = self._timing.dts(number)
+            packet.duration = self._timing.duration(number)
+            packet.stream = self._video
+            yield packet
+
+    def _other_packets(self) -> Iterator[Packet[Stream]]:
+        self._main.discard = Discard.all
+        if not self._others.read:
+            return
+        # What cannot be read further was told by `nodes.decode`, which met it first.
+        with suppress(FFmpegError):
+            for packet in read_packets(self._original, *self._others.read):
+                if packet.size and self._is_wanted(packet):
+                    yield packet
+
+    def _is_wanted(self, packet: Packet[Stream]) -> bool:
+        return self._trim is None or is_cover(packet.stream) or self._trim.keeps(packet)
+
+    def report(self, target: Path) -> MuxReport:
+        """Read the finished file back and compare."""
+        with open_media(str(target)) as written:
+            stream = written.streams[self._video.index]
+            time_base, chapters = stream.time_base or Fraction(1), len(written.chapters())
+            packets = (p.pts for p in written.demux(stream) if p.size and p.pts is not None)
+            ticks = sorted(array("q", packets))
+        shown = self._timing.shown
+        if len(ticks) != len(shown):
+            raise MediaError(
+                f"{target}: holds {len(ticks)} frames, expected {len(shown)}; choose another"
+                " container, such as .mkv"
+            )
+        shift, rest = deviation(ticks, time_base, shown, self._info.time_base)
+        return MuxReport(
+            container=self._container,
+            frames=len(ticks),
+            time_base=str(time_base),
+            shift_s=float(shift),
+            max_deviation_s=float(rest),
+            copied=self._others.copied,
+            left_out=tuple(self._others.left_out),
+            chapters=chapters,
+        )
+
+
+def _packets_of(videos: Sequence[Path]) -> Iterator[Packet[VideoStream]]:
+    for video in videos:
+        with open_media(str(video)) as container:
+            for packet in container.demux(container.streams.video[0]):
+                if packet.size:
+                    yield packet
+
+
+def _check_headers(videos: Sequence[Path]) -> None:
+    """Make sure that one header serves all segments: a stream has only one."""
+    header: bytes | None = None
+    for place, video in enumerate(videos):
+        with open_media(str(video)) as container:
+            own = container.streams.video[0].codec_context.extradata
+        if place and own != header:
+            raise MediaError(
+                f"{video}: the encoder wrote another header than for the first segment, so that"
+                " they cannot become one stream; run it again with --set run.segment_s=0"
+            )
+        header = own
+
+
+def _time(packet: Packet[Stream] | Packet[VideoStream]) -> Fraction:
+    ticks = packet.dts if packet.dts is not None else packet.pts
+    return (ticks or 0) * packet.time_base

@@ -1,0 +1,185 @@
+"""The streams of a source beside its video: each is copied, converted or left out of the output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Stream
+from av.video import VideoStream
+
+from nodes.media.open import codec_name, open_media
+from pipeline.containers.convert import StreamConverter
+from pipeline.containers.formats import check_conversions, copy_stream, fits, is_cover, made_anew
+
+__all__ = ["CopiedStream", "OtherStreams"]
+
+_EMPTY_TEXT: Final = b"\0\0"
+"""MP4's timed text of no length."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedStream:
+    """One stream of the source that went into the output."""
+
+    source_index: int
+    target_index: int
+    kind: str
+    codec: str
+    converted_to: str | None = None
+    """The encoder it went through on demand, None for a copy packet for packet."""
+    packets: int = 0
+    retimed_packets: int = 0
+    """Packets whose decoding time did not increase in the source and was moved up to do so."""
+
+
+class OtherStreams:
+    """The streams beside the video of one source, on their way into one output."""
+
+    def __init__(
+        self,
+        original: InputContainer,
+        video: VideoStream,
+        output: OutputContainer,
+        container: str,
+        convert: Mapping[int, str],
+        *,
+        source: str | None = None,
+    ) -> None:
+        """Take the two ends.
+
+        Args:
+            original: the open source.
+            video: the source's stream that is not one of the others.
+            output: its header is not written yet.
+            container: libav's name of the output's muxer.
+            convert: numbers of streams that are converted, and to what; all others are copied.
+            source: path or URL of the source, None if it can be read only once.
+
+        Raises:
+            NodeConfigError: a stream that is to be converted is not there or cannot become that.
+        """
+        self._original, self._video, self._output = original, video, output
+        self._container, self._convert, self._source = container, convert, source
+        self._converters: dict[int, StreamConverter] = {}
+        self._copies: dict[int, Stream] = {}
+        self._copied: dict[int, CopiedStream] = {}
+        self._packets: Counter[int] = Counter()
+        self._retimed: Counter[int] = Counter()
+        self._last_dts: dict[int, int] = {}
+        self.read: list[Stream] = []
+        """The source's streams whose packets are wanted."""
+        self.left_out: list[str] = []
+        """What the container cannot hold of the source, one stream each."""
+        others = [stream for stream in original.streams if stream is not video]
+        check_conversions(others, convert, container)
+
+    def add_streams(self, add_video: Callable[[], VideoStream]) -> VideoStream:
+        """Make the output's streams, in the source's order.
+
+        Args:
+            add_video: adds the restored video to the output and returns its stream.
+
+        Raises:
+            ValueError: the container does not support a codec.
+            FFmpegError: an encoder refuses the stream's sample rate or channels.
+        """
+        restored: VideoStream | None = None
+        for stream in self._original.streams:
+            if stream is self._video:
+                restored = add_video()
+            else:
+                self._add(stream)
+        assert restored is not None  # noqa: S101 - the video is one of the container's streams
+        return restored
+
+    def _add(self, stream: Stream) -> None:
+        if codec := self._convert.get(stream.index):
+            converter = StreamConverter(self._output, stream, codec)
+            self._converters[stream.index] = converter
+            self._note(stream, converter.stream, codec)
+        elif fits(stream, self._container):
+            self._copies[stream.index] = copy = self._copy_of(stream)
+            self._note(stream, copy, None)
+        else:
+            if not made_anew(stream, self._container):
+                what = f"stream {stream.index}, {stream.type} {codec_name(stream)}"
+                self.left_out.append(what)
+            stream.discard = Discard.all
+
+    def _copy_of(self, stream: Stream) -> Stream:
+        if self._source is not None and is_cover(stream) and self._container == "matroska":
+            return _attach_cover(self._output, stream, self._source)
+        return copy_stream(self._output, stream)
+
+    def _note(self, stream: Stream, made: Stream, codec: str | None) -> None:
+        self._copied[stream.index] = CopiedStream(
+            stream.index, made.index, stream.type, codec_name(stream), converted_to=codec
+        )
+        if not isinstance(made, AttachmentStream):
+            self.read.append(stream)
+
+    def write(self, packet: Packet[Stream]) -> None:
+        """Write what becomes of a packet of the source; nothing, of a stream that is left out."""
+        index = packet.stream_index
+        if not packet.size or self._is_gap(packet):
+            return
+        if index in self._converters:
+            self._packets[index] += 1
+            self._output.mux(self._converters[index].packets(packet))
+            return
+        copy = self._copies.get(index)
+        if copy is None or isinstance(copy, AttachmentStream):
+            return
+        self._retime(packet)
+        self._packets[index] += 1
+        packet.stream = copy
+        self._output.mux(packet)
+
+    def finish(self) -> None:
+        """Write what the converted streams still hold."""
+        for converter in self._converters.values():
+            self._output.mux(converter.packets(None))
+
+    @property
+    def copied(self) -> tuple[CopiedStream, ...]:
+        """What went into the output, with the packets so far."""
+        return tuple(
+            replace(copy, packets=self._packets[index], retimed_packets=self._retimed[index])
+            for index, copy in self._copied.items()
+        )
+
+    def _is_gap(self, packet: Packet[Stream]) -> bool:
+        """Say whether it is an empty text between two, which the muxer makes anew."""
+        is_timed_text = self._container in ("mp4", "mov") and packet.size == len(_EMPTY_TEXT)
+        return is_timed_text and bytes(packet) == _EMPTY_TEXT and packet.stream.type == "subtitle"
+
+    def _retime(self, packet: Packet[Stream]) -> None:
+        """Complete the times of a packet, and move them up where they do not increase.
+
+        Muxers refuse decoding times that stand still or go back, as worn recordings have them.
+        """
+        index = packet.stream_index
+        packet.dts = packet.pts if packet.dts is None else packet.dts
+        packet.pts = packet.dts if packet.pts is None else packet.pts
+        last = self._last_dts.get(index)
+        if last is not None and packet.dts is not None and packet.dts <= last:
+            self._retimed[index] += 1
+            packet.dts = last + 1
+            packet.pts = None if packet.pts is None else max(packet.pts, packet.dts)
+        if packet.dts is not None:
+            self._last_dts[index] = packet.dts
+
+
+def _attach_cover(output: OutputContainer, stream: Stream, source: str) -> Stream:
+    """Add a cover to a Matroska file, which keeps it as an attached file with the header."""
+    with open_media(source) as container:
+        packets = container.demux(container.streams[stream.index])
+        content = next((bytes(packet) for packet in packets if packet.size), b"")
+    kind = "png" if codec_name(stream) == "png" else "jpeg"
+    name = stream.metadata.get("filename", f"cover.{kind}")
+    return output.add_attachment(name, f"image/{kind}", content)

@@ -1,0 +1,286 @@
+"""The facts of a file: its streams, its video, and its timing by reading it through."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from hashlib import sha256
+from itertools import pairwise
+from pathlib import PurePath
+from typing import Final, Literal
+
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition, Stream
+from av.video import VideoStream
+
+from nodes.errors import MediaError
+from nodes.media.open import (
+    codec_name,
+    describe_video,
+    open_media,
+    read_packets,
+    ticks_of,
+    video_stream,
+)
+from nodes.media.picture_formats import photo_format
+from nodes.media.reader import first_picture
+from nodes.picture.formats import editable_format
+from nodes.types import VideoInfo
+
+__all__ = ["ProbeResult", "StreamFacts", "TimingFacts", "is_media", "probe", "scan_packets"]
+
+_NOT_MEDIA_SUFFIXES: Final = frozenset(
+    """.bmp .c .cfg .conf .csv .db .doc .docx .gz .htm .html .ini .json .log .md .pdf .py .srt
+    .sub .svg .tif .tiff .toml .txt .vtt .xls .xlsx .xml .yaml .yml .zip
+    """.split()  # noqa: SIM905 - easier to read
+)
+"""Names that are not worth opening, beside those of photographs."""
+
+_PICTURE_FORMATS: Final = ("image2", "_pipe")
+"""Ends of the names of demuxers that read single pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """One stream, as its container describes it."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str | None
+    start_s: float | None
+    duration_s: float | None
+    disposition: tuple[str, ...]
+    metadata: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TimingFacts:
+    """The video's packets, counted and compared; nothing is decoded."""
+
+    frames: int
+    """Packets that are shown."""
+    keyframes: int
+    longest_keyframe_interval_s: float
+    kind: Literal["constant", "variable", "incomplete"]
+    """Constant: every time lies within one tick of a regular grid. Incomplete: some have none, or
+    two have the same."""
+    missing_pts: int
+    repeated_pts: int
+    first_pts: int | None
+    last_pts: int | None
+    shortest_step_ticks: int
+    longest_step_ticks: int
+    damaged_packets: int
+    """Packets that the demuxer marked as damaged or cut short."""
+    ended_in_error: bool
+    """Whether reading stopped at something unreadable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """What a file holds."""
+
+    source: str
+    container: str
+    """libav's names of the demuxer."""
+    start_s: float | None
+    duration_s: float | None
+    """As claimed by the container."""
+    streams: tuple[StreamFacts, ...]
+    video: VideoInfo
+    """The stream whose faces would be restored."""
+    video_stream: int
+    """Its index."""
+    edited_as: str
+    """The pixel format its frames are worked on in."""
+    timing: TimingFacts
+    chapters: int
+    metadata: dict[str, str]
+
+
+def probe(source: str) -> ProbeResult:
+    """Read a file through, without decoding more than its first picture.
+
+    Args:
+        source: path or URL.
+
+    Raises:
+        MediaError: it cannot be opened, or holds no video that can be decoded.
+        UnsupportedFormatError: its pictures cannot be edited or converted.
+    """
+    info = _first_picture_info(source)
+    with open_media(source) as container:
+        video = video_stream(container, source)
+        return ProbeResult(
+            source=source,
+            container=container.format.name,
+            start_s=_seconds(container.start_time, Fraction(1, 1_000_000)),
+            duration_s=_seconds(container.duration, Fraction(1, 1_000_000)),
+            streams=tuple(_facts(stream) for stream in container.streams),
+            video=info,
+            video_stream=video.index,
+            edited_as=editable_format(info.pix_fmt),
+            chapters=len(container.chapters()),
+            metadata=_printable(container.metadata),
+            timing=_timing(_read_packets(container, video)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PacketScan:
+    """The packets of one video stream, read through without decoding."""
+
+    container: str
+    """libav's names of the demuxer."""
+    time_base: Fraction
+    """Seconds per tick."""
+    frames: int
+    """Packets that are shown."""
+    keyframes: int
+    shown_pts: Sequence[int]
+    """Presentation times, sorted; packets without one are missing here."""
+    keyframe_pts: Sequence[int]
+    """Presentation times of the keyframes, sorted."""
+    missing_pts: int
+    backward_dts: int
+    """Packets that are to be decoded earlier than the one before them."""
+    damaged_packets: int
+    """Packets that the demuxer marked as damaged or cut short."""
+    ended_in_error: bool
+    """Whether reading stopped at something unreadable."""
+    digest: str
+    """SHA-256 over the packets' times and sizes."""
+
+
+def scan_packets(source: str) -> PacketScan:
+    """Read the packets of a file's video through, without decoding.
+
+    Args:
+        source: path or URL.
+
+    Raises:
+        MediaError: it cannot be opened, or holds no video that can be decoded.
+    """
+    with open_media(source) as container:
+        return _read_packets(container, video_stream(container, source))
+
+
+def is_media(path: PurePath) -> bool:
+    """Say whether a file holds moving pictures, by opening it unless its name speaks against it."""
+    if path.suffix.lower() in _NOT_MEDIA_SUFFIXES or photo_format(path) is not None:
+        return False
+    try:
+        with open_media(str(path)) as container:
+            video_stream(container, str(path))
+            return not container.format.name.endswith(_PICTURE_FORMATS)
+    except MediaError:
+        return False
+
+
+def _first_picture_info(source: str) -> VideoInfo:
+    with first_picture(source) as (reader, first):
+        if first is None:
+            raise MediaError(f"{source}: no picture could be decoded; check that it plays")
+        return describe_video(reader.container, reader.stream, first)
+
+
+def _facts(stream: Stream) -> StreamFacts:
+    return StreamFacts(
+        index=stream.index,
+        kind=stream.type or "unknown",
+        codec=codec_name(stream),
+        language=stream.language,
+        start_s=_seconds(stream.start_time, stream.time_base),
+        duration_s=_seconds(stream.duration, stream.time_base),
+        disposition=tuple(flag.name or "" for flag in Disposition if flag & stream.disposition),
+        metadata=_printable(stream.metadata),
+    )
+
+
+def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
+    pts, keys, digest = array("q"), array("q"), sha256()
+    frames = keyframes = missing = damaged = backward = 0
+    ended_in_error = False
+    last_dts: int | None = None
+    try:
+        for packet in read_packets(container, video):
+            if not packet.size or packet.is_discard:
+                continue
+            frames += 1
+            damaged += packet.is_corrupt
+            digest.update(f"{packet.pts} {packet.dts} {packet.size}\n".encode())
+            keyframes += packet.is_keyframe
+            if packet.dts is not None:
+                backward += last_dts is not None and packet.dts < last_dts
+                last_dts = packet.dts
+            if packet.pts is None:
+                missing += 1
+                continue
+            pts.append(packet.pts)
+            if packet.is_keyframe:
+                keys.append(packet.pts)
+    except FFmpegError:
+        ended_in_error = True
+    return PacketScan(
+        container=container.format.name,
+        time_base=ticks_of(video),
+        frames=frames,
+        keyframes=keyframes,
+        shown_pts=array("q", sorted(pts)),
+        keyframe_pts=array("q", sorted(keys)),
+        missing_pts=missing,
+        backward_dts=backward,
+        damaged_packets=damaged,
+        ended_in_error=ended_in_error,
+        digest=digest.hexdigest(),
+    )
+
+
+def _timing(scan: PacketScan) -> TimingFacts:
+    shown, keys = scan.shown_pts, scan.keyframe_pts
+    steps = [after - before for before, after in pairwise(shown)]
+    key_steps = [after - before for before, after in pairwise([*keys, *shown[-1:]])]
+    return TimingFacts(
+        frames=scan.frames,
+        keyframes=scan.keyframes,
+        longest_keyframe_interval_s=float(max(key_steps, default=0) * scan.time_base),
+        kind=_kind(shown, scan.missing_pts),
+        missing_pts=scan.missing_pts,
+        repeated_pts=steps.count(0),
+        first_pts=shown[0] if shown else None,
+        last_pts=shown[-1] if shown else None,
+        shortest_step_ticks=min(steps, default=0),
+        longest_step_ticks=max(steps, default=0),
+        damaged_packets=scan.damaged_packets,
+        ended_in_error=scan.ended_in_error,
+    )
+
+
+def _kind(shown: Sequence[int], missing: int) -> Literal["constant", "variable", "incomplete"]:
+    if missing or len(set(shown)) < len(shown):
+        return "incomplete"
+    last = len(shown) - 1
+    if last < 1:
+        return "constant"
+    span = shown[-1] - shown[0]
+    # Times number i off the grid by more than a tick, without fractions.
+    grid = (
+        abs((time - shown[0]) * last - number * span) <= last for number, time in enumerate(shown)
+    )
+    return "constant" if all(grid) else "variable"
+
+
+def _printable(metadata: dict[str, str]) -> dict[str, str]:
+    """Replace the surrogates that stand for bytes which are not UTF-8: no terminal takes them."""
+    return {
+        key: value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        for key, value in metadata.items()
+    }
+
+
+def _seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
+    return None if ticks is None or time_base is None else float(ticks * time_base)

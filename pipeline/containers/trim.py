@@ -1,0 +1,89 @@
+"""Cutting everything beside the pictures to the stretch of a video that was asked for.
+
+The output's time begins at its first frame. Packets are kept whole: sound begins with the first
+packet that starts in the stretch, at its own distance from the pictures.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import floor
+from typing import TYPE_CHECKING
+
+from av.packet import Packet
+from av.stream import Stream
+
+from nodes.types import VideoInfo
+from pipeline.containers.timing import VideoTiming
+
+if TYPE_CHECKING:
+    from av.container.core import Chapter  # only in PyAV's stubs
+
+__all__ = ["Trim"]
+
+
+class Trim:
+    """The stretch of a source that an output holds."""
+
+    def __init__(self, info: VideoInfo, first_pts: int) -> None:
+        """Take the stretch that `nodes.decode` was told.
+
+        Args:
+            info: the encoded video; its `span_pts` is set.
+            first_pts: of the first frame in it, in ticks of `info.time_base`.
+        """
+        end_pts = info.span_pts[1] if info.span_pts else None
+        self._first_pts = first_pts
+        self._start_s = first_pts * info.time_base
+        self._end_s = None if end_pts is None else end_pts * info.time_base
+
+    def timing(self, timing: VideoTiming) -> VideoTiming:
+        """Return the video's times, counted from its first frame."""
+        first = self._first_pts
+        return replace(
+            timing,
+            pts=array("q", (pts - first for pts in timing.pts)),
+            shown=array("q", (pts - first for pts in timing.shown)),
+        )
+
+    def keeps(self, packet: Packet[Stream]) -> bool:
+        """Say whether a packet belongs to the stretch, and move its times if it does.
+
+        A text that is shown when the stretch begins is shown from there.
+        """
+        if packet.pts is None:
+            packet.pts = packet.dts
+        if packet.pts is None:
+            return False
+        tick, duration = packet.time_base, packet.duration or 0
+        late = self._start_s - packet.pts * tick
+        if self._end_s is not None and packet.pts * tick >= self._end_s:
+            return False
+        if late > 0:
+            if packet.stream.type != "subtitle" or duration * tick <= late:
+                return False
+            cut = floor(late / tick)
+            packet.pts += cut
+            packet.dts = packet.pts
+            packet.duration = duration - cut
+        origin = floor(self._start_s / tick)
+        packet.pts -= origin
+        packet.dts = None if packet.dts is None else min(packet.dts - origin, packet.pts)
+        return True
+
+    def chapters(self, chapters: Sequence[Chapter]) -> list[Chapter]:
+        """Return the chapters that overlap the stretch, cut to it, counted from its start."""
+        kept: list[Chapter] = []
+        for chapter in chapters:
+            tick = chapter["time_base"] or Fraction(1)
+            origin = round(self._start_s / tick)
+            end = chapter["end"] if self._end_s is None else round(self._end_s / tick)
+            start, end = max(chapter["start"], origin), min(chapter["end"], end)
+            if start < end:
+                cut = chapter.copy()
+                cut["start"], cut["end"] = start - origin, end - origin
+                kept.append(cut)
+        return kept

@@ -1,0 +1,1 @@
+"""Graphs: reading, building, and finding nodes by what they do."""

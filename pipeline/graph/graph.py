@@ -1,0 +1,152 @@
+"""A checked dataflow of nodes, which can describe itself. `pipeline.graph.build` makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nodes.node import (
+    Node,
+    NodeConfig,
+    NodeSpec,
+    PoolNode,
+    SinkNode,
+    SourceNode,
+    State,
+)
+from nodes.types import VideoInfo
+
+__all__ = ["Edge", "Graph", "GraphNode"]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The output that feeds an input port."""
+
+    node: str
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """One node of a valid graph: its class, its checked configuration, where its inputs come from.
+
+    Pickles, and makes as many instances as there are processes.
+    """
+
+    name: str
+    node_class: type[Node[NodeConfig]]
+    config: NodeConfig
+    inputs: Mapping[str, Edge]
+
+    @property
+    def spec(self) -> NodeSpec:
+        """The node class's static spec."""
+        return self.node_class.spec
+
+    def make(self) -> Node[NodeConfig]:
+        """Return a fresh instance."""
+        return self.node_class(self.config)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A valid dataflow: acyclic, every input fed by an output of its type, one source, a sink."""
+
+    name: str
+    nodes: tuple[GraphNode, ...]
+    """In an order in which every node comes after those that feed it."""
+    params: Mapping[str, Any]
+
+    def describe(self) -> str:
+        """Return the dataflow as text: one node a paragraph, in order, with where it runs."""
+        lines = [f"graph {self.name}"]
+        for node in self.nodes:
+            spec = node.spec
+            place = "pool" if issubclass(node.node_class, PoolNode) else "segment worker"
+            lines.append(f"\n{node.name}  ({spec.type_name}, {place}, {spec.state})")
+            lines.append(f"  {spec.summary}")
+            for port in spec.inputs:
+                edge = node.inputs[port.name]
+                lines.append(
+                    f"  <- {port.name}: {port.type.__name__}  from {edge.node}.{edge.port}"
+                )
+            lines.extend(
+                f"  -> {port.name}: {port.type.__name__}  to {', '.join(readers) or 'nobody'}"
+                for port in spec.outputs
+                for readers in [self._readers(node.name, port.name)]
+            )
+            changed = node.config.model_dump(mode="json", exclude_defaults=True)
+            if changed:
+                lines.append("  config: " + ", ".join(f"{k}={v}" for k, v in changed.items()))
+        return "\n".join(lines)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return the graph with every default filled in, for the report: JSON types only."""
+        return {
+            "name": self.name,
+            "params": dict(self.params),
+            "nodes": {
+                node.name: {
+                    "type": node.spec.type_name,
+                    "inputs": {port: f"{e.node}.{e.port}" for port, e in node.inputs.items()},
+                    "config": node.config.model_dump(mode="json"),
+                }
+                for node in self.nodes
+            },
+        }
+
+    def warmups_s(self, source: VideoInfo) -> dict[str, float]:
+        """Return for each node that sees frames before a segment, how many seconds of them.
+
+        Those are nodes with bounded state and the nodes that feed them: each sees what it wants for
+        itself before what the nodes that it feeds want.
+
+        Args:
+            source: the video as the source describes it.
+        """
+        wanted_s: dict[str, float] = {}
+        for node in reversed(self.nodes):
+            fed_s = [s for name, s in wanted_s.items() if node.name in self._feeds(name)]
+            keeps = not issubclass(node.node_class, (SinkNode, PoolNode))
+            bounded = keeps and node.spec.state is State.BOUNDED
+            own_s = node.make().warmup_s(source) if bounded else 0.0
+            if own_s or fed_s:
+                wanted_s[node.name] = own_s + max(fed_s, default=0.0)
+        return wanted_s
+
+    def ends_of(self, names: Collection[str]) -> frozenset[str]:
+        """Return those of `names` that feed none of the others, or the source if there are none."""
+        feeders = {name for other in names for name in self._feeds(other)}
+        return frozenset(names) - feeders or frozenset({self.source.name})
+
+    @property
+    def source(self) -> GraphNode:
+        """The node that everything comes from."""
+        return next(n for n in self.nodes if issubclass(n.node_class, SourceNode))
+
+    def warmup_s(self, source: VideoInfo) -> float:
+        """Return the seconds before a segment that its nodes want to see: the longest path's sum.
+
+        Args:
+            source: the video as the source describes it.
+        """
+        return self.warmups_s(source).get(self.source.name, 0.0)
+
+    def before(self, node: str) -> frozenset[str]:
+        """Return the nodes that a node's inputs come from, over however many nodes."""
+        found: set[str] = set()
+        for entry in reversed(self.nodes):
+            if entry.name == node or entry.name in found:
+                found.update(edge.node for edge in entry.inputs.values())
+        return frozenset(found)
+
+    def _feeds(self, node: str) -> set[str]:
+        """Return the nodes that feed `node`."""
+        (entry,) = (n for n in self.nodes if n.name == node)
+        return {edge.node for edge in entry.inputs.values()}
+
+    def _readers(self, node: str, port: str) -> list[str]:
+        edge = Edge(node, port)
+        return [f"{n.name}.{p}" for n in self.nodes for p, e in n.inputs.items() if e == edge]

@@ -1,0 +1,1 @@
+"""Jobs of many videos: planning, running, resuming, joining, reporting."""

@@ -1,0 +1,236 @@
+"""A job: many videos in, the same videos restored, each published whole or not at all.
+
+For each video: look at it and at its target, plan its segments, run those that no earlier run has
+finished (on whichever runner), join them and the source's other streams, and only then give the
+result its name. A video that cannot be done is reported and does not stop the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+from nodes.node import Node, NodeConfig
+from pipeline.config import RunConfig, RunOptions, load_graph
+from pipeline.graph.graph import Graph
+from pipeline.interrupts import interruptible, postponed
+from pipeline.job.failure import FAILURES, explained
+from pipeline.job.files import JobFiles, VideoFiles, plan_files
+from pipeline.job.monitors import Monitor
+from pipeline.job.output_paths import make_folder
+from pipeline.job.plan import JobPlan, PlannedVideo, plan_job
+from pipeline.job.report import RunReport, VideoReport
+from pipeline.job.video_run import VideoRun
+from pipeline.run.contract import Progress
+from pipeline.run.local import LocalRunner
+from pipeline.run.task import Runner, Task
+from pipeline.segments.store import SegmentStore
+from pipeline.storage.lock import holding
+from pipeline.storage.places import place_of, write
+
+__all__ = ["run_job"]
+
+log = logging.getLogger(__name__)
+
+
+def run_job(
+    inputs: Sequence[str],
+    output: str,
+    *,
+    config: RunConfig,
+    overwrite: bool,
+    resume: bool,
+    monitor: Monitor,
+) -> RunReport:
+    """Take every input through the configured graph.
+
+    Args:
+        inputs: video files, folders of them, or URLs.
+        output: path or URL of a file for one input file, else of a folder.
+        config: graph, node settings and run options.
+        overwrite: replace outputs that exist.
+        resume: use what an earlier run of the same job finished.
+        monitor: told how it goes.
+
+    Returns:
+        What was done; also written as JSON, in the output folder or beside a single output file.
+        With several videos, look at `report.failed`.
+
+    Raises:
+        AminetError: nothing could be started, or the only video failed.
+    """
+    graph = load_graph(config)
+    job = _Job(graph, config.run, plan_files(inputs, place_of(output)), monitor)
+    with postponed(), holding(job.files.report):
+        return job.save(job.run(overwrite=overwrite, resume=resume))
+
+
+def make_runner(
+    name: str,
+    graph: Graph,
+    nodes: Mapping[str, Node[NodeConfig]],
+    options: RunOptions,
+    threads: int,
+    segments: int,
+) -> Runner:
+    """Return the runner of that name, ready to run."""
+    if name == "ray":
+        from pipeline.cluster.runner import RayRunner
+
+        return RayRunner(graph, nodes, options, threads=threads, segments=segments)
+    return LocalRunner(graph, nodes, options, threads=threads)
+
+
+class _Job:
+    """The videos of one run on their way."""
+
+    def __init__(
+        self, graph: Graph, options: RunOptions, files: JobFiles, monitor: Monitor
+    ) -> None:
+        self._graph = graph
+        self._options = options
+        self.files = files
+        self._monitor = monitor
+        self._reports: dict[str, VideoReport] = {}
+        self._started = time.perf_counter()
+        self._began = datetime.now(UTC)
+
+    def run(self, *, overwrite: bool, resume: bool) -> dict[str, Any]:
+        """Do every video; return what the runner has to say."""
+        with ExitStack() as stack:
+            stack.enter_context(self._monitor)
+            with interruptible():
+                plan = plan_job(
+                    self._graph, self.files, self._options, overwrite=overwrite, resume=resume
+                )
+                runs = self._prepared(plan)
+                for run, _ in runs:
+                    stack.callback(self._leave, run)
+                return self._run(runs, plan, stack) if runs else {}
+
+    def _start(self, plan: JobPlan) -> list[PlannedVideo]:
+        """Say what is done already, what changed and what cannot be done; return the rest."""
+        due: list[PlannedVideo] = []
+        for video in plan.videos:
+            if video.error is not None:
+                self._fail(video.files, video.error)
+                continue
+            if video.changed is not None:
+                self._monitor.noted(video.changed)
+            if video.finished is None:
+                due.append(video)
+                continue
+            report = video.finished
+            SegmentStore(video.files.work_dir).drop()
+            self._reports[video.files.source] = report
+            self._monitor.noted(f"{report.source} -> {report.output}: done by an earlier run")
+        if plan.conflict is not None:
+            raise plan.conflict
+        return due
+
+    def _prepared(self, plan: JobPlan) -> list[tuple[VideoRun, list[Task]]]:
+        """Return the runs that can be started, with their tasks."""
+        runs: list[tuple[VideoRun, list[Task]]] = []
+        for video in self._start(plan):
+            try:
+                make_folder(video.files, self.files.report.parent)
+                run = VideoRun(video, plan.graph, plan.options)
+                runs.append((run, run.start()))
+            except FAILURES as error:
+                self._fail(video.files, error)
+        return runs
+
+    def save(self, runner: dict[str, Any]) -> RunReport:
+        """Write the report of what has ended so far, and return it."""
+        report = RunReport(
+            path=str(self.files.report),
+            version=version("aminet-video"),
+            started_utc=self._began.isoformat(timespec="seconds"),
+            wall_s=round(time.perf_counter() - self._started, 3),
+            runner=runner,
+            videos=tuple(
+                self._reports[video.source]
+                for video in self.files.videos
+                if video.source in self._reports
+            ),
+            skipped=self.files.skipped,
+            config={
+                "run": self._options.model_dump(mode="json"),
+                "graph": self._graph.resolved(),
+            },
+        )
+        write(self.files.report, report.to_json())
+        return report
+
+    def _run(
+        self,
+        prepared: Sequence[tuple[VideoRun, Sequence[Task]]],
+        plan: JobPlan,
+        stack: ExitStack,
+    ) -> dict[str, Any]:
+        run_of = {task: run for run, tasks in prepared for task in tasks}
+        runs = [run for run, _ in prepared]
+        name, why = plan.runner
+        if not run_of:
+            name, why = "no", "every segment was finished by an earlier run"
+        self._monitor.began({run.item.video: run.expected for run in runs}, name, why)
+        for run in runs:
+            for note in run.notes:
+                self._monitor.noted(f"{run.item.video.source}: {note}")
+            if run.over:
+                self._finish(run)
+        if not run_of:
+            return {"name": name, "why": why}
+        runner = stack.enter_context(
+            make_runner(name, self._graph, plan.nodes, self._options, plan.threads, len(run_of))
+        )
+
+        def tell(task: Task, at: Progress) -> None:
+            run = run_of[task]
+            self._monitor.restarted(runner.restarts)
+            self._monitor.advanced(run.item.video, run.advanced(task, at))
+
+        for outcome in runner.run(list(run_of), tell):
+            run = run_of[outcome.task]
+            error = run.take(outcome)
+            if run.over:
+                self._finish(run)
+            elif error is not None:
+                self._monitor.noted(f"{run.item.video.source}: {error}; its other segments go on")
+        return {"name": name, "why": why, **runner.report()}
+
+    def _finish(self, run: VideoRun) -> None:
+        try:
+            report = run.finish()
+        except FAILURES as error:
+            self._fail(run.item.video, error)
+        else:
+            self._reports[run.item.video.source] = report
+            self._monitor.ended(run.item.video, report)
+            # At once, so that a run that is killed later need not do this video again.
+            with postponed():
+                self.save({})
+                run.forget()
+
+    def _leave(self, run: VideoRun) -> None:
+        try:
+            kept = run.leave()
+        except FAILURES as error:
+            kept = str(explained(error, f"{run.item.video.source}: cleaning up"))
+        if kept:
+            self._monitor.noted(kept)
+
+    def _fail(self, video: VideoFiles, error: BaseException) -> None:
+        """Record a failure, or raise it when there is no other video to go on with."""
+        log.debug("%s failed", video.source, exc_info=error)
+        failure = explained(error, video.source)
+        if len(self.files.videos) == 1:
+            raise failure
+        report = VideoReport(video.source, None, "failed", error=str(failure))
+        self._reports[video.source] = report
+        self._monitor.ended(video, report)

@@ -1,0 +1,222 @@
+"""The segments' results as the result of one video."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, cast
+
+from aminet.errors import AminetError
+from nodes.join import SegmentPart
+from nodes.node import NodeConfig, SinkNode, State, TrackingNode
+from nodes.types import FrameFaces, FramePatches, FrameRestored
+from pipeline.errors import RunFailedError
+from pipeline.graph.graph import Graph, GraphNode
+from pipeline.run.contract import Flow, Progress, SegmentResult, sink_folder
+
+__all__ = ["join_sinks", "merge_results", "side_endings", "tracks_followed", "why_uncut"]
+
+_NUMBERED: Final = (FrameFaces, FramePatches, FrameRestored)
+"""Packets that name faces by their tracks' numbers."""
+
+_ENDING: Final = re.compile(r"\.[^/\\]+(/[^/\\]+)*")
+_TAKEN: Final = ".report.json"
+"""The ending of the run's own report."""
+
+
+def why_uncut(graph: Graph) -> str | None:
+    """Return why a graph's segments could not become one result, None if they can."""
+    for node in graph.nodes:
+        what = f"node {node.name!r} ({node.spec.type_name})"
+        reason = node.config.uncut_reason()
+        if reason is not None:
+            return reason
+        if node.spec.state is State.UNBOUNDED:
+            return f"{what} needs the whole video"
+        if not issubclass(node.node_class, SinkNode):
+            continue
+        if not node.node_class.can_join():
+            return f"what {what} writes cannot be joined"
+        by_number = any(issubclass(port.type, _NUMBERED) for port in node.spec.inputs)
+        if by_number and _tracker_before(graph, node.name) is None:
+            return f"what {what} writes names faces by numbers that no node before it can join"
+    return None
+
+
+def side_endings(graph: Graph) -> tuple[str, ...]:
+    """Return the endings of the files beside the output that a graph's sinks declare."""
+    prefixes = _prefixes(graph)
+    return tuple(
+        prefixes[node.name] + _named(ending, node)
+        for node, sink in _sinks(graph)
+        for ending in sink.endings
+    )
+
+
+def join_sinks(
+    graph: Graph, results: Sequence[SegmentResult], folders: Sequence[Path], made: Path
+) -> dict[str, Path]:
+    """Let each sink make its files of the segments'.
+
+    Args:
+        graph: what was run.
+        results: of all segments, in order.
+        folders: where each one's files are; they stay as they are.
+        made: a folder to write to; what is there goes.
+
+    Returns:
+        What is to be published, by what its name beside the output ends in.
+
+    Raises:
+        RunFailedError: a sink cannot join its files, or gives one a name that it cannot have.
+        OSError: a folder cannot be made.
+    """
+    # A run that was killed may have left some.
+    shutil.rmtree(made, ignore_errors=True)
+    sides: dict[str, Path] = {}
+    prefixes = _prefixes(graph)
+    for node, sink in _sinks(graph):
+        own, wrote = made / node.name, [sink_folder(folder, node.name) for folder in folders]
+        # An object store knows no empty folders.
+        for folder in (own, *wrote):
+            folder.mkdir(parents=True, exist_ok=True)
+        parts = [
+            SegmentPart(folder, result.progress.frames, numbers, result.reports[node.name])
+            for folder, result, numbers in zip(
+                wrote, results, _numbers(graph, node, results), strict=True
+            )
+        ]
+        for ending, file in _joined(node, sink, parts, own).items():
+            whole = prefixes[node.name] + _named(ending, node)
+            whole = f".{node.name}{whole}" if whole in sides or whole == _TAKEN else whole
+            _check_ending(node, whole, sides)
+            sides[whole] = _moveable(file, own)
+    return sides
+
+
+def tracks_followed(graph: Graph, results: Sequence[SegmentResult]) -> int | None:
+    """Return how many different faces a graph's tracker followed, None if it has none."""
+    trackers = [node for node in graph.nodes if issubclass(node.node_class, TrackingNode)]
+    if not trackers:
+        return None
+    return max(
+        len({number for own in _numbers_of(node, results) for number in own.values()})
+        for node in trackers
+    )
+
+
+def _sinks(graph: Graph) -> list[tuple[GraphNode, type[SinkNode[NodeConfig]]]]:
+    return [(n, n.node_class) for n in graph.nodes if issubclass(n.node_class, SinkNode)]
+
+
+def _named(ending: str, node: GraphNode) -> str:
+    return ending.replace("{node}", node.name)
+
+
+def _prefixes(graph: Graph) -> dict[str, str]:
+    """Return for each sink what comes before its endings: its name where one of them is taken."""
+    taken: set[str] = set()
+    prefixes: dict[str, str] = {}
+    for node, sink in _sinks(graph):
+        own = {_named(ending, node) for ending in sink.endings}
+        prefixes[node.name] = prefix = f".{node.name}" if own & taken else ""
+        taken |= {prefix + ending for ending in own}
+    return prefixes
+
+
+def _tracker_before(graph: Graph, name: str) -> GraphNode | None:
+    """Return the last of the nodes before a node that numbers faces."""
+    before = graph.before(name)
+    found = [n for n in graph.nodes if n.name in before and issubclass(n.node_class, TrackingNode)]
+    return found[-1] if found else None
+
+
+def _numbers(
+    graph: Graph, node: GraphNode, results: Sequence[SegmentResult]
+) -> list[dict[int, int]]:
+    tracker = _tracker_before(graph, node.name)
+    return [{} for _ in results] if tracker is None else _numbers_of(tracker, results)
+
+
+def _numbers_of(tracker: GraphNode, results: Sequence[SegmentResult]) -> list[dict[int, int]]:
+    node_class = cast("type[TrackingNode[NodeConfig]]", tracker.node_class)
+    return node_class.track_numbers([result.reports[tracker.name] for result in results])
+
+
+def _joined(
+    node: GraphNode,
+    sink: type[SinkNode[NodeConfig]],
+    parts: Sequence[SegmentPart],
+    folder: Path,
+) -> Mapping[str, Path]:
+    what = f"node {node.name!r} ({node.spec.type_name})"
+    try:
+        files = sink.join(parts, folder, node.config)
+    except AminetError:
+        raise
+    except Exception as error:
+        raise RunFailedError(
+            f"{what} cannot join its files ({type(error).__name__}: {error})"
+        ) from error
+    missing = [ending for ending, file in files.items() if not file.is_file()]
+    if missing:
+        raise RunFailedError(f"{what} names a file {missing[0]!r} that it did not write")
+    return files
+
+
+def _check_ending(node: GraphNode, ending: str, taken: Mapping[str, Path]) -> None:
+    what = f"node {node.name!r} ({node.spec.type_name}) names a file {ending!r}"
+    if not _ENDING.fullmatch(ending) or ".." in ending.split("/"):
+        raise RunFailedError(
+            f"{what}, expected a text that begins with a dot and leads to no other folder"
+        )
+    if ending in taken:
+        raise RunFailedError(f"{what}, which another file has already")
+
+
+def _moveable(file: Path, folder: Path) -> Path:
+    """Return a file that may be moved away: one of a segment stays there, the run may go on yet."""
+    if file.is_relative_to(folder):
+        return file
+    twin = folder / f"{uuid.uuid4().hex}{file.suffix}"
+    try:
+        os.link(file, twin)
+    except OSError:
+        shutil.copyfile(file, twin)
+    return twin
+
+
+def merge_results(graph: Graph, results: Sequence[SegmentResult]) -> SegmentResult:
+    """Add up what the segments of a video gave.
+
+    Args:
+        graph: what was run.
+        results: of all segments, in order; at least one.
+    """
+    busy_s: Counter[str] = Counter()
+    for result in results:
+        busy_s.update(result.busy_s)
+    return SegmentResult(
+        infos=results[0].infos,
+        progress=Progress(
+            frames=sum(result.progress.frames for result in results),
+            items=sum(result.progress.items for result in results),
+        ),
+        wall_s=sum(result.wall_s for result in results),
+        busy_s=dict(busy_s),
+        reports={
+            node.name: node.node_class.merge_reports([r.reports[node.name] for r in results])
+            for node in graph.nodes
+        },
+        flow=Flow(
+            frame_wait_s=sum(result.flow.frame_wait_s for result in results),
+            byte_wait_s=sum(result.flow.byte_wait_s for result in results),
+            peak_bytes=max(result.flow.peak_bytes for result in results),
+            travelled_bytes=sum(result.flow.travelled_bytes for result in results),
+        ),
+    )

@@ -1,0 +1,206 @@
+"""Telling a person how a run comes along: bars on a terminal, plain lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final, Protocol, Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+)
+from rich.progress import Progress as RichProgress
+
+from pipeline.job.files import VideoFiles
+from pipeline.job.progress import Expected, Tally
+from pipeline.job.report import VideoReport
+from pipeline.run.contract import Progress
+from pipeline.terminal import printable
+
+__all__ = ["BarMonitor", "LineMonitor", "Monitor", "SilentMonitor", "monitor_for"]
+
+LINE_EVERY_S: Final = 5.0
+
+
+class Monitor(Protocol):
+    """Is told what happens in a run."""
+
+    def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
+        """The run starts; `videos` says what is known of each."""
+        ...
+
+    def advanced(self, video: VideoFiles, progress: Progress) -> None:
+        """A video has come this far."""
+        ...
+
+    def restarted(self, count: int) -> None:
+        """So many workers were lost and replaced so far."""
+        ...
+
+    def ended(self, video: VideoFiles, report: VideoReport) -> None:
+        """A video is done or has failed."""
+        ...
+
+    def noted(self, text: str) -> None:
+        """There is something else to know, in one line."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *error: object) -> None: ...
+
+
+class SilentMonitor:
+    """Tells nothing: for the Python interface."""
+
+    def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
+        """See `Monitor`."""
+
+    def advanced(self, video: VideoFiles, progress: Progress) -> None:
+        """See `Monitor`."""
+
+    def restarted(self, count: int) -> None:
+        """See `Monitor`."""
+
+    def ended(self, video: VideoFiles, report: VideoReport) -> None:
+        """See `Monitor`."""
+
+    def noted(self, text: str) -> None:
+        """See `Monitor`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        del error
+
+
+class LineMonitor(SilentMonitor):
+    """Writes some lines now and then: for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last = 0.0
+        self._tally = Tally({})
+        self._moved: set[VideoFiles] = set()
+
+    def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
+        """See `Monitor`."""
+        self._last = time.monotonic()
+        self._tally = Tally(videos)
+        self.noted(f"{len(videos)} video(s), {runner} runner ({why})")
+
+    def advanced(self, video: VideoFiles, progress: Progress) -> None:
+        """See `Monitor`."""
+        self._tally.advance(video, progress)
+        self._moved.add(video)
+        if time.monotonic() - self._last < LINE_EVERY_S:
+            return
+        self._last = time.monotonic()
+        for moved in sorted(self._moved, key=lambda video: video.source):
+            self.noted(f"{moved.source}: {self._tally.of(moved)}")
+        total = f"/{self._tally.total}" if self._tally.total else ""
+        self.noted(f"in all: frame {self._tally.frames}{total}, {self._tally.rates}")
+        self._moved.clear()
+
+    def restarted(self, count: int) -> None:
+        """See `Monitor`."""
+        self._tally.restarts = count
+
+    def ended(self, video: VideoFiles, report: VideoReport) -> None:
+        """See `Monitor`."""
+        self._moved.discard(video)
+        for line in _summary(video, report):
+            self.noted(line)
+
+    def noted(self, text: str) -> None:
+        """See `Monitor`."""
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+class BarMonitor(SilentMonitor):
+    """Draws a bar for the run, with speed and time left, and one for each video under way."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = RichProgress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[told]}", markup=False),
+            console=console,
+        )
+        self._tally = Tally({})
+        self._tasks: dict[VideoFiles, TaskID] = {}
+        self._overall: TaskID | None = None
+
+    def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
+        """See `Monitor`."""
+        self._bars.log(f"{len(videos)} video(s), {runner} runner ({why})")
+        self._tally = Tally(videos)
+        self._overall = self._bars.add_task("in all", total=self._tally.total, told="")
+        for video, expected in videos.items():
+            self._tasks[video] = self._bars.add_task(
+                printable(video.target.name), total=expected.frames, told="", visible=False
+            )
+
+    def advanced(self, video: VideoFiles, progress: Progress) -> None:
+        """See `Monitor`."""
+        self._tally.advance(video, progress)
+        self._bars.update(
+            self._tasks[video],
+            completed=progress.frames,
+            told=self._tally.of(video),
+            visible=True,
+        )
+        if self._overall is not None:
+            self._bars.update(self._overall, completed=self._tally.frames, told=self._tally.rates)
+
+    def restarted(self, count: int) -> None:
+        """See `Monitor`."""
+        self._tally.restarts = count
+
+    def ended(self, video: VideoFiles, report: VideoReport) -> None:
+        """See `Monitor`."""
+        if video in self._tasks:
+            self._bars.update(self._tasks[video], visible=False)
+        for line in _summary(video, report):
+            self.noted(line)
+
+    def noted(self, text: str) -> None:
+        """See `Monitor`."""
+        self._bars.print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        del error
+        self._bars.stop()
+
+
+def monitor_for(console: Console) -> Monitor:
+    """Return bars for a terminal, lines for anything else."""
+    return BarMonitor(console) if console.is_terminal else LineMonitor(console)
+
+
+def _summary(video: VideoFiles, report: VideoReport) -> list[str]:
+    """Return lines about a video that is over."""
+    if report.status == "failed":
+        return [f"{video.source}: FAILED: {report.error}"]
+    facts = (f"{report.frames} frames", *_faces(report), f"{report.frames_per_s:.1f} frames/s")
+    done = f"{video.source} -> {report.output}: {', '.join(facts)}"
+    return [done, *(f"  note: {note}" for note in report.notes)]
+
+
+def _faces(report: VideoReport) -> tuple[str, ...]:
+    """Return what is to be said of faces: nothing of a graph that has nothing to do with them."""
+    followed = (f"{report.tracks} faces followed",) if report.tracks else ()
+    restored = (f"{report.faces} patches restored",) if report.tracks or report.faces else ()
+    if report.tracks == 0 and not report.faces:
+        return ("no face found, pictures unchanged",)
+    return (*followed, *restored)

@@ -1,0 +1,223 @@
+"""What a job will do, decided in one place for `aminet plan`, `--dry-run` and the run itself.
+
+Nothing is changed by planning: every input is looked at, and what earlier runs left.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from aminet.device import gpu_count
+from aminet.errors import AminetError
+from nodes.node import Node, NodeConfig
+from pipeline.config import RunConfig, RunOptions, load_graph
+from pipeline.errors import OutputError, RunFailedError
+from pipeline.graph.graph import Graph
+from pipeline.graph.prepare import prepared
+from pipeline.graph.roles import encode_node
+from pipeline.job.earlier import changes, finished_report, finished_segments, own_record
+from pipeline.job.failure import FAILURES, explained
+from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
+from pipeline.job.merge import side_endings
+from pipeline.job.output_paths import check_names, check_place
+from pipeline.job.report import VideoReport, read_videos
+from pipeline.job.video_plan import Ready, look_at
+from pipeline.segments.identity import content_ids
+from pipeline.segments.store import Manifest
+from pipeline.sizing.runner import choose_runner
+from pipeline.sizing.sizing import Machine, Sizing, size
+from pipeline.storage.places import place_of
+
+__all__ = ["JobPlan", "PlannedVideo", "plan_finished", "plan_inputs", "plan_job"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedVideo:
+    """One video of a job."""
+
+    files: VideoFiles
+    """With the target's suffix decided, where the video can be started."""
+    ready: Ready | None = None
+    """How it will be done, None if it cannot be started."""
+    error: AminetError | None = None
+    """Why it cannot be started, None if it can."""
+    done: Mapping[int, Manifest] = field(default_factory=dict[int, Manifest])
+    """The segments that an earlier run finished, by number from 0."""
+    redo_reason: str | None = None
+    """Why other segments that an earlier run left cannot be used, if there are any."""
+    earlier: VideoReport | None = None
+    """What the report of an earlier run says of the source."""
+    changed: str | None = None
+    """Why the output of an earlier run is not what is asked for now, if it is so."""
+    finished: VideoReport | None = None
+    """The report of the earlier run that has finished the whole video."""
+    may_replace: bool = False
+    """Whether the output, or what lies beside it, may be there already."""
+
+    @property
+    def segments_left(self) -> int:
+        """How many segments are left to do."""
+        if self.ready is None or self.finished is not None:
+            return 0
+        return len(self.ready.plan.intervals) - len(self.done)
+
+
+@dataclass(frozen=True, slots=True)
+class JobPlan:
+    """A whole job."""
+
+    graph: Graph
+    nodes: Mapping[str, Node[NodeConfig]]
+    """Prepared: read once, so that what is run is what the results are named after."""
+    options: RunOptions
+    files: JobFiles
+    threads: int
+    """CPU threads to use on this machine."""
+    videos: tuple[PlannedVideo, ...]
+    conflict: OutputError | None
+    """Why no output can be written as asked, None if all can."""
+
+    @property
+    def segments_left(self) -> int:
+        """How many segments of all videos are left to do."""
+        return sum(video.segments_left for video in self.videos)
+
+    @property
+    def runner(self) -> tuple[str, str]:
+        """Which runner to take, and why."""
+        return choose_runner(
+            self.options.runner,
+            videos=sum(video.segments_left > 0 for video in self.videos),
+            segments=self.segments_left,
+            cores=self.threads,
+            address=self.options.address,
+        )
+
+    def sizing(self) -> Sizing | None:
+        """Return which actors would run where, None for the local runner; asks a cluster.
+
+        Raises:
+            ClusterError: the cluster cannot be joined.
+        """
+        if self.runner[0] != "ray" or not self.segments_left:
+            return None
+        machines = _machines(self.options, self.threads)
+        return size(machines, segments=self.segments_left, wishes=self.options.wishes)
+
+    @property
+    def estimate_s(self) -> float | None:
+        """Seconds one worker needs for the rest, by what finished segments took; None if unknown.
+
+        That is the local runner's time; several workers divide it.
+        """
+        frames = spent_s = left = 0.0
+        for video in self.videos:
+            results = [manifest.result for manifest in video.done.values()]
+            done = sum(result.progress.frames for result in results)
+            frames, spent_s = frames + done, spent_s + sum(result.wall_s for result in results)
+            if not video.segments_left or video.ready is None:
+                continue
+            if video.ready.frames is None:
+                return None
+            left += video.ready.frames - done
+        return left * spent_s / frames if frames else None
+
+    @property
+    def problem(self) -> AminetError | None:
+        """The error with which a run of this plan would end, as far as it is known now."""
+        if self.conflict is not None:
+            return self.conflict
+        errors = [video.error for video in self.videos if video.error is not None]
+        if not errors or len(self.videos) == 1:
+            return errors[0] if errors else None
+        return RunFailedError(f"{len(errors)} of {len(self.videos)} videos cannot be done")
+
+
+def plan_inputs(
+    inputs: Sequence[str], output: str, config: RunConfig, *, overwrite: bool, resume: bool
+) -> JobPlan:
+    """Plan a job from what a command was given; see `plan_job`."""
+    graph, files = load_graph(config), plan_files(inputs, place_of(output))
+    return plan_job(graph, files, config.run, overwrite=overwrite, resume=resume)
+
+
+def plan_job(
+    graph: Graph, files: JobFiles, options: RunOptions, *, overwrite: bool, resume: bool
+) -> JobPlan:
+    """Look at every input, and at what earlier runs left; change nothing.
+
+    Args:
+        graph: the dataflow.
+        files: what to read and write.
+        options: how to run it.
+        overwrite: replace outputs that exist.
+        resume: use what an earlier run of the same job finished.
+
+    Raises:
+        AminetError: the graph cannot make an output, or what its nodes load is not there.
+    """
+    encode_node(graph)
+    threads = options.threads or len(os.sched_getaffinity(0))
+    nodes = prepared(graph)
+    earlier, contents = read_videos(files.report), content_ids(nodes)
+    endings = side_endings(graph)
+    videos: list[PlannedVideo] = []
+    for video in files.videos:
+        try:
+            check_place(video)
+            ready = look_at(video, graph, threads=threads, options=options, contents=contents)
+            check_names(ready.video, endings)
+            videos.append(plan_finished(ready, earlier, overwrite=overwrite, resume=resume))
+        except FAILURES as error:
+            what = f"looking at {video.source}"
+            videos.append(PlannedVideo(video, error=explained(error, what)))
+    conflict = _conflict(videos, endings, overwrite=overwrite)
+    return JobPlan(graph, nodes, options, files, threads, tuple(videos), conflict)
+
+
+def plan_finished(
+    ready: Ready, earlier: Mapping[str, VideoReport], *, overwrite: bool, resume: bool
+) -> PlannedVideo:
+    """Look at what earlier runs left of a video that can be started.
+
+    Args:
+        ready: the video.
+        earlier: what an earlier run's report says, by source.
+        overwrite: replace outputs that exist.
+        resume: use what an earlier run of the same job finished.
+    """
+    done, reason = finished_segments(ready) if resume else ({}, None)
+    known = earlier.get(ready.video.source)
+    keeps = resume and not overwrite
+    return PlannedVideo(
+        files=ready.video,
+        ready=ready,
+        done=done,
+        redo_reason=reason,
+        earlier=known,
+        changed=changes(ready, known),
+        finished=finished_report(ready, earlier) if keeps else None,
+        may_replace=overwrite or (resume and own_record(ready) is not None),
+    )
+
+
+def _conflict(
+    videos: Sequence[PlannedVideo], endings: Sequence[str], *, overwrite: bool
+) -> OutputError | None:
+    due = [video for video in videos if video.ready is not None and video.finished is None]
+    own = frozenset(video.files for video in due if video.may_replace)
+    try:
+        check_outputs([video.files for video in due], endings=endings, overwrite=overwrite, own=own)
+    except OutputError as error:
+        return error
+    return None
+
+
+def _machines(options: RunOptions, threads: int) -> list[Machine]:
+    if options.address is not None:
+        from pipeline.cluster.session import look
+
+        return look(options.address)
+    return [Machine("this machine", cpus=threads, gpus=gpu_count())]

@@ -1,0 +1,131 @@
+"""What a run did, as written to `report.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
+
+from pydantic import TypeAdapter, ValidationError
+from upath import UPath
+
+from pipeline.job.files import written
+from pipeline.segments.identity import Identity
+from pipeline.storage.json_text import json_bytes
+from pipeline.storage.places import place_of, read, size_of
+
+__all__ = ["NOTE", "RunReport", "VideoReport", "read_video", "read_videos"]
+
+NOTE = "A restored face is an estimate, not a proof of who it is."
+
+
+@dataclass(frozen=True, slots=True)
+class VideoReport:
+    """One video of a run."""
+
+    source: str
+    output: str | None
+    """The file that was written, None when the video failed."""
+    status: Literal["done", "failed"]
+    error: str | None = None
+    """The one-line reason of a failure."""
+    frames: int = 0
+    faces: int = 0
+    """Face patches restored, over all frames."""
+    tracks: int | None = 0
+    """Different faces followed, None if no node follows any."""
+    segments: int = 1
+    segments_reused: int = 0
+    """Those that an earlier run had finished."""
+    why_whole: str | None = None
+    """Why the video was not cut, None if it was."""
+    wall_s: float = 0.0
+    """Sum over the segments, which may overlap."""
+    frames_per_s: float = 0.0
+    """Frames for each second of `wall_s`."""
+    stage_busy_s: dict[str, float] = field(default_factory=dict[str, float])
+    """Wall time inside each node; nodes overlap, so the sum may exceed `wall_s`."""
+    flow: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What held the work back, and bytes it had under way: see `pipeline.run.contract.Flow`."""
+    sheet: str | None = None
+    """The before/after contact sheet, None when there was no face."""
+    best_shots: str | None = None
+    """The folder of the faces' own sheets: sharpest, largest, most frontal shot of each."""
+    tracks_file: str | None = None
+    """Where each face was in each frame and what was done to it, as JSON Lines."""
+    beside: dict[str, str] = field(default_factory=dict[str, str])
+    """Everything that the graph's sinks made, by what its name beside the output ends in."""
+    attempts: int = 1
+    notes: tuple[str, ...] = ()
+    """What the user should know: what the container changed or left out, what was damaged."""
+    nodes: dict[str, Any] = field(default_factory=dict[str, Any])
+    """For each node, its own report."""
+    mux: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What became of the other streams, of timing and of metadata."""
+    output_bytes: int = 0
+    identity: Identity | None = None
+    """What the output depends on: a later run with the same need not do it again."""
+
+    @property
+    def outputs_are_there(self) -> bool:
+        """Whether the output is still the file that was written, with what belongs to it."""
+        files = written(place_of(self.output)) if self.output else {}
+        if not files or sum(files.values()) != self.output_bytes:
+            return False
+        return all(size_of(place_of(side)) is not None for side in self.beside.values())
+
+    def to_json(self) -> bytes:
+        """Return the report as indented JSON."""
+        return json_bytes(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A whole run."""
+
+    path: str
+    """Where this report lies."""
+    version: str
+    started_utc: str
+    wall_s: float
+    runner: dict[str, Any]
+    """Which runner and why, its size, and what its pools did (weights' SHA-256, batches)."""
+    videos: tuple[VideoReport, ...]
+    skipped: tuple[str, ...]
+    """Files in input folders that are not videos."""
+    config: dict[str, Any]
+    """The resolved configuration: run options, and the graph with every default filled in."""
+    note: str = NOTE
+
+    @property
+    def failed(self) -> tuple[VideoReport, ...]:
+        """The videos that could not be done."""
+        return tuple(video for video in self.videos if video.status == "failed")
+
+    def to_json(self) -> bytes:
+        """Return the report as indented JSON."""
+        return json_bytes(asdict(self))
+
+
+_VIDEO: Final = TypeAdapter(VideoReport)
+_VIDEOS: Final = TypeAdapter(tuple[VideoReport, ...])
+
+
+def read_video(content: bytes | None) -> VideoReport | None:
+    """Return the report that `VideoReport.to_json` made a text of, None without a whole one."""
+    try:
+        return _VIDEO.validate_python(json.loads(content or b""))
+    except ValueError:
+        return None
+
+
+def read_videos(path: UPath) -> dict[str, VideoReport]:
+    """Return what an earlier run's report says of each finished video, by source.
+
+    Without a report, or with one that cannot be read, nothing is known to be done.
+    """
+    try:
+        videos = _VIDEOS.validate_python(json.loads(read(path) or b"")["videos"])
+    except (ValueError, KeyError, TypeError, ValidationError):
+        return {}
+    return {video.source: video for video in videos if video.status == "done"}

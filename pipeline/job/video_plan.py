@@ -1,0 +1,153 @@
+"""Looking at each video before hours of work: can it be read, and can its output hold it?"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from nodes.encode.encoders import EncodeConfig, plan_encoder
+from nodes.node import Segment
+from nodes.types import VideoInfo
+from pipeline.config import RunOptions
+from pipeline.containers.formats import check_target, default_suffix
+from pipeline.containers.probe import PacketScan, scan_packets
+from pipeline.errors import OutputError
+from pipeline.graph.graph import Graph
+from pipeline.graph.roles import encode_node
+from pipeline.job.files import VideoFiles
+from pipeline.job.merge import why_uncut
+from pipeline.pictures.outputs import Form, check_pictures, form_of
+from pipeline.segments.identity import Identity, fingerprint, identify
+from pipeline.segments.plan import SegmentPlan, plan_segments
+from pipeline.storage.places import name_of
+from pipeline.storage.scratch import scratch_of
+from pipeline.storage.staging import staged
+
+__all__ = ["Ready", "look_at"]
+
+
+SEGMENT_THREADS: Final = 2
+"""CPU threads of a segment of many: more segments at once are worth more than more threads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A video that can be started."""
+
+    video: VideoFiles
+    """With the target's suffix decided."""
+    frames: int | None
+    """How many frames were counted, or claimed by the container, or None: for progress only."""
+    notes: tuple[str, ...]
+    """What the output's container changes or leaves out."""
+    plan: SegmentPlan
+    threads: int
+    """CPU threads of each segment's decoder and encoder."""
+    identity: Identity
+    """What the segments' results depend on."""
+    form: Form | None = None
+    """What kind of pictures the output is, None for video."""
+
+
+def look_at(
+    video: VideoFiles,
+    graph: Graph,
+    *,
+    threads: int,
+    options: RunOptions,
+    contents: Mapping[str, str],
+) -> Ready:
+    """Open a video, check that its output's container can hold everything, and plan its segments.
+
+    Args:
+        video: what to read and write.
+        graph: what will run.
+        threads: CPU threads that decoder and encoder may use.
+        options: how to run it: how long a segment is, and where copies of stored videos go.
+        contents: of the files that the graph's nodes load.
+
+    Raises:
+        MediaError: the source cannot be read as video.
+        NodeConfigError: the encoder's settings cannot work.
+        UnsupportedFormatError: no encoder can hold the pictures.
+        OutputError: the target's container cannot hold the video or its other streams.
+        StorageError: the source's object store cannot be used.
+    """
+    with staged(video.source, scratch_of(options.scratch_dir, options.scratch_bytes)) as source:
+        return _look_at(video, source, graph, threads, options.segment_s, contents)
+
+
+def _look_at(
+    video: VideoFiles,
+    source: str,
+    graph: Graph,
+    threads: int,
+    segment_s: float,
+    contents: Mapping[str, str],
+) -> Ready:
+    info = _describe(source, graph, threads)
+    config = encode_node(graph).config
+    assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
+    if info.still and not video.named and form_of(name_of(video.target), source) is None:
+        video = replace(video, target=video.target.with_suffix(".png"))
+    form = form_of(name_of(video.target), source)
+    if form is not None:
+        notes = check_pictures(form, source, name_of(video.target), config.codec)
+    else:
+        codec = plan_encoder(config, info, threads).codec_name
+        video, notes = _fitting(video, source, codec, config.convert)
+    scan = None if "://" in source else scan_packets(source)
+    warmup_s = graph.warmup_s(info)
+    plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
+    # Not by the number of cores, which differs: encoders' output depends on their threads.
+    used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
+    identity = identify(
+        fingerprint=fingerprint(source, scan),
+        plan=plan,
+        graph=graph,
+        contents=contents,
+        threads=used,
+    )
+    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form)
+
+
+def _fitting(
+    video: VideoFiles, source: str, codec: str, convert: Mapping[int, str]
+) -> tuple[VideoFiles, list[str]]:
+    """Return a video with a target whose container holds all, and what that changes.
+
+    Raises:
+        OutputError: the container that was asked for cannot.
+    """
+    notes: list[str] = []
+    if not video.named:
+        suffix, reason = default_suffix(source, codec, convert)
+        video = replace(video, target=video.target.with_suffix(suffix))
+        notes = [reason] if reason else []
+    problems = check_target(source, name_of(video.target), codec, convert)
+    fatal = [problem.message for problem in problems if problem.fatal]
+    if fatal:
+        raise OutputError(f"{video.target}: " + "; ".join(fatal))
+    return video, notes + [problem.message for problem in problems]
+
+
+def _describe(source: str, graph: Graph, threads: int) -> VideoInfo:
+    node = graph.source.make()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return node.open(Segment(source, Path(folder), threads), {})
+        finally:
+            node.close()
+
+
+def _frame_count(info: VideoInfo, scan: PacketScan | None) -> int | None:
+    if scan is not None and info.span_pts is None:
+        return scan.frames
+    if info.frame_count_hint:
+        return info.frame_count_hint
+    if info.duration_s and info.average_rate:
+        return round(info.duration_s * info.average_rate)
+    return None

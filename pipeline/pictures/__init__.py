@@ -1,0 +1,1 @@
+"""Outputs that are pictures: photographs, animations, numbered files."""

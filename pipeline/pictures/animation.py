@@ -1,0 +1,132 @@
+"""Animated pictures: GIF, APNG and WebP with every picture's own time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+import av
+import numpy as np
+from av.filter import Graph
+from av.filter.context import FilterContext
+from av.video import VideoStream
+
+from nodes.media.picture_files import pillow_image
+from nodes.media.picture_formats import AnimationFormat, animation_format
+from nodes.media.urls import file_url
+from nodes.picture.filters import PictureFilter
+from nodes.types import VideoInfo
+from pipeline.pictures.restored import RestoredPicture
+
+__all__ = ["write_animation"]
+
+_TICK: Final = Fraction(1, 100)
+"""Time base of the filter, which is given the pictures' numbers."""
+
+
+def write_animation(
+    pictures: Iterator[RestoredPicture],
+    target: Path,
+    source: str,
+    info: VideoInfo,
+    last_duration_ticks: int,
+) -> tuple[list[int], Fraction]:
+    """Write an animation.
+
+    Args:
+        pictures: in order.
+        target: the file.
+        source: what it was made of; says how often it is repeated.
+        info: the encoded video.
+        last_duration_ticks: how long the last picture is shown, in ticks of the source.
+
+    Returns:
+        When each picture is shown, and what these times are counted in.
+    """
+    kind = animation_format(target)
+    assert kind is not None  # noqa: S101 - `form_of` saw to that
+    tick = kind.tick_s or info.time_base
+    times: list[int] = []
+    # An animation that begins late would show nothing until then, which none of these can say.
+    first_pts: int | None = None
+    settings = _repeats(source, kind)
+    last_s = last_duration_ticks * info.time_base
+    if kind.final_delay:
+        settings["final_delay"] = str(round(last_s / kind.tick_s) if kind.tick_s else last_s)
+    with av.open(file_url(target), "w", format=kind.muxer, container_options=settings) as container:
+        stream = container.add_stream(kind.encoder, rate=25, options=dict(kind.options))
+        assert isinstance(stream, VideoStream)  # noqa: S101 - for the type checker
+        context = stream.codec_context
+        context.width, context.height = info.width_px, info.height_px
+        context.time_base = tick
+        palette: _Palette | None = None
+        for picture in pictures:
+            first_pts = picture.pts if first_pts is None else first_pts
+            frame = _frame(picture)
+            if kind.palette:
+                palette = palette or _Palette(frame, dither=not _has_palette(source))
+                frame = palette.apply(frame)
+            elif kind.pix_fmt is not None:
+                frame = frame.reformat(format=kind.pix_fmt)
+            if not times:
+                context.pix_fmt = frame.format.name
+            elif frame.format.name != context.pix_fmt:
+                frame = frame.reformat(format=context.pix_fmt)
+            start, end = (
+                round((pts - first_pts) * info.time_base / tick)
+                for pts in (picture.pts, picture.pts + picture.duration_ticks)
+            )
+            frame.pts, frame.time_base, frame.duration = start, tick, max(1, end - start)
+            times.append(start)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return times, tick
+
+
+def _repeats(source: str, kind: AnimationFormat) -> dict[str, str]:
+    """Return the muxer's option for how often the animation is shown; a video becomes endless."""
+    loops: int | None = 0
+    if animation_format(source) is not None:
+        with pillow_image(Path(source)) as image:
+            loops = image.info.get("loop")
+    return {kind.loop_option: str(kind.loop_once if loops is None else loops)}
+
+
+def _has_palette(source: str) -> bool:
+    known = animation_format(source)
+    return known is not None and known.palette
+
+
+def _frame(picture: RestoredPicture) -> av.VideoFrame:
+    image = picture.photo.image
+    if image.mode not in ("RGB", "RGBA"):
+        image = image.convert("RGB")
+    return av.VideoFrame.from_ndarray(
+        np.asarray(image), "rgba" if image.mode == "RGBA" else "rgb24"
+    )
+
+
+class _Palette:
+    """Brings each picture to the 256 colours that suit it best."""
+
+    def __init__(self, first: av.VideoFrame, *, dither: bool) -> None:
+        dithering = "sierra2_4a" if dither else "none"
+
+        def add(graph: Graph) -> list[FilterContext]:
+            split, make = graph.add("split"), graph.add("palettegen", "stats_mode=single")
+            use = graph.add("paletteuse", f"new=1:dither={dithering}")
+            split.link_to(make, 1, 0)
+            make.link_to(use, 0, 1)
+            return [split, use]
+
+        self._filter = PictureFilter(first, _TICK, add)
+        self._number = 0
+
+    def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Return the picture in its palette."""
+        frame.pts, frame.time_base = self._number, _TICK
+        self._number += 1
+        (result,) = self._filter.push(frame)
+        return result

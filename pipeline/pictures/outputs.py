@@ -1,0 +1,191 @@
+"""Outputs that are pictures and not video: a photograph, numbered files, an animation.
+
+The graph runs as for any video, with an encoder that loses nothing; at the end its pictures are
+written as the files that were asked for.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePath
+from typing import Final, Literal
+
+from nodes.errors import MediaError
+from nodes.media.open import codec_name, is_photo, open_media, video_stream
+from nodes.media.picture_files import is_numbered, numbered, numbered_name, pillow_image
+from nodes.media.picture_formats import (
+    PICTURE_FORMATS,
+    animation_format,
+    photo_format,
+    picture_format,
+)
+from nodes.types import VideoInfo
+from pipeline.containers.mux import MuxReport
+from pipeline.containers.timing import deviation, read_timing
+from pipeline.errors import OutputError
+from pipeline.pictures.animation import write_animation
+from pipeline.pictures.photo import encode_photo
+from pipeline.pictures.restored import RestoredPicture, restored_pictures
+
+__all__ = ["EXACT_CODEC", "Form", "check_pictures", "form_of", "write_pictures"]
+
+Form = Literal["photo", "numbered", "animation"]
+
+EXACT_CODEC: Final = "ffv1"
+"""What the pictures are kept in until they are written."""
+
+
+def form_of(target: PurePath, source: str) -> Form | None:
+    """Return what kind of pictures an output is; None for video.
+
+    A file that may be either, as PNG and WebP may, is an animation where the source is pictures
+    that move.
+    """
+    known = picture_format(target)
+    if is_numbered(str(target)):
+        return "numbered"
+    if known is None:
+        return None
+    if known.animation is not None and (known.photo is None or _moves(source)):
+        return "animation"
+    return "photo"
+
+
+def _moves(source: str) -> bool:
+    if is_numbered(source):
+        return True
+    if photo_format(source) is None or not Path(source).is_file():
+        return animation_format(source) is not None
+    with open_media(source) as container:
+        return not is_photo(container)
+
+
+def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> list[str]:
+    """Return what pictures cannot hold of the source, before any work is done.
+
+    Args:
+        form: of the output.
+        source: path or URL of the source.
+        target: the output.
+        codec: what `encode.codec` asks for.
+
+    Raises:
+        OutputError: the pictures cannot be written at all.
+    """
+    if codec != "auto":
+        raise OutputError(
+            f"{target}: encode.codec is {codec}, but the output is pictures, not video; leave it"
+            " out, or choose an output ending in .mkv"
+        )
+    if form == "numbered" and photo_format(target) is None:
+        ends = sorted(suffix for suffix, known in PICTURE_FORMATS.items() if known.photo)
+        raise OutputError(f"{target}: numbered pictures end in {', '.join(ends)} here")
+    _check_colors(source)
+    with open_media(source) as container:
+        main = video_stream(container, source)
+        is_single = is_photo(container)
+        if form == "photo" and not is_single:
+            ends = sorted(suffix for suffix, known in PICTURE_FORMATS.items() if not known.photo)
+            raise OutputError(
+                f"{target}: one picture cannot hold a video; choose numbered files, such as"
+                f" {target.with_name(target.stem + '_%05d' + target.suffix)}, an animation"
+                f" ({', '.join(ends)}), or a video"
+            )
+        others = [
+            f"{target.suffix} cannot hold {stream.type} stream {stream.index}"
+            f" ({codec_name(stream)}): it is left out"
+            for stream in container.streams
+            if stream is not main
+        ]
+    if form == "numbered" and not is_numbered(source) and not is_single:
+        others.append("numbered pictures hold no times: those are in the source only")
+    return others
+
+
+def _check_colors(source: str) -> None:
+    known = photo_format(source)
+    if known is not None and known.may_be_cmyk and Path(source).is_file():
+        with pillow_image(Path(source)) as image:
+            if image.mode == "CMYK":
+                raise MediaError(f"{source}: is in CMYK, for print; convert it to RGB first")
+
+
+def write_pictures(
+    form: Form,
+    videos: Sequence[Path],
+    source: str,
+    target: Path,
+    info: VideoInfo,
+    *,
+    last_duration_ticks: int,
+    quality: int,
+) -> MuxReport:
+    """Write a video's pictures as files.
+
+    Args:
+        form: what kind of files.
+        videos: what `nodes.encode` made of the video's segments, in order.
+        source: what they were made of.
+        target: the file; for numbered ones a pattern in a folder that exists.
+        info: the encoded video.
+        last_duration_ticks: how long the last picture is shown.
+        quality: of JPEG and lossy WebP where the source does not say.
+
+    Raises:
+        MediaError: a file cannot be read, or the animation does not hold every picture.
+        OSError: a file cannot be written.
+    """
+    timing = read_timing(videos, info, last_duration_ticks)
+    pictures = restored_pictures(videos, source, info, timing)
+    tick, shift, off = info.time_base, 0.0, 0.0
+    if form == "animation":
+        ticks, tick = write_animation(pictures, target, source, info, timing.last_duration_ticks)
+        _check_count(target, len(ticks))
+        exact = array("q", (pts - timing.shown[0] for pts in timing.shown))
+        shift_s, rest_s = deviation(ticks, tick, exact, info.time_base)
+        shift, off = float(shift_s), float(rest_s)
+    else:
+        _write_photos(pictures, source, target, quality)
+    return MuxReport(
+        container=target.suffix.removeprefix("."),
+        frames=len(timing.shown),
+        time_base=str(tick),
+        shift_s=shift,
+        max_deviation_s=off,
+        copied=(),
+        left_out=(),
+        chapters=0,
+    )
+
+
+def _write_photos(
+    pictures: Iterator[RestoredPicture], source: str, target: Path, quality: int
+) -> None:
+    kind = photo_format(target)
+    assert kind is not None  # noqa: S101 - `check_pictures` and `form_of` saw to that
+    originals = numbered(source) if is_numbered(source) else {}
+    single = None if photo_format(source) is None else Path(source)
+    first = next(iter(originals), 1)
+    for count, picture in enumerate(pictures):
+        # The time of a numbered picture is its place.
+        number = first + (picture.pts if originals else count)
+        original = originals.get(number, single)
+        content = encode_photo(picture.photo, kind, original, quality)
+        path = (
+            target.with_name(numbered_name(target.name, number))
+            if is_numbered(str(target))
+            else target
+        )
+        path.write_bytes(content)
+
+
+def _check_count(target: Path, expected: int) -> None:
+    with open_media(str(target)) as written:
+        stream = video_stream(written, str(target))
+        count = sum(1 for packet in written.demux(stream) if packet.size)
+    if count != expected:
+        raise MediaError(
+            f"{target}: holds {count} pictures, expected {expected}; choose .apng, which keeps"
+            " pictures that are alike apart"
+        )

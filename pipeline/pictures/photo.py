@@ -1,0 +1,223 @@
+"""One picture to one file, with what the source's file says beside the pixels.
+
+A JPEG is written from the frame's own planes, and with the tables of the source if that is a JPEG:
+blocks that nothing changed come out as they were. EXIF (with the orientation), the colour profile,
+XMP and comments are copied from the source byte for byte, but for EXIF's thumbnail: it shows the
+picture before.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.codeccontext import VideoCodecContext
+from PIL import Image
+
+from nodes.errors import MediaError
+from nodes.media.picture_files import pillow_image
+from nodes.media.picture_formats import PhotoFormat
+from nodes.picture.formats import PictureConverter
+from nodes.types import ColorTags, RgbImage
+from pipeline.pictures.exif import without_thumbnail
+
+__all__ = ["Photo", "encode_photo", "encode_png"]
+
+JPEG_COLOR: Final = ColorTags(matrix=5, range=2)
+"""What JFIF means: BT.601, full range."""
+
+_SUBSAMPLING: Final = {"yuvj444p": 0, "yuvj422p": 1, "yuvj420p": 2}
+"""Pixel formats that Pillow can write, and its numbers for them."""
+
+_PNG_FACTS: Final = frozenset(
+    b"cHRM gAMA iCCP sRGB cICP mDCV cLLI pHYs eXIf tEXt zTXt iTXt tIME".split()
+)
+"""Chunks that hold whatever becomes of the pixels."""
+
+_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+
+_PNG_FORMATS: Final = {
+    ("u1", 1): "gray",
+    ("u1", 3): "rgb24",
+    ("u1", 4): "rgba",
+    ("u2", 1): "gray16be",
+    ("u2", 3): "rgb48be",
+    ("u2", 4): "rgba64be",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Photo:
+    """A restored picture."""
+
+    samples: RgbImage
+    """Gray, RGB or RGBA: shape (H, W), (H, W, 3) or (H, W, 4); uint8, or uint16 up to 65535."""
+    planes: av.VideoFrame | None
+    """The same in Y'CbCr with its colour tags, None where the samples came from RGB."""
+
+    @property
+    def image(self) -> Image.Image:
+        """The samples in 8 bits."""
+        wide = self.samples.dtype == np.uint16
+        return Image.fromarray((self.samples >> 8 if wide else self.samples).astype(np.uint8))
+
+
+def encode_photo(photo: Photo, kind: PhotoFormat, source: Path | None, quality: int) -> bytes:
+    """Return a picture as the content of a file.
+
+    Args:
+        photo: the picture.
+        kind: of the file.
+        source: the picture's file before it was restored, if it had one.
+        quality: of what is coded with loss, 1 to 100, where the source does not say.
+
+    Raises:
+        MediaError: the source cannot be read.
+    """
+    if kind.name == "PNG":
+        return _with_png_facts(encode_png(photo.samples), source)
+    facts = _Facts() if source is None else _Facts.read(source)
+    options = {**kind.options, **facts.among(kind.takes, quality)}
+    if kind.name == "JPEG":
+        image, options["subsampling"] = _jpeg_image(photo)
+        options["progressive"] = facts.progressive
+        options |= {"qtables": facts.tables} if facts.tables else {"quality": quality}
+    else:
+        image = photo.image
+    if image.mode == "RGBA" and not kind.alpha:
+        image = image.convert("RGB")
+    content = io.BytesIO()
+    image.save(content, kind.name, **options)
+    return content.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What a picture's file says beside the pixels."""
+
+    info: dict[str, Any] = field(default_factory=dict[str, Any])
+    """As Pillow names it."""
+    tables: dict[int, list[int]] | None = None
+    """A JPEG's quantization."""
+    progressive: bool = False
+    lossless: bool = True
+
+    @classmethod
+    def read(cls, source: Path) -> _Facts:
+        try:
+            with pillow_image(source) as image:
+                info = {str(key): value for key, value in image.info.items()}
+                if "exif" in info:
+                    info["exif"] = without_thumbnail(info["exif"])
+                return cls(
+                    info,
+                    getattr(image, "quantization", None),
+                    bool(image.info.get("progressive")),
+                    image.format != "WEBP" or _is_lossless_webp(source),
+                )
+        except OSError as error:
+            raise MediaError(f"{source}: cannot be read again ({error})") from error
+
+    def among(self, names: Collection[str], quality: int) -> dict[str, Any]:
+        known = {**self.info, "lossless": self.lossless, "quality": quality}
+        return {name: known[name] for name in names if name in known}
+
+
+def _is_lossless_webp(path: Path) -> bool:
+    """Say whether the first picture of a WebP is of the lossless kind."""
+    content = path.read_bytes()
+    kinds = [content.find(kind) for kind in (b"VP8L", b"VP8 ")]
+    return kinds[0] >= 0 and (kinds[1] < 0 or kinds[0] < kinds[1])
+
+
+def encode_png(samples: RgbImage) -> bytes:
+    """Return samples as a PNG file: gray, RGB or RGBA, 8 or 16 bit."""
+    height_px, width_px = samples.shape[:2]
+    channels = samples.shape[2] if samples.ndim == 3 else 1
+    encoder = av.CodecContext.create("png", "w")
+    assert isinstance(encoder, VideoCodecContext)  # noqa: S101 - for the type checker
+    encoder.width, encoder.height = width_px, height_px
+    encoder.pix_fmt = _PNG_FORMATS[f"u{samples.dtype.itemsize}", channels]
+    encoder.time_base = Fraction(1, 25)
+    picture = av.VideoFrame(width_px, height_px, encoder.pix_fmt)
+    (plane,) = picture.planes
+    rows = np.zeros((height_px, plane.line_size), np.uint8)
+    big_endian = samples.astype(f">u{samples.dtype.itemsize}").reshape(height_px, -1)
+    used = big_endian.view(np.uint8)
+    rows[:, : used.shape[1]] = used
+    plane.update(rows.tobytes())
+    return b"".join(bytes(p) for p in (*encoder.encode(picture), *encoder.encode(None)))
+
+
+def _jpeg_image(photo: Photo) -> tuple[Image.Image, int]:
+    """Return the picture as libjpeg wants it, and Pillow's number of the subsampling."""
+    frame = photo.planes
+    if frame is None or photo.samples.ndim == 2:
+        return photo.image, 0
+    wanted = frame.format.name.replace("yuvj", "yuv")[:6].replace("yuv", "yuvj") + "p"
+    wanted = wanted if wanted in _SUBSAMPLING else "yuvj444p"
+    size_px = (frame.width, frame.height)
+    converted = PictureConverter(*size_px, wanted, JPEG_COLOR).convert(frame)
+    luma, *chroma = (
+        np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)[
+            : plane.height, : plane.width
+        ]
+        for plane in converted.planes
+    )
+    samples = np.stack([luma, *(_spread(plane, luma.shape) for plane in chroma)], axis=-1)
+    return Image.frombytes("YCbCr", size_px, samples.tobytes()), _SUBSAMPLING[wanted]
+
+
+def _spread(plane: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    """Repeat chroma samples over the pixels they stand for: their mean is the sample again."""
+    rows = -(-shape[0] // plane.shape[0])
+    columns = -(-shape[1] // plane.shape[1])
+    return plane.repeat(rows, 0).repeat(columns, 1)[: shape[0], : shape[1]]
+
+
+def _with_png_facts(content: bytes, source: Path | None) -> bytes:
+    """Put the source's chunks on colours, time and camera in place of the encoder's."""
+    if source is None:
+        return content
+    original = source.read_bytes()
+    if original.startswith(_PNG_SIGNATURE):
+        facts = [
+            _png_chunk(kind, without_thumbnail(chunk[8:-4])) if kind == b"eXIf" else chunk
+            for kind, chunk in _png_chunks(original)
+            if kind in _PNG_FACTS
+        ]
+    else:
+        info = _Facts.read(source).info
+        facts = [_png_chunk(kind, data) for kind, data in _as_png_facts(info)]
+    own = [chunk for kind, chunk in _png_chunks(content) if kind not in _PNG_FACTS]
+    return b"".join([_PNG_SIGNATURE, own[0], *facts, *own[1:]])
+
+
+def _as_png_facts(info: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+    if profile := info.get("icc_profile"):
+        yield b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)
+    if exif := info.get("exif"):
+        yield b"eXIf", exif.removeprefix(b"Exif\0\0")
+
+
+def _png_chunk(kind: bytes, data: bytes) -> bytes:
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield kind and whole content of each chunk, as far as the file goes."""
+    at = 8
+    while at + 12 <= len(content):
+        (length,) = struct.unpack_from(">I", content, at)
+        yield content[at + 4 : at + 8], content[at : at + 12 + length]
+        at += 12 + length

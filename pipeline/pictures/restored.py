@@ -1,0 +1,166 @@
+"""The encoded result of a video as pictures again, in RGB where the source was RGB.
+
+Between RGB and Y'CbCr a little is lost by rounding. So where the source has RGB of the same size,
+the difference that restoring made is added to that, and what was left alone is exactly as it was.
+Transparency, which video does not hold, comes from the source as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import av
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from nodes.media.open import open_media
+from nodes.media.reader import PictureReader
+from nodes.picture.formats import PictureConverter
+from nodes.picture.layout import pixel_layout
+from nodes.picture.regions import RegionReader
+from nodes.types import RgbImage, VideoInfo
+from pipeline.containers.timing import VideoTiming
+from pipeline.pictures.photo import Photo
+
+__all__ = ["RestoredPicture", "restored_pictures"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RestoredPicture:
+    """One picture and when it is shown, in ticks of the source."""
+
+    photo: Photo
+    pts: int
+    duration_ticks: int
+
+
+def restored_pictures(
+    videos: Sequence[Path], source: str, info: VideoInfo, timing: VideoTiming
+) -> Iterator[RestoredPicture]:
+    """Yield the pictures of a video that was encoded without loss and without reordering.
+
+    Args:
+        videos: its segments, in order.
+        source: what it was made of.
+        info: the encoded video.
+        timing: when its pictures are shown.
+    """
+    reader, originals = RegionReader(info.color), _Originals(source, info)
+    try:
+        for number, frame in enumerate(_frames(videos)):
+            frame.colorspace, frame.color_range = info.color.matrix, info.color.range
+            pts = timing.shown[number]
+            samples = _samples(reader, frame)
+            original = originals.at(pts)
+            if original is not None:
+                samples = original.with_changes(samples)
+            planes = frame if original is None else None
+            yield RestoredPicture(Photo(samples, planes), pts, timing.duration(number))
+    finally:
+        originals.close()
+
+
+def _frames(videos: Sequence[Path]) -> Iterator[av.VideoFrame]:
+    for video in videos:
+        with open_media(str(video)) as container:
+            yield from container.decode(container.streams.video[0])
+
+
+class _Originals:
+    """The source's own pictures, where they are RGB or have transparency."""
+
+    def __init__(self, source: str, info: VideoInfo) -> None:
+        self._info = info
+        self._reader = PictureReader(source, 1)
+        self._pictures: Iterator[av.VideoFrame] | None = self._reader.pictures()
+        self._rgb = RegionReader(info.color)
+        self._converter: PictureConverter | None = None
+
+    def at(self, pts: int) -> _Original | None:
+        """Return the source's picture of that time; times must not decrease."""
+        for picture in self._pictures or ():
+            if not _has_more_than_planes(picture):
+                self._pictures = None
+                return None
+            if picture.pts == pts:
+                return self._original(picture)
+        return None
+
+    def _original(self, picture: av.VideoFrame) -> _Original:
+        size_px, info = (picture.width, picture.height), self._info
+        if self._converter is None:
+            self._converter = PictureConverter(*size_px, info.pix_fmt, info.color)
+        before = _samples(self._rgb, self._converter.convert(picture))
+        rgba, form = _rgba(picture), picture.format
+        # A palette may have transparent colours, and need not.
+        top = np.iinfo(rgba.dtype).max
+        has_alpha = bool((rgba[..., 3] < top).any()) if form.has_palette else _has_alpha(picture)
+        return _Original(rgba, before, has_alpha)
+
+    def close(self) -> None:
+        self._reader.close()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Original:
+    rgba: RgbImage
+    before: RgbImage
+    """What it becomes in the graph's pixel format."""
+    has_alpha: bool
+
+    def with_changes(self, after: npt.NDArray[Any]) -> RgbImage:
+        """Return RGB, or RGBA, with what `after` changed."""
+        top = np.iinfo(self.rgba.dtype).max
+        if after.ndim == 2:
+            after = np.repeat(after[..., None], 3, axis=2)
+        if after.shape[:2] != self.rgba.shape[:2]:
+            rgb: npt.NDArray[Any] = after
+            alpha: npt.NDArray[Any] = _resized(self.rgba[..., 3], after.shape[1], after.shape[0])
+        else:
+            before = self.before if self.before.ndim == 3 else self.before[..., None]
+            change = after.astype(np.int32) - before
+            rgb = np.clip(self.rgba[..., :3] + change, 0, top)
+            alpha = self.rgba[..., 3]
+        parts: list[npt.NDArray[Any]] = [rgb, alpha[..., None]] if self.has_alpha else [rgb]
+        return cast("RgbImage", np.concatenate(parts, axis=2).astype(self.rgba.dtype))
+
+
+def _has_more_than_planes(picture: av.VideoFrame) -> bool:
+    form = picture.format
+    return form.is_rgb or form.has_palette or _has_alpha(picture)
+
+
+def _has_alpha(picture: av.VideoFrame) -> bool:
+    return len(picture.format.components) in (2, 4)
+
+
+def _rgba(picture: av.VideoFrame) -> RgbImage:
+    """Return a picture as RGBA of 8 or, if it is deeper, 16 bits."""
+    deep = max(component.bits for component in picture.format.components) > 8
+    rgba = picture.reformat(format="rgba64le" if deep else "rgba")
+    (plane,) = rgba.planes
+    rows = np.frombuffer(bytes(plane), np.uint16 if deep else np.uint8)
+    wide = rows.reshape(rgba.height, -1)[:, : 4 * rgba.width]
+    return cast("RgbImage", wide.reshape(rgba.height, rgba.width, 4))
+
+
+def _samples(reader: RegionReader, frame: av.VideoFrame) -> RgbImage:
+    """Return a frame as gray or RGB, of 8 bits or, if it is deeper, of 16."""
+    layout = pixel_layout(frame.format.name)
+    rgb = reader.rgb(frame, (0, 0, frame.width, frame.height))
+    if layout.bit_depth > 8:
+        top = (1 << layout.bit_depth) - 1
+        rgb = ((rgb.astype(np.uint32) * 65535 + top // 2) // top).astype(np.uint16)
+    return rgb[..., 0] if layout.chroma == "none" else rgb
+
+
+def _resized(
+    alpha: npt.NDArray[np.uint8] | npt.NDArray[np.uint16], width_px: int, height_px: int
+) -> npt.NDArray[np.float32]:
+    image = Image.fromarray(alpha.astype(np.float32))
+    resized = np.asarray(image.resize((width_px, height_px), Image.Resampling.BILINEAR))
+    return np.rint(resized)

@@ -1,0 +1,369 @@
+"""Runs a graph over one segment in one process: a thread a node, joined by queues.
+
+Everything heavy in the nodes (libav, MediaPipe, torch) releases the interpreter lock, so threads
+overlap decode, tracking, restoration and encode. Every stream has one packet a frame in order, so a
+join takes one packet from each of its queues. Memory is bounded by credits: the source may be at
+most `window_frames` ahead of the slowest sink, whatever happens in between; with that bound the
+queues themselves need none, and no fork and join of paths can deadlock. What pools have under way
+is bounded in bytes as well.
+
+Frames before the segment's start (`Segment.warmup_pts`) go only where they are needed: to nodes
+with bounded state and to those that feed them, to each as many as it needs. Sinks never see them,
+nor does a pool of which no such node wants answers.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import Any, Final, cast
+
+from nodes.node import (
+    Inputs,
+    MapNode,
+    Node,
+    NodeConfig,
+    Outputs,
+    PoolNode,
+    Segment,
+    SinkNode,
+    SourceNode,
+    Timed,
+)
+from nodes.types import VideoInfo
+from pipeline.graph.graph import Graph, GraphNode
+from pipeline.interrupts import check, interruptible, postponed
+from pipeline.run.byte_credits import ByteCredits
+from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult, sink_folder
+from pipeline.run.warmup import Warmup
+
+__all__ = ["SegmentExecutor"]
+
+POLL_S: Final = 0.1
+"""How often progress is told, and how soon an interrupt is noticed."""
+
+_Pending = tuple[int, Future[Outputs]]
+_Queue = queue.SimpleQueue[Any]
+_END: Final = object()
+_ABORT: Final = object()
+
+
+class _AbortedError(Exception):
+    """Unwinds a node's thread after another one failed."""
+
+
+class SegmentExecutor:
+    """Holds one instance of each node of a graph, set up once, and runs segments one by one."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        nodes: Mapping[str, Node[NodeConfig]],
+        pools: Mapping[str, PoolClient],
+        *,
+        threads: int,
+        window_frames: int,
+        window_bytes: int | None = None,
+    ) -> None:
+        """Set up the nodes.
+
+        Args:
+            graph: the dataflow.
+            nodes: an instance of each of its nodes, as `prepared` makes them.
+            pools: for each pool node of the graph, the way to it.
+            threads: CPU threads each node's libraries may use.
+            window_frames: how many frames may be under way at once.
+            window_bytes: how many bytes of pool work may be under way at once, None for any.
+        """
+        self._graph = graph
+        self._pools = pools
+        self._window_frames = window_frames
+        self._window_bytes = window_bytes
+        self._nodes = nodes
+        for name, node in nodes.items():
+            if name not in pools:
+                node.setup(threads)
+
+    @property
+    def graph(self) -> Graph:
+        """The dataflow."""
+        return self._graph
+
+    def run(self, segment: Segment, listener: Callable[[Progress], None]) -> SegmentResult:
+        """Take one segment through the graph.
+
+        Args:
+            segment: what to run; each sink leaves its files in a folder of its own in `work_dir`.
+            listener: told the progress every 0.1 s, from this thread.
+
+        Raises:
+            Exception: the first error of any node, after every node was closed.
+        """
+        started = time.perf_counter()
+        infos: dict[str, VideoInfo] = {}
+        opened: list[Node[NodeConfig]] = []
+        try:
+            for entry in self._graph.nodes:
+                node = self._nodes[entry.name]
+                opened.append(node)
+                infos[entry.name] = node.open(
+                    _own_part(segment, entry),
+                    {port: infos[edge.node] for port, edge in entry.inputs.items()},
+                )
+            run = _Run(
+                self._graph,
+                self._nodes,
+                self._pools,
+                self._window_frames,
+                ByteCredits(self._window_bytes),
+                Warmup(self._graph, infos[self._graph.source.name], segment.start_pts),
+            )
+            busy_s = {name: pool.busy_s for name, pool in self._pools.items()}
+            run.drive(listener)
+        finally:
+            for node in reversed(opened):
+                node.close()
+        return SegmentResult(
+            infos=infos,
+            progress=run.progress,
+            wall_s=time.perf_counter() - started,
+            busy_s=run.busy_s | {n: p.busy_s - busy_s[n] for n, p in self._pools.items()},
+            reports={e.name: self._nodes[e.name].report() for e in self._graph.nodes},
+            flow=run.flow,
+        )
+
+
+def _own_part(segment: Segment, entry: GraphNode) -> Segment:
+    """Return the segment as a node gets it: sinks have a folder of their own in its folder."""
+    if not issubclass(entry.node_class, SinkNode):
+        return segment
+    folder = sink_folder(segment.work_dir, entry.name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return replace(segment, work_dir=folder)
+
+
+class _Run:
+    """The threads, queues and credits of one segment."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        nodes: Mapping[str, Node[NodeConfig]],
+        pools: Mapping[str, PoolClient],
+        window_frames: int,
+        byte_credits: ByteCredits,
+        warmup: Warmup,
+    ) -> None:
+        self._nodes = nodes
+        self._pools = pools
+        self._warmup = warmup
+        self._queues = {(n.name, port): _Queue() for n in graph.nodes for port in n.inputs}
+        self._readers: dict[tuple[str, str], list[tuple[str, _Queue]]] = {}
+        for node in graph.nodes:
+            for port, edge in node.inputs.items():
+                reader = self._queues[node.name, port]
+                self._readers.setdefault((edge.node, edge.port), []).append((node.name, reader))
+        self._answers = {name: _Queue() for name in pools}
+        self._credits = threading.Semaphore(window_frames)
+        self._byte_credits = byte_credits
+        self._sinks = frozenset(n for n, node in nodes.items() if isinstance(node, SinkNode))
+        self._ended: Counter[int] = Counter()
+        self._lock = threading.Lock()
+        self._failed = threading.Event()
+        self._error: BaseException | None = None
+        self._items = 0
+        self._frames = 0
+        self._frame_wait_s = 0.0
+        self.busy_s: dict[str, float] = {node.name: 0.0 for node in graph.nodes}
+        self._threads = [
+            threading.Thread(target=self._guard, args=(body, node), name=node.name, daemon=True)
+            for node in graph.nodes
+            for body in self._bodies(node)
+        ]
+
+    @property
+    def progress(self) -> Progress:
+        return Progress(self._frames, self._items)
+
+    @property
+    def flow(self) -> Flow:
+        return Flow(
+            frame_wait_s=self._frame_wait_s,
+            byte_wait_s=self._byte_credits.waited_s,
+            peak_bytes=self._byte_credits.peak_bytes,
+            travelled_bytes=self._byte_credits.travelled_bytes,
+        )
+
+    def drive(self, listener: Callable[[Progress], None]) -> None:
+        with postponed():
+            for thread in self._threads:
+                thread.start()
+            try:
+                with interruptible():
+                    self._watch(listener)
+            except BaseException as error:  # noqa: BLE001 - an interrupt, say; raised again below
+                self._fail(error)
+            for thread in self._threads:
+                thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _watch(self, listener: Callable[[Progress], None]) -> None:
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(POLL_S)
+                check()
+                listener(self.progress)
+
+    def _bodies(self, entry: GraphNode) -> list[Callable[[GraphNode], None]]:
+        node = self._nodes[entry.name]
+        if isinstance(node, SourceNode):
+            return [self._source]
+        if isinstance(node, SinkNode):
+            return [self._sink]
+        if isinstance(node, PoolNode):
+            return [self._submit, self._collect]
+        return [self._map]
+
+    def _guard(self, body: Callable[[GraphNode], None], entry: GraphNode) -> None:
+        try:
+            body(entry)
+        except _AbortedError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - carried to the thread that called run
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        with self._lock:
+            if self._error is None:
+                self._error = error
+        self._failed.set()
+        for waiting in (*self._queues.values(), *self._answers.values()):
+            waiting.put(_ABORT)
+
+    def _source(self, entry: GraphNode) -> None:
+        node = cast("SourceNode[NodeConfig]", self._nodes[entry.name])
+        packets = node.packets()
+        while True:
+            waited = time.perf_counter()
+            while not self._credits.acquire(timeout=POLL_S):
+                self._check()
+            self._check()
+            started = time.perf_counter()
+            self._frame_wait_s += started - waited
+            outputs = next(packets, None)
+            self.busy_s[entry.name] += time.perf_counter() - started
+            if outputs is None:
+                break
+            pts = next(iter(outputs.values())).pts
+            self._send(entry, outputs)
+            self._end_of_path(entry, pts)
+        self._send_end(entry)
+
+    def _map(self, entry: GraphNode) -> None:
+        node = cast("MapNode[NodeConfig]", self._nodes[entry.name])
+        while (inputs := self._receive(entry)) is not None:
+            started = time.perf_counter()
+            outputs = node.process(inputs)
+            self.busy_s[entry.name] += time.perf_counter() - started
+            self._send(entry, outputs)
+            self._end_of_path(entry, inputs.pts)
+        self._send_end(entry)
+
+    def _sink(self, entry: GraphNode) -> None:
+        node = cast("SinkNode[NodeConfig]", self._nodes[entry.name])
+        while (inputs := self._receive(entry)) is not None:
+            started = time.perf_counter()
+            node.process(inputs)
+            self.busy_s[entry.name] += time.perf_counter() - started
+            self._end_of_path(entry, inputs.pts)
+        started = time.perf_counter()
+        node.finish()
+        self.busy_s[entry.name] += time.perf_counter() - started
+
+    def _end_of_path(self, entry: GraphNode, pts: int) -> None:
+        """Note that a node is through with a frame; after the last such node it counts as done."""
+        warming_up = self._warmup.holds(pts)
+        ends = self._warmup.ends(pts) if warming_up else self._sinks
+        if entry.name not in ends:
+            return
+        with self._lock:
+            self._ended[pts] += 1
+            if self._ended[pts] < len(ends):
+                return
+            del self._ended[pts]
+            self._frames += not warming_up
+        self._byte_credits.give_back(pts)
+        self._credits.release()
+
+    def _submit(self, entry: GraphNode) -> None:
+        node = cast("PoolNode[NodeConfig]", self._nodes[entry.name])
+        client = self._pools[entry.name]
+        while (inputs := self._receive(entry)) is not None:
+            if not self._warmup.holds(inputs.pts):
+                self._items += node.weight(inputs)
+            self._byte_credits.take(inputs.pts, node.travel_bytes(inputs), self._check)
+            self._answers[entry.name].put((inputs.pts, client.submit(inputs)))
+        self._answers[entry.name].put(_END)
+
+    def _collect(self, entry: GraphNode) -> None:
+        """Pass on a pool's answers in the order of the frames, however they come back."""
+        while (pending := self._take(self._answers[entry.name])) is not _END:
+            pts, answer = cast("_Pending", pending)
+            outputs = self._wait(answer)
+            for port, packet in outputs.items():
+                if packet.pts != pts:
+                    raise RuntimeError(f"{entry.name}.{port} answered pts {packet.pts} for {pts}")
+            self._send(entry, outputs)
+        self._send_end(entry)
+
+    def _wait(self, answer: Future[Outputs]) -> Outputs:
+        while True:
+            try:
+                return answer.result(timeout=POLL_S)
+            except TimeoutError:
+                if answer.done():  # the node itself raised it
+                    raise
+                self._check()
+
+    def _receive(self, entry: GraphNode) -> Inputs | None:
+        """Return the next packet of every input, or None at the end of the streams."""
+        taken = {port: self._take(self._queues[entry.name, port]) for port in entry.inputs}
+        ended = sum(packet is _END for packet in taken.values())
+        if ended == len(taken):
+            return None
+        if ended:
+            raise RuntimeError(f"the inputs of node {entry.name!r} differ in length")
+        packets = cast("dict[str, Timed]", taken)
+        if len({packet.pts for packet in packets.values()}) > 1:
+            times = {port: packet.pts for port, packet in packets.items()}
+            raise RuntimeError(f"the inputs of node {entry.name!r} differ in pts: {times}")
+        return Inputs(packets)
+
+    def _take(self, source: _Queue) -> object:
+        packet = source.get()
+        if packet is _ABORT:
+            raise _AbortedError
+        return packet
+
+    def _check(self) -> None:
+        if self._failed.is_set():
+            raise _AbortedError
+
+    def _send(self, entry: GraphNode, outputs: Outputs) -> None:
+        self._check()
+        for port in entry.spec.outputs:
+            packet = outputs[port.name]
+            for name, reader in self._readers.get((entry.name, port.name), ()):
+                if self._warmup.is_for(name, packet.pts):
+                    reader.put(packet)
+
+    def _send_end(self, entry: GraphNode) -> None:
+        for port in entry.spec.outputs:
+            for _, reader in self._readers.get((entry.name, port.name), ()):
+                reader.put(_END)

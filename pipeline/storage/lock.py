@@ -1,0 +1,175 @@
+"""One run at a time for one output: the second says who is at work, and stops.
+
+On a file system the run holds a lock on a hidden file beside its report, which the system lets go
+of however the run ends. An object store has no locks: there the file itself is the lock, made only
+if there is none and renewed while the run lasts; one that was not renewed for a minute, or whose
+process is gone from this machine, belongs to a run that was killed, and is taken over.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import json
+import os
+import shlex
+import socket
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from upath import UPath
+
+from pipeline.errors import OutputError, StorageError
+from pipeline.storage.places import create, read, remove, write
+from pipeline.storage.private import open_lock_file
+
+__all__ = ["holding"]
+
+RENEW_S: Final = 10.0
+STALE_S: Final = 60.0
+SETTLE_S: Final = 1.0
+"""After a lock was taken over: another may have done so in the same moment."""
+
+
+@contextmanager
+def holding(report: UPath) -> Generator[None]:
+    """Keep other runs from writing a report, and with it the outputs it tells of.
+
+    Makes the folder it lies in, and removes it again if it stays empty.
+
+    Raises:
+        OutputError: another run writes there, or nothing can be written there.
+        StorageError: the object store cannot be used.
+    """
+    file = report.with_name(f".{report.name}.lock")
+    with _locked(file) if isinstance(file, Path) else _leased(file):
+        yield
+
+
+@contextmanager
+def _locked(file: Path) -> Generator[None]:
+    made = [folder for folder in file.parents if not folder.exists()]
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle = _lock(file)
+    except OSError as error:
+        if isinstance(error, OutputError):
+            raise
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot write to folder {file.parent}: {reason}") from error
+    try:
+        os.ftruncate(handle, 0)
+        os.write(handle, json.dumps(_ourselves()).encode())
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        os.close(handle)
+        with suppress(OSError):
+            for folder in made:
+                folder.rmdir()
+
+
+def _lock(file: Path) -> int:
+    while True:
+        handle = open_lock_file(file)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(handle, 1 << 16)
+            os.close(handle)
+            raise _taken(UPath(file), _parsed(holder)) from None
+        # The one before us may have removed the file between our two calls.
+        with suppress(FileNotFoundError):
+            if file.stat().st_ino == os.fstat(handle).st_ino:
+                return handle
+        os.close(handle)
+
+
+@contextmanager
+def _leased(file: UPath) -> Generator[None]:
+    token = uuid.uuid4().hex
+    if not create(file, _lease(token)):
+        holder = _parsed(read(file) or b"")
+        if not _is_stale(holder):
+            raise _taken(file, holder)
+        remove(file)
+        if not create(file, _lease(token)):
+            raise _taken(file, _parsed(read(file) or b""))
+        time.sleep(SETTLE_S)
+        holder = _parsed(read(file) or b"")
+        if holder.get("token") != token:
+            raise _taken(file, holder)
+    ended = threading.Event()
+    renewer = threading.Thread(target=_renew, args=(file, token, ended), daemon=True)
+    renewer.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        renewer.join()
+        with suppress(StorageError):
+            remove(file)
+
+
+def _renew(file: UPath, token: str, ended: threading.Event) -> None:
+    while not ended.wait(RENEW_S):
+        with suppress(StorageError):  # the run itself will meet what is wrong, and say so
+            write(file, _lease(token))
+
+
+def _lease(token: str) -> bytes:
+    return json.dumps({**_ourselves(), "token": token, "renewed_s": time.time()}).encode()
+
+
+def _is_stale(holder: dict[str, Any]) -> bool:
+    if time.time() - float(holder.get("renewed_s", 0)) > STALE_S:
+        return True
+    if holder.get("host") != socket.gethostname():
+        return False
+    try:
+        os.kill(int(holder["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _ourselves() -> dict[str, Any]:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return {
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "user": user,
+        "since_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": shlex.join(sys.argv),
+    }
+
+
+def _parsed(content: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _taken(file: UPath, holder: dict[str, Any]) -> OutputError:
+    who = (
+        "process {pid} of {user} on {host}, since {since_utc} ({command})".format(**holder)
+        if holder.keys() >= {"pid", "user", "host", "since_utc", "command"}
+        else "its name is not known yet"
+    )
+    return OutputError(
+        f"{file.parent}: another run writes there already: {who}; wait until it is done, or end it"
+    )

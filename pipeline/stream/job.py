@@ -1,0 +1,219 @@
+"""A job on a pipe or a live source: one graph in this process, written as it comes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from nodes.decode import Decode, DecodeConfig
+from nodes.encode.encoders import EncodeConfig
+from nodes.node import Node, NodeConfig, Segment, SinkNode
+from pipeline.config import RunConfig, RunOptions, load_graph
+from pipeline.containers.formats import container_format
+from pipeline.errors import GraphError, OutputError
+from pipeline.graph.graph import Graph, GraphNode
+from pipeline.graph.prepare import prepared
+from pipeline.graph.roles import encode_node
+from pipeline.interrupts import ending, interruptible, postponed
+from pipeline.run.contract import Progress, SegmentResult
+from pipeline.run.local import LocalRunner
+from pipeline.run.task import SegmentTask, Task
+from pipeline.storage.scratch import scratch_of
+from pipeline.storage.staging import staged
+from pipeline.stream.nodes import StreamDecode, StreamEncode
+
+__all__ = ["PIPE", "is_stream", "run_stream"]
+
+log = logging.getLogger(__name__)
+
+PIPE: Final = "-"
+"""Standard input as a source, standard output as a target."""
+
+_LIVE_WINDOW_FRAMES: Final = 8
+
+_LIVE: Final = ("rtsp:", "rtsps:", "rtmp:", "rtp:", "udp:", "tcp:", "srt:")
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadyNode(GraphNode):
+    """A node of which there is one only, made already."""
+
+    instance: Node[NodeConfig]
+
+    def make(self) -> Node[NodeConfig]:
+        """Return the instance."""
+        return self.instance
+
+
+def is_stream(source: str, target: str) -> bool:
+    """Say whether a source can be read only once, or a target written only once."""
+    return PIPE in {source, target} or source.startswith(_LIVE)
+
+
+def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) -> SegmentResult:
+    """Take one stream through the configured graph, until it ends or an interrupt comes.
+
+    A target that is a file gets its name when it is complete. With standard output as the target,
+    whatever else the process writes there goes to standard error.
+
+    Args:
+        source: `-`, a URL or a path.
+        output: `-` or a file's path.
+        config: graph, node settings and run options.
+        overwrite: replace a target that exists.
+
+    Raises:
+        MediaError: the source cannot be read as video.
+        NodeConfigError: the settings cannot work, or the container cannot hold the codec.
+        GraphError: the graph is not one that decodes and encodes.
+        OutputError: the target exists, is no container that is written here, or in an object store.
+    """
+    piped = output == PIPE
+    if "://" in output:
+        raise OutputError(f"{output}: a stream is written to a pipe or a file; copy it from there")
+    target = Path(output)
+    container = None if piped else container_format(target)
+    if not piped and container is None:
+        raise OutputError(f"{target}: no container is known by that suffix; try .mkv")
+    if not piped and target.exists() and not overwrite:
+        raise OutputError(f"{target} exists already: add --overwrite to replace it")
+    part = target.with_name(f".{target.name}.aminet-part")
+    with postponed(), _work_dir(None if piped else part) as work_dir:
+        with _own_stdout() if piped else _no_stdout() as descriptor:
+            where = str(part) if descriptor is None else f"pipe:{descriptor}"
+            if not piped:
+                _claim(part)
+            graph = load_graph(config)
+            options = _live_options(config.run) if source.startswith(_LIVE) else None
+            graph, decode = _joined(graph, where, container, options)
+            with ending(decode.stop), interruptible():
+                read = f"pipe:{sys.stdin.fileno()}" if source == PIPE else source
+                scratch = scratch_of(config.run.scratch_dir, config.run.scratch_bytes)
+                with staged(read, scratch) as local:
+                    result = _run(graph, local, work_dir, options or config.run)
+        dropped = sorted({path.relative_to(work_dir).parts[0] for path in _files(work_dir)})
+        if not piped:
+            part.replace(target)
+    for name in dropped:
+        log.warning("%s: its files are dropped, since nothing is kept beside a stream", name)
+    for name, report in result.reports.items():
+        for warning in report.get("warnings", ()):
+            log.warning("%s: %s", name, warning)
+    return result
+
+
+def _claim(part: Path) -> None:
+    """Take a name for a file of ours: libav would follow a link that somebody has put there."""
+    try:
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
+    except OSError as error:
+        raise OutputError(f"{part}: cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def _work_dir(part: Path | None) -> Generator[Path]:
+    """Give a folder, which is gone afterwards, as is a target that was not finished."""
+    folder = Path(tempfile.mkdtemp(prefix="aminet-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def _live_options(options: RunOptions) -> RunOptions:
+    """Return options with fewer frames under way: each waits for those before it."""
+    return options.model_copy(
+        update={"window_frames": min(options.window_frames, _LIVE_WINDOW_FRAMES)}
+    )
+
+
+def _run(graph: Graph, source: str, work_dir: Path, options: RunOptions) -> SegmentResult:
+    threads = options.threads or len(os.sched_getaffinity(0))
+    with LocalRunner(graph, prepared(graph), options, threads=threads) as runner:
+        (outcome,) = runner.run([SegmentTask(Segment(source, work_dir, threads))], _ignore)
+    if outcome.result is None:
+        raise outcome.error or RuntimeError("the stream gave no result")
+    return outcome.result
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def _ignore(task: Task, progress: Progress) -> None:
+    """A stream has no length, so there is no progress to show."""
+
+
+def _joined(
+    graph: Graph, target: str, container: str | None, live: RunOptions | None
+) -> tuple[Graph, StreamDecode]:
+    """Return the graph with its ends on the stream, and without what lies beside.
+
+    Args:
+        graph: as configured.
+        target: where the output goes.
+        container: libav's name of the muxer, None for that of the source.
+        live: how a live source is run, None for all others.
+    """
+    encode = encode_node(graph)
+    sources = [node for node in graph.nodes if issubclass(node.node_class, Decode)]
+    if len(sources) != 1 or not isinstance(sources[0].config, DecodeConfig):
+        raise GraphError(
+            f"graph {graph.name!r} has {len(sources)} nodes of type {Decode.spec.type_name},"
+            " expected exactly one: it reads the stream"
+        )
+    assert isinstance(encode.config, EncodeConfig)  # noqa: S101 - for the type checker
+    decode = StreamDecode(
+        sources[0].config,
+        live=live is not None,
+        max_latency_s=live.max_latency_s if live else None,
+    )
+    ends: dict[str, Node[NodeConfig]] = {
+        sources[0].name: decode,
+        encode.name: StreamEncode(encode.config, decode, target, container),
+    }
+    beside = [
+        node.name
+        for node in graph.nodes
+        if issubclass(node.node_class, SinkNode)
+        and node.node_class.can_join()
+        and node is not encode
+    ]
+    nodes = tuple(
+        _ReadyNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
+        for n in graph.nodes
+        if n.name not in beside
+    )
+    if beside:
+        log.warning("%s: left out, since nothing is written beside a stream", ", ".join(beside))
+    return replace(graph, nodes=nodes), decode
+
+
+@contextmanager
+def _own_stdout() -> Generator[int | None]:
+    """Keep standard output for the video; what libraries print there goes to standard error."""
+    sys.stdout.flush()
+    ours = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield ours
+    finally:
+        sys.stdout.flush()
+        os.dup2(ours, 1)
+        os.close(ours)
+
+
+@contextmanager
+def _no_stdout() -> Generator[int | None]:
+    yield None

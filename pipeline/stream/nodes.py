@@ -1,0 +1,252 @@
+"""Pipes and live sources: read once, written as it comes, with the other streams alongside.
+
+The source cannot be opened twice, so nothing is looked at beforehand: a stream of the source that
+the output cannot hold is left out with a warning. The encoder works without reordering and without
+looking ahead, so that a frame leaves as soon as it is done. An interrupt ends the source, and what
+was taken by then is finished as if the source had ended.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import av
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Stream
+from av.video import VideoStream
+
+from nodes.decode import Decode, DecodeConfig
+from nodes.encode import Encode
+from nodes.encode.encoder_table import containers_of
+from nodes.encode.encoders import EncodeConfig, EncoderPlan
+from nodes.encode.writer import Writer
+from nodes.errors import NodeConfigError
+from nodes.media.open import video_stream
+from nodes.media.urls import file_url, is_url
+from nodes.node import Outputs, Segment
+from nodes.types import VideoInfo
+from pipeline.containers.other_streams import OtherStreams
+
+__all__ = ["StreamDecode", "StreamEncode"]
+
+log = logging.getLogger(__name__)
+
+_SAME_FORMAT: Final = {
+    "matroska,webm": "matroska",
+    "nut": "nut",
+    "yuv4mpegpipe": "yuv4mpegpipe",
+    "mpegts": "mpegts",
+}
+"""Demuxer -> muxer, of what can be written to a pipe; everything else becomes Matroska."""
+
+_RAW: Final = frozenset({"rawvideo", "wrapped_avframe"})
+
+
+class StreamDecode(Decode):
+    """Reads a source once, and can be told to end.
+
+    Frames of a live source that come late, since the work takes longer than the source lasts, are
+    left out and counted: what comes out is never more than so much behind.
+    """
+
+    def __init__(
+        self, config: DecodeConfig, *, live: bool = False, max_latency_s: float | None = None
+    ) -> None:
+        """Take a configuration.
+
+        Args:
+            config: which part is wanted.
+            live: whether the source goes on whether or not it is read.
+            max_latency_s: frames of a live source that have waited for longer are left out.
+        """
+        super().__init__(config)
+        self._stop = threading.Event()
+        self.live_until = self._stop if live else None
+        self._max_latency_s = max_latency_s
+        self._late = 0
+
+    def stop(self) -> None:
+        """End after the current frame, as if the source had ended. From any thread."""
+        self._stop.set()
+
+    def packets(self) -> Iterator[Outputs]:
+        """Yield the frames until the source ends or `stop` is called."""
+        for outputs in super().packets():
+            if self._stop.is_set():
+                return
+            if self._max_latency_s is not None and self.delay_s > self._max_latency_s:
+                self._late += 1
+                continue
+            yield outputs
+
+    def report(self) -> dict[str, Any]:
+        """Return the source's report, with the frames that were left out as too late."""
+        report = super().report()
+        if not self._late:
+            return report
+        warning = (
+            f"{self._late} frames were left out to stay within {self._max_latency_s:g} s of the"
+            " source (run.max_latency_s)"
+        )
+        return {**report, "late": self._late, "warnings": [*report.get("warnings", ()), warning]}
+
+
+class StreamEncode(Encode):
+    """Writes the restored video and the source's other streams as they come."""
+
+    def __init__(
+        self, config: EncodeConfig, source: StreamDecode, target: str, container: str | None
+    ) -> None:
+        """Join the two ends of a stream.
+
+        Args:
+            config: the encoder.
+            source: where the other streams' packets come from; opened before this node.
+            target: a path, or `pipe:` and a file descriptor.
+            container: libav's name of the muxer; None takes the source's where that can be written
+                to a pipe.
+        """
+        super().__init__(config)
+        self._source, self._target, self._container = source, target, container
+        self._early: deque[Packet[Stream]] = deque()
+        self._stream_writer: _StreamWriter | None = None
+        source.on_other = self._pass_on
+
+    def _pass_on(self, packet: Packet[Stream]) -> None:
+        # The first packets come while the source is being opened, before there is an output.
+        if self._stream_writer is None:
+            self._early.append(packet)
+        else:
+            self._stream_writer.copy(packet)
+
+    def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Open the encoder, and start the output.
+
+        Raises:
+            NodeConfigError: the encoder is unknown, or the container cannot hold what it makes.
+            UnsupportedFormatError: the encoder cannot hold the pixel format.
+            MediaError: the output cannot be written.
+        """
+        (info,) = inputs.values()
+        # Raw pictures in a pipe stay raw: whoever made them raw wants to encode them.
+        if self._config.codec == "auto" and info.codec_name in _RAW:
+            self._config = self._config.model_copy(update={"codec": "rawvideo"})
+        return super().open(segment, inputs)
+
+    def make_writer(self, segment: Segment, plan: EncoderPlan, info: VideoInfo) -> Writer:
+        """Start the output.
+
+        Raises:
+            NodeConfigError: the container cannot hold the video's codec.
+        """
+        container = self._container or _SAME_FORMAT.get(
+            self._source.container.format.name, "matroska"
+        )
+        if plan.codec_name not in _RAW and container not in containers_of(plan.codec_name):
+            raise NodeConfigError(
+                f"a stream of {container} cannot hold {plan.codec_name} video; set encode.codec"
+                " (rawvideo for y4m), or give the output a name ending in .mkv"
+            )
+        writer = _StreamWriter(
+            self._target,
+            plan,
+            info,
+            segment.threads,
+            self._source,
+            container,
+            self._config.convert,
+        )
+        self._stream_writer = writer
+        while self._early:
+            writer.copy(self._early.popleft())
+        return writer
+
+
+class _StreamWriter(Writer):
+    """An output that is never gone back to."""
+
+    def __init__(
+        self,
+        target: str,
+        plan: EncoderPlan,
+        info: VideoInfo,
+        threads: int,
+        source: StreamDecode,
+        container: str,
+        convert: Mapping[int, str],
+    ) -> None:
+        self._convert = convert
+        self._target, self._muxer, self._original = target, container, source.container
+        self._lock = threading.Lock()
+        at_once = replace(plan, options={**plan.facts.zero_latency, **plan.options})
+        super().__init__(Path(target), at_once, info, threads)
+        self._container.start_encoding()
+
+    def open_container(self) -> OutputContainer:
+        """Start the output, written through at each packet."""
+        output = av.open(
+            self._target if is_url(self._target) else file_url(self._target),
+            "w",
+            format=self._muxer,
+            options={"flush_packets": "1"},
+            metadata_errors="surrogateescape",
+        )
+        output.metadata.update(self._original.metadata)
+        if self._muxer != "yuv4mpegpipe":
+            output.set_chapters(self._original.chapters())
+        return output
+
+    def add_stream(self, threads: int) -> VideoStream:
+        """Add all streams, in the source's order."""
+        main = video_stream(self._original, self._target)
+
+        def add_video() -> VideoStream:
+            made = super(_StreamWriter, self).add_stream(threads)
+            if self._info.rotation_deg:
+                made.set_display_rotation(-self._info.rotation_deg)
+            made.metadata.update(main.metadata)
+            made.disposition = main.disposition
+            return made
+
+        self._others = OtherStreams(
+            self._original, main, self._container, self._muxer, self._convert
+        )
+        made = self._others.add_streams(add_video)
+        for what in self._others.left_out:
+            log.warning("%s cannot hold %s: left out", self._muxer, what)
+        return made
+
+    def offset_of(self, first_pts: int) -> int:
+        """Return 0: the output's times are the source's."""
+        del first_pts
+        return 0
+
+    def put(self, packet: Packet[VideoStream]) -> None:
+        """Write a packet of the encoder."""
+        with self._lock:
+            super().put(packet)
+
+    def finish(self) -> None:
+        """Empty the converters of other streams, then the encoder; complete the file."""
+        with self._lock:
+            self._others.finish()
+        for stream in self._others.copied:
+            if stream.retimed_packets:
+                log.warning(
+                    "%d packets of stream %d came out of order and were moved up",
+                    stream.retimed_packets,
+                    stream.source_index,
+                )
+        super().finish()
+
+    def copy(self, packet: Packet[Stream]) -> None:
+        """Write a packet of another stream; libav puts it in its place by time."""
+        with self._lock:
+            self._others.write(packet)

@@ -1,0 +1,172 @@
+"""Scan: everything is looked at in time, moving places first, and cuts are noticed."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from nodes.track.scan import IDLE_LOOKS_PER_S, RollingScan, SceneCuts
+from nodes.track.views import Square, scan_squares
+
+Luma = npt.NDArray[np.float32]
+
+
+def luma(seed: int = 0) -> Luma:
+    coarse = np.random.default_rng(seed).uniform(0.2, 0.8, (9, 16))
+    return np.kron(coarse, np.ones((10, 10))).astype(np.float32)
+
+
+def noise(seed: int) -> Luma:
+    return np.random.default_rng(seed).normal(0, 0.01, (90, 160)).astype(np.float32)
+
+
+def rolling() -> tuple[RollingScan, list[Square]]:
+    squares = scan_squares(640, 360, min_face_px=20, turn_deg=0)
+    return RollingScan(squares, interval_s=0.5, step_px=4), squares
+
+
+def test_squares_cover_the_frame_at_every_size() -> None:
+    squares = scan_squares(640, 360, min_face_px=20, turn_deg=0)
+    sides = sorted({square.side_px for square in squares})
+    assert sides[0] <= 8 * 20 * 1.2
+    assert sides[-1] == 640
+    for side in sides:
+        covered = np.zeros((360, 640), bool)
+        for square in squares:
+            if square.side_px == side:
+                x, y = (c - side / 2 for c in square.centre_px)
+                covered[max(0, int(y)) : int(y + side), max(0, int(x)) : int(x + side)] = True
+        assert covered.all()
+
+
+def test_first_frame_looks_everywhere() -> None:
+    scan, squares = rolling()
+    assert scan.due(0.0, luma()) == squares
+
+
+def test_a_changed_picture_is_looked_through_once_an_interval() -> None:
+    scan, squares = rolling()
+    scan.due(0.0, luma(0))
+    looked: list[Square] = []
+    for frame in range(1, 28):
+        due = scan.due(frame / 25, luma(frame))
+        assert len(due) <= len(squares) / 2 + IDLE_LOOKS_PER_S / 4
+        looked += due
+    assert set(looked) == set(squares)
+    assert len(looked) <= 2.5 * len(squares)
+
+
+def test_what_starts_to_move_after_a_calm_is_looked_at_at_once() -> None:
+    scan, _ = rolling()
+    scan.due(0.0, luma())
+    for frame in range(1, 50):
+        scan.due(frame / 25, luma() + noise(frame))
+    picture = luma() + noise(50)
+    picture[10:16, 20:25] += 0.3
+    due = scan.due(2.0, picture)
+    assert any(
+        abs(square.centre_px[0] - 90) < square.side_px / 2
+        and abs(square.centre_px[1] - 52) < square.side_px / 2
+        and square.side_px < 200
+        for square in due
+    )
+
+
+@pytest.mark.parametrize("size_px", [(640, 360), (2560, 1440)])
+def test_where_nothing_moves_looks_do_not_grow_with_the_picture(size_px: tuple[int, int]) -> None:
+    squares = scan_squares(*size_px, min_face_px=20, turn_deg=0)
+    scan = RollingScan(squares, interval_s=0.5, step_px=size_px[0] // 160)
+    assert len(scan.due(0.0, luma())) == len(squares)
+    looks = [scan.due(frame / 25, luma() + noise(frame)) for frame in range(1, 151)]
+    assert 0 < sum(map(len, looks)) <= 6 * IDLE_LOOKS_PER_S
+    assert max(map(len, looks)) <= IDLE_LOOKS_PER_S / 4
+
+
+def test_squares_where_nothing_moves_take_turns() -> None:
+    scan, squares = rolling()
+    scan.due(0.0, luma())
+    frames = range(1, 76 + round(25 * len(squares) / IDLE_LOOKS_PER_S))
+    looked = [s for frame in frames for s in scan.due(frame / 25, luma() + noise(frame))]
+    assert set(looked) == set(squares)
+
+
+def test_what_moves_on_a_known_person_is_looked_at_seldom() -> None:
+    picture = [luma() + noise(frame) for frame in range(50)]
+    for frame in range(1, 50):
+        picture[frame][40:50, 60:70] += 0.3 * (frame % 2)  # a chest at (240..280, 160..200)
+    looks: list[int] = []
+    for known in ((), ((240.0, 110.0, 280.0, 150.0),)):
+        scan, _ = rolling()
+        scan.due(0.0, picture[0])
+        looks.append(sum(len(scan.due(f / 25, picture[f], known)) for f in range(1, 50)))
+    assert looks[1] <= 2 * IDLE_LOOKS_PER_S
+    assert looks[0] >= looks[1] + 10
+
+
+def test_a_square_where_a_known_person_moves_comes_before_one_where_nothing_does() -> None:
+    scan, _ = rolling()
+    scan.due(0.0, luma())
+    looked: list[Square] = []
+    for frame in range(1, 60):
+        picture = luma() + noise(frame)
+        picture[40:50, 60:70] += 0.3 * (frame % 2)
+        looked += scan.due(frame / 25, picture, [(240.0, 110.0, 280.0, 150.0)])
+    assert len(looked) > 6
+    for square in looked[:6]:
+        x, y = square.centre_px
+        assert abs(x - 260) < 24 + square.side_px / 2
+        assert abs(y - 180) < 24 + square.side_px / 2
+
+
+def test_only_squares_with_motion_are_looked_at() -> None:
+    scan, _ = rolling()
+    scan.due(0.0, luma())
+    looked: set[Square] = set()
+    for frame in range(1, 40):  # until then no square is looked at again where nothing moves
+        picture = luma() + noise(frame)
+        picture[10:16, 20:25] += 0.3 * (frame % 2)  # a face of 20 px at (80..100, 40..64)
+        looked |= set(scan.due(frame / 25, picture))
+    assert looked
+    for square in looked:
+        x, y = square.centre_px
+        half = square.side_px / 2
+        assert x - half - 4 <= 100
+        assert x + half >= 80
+        assert y - half - 4 <= 64
+        assert y + half >= 40
+    assert any(square.side_px < 200 for square in looked)
+
+
+def test_after_a_restart_everything_is_due() -> None:
+    scan, squares = rolling()
+    scan.due(0.0, luma())
+    scan.restart()
+    assert scan.due(0.04, luma()) == squares
+
+
+def test_another_scene_is_a_cut_and_the_first_frame_is_not() -> None:
+    cuts = SceneCuts()
+    assert not cuts.is_cut(luma(0))
+    assert not cuts.is_cut(luma(0) + noise(1))
+    assert cuts.is_cut(luma(5))
+    assert not cuts.is_cut(luma(5) + noise(2))
+
+
+def test_a_flash_is_no_cut() -> None:
+    cuts = SceneCuts()
+    cuts.is_cut(luma() * 0.5)
+    assert not cuts.is_cut(luma() * 0.5 + 0.4)
+
+
+def test_a_picture_that_always_changes_is_no_cut_each_time() -> None:
+    cuts = SceneCuts()
+    found = [cuts.is_cut(luma(seed)) for seed in range(30)]
+    assert sum(found) <= 6
+
+
+def test_moving_texture_is_no_cut() -> None:
+    stripes = np.tile(np.array([0.1, 0.1, 0.9, 0.9], np.float32), (90, 40))
+    cuts = SceneCuts()
+    assert not cuts.is_cut(stripes)
+    assert not cuts.is_cut(np.roll(stripes, 2, axis=1))

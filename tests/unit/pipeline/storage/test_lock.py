@@ -1,0 +1,138 @@
+"""One run at a time for one output, on a file system and in an object store."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from upath import UPath
+
+from pipeline.errors import OutputError
+from pipeline.storage import lock as module
+from pipeline.storage.lock import holding
+from pipeline.storage.places import list_files, place_of, read, remove, write
+
+
+@pytest.fixture(params=["file system", "object store"])
+def report(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UPath]:
+    if request.param == "file system":
+        yield UPath(tmp_path / "deep" / "out" / "report.json")
+    else:
+        place = place_of(f"memory://{uuid.uuid4().hex}/out/report.json")
+        yield place
+        remove(place.parent)
+
+
+def test_the_second_is_told_who_is_at_work(report: UPath) -> None:
+    with holding(report):
+        with (
+            pytest.raises(OutputError, match=rf"already: process {os.getpid()} of .* since 20"),
+            holding(report),
+        ):
+            pass
+        assert list(list_files(report.parent)) == [".report.json.lock"]
+
+
+def test_afterwards_nothing_is_left(report: UPath, tmp_path: Path) -> None:
+    for _ in range(2):
+        with holding(report):
+            pass
+    assert list_files(report.parent) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_used_stays(tmp_path: Path) -> None:
+    with holding(UPath(tmp_path / "out" / "report.json")):
+        (tmp_path / "out" / "v.mp4").touch()
+    assert (tmp_path / "out" / "v.mp4").exists()
+
+
+HOLDER = """
+import sys, time
+from upath import UPath
+from pipeline.storage.lock import holding
+with holding(UPath(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_run_holds_nothing_on_a_file_system(tmp_path: Path) -> None:
+    report = UPath(tmp_path / "report.json")
+    words = [sys.executable, "-c", HOLDER, str(report)]
+    other = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    assert other.stdout is not None
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(OutputError, match=f"process {other.pid} of"), holding(report):
+        pass
+    other.kill()
+    other.communicate()
+    with holding(report):
+        pass
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SETTLE_S", 0.01)
+    monkeypatch.setattr(module, "RENEW_S", 0.02)
+
+
+def left_over(place: UPath, **changes: object) -> UPath:
+    """Return a report's place with the lock of a run that ended without removing it."""
+    with holding(place):
+        content = json.loads(read(place.with_name(f".{place.name}.lock")) or b"")
+    write(place.with_name(f".{place.name}.lock"), json.dumps({**content, **changes}).encode())
+    return place
+
+
+@pytest.fixture
+def stored() -> UPath:
+    return place_of(f"memory://{uuid.uuid4().hex}/out/report.json")
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_lock_that_is_not_renewed_is_taken_over(stored: UPath) -> None:
+    left_over(stored, host="elsewhere", renewed_s=time.time() - 61)
+    with holding(stored):
+        pass
+    left_over(stored, host="elsewhere")
+    with pytest.raises(OutputError, match="on elsewhere"), holding(stored):
+        pass
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_lock_of_a_process_that_is_gone_from_this_machine_is_taken_over(stored: UPath) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    with holding(left_over(stored, pid=gone.pid)):
+        pass
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_lock_is_renewed_while_it_is_held(stored: UPath) -> None:
+    file = stored.with_name(f".{stored.name}.lock")
+    with holding(stored):
+        before = json.loads(read(file) or b"")["renewed_s"]
+        deadline = time.monotonic() + 10
+        while json.loads(read(file) or b"")["renewed_s"] == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+@pytest.mark.usefixtures("quick")
+def test_of_two_who_take_over_at_once_one_gives_way(
+    stored: UPath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = stored.with_name(f".{stored.name}.lock")
+    left_over(stored, renewed_s=0.0)
+    other = {**json.loads(read(file) or b""), "token": "another's", "renewed_s": time.time()}
+    monkeypatch.setattr(module.time, "sleep", lambda _: write(file, json.dumps(other).encode()))
+    with pytest.raises(OutputError, match="another run writes there"), holding(stored):
+        pass
