@@ -21,11 +21,14 @@ def test_no_face_is_worse_than_enlarged_and_none_flickers(
     settings = ("encode.codec=ffv1",)
     pipeline.enhance(sample.source, output, scale=scale, runner="local", settings=settings)
     scores = measure_faces(output, sample)
+    truth = measure_faces(sample.reference, sample)
     assert scores.keys() >= sample.unseen_people
     for who, score in scores.items():
         assert score.gain_db is not None, who
         assert score.gain_db > 0, (who, score)
         assert score.flicker is not None, who
         assert score.flicker < 1.05, (who, score)
-        # Sharpening what is soft departs from it; the references themselves agree with 26 to 33 dB.
+        # What is soft departs from the source when it is sharpened: the truth itself agrees with 26
+        # to 33 dB. No face may depart farther than its own truth, or than 31 dB.
+        assert score.consistency_db > truth[who].consistency_db, (who, score)
         assert score.consistency_db > 31, (who, score)
