@@ -55,8 +55,11 @@ class TrackRanges:
 
 
 TRACK: Final = TrackRanges()
-NOISE_LEVELS: Final = (1.5, 6.0)
+NOISE_LEVELS: Final = (1.2, 6.0)
 """Least and greatest mean difference that counts as noise, in 8-bit levels."""
+TOLERANCE: Final = 1.2
+"""Noise itself varies over the face."""
+DISTRUST: Final = 4.0
 
 
 class Track(NamedTuple):
@@ -112,14 +115,15 @@ def agreements(frames_BT3SS: Tensor, strictness: float = 1.0) -> Tensor:
     """How far each earlier frame shows what the last one shows, pixel by pixel.
 
     Differences are averaged over windows of S / 14, so that noise does not look like a change. What
-    is usual between the two frames counts as noise, within limits.
+    is usual between the two frames counts as noise, within limits. This is the rule by which the
+    node `fuse` judges (`nodes.fuse.mean`): a network learns to trust the weights that it will see.
 
     Args:
         frames_BT3SS: (B, T, 3, S, S) in [0, 1], registered onto the last.
         strictness: larger ones take less for noise.
 
     Returns:
-        (B, T - 1, 1, S, S): 1 up to twice the noise, falling to 0 at four times.
+        (B, T - 1, 1, S, S): 1 where there is no more than noise, falling towards 0.
     """
     side = frames_BT3SS.shape[-1]
     grey_BTSS = frames_BT3SS.mean(dim=2)
@@ -134,7 +138,8 @@ def agreements(frames_BT3SS: Tensor, strictness: float = 1.0) -> Tensor:
     ).view_as(difference)
     usual = local.flatten(2).median(dim=2).values
     noise = usual.clamp(NOISE_LEVELS[0] / 255, NOISE_LEVELS[1] / 255)[..., None, None] / strictness
-    return (2 - local / (2 * noise)).clamp(0, 1).unsqueeze(2)
+    excess = ((local / (TOLERANCE * noise)) ** 2 - 1).clamp(min=0)
+    return (1 / (1 + DISTRUST * excess)).unsqueeze(2)
 
 
 def _walk(dice: Dice, batch: int, frames: int, values: int) -> Tensor:

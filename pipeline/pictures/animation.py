@@ -17,7 +17,8 @@ from nodes.media.picture_files import pillow_image
 from nodes.media.picture_formats import AnimationFormat, animation_format
 from nodes.media.urls import file_url
 from nodes.picture.filters import PictureFilter
-from nodes.types import VideoInfo
+from nodes.picture.formats import PictureConverter
+from nodes.types import ColorTags, VideoInfo
 from pipeline.pictures.restored import RestoredPicture
 
 __all__ = ["write_animation"]
@@ -62,18 +63,19 @@ def write_animation(
         context.width, context.height = info.width_px, info.height_px
         context.time_base = tick
         palette: _Palette | None = None
+        converter: PictureConverter | None = None
         for picture in pictures:
             first_pts = picture.pts if first_pts is None else first_pts
             frame = _frame(picture)
             if kind.palette:
                 palette = palette or _Palette(frame, dither=not _has_palette(source))
                 frame = palette.apply(frame)
-            elif kind.pix_fmt is not None:
-                frame = frame.reformat(format=kind.pix_fmt)
-            if not times:
-                context.pix_fmt = frame.format.name
-            elif frame.format.name != context.pix_fmt:
-                frame = frame.reformat(format=context.pix_fmt)
+            if converter is None:
+                context.pix_fmt = kind.pix_fmt or frame.format.name
+                converter = PictureConverter(
+                    info.width_px, info.height_px, context.pix_fmt, ColorTags()
+                )
+            frame = converter.convert(frame)
             start, end = (
                 round((pts - first_pts) * info.time_base / tick)
                 for pts in (picture.pts, picture.pts + picture.duration_ticks)

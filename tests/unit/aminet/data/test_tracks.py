@@ -85,7 +85,9 @@ def test_registration_errors_and_bends_move_the_fused_face() -> None:
     exact = distance(track(MOVING).x_BCHW[:, 3:6], faces())
     wrong = replace(MOVING, registration_px=(1.0, 1.0))
     for other in (wrong, replace(MOVING, bend_px=4.0)):
-        assert distance(track(other).x_BCHW[:, 3:6], faces()) > 1.1 * exact
+        assert (
+            distance(track(other).x_BCHW[:, 3:6], faces()) > 1.05 * exact
+        )  # the gate leaves out the worst
 
 
 def test_what_was_hidden_or_otherwise_is_not_fused() -> None:
@@ -123,11 +125,11 @@ def test_a_track_is_decided_by_its_seed() -> None:
 
 def test_agreement_falls_from_one_to_nothing() -> None:
     frames = torch.full((1, 2, 3, 64, 64), 0.5)
-    # Usual noise is clamped to 1.5 to 6 levels: nothing, half of the way, all of it.
+    # Usual noise is clamped to 1.2 to 6 levels: nothing, half of the way, all of it.
     frames[:, 0, :, :, 32:] += 0.5
     got = agreements(frames)[0, 0, 0]
     assert float(got[:, :24].min()) == 1
-    assert float(got[:, 40:].max()) == 0
+    assert float(got[:, 40:].max()) < 1e-3
 
 
 def test_the_codec_sees_the_whole_track(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,7 +51,7 @@ def test_a_run_that_learns_nothing_any_more_ends(
     assert caplog.text.count("not finite; no weight changed") == 3
 
 
-def _worse_than_bicubic(trials: object, restore: object) -> dict[str, float]:
+def _worse_than_bicubic(trials: object, restore: object, lpips: object) -> dict[str, float]:
     return {"x4": 20.0, "x4_gain": -0.2, "x8": 18.0, "x8_gain": -2.0}
 
 
