@@ -18,7 +18,7 @@ from av.video.frame import PictureType
 from nodes.decode.config import DecodeConfig
 from nodes.decode.timestamps import PresentationClock
 from nodes.errors import MediaError, NodeConfigError
-from nodes.media.open import describe_video, frame_step_ticks
+from nodes.media.open import FALLBACK_RATE, describe_video, stores_times
 from nodes.media.picture_files import is_numbered
 from nodes.media.reader import PacketHandler, PictureReader
 from nodes.node import Segment
@@ -69,7 +69,7 @@ class Stretch:
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
             if config.rate is not None:
-                source = _paced(source, config.rate, segment.input)
+                source = _paced(source, config.rate, segment.input, self._reader.container)
             self._deinterlaces = config.deinterlace and source.interlaced
             self._top_field_first = source.top_field_first
             if self._deinterlaces:
@@ -83,8 +83,9 @@ class Stretch:
         )
         self._first, self._end = _bounds(segment, self.info)
         self._name = segment.input
+        self._rate = self.info.average_rate or FALLBACK_RATE
         self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
-        self._clock = PresentationClock(frame_step_ticks(self._reader.stream))
+        self._clock = PresentationClock(1 / (self._rate * self.info.time_base))
         self._pictures: Iterator[av.VideoFrame] = chain([first], pictures)
         if self._first is not None and on_other is None:
             self._reader.seek(self._first)
@@ -173,6 +174,7 @@ class Stretch:
                 "missing": self._clock.missing,
                 "repeated_or_backward": self._clock.disordered,
                 "first_frames": self._clock.frames,
+                "rate": str(self._rate),
             },
             "deinterlaced": self._deinterlaces,
             "conversions": [
@@ -210,18 +212,27 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
     made = report["synthesised_pts"]
     if made["missing"] + made["repeated_or_backward"]:
         count = made["missing"] + made["repeated_or_backward"]
-        lines.append(f"{count} frames without a usable time got one from the frame rate")
+        rate = f"{float(Fraction(made['rate'])):.6g} a second"
+        lines.append(f"{count} frames without a usable time got one from the frame rate, {rate}")
     lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
     return lines
 
 
-def _paced(info: VideoInfo, rate: float, name: str) -> VideoInfo:
-    """Return numbered pictures' info with another rate: their pts are their numbers."""
+def _paced(info: VideoInfo, rate: float, name: str, container: InputContainer) -> VideoInfo:
+    """Return the info of what stores no times with another rate.
+
+    Raises:
+        NodeConfigError: it does store times.
+    """
+    exact = Fraction(rate).limit_denominator(1001)
+    if not stores_times(container.format.name):
+        return replace(info, average_rate=exact)
     if not is_numbered(name):
         raise NodeConfigError(
-            f"decode.rate is {rate:g}, but {name} has times of its own; it is for numbered pictures"
+            f"decode.rate is {rate:g}, but {name} has times of its own; it is for numbered"
+            " pictures, and for raw streams such as .h264"
         )
-    exact = Fraction(rate).limit_denominator(1001)
+    # The pts of numbered pictures are their numbers.
     return replace(
         info,
         time_base=1 / exact,
