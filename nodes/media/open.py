@@ -98,9 +98,11 @@ def _open(source: str) -> InputContainer:
             raise MediaError(f"{source}: no such file; check the path")
         if path.is_dir():
             raise MediaError(f"{source}: is a folder, expected a video file")
-        if path.is_file() and path.stat().st_size == 0:
+        if not path.is_file():
+            raise MediaError(f"{source}: a pipe or device, expected a file; use - to read a pipe")
+        if path.stat().st_size == 0:
             raise MediaError(f"{source}: the file is empty (0 bytes); copy or record it again")
-        if path.is_file() and is_animated_webp(path):
+        if is_animated_webp(path):
             return open_animated_webp(path)
     return av.open(
         source if is_url(source) else file_url(source),

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,7 @@ __all__ = [
     "open_animated_webp",
     "open_numbered",
     "opened_numbered",
+    "pillow_image",
 ]
 
 _NUMBER: Final = re.compile(r"%(0\d+)?d")
@@ -124,6 +126,25 @@ def is_animated_webp(path: Path) -> bool:
     return is_extended and len(head) > 20 and bool(head[20] & 2)
 
 
+@contextmanager
+def pillow_image(path: Path) -> Generator[Image.Image]:
+    """Open a picture's file with Pillow, which may raise anything over a damaged one.
+
+    Raises:
+        MediaError: it cannot be read, or is of more pixels than Pillow takes for harmless.
+    """
+    try:
+        image = Image.open(path)
+    except Exception as error:
+        raise MediaError(f"{path}: its header cannot be read ({_line(error)})") from error
+    with image:
+        yield image
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def open_animated_webp(path: Path) -> InputContainer:
     """Open an animated WebP as a lossless video in memory, transparency and times kept.
 
@@ -132,7 +153,7 @@ def open_animated_webp(path: Path) -> InputContainer:
     """
     video = io.BytesIO()
     try:
-        with Image.open(path) as image, av.open(video, "w", format="mov") as container:
+        with pillow_image(path) as image, av.open(video, "w", format="mov") as container:
             stream = container.add_stream("png", rate=25)
             assert isinstance(stream, VideoStream)  # noqa: S101 - for the type checker
             context = stream.codec_context

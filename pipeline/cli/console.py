@@ -6,6 +6,8 @@ from typing import Final
 
 from rich.console import Console
 
+from pipeline.terminal import printable
+
 __all__ = ["out", "say", "say_error"]
 
 out: Final = Console()
@@ -14,10 +16,10 @@ _err: Final = Console(stderr=True)
 
 
 def say(text: str) -> None:
-    """Write text on standard output as it is: no markup, no wrapping, no colours."""
-    out.print(text, markup=False, highlight=False, soft_wrap=True)
+    """Write one line on standard output as it is: no markup, no wrapping, no colours."""
+    out.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def say_error(text: str) -> None:
-    """Write text on standard error as it is."""
-    _err.print(text, markup=False, highlight=False, soft_wrap=True)
+    """Write one line on standard error as it is."""
+    _err.print(printable(text), markup=False, highlight=False, soft_wrap=True)

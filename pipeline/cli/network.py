@@ -98,7 +98,8 @@ def evaluate(
         ensemble=ensemble,
     )
     evaluation = run(request)
-    say(evaluation.text())
+    for line in evaluation.text().splitlines():
+        say(line)
     if output is not None:
         for file in evaluation.write(output):
             say(f"written: {file}")

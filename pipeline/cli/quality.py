@@ -38,6 +38,7 @@ def eval_video(
 
     faces = read_truth(truth, source) if truth else list(followed_faces(source, threads=1))
     quality = measure_video(source, restored, faces, reference)
-    say(quality.text())
+    for line in quality.text().splitlines():
+        say(line)
     if output is not None:
         write(place_of(output), quality.to_json().encode())

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-import tempfile
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -27,7 +26,13 @@ from pipeline.storage.places import (
     stored_at,
 )
 
-__all__ = ["JobFiles", "VideoFiles", "check_outputs", "make_folders", "plan_files", "written"]
+__all__ = [
+    "JobFiles",
+    "VideoFiles",
+    "check_outputs",
+    "plan_files",
+    "written",
+]
 
 VIDEO_SUFFIXES = frozenset(
     """.264 .265 .3g2 .3gp .asf .avi .dv .f4v .flv .h264 .h265 .hevc .ivf .m2ts .m2v .m4v .mjpeg
@@ -52,6 +57,14 @@ class VideoFiles:
     """Whether the user chose the target's name; if not, its suffix may change."""
     twin: bool = False
     """Whether another output is named alike but for the suffix: `a.mp4` beside `a.mkv`."""
+    key: str | None = None
+    """The name below the output folder that an input's name asks for, None for the target's own:
+    in an object store it may be anything."""
+
+    @property
+    def name_below(self) -> str:
+        """The name by which the output is asked for below the output folder."""
+        return self.target.name if self.key is None else self.key
 
     @property
     def exists(self) -> bool:
@@ -79,10 +92,11 @@ class VideoFiles:
         for ending in endings:
             folder, slash, pattern = ending.partition("/")
             place = self.side(folder)
-            if slash and size_of(place) is None:
+            is_link = isinstance(place, Path) and place.is_symlink()
+            if slash and size_of(place) is None and not is_link:
                 names = [name for name in list_files(place) if fnmatchcase(name, pattern)]
                 found.extend(place / name for name in names)
-            elif is_folder(place) or size_of(place) is not None:
+            elif is_link or is_folder(place) or size_of(place) is not None:
                 found.append(place)
         return found
 
@@ -131,19 +145,24 @@ def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:
             found.append((_existing(given), PurePosixPath(given).name))
             continue
         files = _files_below(folder, output)
-        videos = [name for name in files if _is_video(folder / name)]
+        videos = [name for name in files if _is_video(_below(folder, name))]
         if not videos:
             raise MediaError(
                 f"no video found in folder {folder}: name the files to try them anyway"
             )
-        found.extend((str(folder / name), name) for name in videos)
-        skipped.extend(str(folder / name) for name in files if name not in set(videos))
-    twins = _twins([output / name for _, name in found])
+        found.extend((_source(folder, name), name) for name in videos)
+        skipped.extend(_source(folder, name) for name in files if name not in set(videos))
+    twins = _twins([_below(output, name) for _, name in found])
     videos = tuple(
-        VideoFiles(source, output / name, named=False, twin=output / name in twins)
+        VideoFiles(source, _below(output, name), False, _below(output, name) in twins, name)
         for source, name in found
     )
     return JobFiles(videos, output / "report.json", tuple(skipped))
+
+
+def _below(folder: UPath, name: str) -> UPath:
+    """Return a place in a folder, also of a name that is refused later: absolute ones would win."""
+    return folder / "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
 
 
 def _twins(targets: Sequence[UPath]) -> set[UPath]:
@@ -174,38 +193,23 @@ def check_outputs(
         own: videos of which an earlier run of the same job may have written a part of the outputs.
 
     Raises:
-        OutputError: two videos have one output, or an output exists or is its own input.
+        OutputError: two videos have one output, or an output exists, or it or what goes beside it
+            is an input.
     """
     endings = tuple(endings)
+    inputs = {_identity(file) for video in videos for file in _input_files(video.source)}
     for target, count in Counter(video.target for video in videos).items():
         if count > 1:
             raise OutputError(f"{count} inputs would both become {target}: rename them")
     for video in videos:
-        if _same_file(video.source, video.target):
-            raise OutputError(f"{video.target} is both input and output: choose another output")
-        if overwrite or video in own:
-            continue
         taken = video.exists or is_folder(video.target)
         made = [*video.existing_sides(endings), *([video.target] if taken else [])]
-        if made:
+        files = [*made, *(video.target.with_name(name) for name in written(video.target))]
+        for place in files:
+            if _identity(place) in inputs:
+                raise OutputError(f"{place} is both input and output: choose another output")
+        if made and not overwrite and video not in own:
             raise OutputError(f"{made[0]} exists already: add --overwrite to replace it")
-
-
-def make_folders(videos: Sequence[VideoFiles]) -> None:
-    """Make the folders of the outputs that lie on a file system.
-
-    Raises:
-        OutputError: one cannot be made or written to.
-    """
-    folders = {video.target.parent for video in videos}
-    for folder in sorted(folder for folder in folders if isinstance(folder, Path)):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise OutputError(f"cannot write to folder {folder}: {reason}") from error
 
 
 def written(target: UPath) -> dict[str, int]:
@@ -238,6 +242,11 @@ def beside(target: UPath, ending: str, *, whole_name: bool = False) -> UPath:
     return target.with_name((target.name if whole_name else target.stem) + ending)
 
 
+def _source(folder: UPath, name: str) -> str:
+    # An object's name may begin with a slash, which would be taken for an absolute path.
+    return f"{folder}/{name}" if is_remote(folder) else str(folder / name)
+
+
 def _folder(given: str) -> UPath | None:
     """Return an input that is a folder as a place, None for a file and for a libav URL."""
     place = stored_at(given) if "://" in given else place_of(given)
@@ -266,17 +275,11 @@ def _is_video(file: UPath) -> bool:
 
 
 def _files_below(folder: UPath, output: UPath) -> list[str]:
-    """Return the visible files of a folder, without those of an output folder that lies in it.
-
-    Raises:
-        OutputError: a name would lead out of the output folder.
-    """
+    """Return the visible files of a folder, without those of an output folder that lies in it."""
     found: list[str] = []
     for name in list_files(folder):
         path = PurePosixPath(name)
-        if ".." in path.parts:
-            raise OutputError(f"{folder / name}: expected a name without '..' to write it by")
-        hidden = any(part.startswith(".") for part in path.parts)
+        hidden = any(part.startswith(".") and part != ".." for part in path.parts)
         if not hidden and not any(_same(folder / at, output) for at in path.parents if at.parts):
             found.append(name)
     return found
@@ -286,9 +289,18 @@ def _same(one: UPath, other: UPath) -> bool:
     return one.absolute() == other.absolute()
 
 
-def _same_file(source: str, target: UPath) -> bool:
-    if "://" in source or not isinstance(target, Path):
-        return source == str(target)
-    if is_numbered(source):
-        return Path(source).absolute() == target.absolute()
-    return Path(source).exists() and target.exists() and Path(source).samefile(target)
+def _input_files(source: str) -> Iterator[UPath]:
+    """Yield the files that a source consists of; none of a libav URL."""
+    place = stored_at(source) if "://" in source else place_of(source)
+    if isinstance(place, Path):
+        yield from map(UPath, files_of(place))
+    elif place is not None:
+        yield place
+
+
+def _identity(place: UPath) -> tuple[int, int] | str:
+    """Return what tells a file from others, whatever link or spelling leads to it."""
+    if isinstance(place, Path) and place.exists():
+        found = place.stat()
+        return found.st_dev, found.st_ino
+    return str(place)

@@ -15,20 +15,21 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-from aminet.errors import AminetError
 from nodes.node import Node, NodeConfig
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.graph.graph import Graph
 from pipeline.interrupts import interruptible, postponed
-from pipeline.job.files import JobFiles, VideoFiles, make_folders, plan_files
+from pipeline.job.failure import FAILURES, explained
+from pipeline.job.files import JobFiles, VideoFiles, plan_files
 from pipeline.job.monitors import Monitor
+from pipeline.job.output_paths import make_folder
 from pipeline.job.plan import JobPlan, PlannedVideo, plan_job
 from pipeline.job.report import RunReport, VideoReport
-from pipeline.job.segment_store import SegmentStore
 from pipeline.job.video_run import VideoRun
 from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import Runner, Task
+from pipeline.segments.store import SegmentStore
 from pipeline.storage.lock import holding
 from pipeline.storage.places import place_of, write
 
@@ -107,9 +108,8 @@ class _Job:
                 plan = plan_job(
                     self._graph, self.files, self._options, overwrite=overwrite, resume=resume
                 )
-                due = self._start(plan)
-                runs = [VideoRun(video, plan.graph, plan.options) for video in due]
-                for run in runs:
+                runs = self._prepared(plan)
+                for run, _ in runs:
                     stack.callback(self._leave, run)
                 return self._run(runs, plan, stack) if runs else {}
 
@@ -131,8 +131,19 @@ class _Job:
             self._monitor.noted(f"{report.source} -> {report.output}: done by an earlier run")
         if plan.conflict is not None:
             raise plan.conflict
-        make_folders([video.files for video in due])
         return due
+
+    def _prepared(self, plan: JobPlan) -> list[tuple[VideoRun, list[Task]]]:
+        """Return the runs that can be started, with their tasks."""
+        runs: list[tuple[VideoRun, list[Task]]] = []
+        for video in self._start(plan):
+            try:
+                make_folder(video.files, self.files.report.parent)
+                run = VideoRun(video, plan.graph, plan.options)
+                runs.append((run, run.start()))
+            except FAILURES as error:
+                self._fail(video.files, error)
+        return runs
 
     def save(self, runner: dict[str, Any]) -> RunReport:
         """Write the report of what has ended so far, and return it."""
@@ -158,11 +169,12 @@ class _Job:
 
     def _run(
         self,
-        runs: Sequence[VideoRun],
+        prepared: Sequence[tuple[VideoRun, Sequence[Task]]],
         plan: JobPlan,
         stack: ExitStack,
     ) -> dict[str, Any]:
-        run_of = {task: run for run in runs for task in run.start()}
+        run_of = {task: run for run, tasks in prepared for task in tasks}
+        runs = [run for run, _ in prepared]
         name, why = plan.runner
         if not run_of:
             name, why = "no", "every segment was finished by an earlier run"
@@ -195,7 +207,7 @@ class _Job:
     def _finish(self, run: VideoRun) -> None:
         try:
             report = run.finish()
-        except (AminetError, OSError) as error:
+        except FAILURES as error:
             self._fail(run.item.video, error)
         else:
             self._reports[run.item.video.source] = report
@@ -206,15 +218,19 @@ class _Job:
                 run.forget()
 
     def _leave(self, run: VideoRun) -> None:
-        kept = run.leave()
+        try:
+            kept = run.leave()
+        except FAILURES as error:
+            kept = str(explained(error, f"{run.item.video.source}: cleaning up"))
         if kept:
             self._monitor.noted(kept)
 
     def _fail(self, video: VideoFiles, error: BaseException) -> None:
         """Record a failure, or raise it when there is no other video to go on with."""
         log.debug("%s failed", video.source, exc_info=error)
+        failure = explained(error, video.source)
         if len(self.files.videos) == 1:
-            raise error
-        report = VideoReport(video.source, None, "failed", error=str(error))
+            raise failure
+        report = VideoReport(video.source, None, "failed", error=str(failure))
         self._reports[video.source] = report
         self._monitor.ended(video, report)

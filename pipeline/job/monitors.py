@@ -19,6 +19,7 @@ from pipeline.job.files import VideoFiles
 from pipeline.job.progress import Expected, Tally
 from pipeline.job.report import VideoReport
 from pipeline.run.contract import Progress
+from pipeline.terminal import printable
 
 __all__ = ["BarMonitor", "LineMonitor", "Monitor", "SilentMonitor", "monitor_for"]
 
@@ -113,11 +114,12 @@ class LineMonitor(SilentMonitor):
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
         """See `Monitor`."""
         self._moved.discard(video)
-        self.noted(_summary(video, report))
+        for line in _summary(video, report):
+            self.noted(line)
 
     def noted(self, text: str) -> None:
         """See `Monitor`."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 class BarMonitor(SilentMonitor):
@@ -142,7 +144,7 @@ class BarMonitor(SilentMonitor):
         self._overall = self._bars.add_task("in all", total=self._tally.total, told="")
         for video, expected in videos.items():
             self._tasks[video] = self._bars.add_task(
-                video.target.name, total=expected.frames, told="", visible=False
+                printable(video.target.name), total=expected.frames, told="", visible=False
             )
 
     def advanced(self, video: VideoFiles, progress: Progress) -> None:
@@ -165,11 +167,12 @@ class BarMonitor(SilentMonitor):
         """See `Monitor`."""
         if video in self._tasks:
             self._bars.update(self._tasks[video], visible=False)
-        self.noted(_summary(video, report))
+        for line in _summary(video, report):
+            self.noted(line)
 
     def noted(self, text: str) -> None:
         """See `Monitor`."""
-        self._bars.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._bars.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Self:
         self._bars.start()
@@ -185,12 +188,13 @@ def monitor_for(console: Console) -> Monitor:
     return BarMonitor(console) if console.is_terminal else LineMonitor(console)
 
 
-def _summary(video: VideoFiles, report: VideoReport) -> str:
+def _summary(video: VideoFiles, report: VideoReport) -> list[str]:
+    """Return lines about a video that is over."""
     if report.status == "failed":
-        return f"{video.source}: FAILED: {report.error}"
+        return [f"{video.source}: FAILED: {report.error}"]
     facts = (f"{report.frames} frames", *_faces(report), f"{report.frames_per_s:.1f} frames/s")
     done = f"{video.source} -> {report.output}: {', '.join(facts)}"
-    return "\n".join([done, *(f"  note: {note}" for note in report.notes)])
+    return [done, *(f"  note: {note}" for note in report.notes)]
 
 
 def _faces(report: VideoReport) -> tuple[str, ...]:

@@ -18,13 +18,15 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
 from pipeline.graph.roles import encode_node
 from pipeline.job.earlier import changes, finished_report, finished_segments, own_record
+from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
-from pipeline.job.identity import content_ids
 from pipeline.job.merge import side_endings
+from pipeline.job.output_paths import check_names, check_place
 from pipeline.job.report import VideoReport, read_videos
-from pipeline.job.segment_store import Manifest
-from pipeline.job.segments import choose_runner
 from pipeline.job.video_plan import Ready, look_at
+from pipeline.segments.identity import content_ids
+from pipeline.segments.store import Manifest
+from pipeline.sizing.runner import choose_runner
 from pipeline.sizing.sizing import Machine, Sizing, size
 from pipeline.storage.places import place_of
 
@@ -160,15 +162,18 @@ def plan_job(
     threads = options.threads or len(os.sched_getaffinity(0))
     nodes = prepared(graph)
     earlier, contents = read_videos(files.report), content_ids(nodes)
+    endings = side_endings(graph)
     videos: list[PlannedVideo] = []
     for video in files.videos:
         try:
+            check_place(video)
             ready = look_at(video, graph, threads=threads, options=options, contents=contents)
-        except AminetError as error:
-            videos.append(PlannedVideo(video, error=error))
-        else:
+            check_names(ready.video, endings)
             videos.append(plan_finished(ready, earlier, overwrite=overwrite, resume=resume))
-    conflict = _conflict(videos, side_endings(graph), overwrite=overwrite)
+        except FAILURES as error:
+            what = f"looking at {video.source}"
+            videos.append(PlannedVideo(video, error=explained(error, what)))
+    conflict = _conflict(videos, endings, overwrite=overwrite)
     return JobPlan(graph, nodes, options, files, threads, tuple(videos), conflict)
 
 

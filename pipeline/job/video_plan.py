@@ -18,10 +18,10 @@ from pipeline.errors import OutputError
 from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
 from pipeline.job.files import VideoFiles
-from pipeline.job.identity import Identity, fingerprint, identify
 from pipeline.job.merge import why_uncut
-from pipeline.job.segments import SegmentPlan, plan_segments
 from pipeline.pictures.outputs import Form, check_pictures, form_of
+from pipeline.segments.identity import Identity, fingerprint, identify
+from pipeline.segments.plan import SegmentPlan, plan_segments
 from pipeline.storage.places import name_of
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged

@@ -12,8 +12,8 @@ import numpy as np
 from av.filter import Graph
 from av.filter.context import FilterContext
 from av.video import VideoStream
-from PIL import Image
 
+from nodes.media.picture_files import pillow_image
 from nodes.media.picture_formats import AnimationFormat, animation_format
 from nodes.media.urls import file_url
 from nodes.picture.filters import PictureFilter
@@ -89,7 +89,7 @@ def _repeats(source: str, kind: AnimationFormat) -> dict[str, str]:
     """Return the muxer's option for how often the animation is shown; a video becomes endless."""
     loops: int | None = 0
     if animation_format(source) is not None:
-        with Image.open(source) as image:
+        with pillow_image(Path(source)) as image:
             loops = image.info.get("loop")
     return {kind.loop_option: str(kind.loop_once if loops is None else loops)}
 

@@ -11,11 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Final, Literal
 
-from PIL import Image
-
 from nodes.errors import MediaError
 from nodes.media.open import codec_name, is_photo, open_media, video_stream
-from nodes.media.picture_files import is_numbered, numbered, numbered_name
+from nodes.media.picture_files import is_numbered, numbered, numbered_name, pillow_image
 from nodes.media.picture_formats import (
     PICTURE_FORMATS,
     animation_format,
@@ -108,7 +106,7 @@ def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> lis
 def _check_colors(source: str) -> None:
     known = photo_format(source)
     if known is not None and known.may_be_cmyk and Path(source).is_file():
-        with Image.open(source) as image:
+        with pillow_image(Path(source)) as image:
             if image.mode == "CMYK":
                 raise MediaError(f"{source}: is in CMYK, for print; convert it to RGB first")
 

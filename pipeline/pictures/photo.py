@@ -24,6 +24,7 @@ from av.video.codeccontext import VideoCodecContext
 from PIL import Image
 
 from nodes.errors import MediaError
+from nodes.media.picture_files import pillow_image
 from nodes.media.picture_formats import PhotoFormat
 from nodes.picture.formats import PictureConverter
 from nodes.types import ColorTags, RgbImage
@@ -113,7 +114,7 @@ class _Facts:
     @classmethod
     def read(cls, source: Path) -> _Facts:
         try:
-            with Image.open(source) as image:
+            with pillow_image(source) as image:
                 info = {str(key): value for key, value in image.info.items()}
                 if "exif" in info:
                     info["exif"] = without_thumbnail(info["exif"])

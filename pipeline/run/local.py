@@ -85,7 +85,7 @@ class LocalRunner:
         for task in tasks:
             try:
                 result = task.run(self._executor, lambda at, t=task: listener(t, at))
-            except Exception as error:
+            except (Exception, SystemExit) as error:  # a plug-in's `sys.exit` is its failure
                 log.debug("segment of %s failed", task.source, exc_info=True)
                 yield TaskOutcome(task, error=error)
             else:

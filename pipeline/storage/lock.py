@@ -28,6 +28,7 @@ from upath import UPath
 
 from pipeline.errors import OutputError, StorageError
 from pipeline.storage.places import create, read, remove, write
+from pipeline.storage.private import open_lock_file
 
 __all__ = ["holding"]
 
@@ -77,7 +78,7 @@ def _locked(file: Path) -> Generator[None]:
 
 def _lock(file: Path) -> int:
     while True:
-        handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        handle = open_lock_file(file)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -20,6 +20,7 @@ from upath import UPath
 from upath.registry import available_implementations
 
 from pipeline.errors import StorageError
+from pipeline.storage.private import create_file
 
 __all__ = [
     "create",
@@ -127,7 +128,8 @@ def list_files(folder: UPath) -> dict[str, int]:
     """
     if _is_local(folder):
         below = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
-        found = {str(f.relative_to(folder)): f.stat().st_size for f in below if f.exists()}
+        # Opening a pipe waits for a writer, and a device may do anything: neither is a file here.
+        found = {str(f.relative_to(folder)): f.stat().st_size for f in below if f.is_file()}
     else:
         with _explained(folder):
             files = cast("dict[str, Any]", folder.fs.find(folder.path, detail=True))
@@ -152,9 +154,12 @@ def write(place: UPath, content: bytes) -> None:
         OSError: the file cannot be written.
     """
     if _is_local(place):
-        part = place.with_name(f".{place.name}.part")
-        part.write_bytes(content)
-        publish(part, UPath(place))
+        part = create_file(place)
+        try:
+            part.write_bytes(content)
+            publish(part, UPath(place))
+        finally:
+            part.unlink(missing_ok=True)
         return
     with _explained(place):
         place.fs.pipe_file(place.path, content)
@@ -202,7 +207,7 @@ def publish(local: Path, place: UPath) -> None:
 def remove(place: UPath) -> None:
     """Remove a file, or a folder with everything in it; if it is not there, nothing happens."""
     if _is_local(place):
-        if place.is_dir():
+        if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place, ignore_errors=True)
         else:
             place.unlink(missing_ok=True)

@@ -27,6 +27,7 @@ from upath import UPath
 
 from pipeline.errors import StorageError
 from pipeline.storage.places import fetch, size_of, version_of
+from pipeline.storage.private import private_folder
 
 __all__ = ["Scratch", "scratch_of"]
 
@@ -173,8 +174,10 @@ class Scratch:
     def _admission(self) -> Generator[None]:
         """Let one process at a time look at what there is and change it; never held for long."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            private_folder(self.folder)
             handle = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        except StorageError:
+            raise
         except OSError as error:
             raise StorageError(
                 f"{self.folder}: no scratch folder can be made there ({error.strerror}); set"
@@ -199,11 +202,12 @@ def scratch_of(folder: Path | None, cap_bytes: int) -> Scratch:
     """Return this machine's scratch folder, one object a process.
 
     Args:
-        folder: on this machine's own disk, None for one in its temporary folder.
+        folder: on this machine's own disk, None for its temporary folder; a private folder in it is
+            used, which no other user can enter.
         cap_bytes: how much may lie in it.
     """
-    default = Path(tempfile.gettempdir()) / f"aminet-scratch-{os.getuid()}"
-    return _scratch(folder or default, cap_bytes)
+    shared = folder or Path(tempfile.gettempdir())
+    return _scratch(shared / f"aminet-scratch-{os.geteuid()}", cap_bytes)
 
 
 _scratch = cache(Scratch)

@@ -89,6 +89,8 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
     with postponed(), _work_dir(None if piped else part) as work_dir:
         with _own_stdout() if piped else _no_stdout() as descriptor:
             where = str(part) if descriptor is None else f"pipe:{descriptor}"
+            if not piped:
+                _claim(part)
             graph = load_graph(config)
             options = _live_options(config.run) if source.startswith(_LIVE) else None
             graph, decode = _joined(graph, where, container, options)
@@ -106,6 +108,15 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
         for warning in report.get("warnings", ()):
             log.warning("%s: %s", name, warning)
     return result
+
+
+def _claim(part: Path) -> None:
+    """Take a name for a file of ours: libav would follow a link that somebody has put there."""
+    try:
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
+    except OSError as error:
+        raise OutputError(f"{part}: cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

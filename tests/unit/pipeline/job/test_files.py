@@ -11,7 +11,8 @@ from nodes.errors import MediaError
 from nodes.join import SHEET
 from nodes.sheet import Sheet
 from pipeline.errors import OutputError
-from pipeline.job.files import check_outputs, make_folders, plan_files
+from pipeline.job.files import check_outputs, plan_files
+from pipeline.job.output_paths import make_folder
 from tests.support.media import Video, make_video
 
 
@@ -127,7 +128,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(footage: Path, tmp_path: Path)
     (tmp_path / "file").write_bytes(b"x")
     files = plan_files([str(footage / "a.mp4")], UPath(tmp_path / "file" / "out.mp4"))
     with pytest.raises(OutputError, match="cannot write to folder"):
-        make_folders(files.videos)
+        make_folder(files.videos[0], UPath(tmp_path))
 
 
 def test_what_an_earlier_run_left_beside_goes_and_what_others_put_there_stays(

@@ -22,12 +22,12 @@ from typing import Final
 from pydantic import TypeAdapter
 from upath import UPath
 
-from pipeline.job.identity import Identity
-from pipeline.job.report import VideoReport
-from pipeline.job.segments import Interval
 from pipeline.run.contract import SegmentResult
+from pipeline.segments.identity import Identity
+from pipeline.segments.plan import Interval
 from pipeline.storage.json_text import json_bytes
 from pipeline.storage.places import fetch, list_files, publish, read, remove, sync, write
+from pipeline.storage.private import is_private, private_folder
 from pipeline.storage.scratch import Scratch
 
 __all__ = ["Manifest", "SegmentStore"]
@@ -51,7 +51,6 @@ class Manifest:
 
 
 _MANIFESTS: Final = TypeAdapter(Manifest)
-_RECORDS: Final = TypeAdapter(VideoReport)
 
 
 class SegmentStore:
@@ -62,7 +61,9 @@ class SegmentStore:
         self.folder = folder
 
     def finished(self) -> dict[int, Manifest]:
-        """Return the manifests of the segments that are whole."""
+        """Return the manifests of the segments that are whole, of this user's own making."""
+        if isinstance(self.folder, Path) and not is_private(self.folder):
+            return {}
         found: dict[str, dict[str, int]] = {}
         for name, size in list_files(self.folder).items():
             segment, _, file = name.partition("/")
@@ -92,7 +93,8 @@ class SegmentStore:
             return
         # A name of its own: another worker, given up but not dead, may still write the same one.
         part = self.folder / f"{_name(number)}.{uuid.uuid4().hex[:8]}.part"
-        part.mkdir(parents=True)
+        private_folder(self.folder)
+        part.mkdir()
         try:
             yield part
         finally:
@@ -152,20 +154,19 @@ class SegmentStore:
             fetch(place / name, copy / name)
         return copy
 
-    def record(self, report: VideoReport) -> None:
+    def record(self, content: bytes) -> None:
         """Note what the finished video is, before its output gets its name.
 
         Raises:
             OSError: it cannot be written.
         """
-        write(self.folder / _RECORD_FILE, json_bytes(asdict(report)))
+        write(self.folder / _RECORD_FILE, content)
 
-    def recorded(self) -> VideoReport | None:
+    def recorded(self) -> bytes | None:
         """Return what `record` noted, None without."""
-        try:
-            return _RECORDS.validate_python(json.loads(read(self.folder / _RECORD_FILE) or b""))
-        except ValueError:
+        if isinstance(self.folder, Path) and not is_private(self.folder):
             return None
+        return read(self.folder / _RECORD_FILE)
 
     def drop_unfinished(self) -> bool:
         """Remove what was not finished; return whether anything is kept."""

@@ -11,17 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodes.encode import Encode
-from nodes.encode.node import VIDEO_FILE
+from nodes.encode.writer import VIDEO_FILE
 from nodes.node import Segment
 from pipeline.containers.timing import packet_times
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
-from pipeline.job.identity import Identity
-from pipeline.job.segment_store import SegmentStore
-from pipeline.job.segments import Interval
 from pipeline.run.contract import Progress, SegmentResult, sink_folder
 from pipeline.run.executor import SegmentExecutor
 from pipeline.run.task import Task
+from pipeline.segments.identity import Identity
+from pipeline.segments.plan import Interval
+from pipeline.segments.store import SegmentStore
 from pipeline.storage.places import place_of
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged

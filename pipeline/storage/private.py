@@ -1,0 +1,89 @@
+"""Files and folders on a file system that other users may write to: no link there is followed."""
+
+from __future__ import annotations
+
+import os
+import stat
+import uuid
+from pathlib import Path
+
+from pipeline.errors import OutputError, StorageError
+
+__all__ = ["create_file", "folder_below", "is_private", "open_lock_file", "private_folder"]
+
+
+def private_folder(folder: Path) -> None:
+    """Make a folder that only this user can enter, or make sure that one that is there is so.
+
+    Raises:
+        StorageError: what is there is a link, no folder, or another user's.
+        OSError: it cannot be made.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700)
+    except FileExistsError:
+        if not is_private(folder):
+            raise StorageError(
+                f"{folder}: is a link, no folder, or another user's; nothing is written there:"
+                " remove it"
+            ) from None
+    if stat.S_IMODE(folder.lstat().st_mode) != 0o700:
+        folder.chmod(0o700)
+
+
+def is_private(folder: Path) -> bool:
+    """Say whether there is a folder, not a link, that belongs to this user."""
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+
+
+def folder_below(folder: Path, root: Path) -> None:
+    """Make a folder for outputs, having seen that it lies in another one, wherever links lead.
+
+    Raises:
+        OutputError: it lies elsewhere.
+        OSError: it cannot be made.
+    """
+    if not folder.resolve().is_relative_to(root.resolve()):
+        raise OutputError(
+            f"{folder}: leads to {folder.resolve()}, out of the output folder {root}; remove the"
+            " link, or choose another output"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def create_file(beside: Path) -> Path:
+    """Make an empty file, of a new name, to be renamed to `beside` when it is complete.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    part = beside.with_name(f".{beside.name}.{uuid.uuid4().hex[:8]}.part")
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
+    return part
+
+
+def open_lock_file(file: Path) -> int:
+    """Open a file to lock, or make it; return its descriptor.
+
+    Raises:
+        OutputError: what is there is not a plain file that was made for this, and may not be
+            written to.
+        OSError: it cannot be opened.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        handle = os.open(file, flags, 0o666)
+    except OSError as error:
+        if file.is_symlink():
+            raise OutputError(f"{file}: is a link, expected a lock file: remove it") from error
+        raise
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(handle)
+        raise OutputError(f"{file}: is not a lock file, which has one name only: remove it")
+    return handle
