@@ -34,6 +34,7 @@ __all__ = [
     "GatedFace",
     "HdrFacts",
     "Packet",
+    "Restart",
     "RestoredPatch",
     "RgbImage",
     "VideoInfo",
@@ -71,6 +72,18 @@ class HdrFacts:
     """x and y of red, green, blue and white in CIE 1931; least and greatest cd/m2."""
     light_cd_m2: tuple[int, int] | None
     """The brightest pixel's, and the brightest picture's on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A place where the source's clock starts again; all in ticks of the video's time base."""
+
+    last_pts: int
+    """The source's own time of the last frame before it."""
+    first_pts: int
+    """The source's own time of the first frame after it."""
+    offset_ticks: int
+    """What is added to the source's times from there on."""
 
 
 @dataclass(frozen=True, slots=True)

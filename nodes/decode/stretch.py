@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from math import ceil
 from typing import Any
 
@@ -16,7 +16,7 @@ from av.video.format import VideoFormat
 from av.video.frame import PictureType
 
 from nodes.decode.config import DecodeConfig
-from nodes.decode.timestamps import PresentationClock
+from nodes.decode.timestamps import RESTART_S, PresentationClock
 from nodes.errors import MediaError, NodeConfigError
 from nodes.media.open import FALLBACK_RATE, describe_video, stores_times
 from nodes.media.picture_files import is_numbered
@@ -27,6 +27,9 @@ from nodes.picture.interlaced import deinterlaced
 from nodes.types import ColorTags, Frame, VideoInfo
 
 __all__ = ["MAX_NAMED_EVENTS", "Stretch", "warnings_of"]
+
+MOST_UNTIMED = 32
+"""Pictures at the beginning that may wait for the first that has a time."""
 
 MAX_NAMED_EVENTS = 50
 """Damaged places that the report names one by one; all are counted."""
@@ -74,7 +77,13 @@ class Stretch:
             self._top_field_first = source.top_field_first
             if self._deinterlaces:
                 source = replace(source, interlaced=False)
-            self.info = _trimmed(_editable(source), config, first.pts or 0)
+            info = _editable(source)
+            self._rate = info.average_rate or FALLBACK_RATE
+            self._clock = PresentationClock(
+                1 / (self._rate * info.time_base), RESTART_S / info.time_base
+            )
+            first_pts, pictures = self._first_time(chain([first], pictures))
+            self.info = _trimmed(info, config, first_pts)
         except BaseException:
             self._reader.close()
             raise
@@ -83,10 +92,8 @@ class Stretch:
         )
         self._first, self._end = _bounds(segment, self.info)
         self._name = segment.input
-        self._rate = self.info.average_rate or FALLBACK_RATE
         self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
-        self._clock = PresentationClock(1 / (self._rate * self.info.time_base))
-        self._pictures: Iterator[av.VideoFrame] = chain([first], pictures)
+        self._pictures: Iterator[av.VideoFrame] = pictures
         if self._first is not None and on_other is None:
             self._reader.seek(self._first)
             self._pictures = self._reader.pictures()
@@ -101,6 +108,23 @@ class Stretch:
                 " check that it plays"
             )
         return first, pictures
+
+    def _first_time(self, pictures: Iterator[av.VideoFrame]) -> tuple[int, Iterator[av.VideoFrame]]:
+        """Return the pts of the first picture, and all pictures.
+
+        Where the first ones have no time, the first that has one is waited for.
+        """
+        waiting = list(islice(pictures, 1))
+        while waiting[-1].pts is None and len(waiting) < MOST_UNTIMED:
+            following = next(pictures, None) if self._reader.stores_times else None
+            if following is None:
+                break
+            waiting.append(following)
+        *untimed, last = waiting
+        if last.pts is None:
+            return 0, chain(waiting, pictures)
+        first_pts = self._clock.count_back(last.pts, len(untimed)) if untimed else last.pts
+        return first_pts, chain(waiting, pictures)
 
     @property
     def container(self) -> InputContainer:
@@ -176,6 +200,7 @@ class Stretch:
                 "first_frames": self._clock.frames,
                 "rate": str(self._rate),
             },
+            "restarts": [asdict(restart) for restart in self._clock.restarts],
             "deinterlaced": self._deinterlaces,
             "conversions": [
                 {"what": what, "frames": count} for what, count in self._conversions.items()
@@ -214,6 +239,11 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
         count = made["missing"] + made["repeated_or_backward"]
         rate = f"{float(Fraction(made['rate'])):.6g} a second"
         lines.append(f"{count} frames without a usable time got one from the frame rate, {rate}")
+    if report["restarts"]:
+        lines.append(
+            f"its clock starts again {len(report['restarts'])} times, as of recordings that were"
+            " joined: they are shown one after the other"
+        )
     lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
     return lines
 

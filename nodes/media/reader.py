@@ -103,8 +103,8 @@ class PictureReader:
         self._pts_from_dts = (
             self.container.format.name == "avi" and self.stream.codec_context.reorder_depth > 0
         )
-        # What libav makes of raw streams' times is at the rate that it guesses.
-        self._stores_times = stores_times(self.container.format.name)
+        self.stores_times = stores_times(self.container.format.name)
+        """False for raw streams: what libav makes of their times is at the rate that it guesses."""
         self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
         self._packets_read: int | None = 0
@@ -217,7 +217,7 @@ class PictureReader:
         return (self._last_pts + 2 * frame_step_ticks(self.stream)) * self.time_base < end_s
 
     def _seen(self, picture: av.VideoFrame) -> av.VideoFrame:
-        if not self._stores_times:
+        if not self.stores_times:
             picture.pts = None
         if picture.pts is not None:
             self._last_pts = picture.pts
