@@ -12,7 +12,8 @@ strictly increasing pts, so a join never has to wait or guess ("no face in this 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -127,6 +128,12 @@ class VideoInfo:
     """First pts and first pts after the part of the source that is wanted (None: to the end); None
     when all of it is."""
 
+    @property
+    def stretch(self) -> tuple[float, float]:
+        """Factors across and down that make the pixels square, and their area what it was."""
+        root = math.sqrt(self.sample_aspect_ratio)
+        return root, 1 / root
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -162,6 +169,15 @@ class Face:
         """Distance between the eye centres, in pixels."""
         return float(np.hypot(*(self.points_px[1] - self.points_px[0])))
 
+    def stretched(self, x: float, y: float) -> Face:
+        """Return the same face in pixels of another shape: coordinates times `x` and `y`."""
+        left, top, right, bottom = self.box_xyxy_px
+        return replace(
+            self,
+            box_xyxy_px=(left * x, top * y, right * x, bottom * y),
+            points_px=self.points_px * np.array([x, y], np.float32),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FrameFaces:
@@ -191,7 +207,8 @@ class FacePatch:
     region_xyxy_px: tuple[int, int, int, int]
     """Where `rgb` lies in the source frame, aligned to the chroma grid."""
     crop_from_region: npt.NDArray[np.float64]
-    """2x3 similarity from coordinates inside `rgb` to the aligned square of side `size_px`."""
+    """2x3, from coordinates inside `rgb` to the aligned square of side `size_px`: a similarity, but
+    after `VideoInfo.stretch` where pixels are not square."""
     size_px: int
     """Side of AMINet's square for this face, a multiple of 32."""
     scale: int
@@ -225,7 +242,8 @@ class FacePatch:
     @property
     def eye_distance_px(self) -> float:
         """Distance between the eye centres in the source frame, as aligned."""
-        return self.size_px * EYES_OF_SIZE / float(np.hypot(*self.crop_from_region[:, 0]))
+        area = float(np.linalg.det(self.crop_from_region[:, :2]))
+        return self.size_px * EYES_OF_SIZE / math.sqrt(area)
 
 
 GateReason = Literal[
