@@ -40,10 +40,10 @@ _UNKNOWN_RATE: Final = 25
 class SteadyConfig(NodeConfig):
     """How much of the frames before goes into a face."""
 
-    memory_frames: int = Field(default=6, ge=1)
+    memory_frames: int = Field(default=5, ge=1)
     """Most frames that a pixel is the mean of, where nothing moves; 1 leaves the faces as they
     come."""
-    noise: float = Field(default=0.015, gt=0)
+    noise: float = Field(default=0.022, gt=0)
     """Change of the source between frames that counts as noise, of full scale."""
     slack_px: float = Field(default=0.15, ge=0)
     """Misplacement that is not taken for motion, in source pixels."""

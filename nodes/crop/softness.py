@@ -23,9 +23,9 @@ Array = npt.NDArray[np.float64]
 
 _EDGES_PX: Final = (0.0, 0.7, 1.4, 2.8, 5.6, 11.2)
 """Each band lies between two Gaussian blurs of these standard deviations."""
-SPECTRUM: Final = (0.44, 2.89, 1.03)
+SPECTRUM: Final = (0.42, 2.88, 1.03)
 """Knee, power and pixel of sharp faces' spectrum, (knee^2 + cycles per eye distance^2)^(-power/2)
-through square pixels so wide. Fitted by `tests.bench.fit_softness` to 32 training people at six
+through square pixels so wide. Fitted by `tests.bench.fit_softness` to 24 training people at six
 sizes and six blurs."""
 _SPREAD: Final = 0.2
 """How far the logarithms of one face's bands are from those of all, as a standard deviation."""

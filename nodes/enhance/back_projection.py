@@ -31,6 +31,7 @@ undoing that is no contradiction."""
 
 _LENS_PX: Final = 0.5
 """Least blur of a lens, in source pixels."""
+_NARROWEST_PX: Final = 0.1
 _PASSES: Final = 3
 
 
@@ -44,7 +45,8 @@ def back_project(
             outside the face masks.
         scale: output pixels per source pixel.
         sources: (B, 3, H / scale, W / scale), what was seen, in [0, 1].
-        blurs_px: (B,) by which Gaussian blur each is softer than a sharp picture, in source pixels.
+        blurs_px: (B,) by which Gaussian blur each is softer than a sharp picture, in source pixels;
+            on the CPU, where it is read how far they reach.
         tolerances: (B,) root mean square that is no contradiction, of full scale.
 
     Returns:
@@ -53,9 +55,8 @@ def back_project(
     """
     covered = (residuals.abs().amax(dim=1, keepdim=True) > 0).to(residuals.dtype)
     weights = averaged(covered, scale)
-    side_px = sources.shape[-1]
-    own = sources - _blurred(sources, _gaussians(blurs_px, side_px))
-    lens = _gaussians(blurs_px.clamp_min(_LENS_PX), side_px)
+    own = sources - _blurred(sources, _gaussians(blurs_px, sources.device))
+    lens = _gaussians(blurs_px.clamp_min(_LENS_PX), sources.device)
     lowest, highest = own.clamp(max=0), own.clamp(min=0)
     seen = _blurred(averaged(residuals, scale), lens)
     back = torch.zeros_like(seen)
@@ -95,17 +96,30 @@ def _enlarged(images: Tensor, scale: int) -> Tensor:
     return F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
 
 
-def _gaussians(sigmas_px: Tensor, side_px: int) -> Tensor:
-    """Return for each face the matrix that blurs along an edge: (B, 1, side, side).
+def _gaussians(sigmas_px: Tensor, device: torch.device) -> Tensor:
+    """Return each face's own kernel, (B, taps), for as many taps as the widest one needs.
 
-    Rows sum to 1: at the edge, what lies beyond does not count. Blurring by matrices lets every
-    face of a batch have its own blur.
+    Beyond three deviations of its own a face's taps are 0, so none depends on the others.
     """
-    place = torch.arange(side_px, device=sigmas_px.device, dtype=sigmas_px.dtype)
-    apart = place[:, None] - place[None, :]
-    weights = torch.exp(-(apart.square() / (2 * sigmas_px.clamp_min(0.1).square())[:, None, None]))
-    return (weights / weights.sum(dim=2, keepdim=True))[:, None]
+    sigmas_px = sigmas_px.clamp_min(_NARROWEST_PX)
+    reach = torch.ceil(3 * sigmas_px)[:, None]
+    farthest = int(reach.max())
+    place = torch.arange(-farthest, farthest + 1, dtype=sigmas_px.dtype)
+    weights = torch.exp(-place.square() / (2 * sigmas_px.square()[:, None]))
+    weights *= place.abs() <= reach
+    return (weights / weights.sum(dim=1, keepdim=True)).to(device)
 
 
 def _blurred(images: Tensor, gaussians: Tensor) -> Tensor:
-    return gaussians @ images @ gaussians.mT
+    """Blur each face of (B, C, H, W) by its kernel; beyond the edge it goes on as at the edge."""
+    count, channels, height, width = images.shape
+    kernels = gaussians.repeat_interleave(channels, dim=0)
+    around = gaussians.shape[1] // 2
+    planes = images.reshape(1, count * channels, height, width)
+    for kernel, pad in (
+        (kernels[:, None, :, None], (0, 0, around, around)),
+        (kernels[:, None, None, :], (around, around, 0, 0)),
+    ):
+        padded = F.pad(planes, pad, mode="replicate")
+        planes = F.conv2d(padded, kernel, groups=count * channels)
+    return planes.reshape(images.shape)

@@ -217,7 +217,7 @@ def _unaligned(
 
     on_grid = unalign_residuals(masked, patches, bucket)
     sources = regions_of(patches, bucket, masked.device)
-    blurs_px = torch.tensor([patch.blur_px for patch in patches], device=masked.device)
+    blurs_px = torch.tensor([patch.blur_px for patch in patches])
     tolerances = torch.tensor(
         [LOSSY_TOLERANCE if patch.lossy else TOLERANCE for patch in patches], device=masked.device
     )

@@ -140,11 +140,12 @@ def fuse(
     total = _weighted_sum(current, drawn, agreed)
     brighter = (agreed * light).sum(axis=0) / (level * (1 + agreed.sum(axis=0)))
     mean = cv2.divide(total, cv2.merge([total[..., 3]] * 4), scale=np.iinfo(rgb.dtype).max)
-    mean -= cv2.resize(brighter, size)[..., None]
+    cv2.subtract(mean, cv2.merge([cv2.resize(brighter, size)] * 4), mean)
     newest = float((agreed[-1] * face).sum() / max(float(face.sum()), 1e-6))
     one = np.float32(np.iinfo(rgb.dtype).max * _ONE)
     weight = 1 - one / total[..., 3]
-    return Fused(mean[:height, :width, :3], weight[:height, :width], newest, noise)
+    picture = cv2.cvtColor(mean[:height, :width], cv2.COLOR_RGBA2RGB)
+    return Fused(_f32(picture), weight[:height, :width], newest, noise)
 
 
 def _compared(
@@ -154,14 +155,11 @@ def _compared(
 
     Both (K, H / factor, W / factor), the first in 8-bit levels, the second 0 or 1.
     """
-    grey = _grey(_smaller(current, factor), level)
-    moved, inside = np.empty((2, len(drawn), *grey.shape), np.float32)
-    full = np.iinfo(current.dtype).max
-    for place, picture in enumerate(drawn):
-        small = _smaller(picture, factor)
-        moved[place] = _grey(small, level) - grey
-        inside[place] = small[..., 3] == full
-    return moved, inside
+    small = np.stack([_smaller(picture, factor) for picture in (*drawn, current)])
+    weights = np.array([level / 3, level / 3, level / 3, 0], np.float32)
+    grey = small.astype(np.float32) @ weights
+    inside = small[:-1, ..., 3] == np.iinfo(current.dtype).max
+    return _f32(grey[:-1] - grey[-1]), _f32(inside)
 
 
 def _weighted_sum(
@@ -231,8 +229,8 @@ def light_changes(
         (K, H, W): the planes, robust against what moved.
     """
     frames, height, width = moved.shape
-    parts = [_parts(each) for each in (weights, _f32(moved * weights))]
-    counts, means = parts[0], parts[1] / np.maximum(parts[0], 1e-3)
+    counts = _parts(weights)
+    means = _parts(_f32(moved * weights)) / np.maximum(counts, 1e-3)
     basis = _plane_basis(_LIGHT_GRID, _LIGHT_GRID)
     products = (basis[:, :, None] * basis[:, None, :]).reshape(-1, 9)
     trust, planes = counts, np.zeros((frames, 3))
@@ -248,9 +246,19 @@ def light_changes(
 
 
 def _parts(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the mean of each part of each plane, (K, parts)."""
-    grid = _LIGHT_GRID, _LIGHT_GRID
-    return np.stack([cv2.resize(p, grid, interpolation=cv2.INTER_AREA).ravel() for p in planes])
+    """Return the mean of each part of each plane: (K, H, W) to (K, parts)."""
+    height, width = planes.shape[1:]
+    means = _pooling(height) @ planes @ _pooling(width).T
+    return _f32(means.reshape(len(planes), -1))
+
+
+@lru_cache(maxsize=64)
+def _pooling(pixels: int) -> npt.NDArray[np.float32]:
+    """Return what averages a line of pixels into parts of equal length: (parts, pixels)."""
+    part, edges = pixels / _LIGHT_GRID, np.arange(pixels)
+    starts = np.arange(_LIGHT_GRID)[:, None] * part
+    covered = np.minimum(edges + 1, starts + part) - np.maximum(edges, starts)
+    return _f32(np.maximum(covered, 0) / part)
 
 
 @lru_cache(maxsize=64)
@@ -267,13 +275,6 @@ def _drawn(
 ) -> npt.NDArray[Any]:
     inverse = _FINER * on_pixel_indices(invert(now_from_patch))
     return cv2.warpAffine(patch, inverse, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-
-
-def _grey(picture: npt.NDArray[Any], level: float) -> Plane:
-    """Return the mean of red, green and blue, in 8-bit levels."""
-    weights = np.zeros((1, picture.shape[2]), np.float32)
-    weights[:, :3] = level / 3
-    return np.asarray(cv2.transform(picture.astype(np.float32), weights), np.float32)
 
 
 def _smaller(picture: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:

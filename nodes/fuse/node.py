@@ -39,7 +39,6 @@ _LEAST_SHARE: Final = 0.2
 wrongly, or what is seen is another thing."""
 _OVAL_PX: Final = 128
 _IDENTITY: Final = translation(0, 0)
-_LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class FuseConfig(NodeConfig):
@@ -146,7 +145,7 @@ class Fuse(MapNode[FuseConfig]):
             transform = register(luma, before.luma, guess, oval)
             patch = replace(patch, region_from_before=transform)
             earlier = [
-                replace(old, now_from_patch=compose(transform, old.now_from_patch))
+                _Earlier(old.pts, old.drawable, compose(transform, old.now_from_patch))
                 for old in before.earlier
                 if pts - old.pts <= self._memory_ticks
             ]
@@ -195,8 +194,8 @@ def _history(fused: Fused, patch: FacePatch) -> FaceHistory:
 
 
 def _luma(rgb: npt.NDArray[Any], bit_depth: int) -> Plane:
-    weights = _LUMA / np.float32((1 << bit_depth) - 1)
-    return np.asarray(cv2.transform(rgb.astype(np.float32, copy=False), weights[None]), np.float32)
+    luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    return luma.astype(np.float32) / np.float32((1 << bit_depth) - 1)
 
 
 def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:

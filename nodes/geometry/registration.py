@@ -20,7 +20,7 @@ __all__ = ["Plane", "enlarged", "on_pixel_indices", "register", "warped"]
 
 Plane = npt.NDArray[np.float32]
 
-_SPLINE_ORDER: Final = 2
+_SPLINE_ORDER: Final = 3
 _SMOOTHING_PX: Final = 0.7
 _ENOUGH_SIDE_PX: Final = 48
 """Larger pictures are made smaller first, to less than twice this."""

@@ -1,4 +1,4 @@
-"""The spectrum of sharp faces: `python -m tests.bench.fit_softness FACES_DIR [--people 32]`.
+"""The spectrum of sharp faces: `python -m tests.bench.fit_softness FACES_DIR [--people 24]`.
 
 Draws training people at six sizes and through six lens blurs, and fits the three numbers of
 `nodes.crop.softness` to the mean energies of their bands. Prints them, the worst deviation of a
@@ -64,7 +64,7 @@ def main() -> None:
     """Fit, and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("faces", type=Path)
-    parser.add_argument("--people", type=int, default=32)
+    parser.add_argument("--people", type=int, default=24)
     arguments = parser.parse_args()
     people = list_people(arguments.faces, arguments.people)
     found = mean_energies(people)

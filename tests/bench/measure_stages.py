@@ -29,7 +29,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from aminet.model_files import read_file
+from aminet import restorer
 from nodes.crop import Crop, CropConfig
 from nodes.enhance import Enhance, EnhanceConfig
 from nodes.enhance.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
@@ -42,6 +42,7 @@ from nodes.enhance.warp import (
     regions_of,
     unalign_residuals,
 )
+from nodes.fuse import Fuse, FuseConfig
 from nodes.geometry.alignment import apply, compose, scaling, translation
 from nodes.node import Inputs
 from nodes.paste import Paste, PasteConfig
@@ -63,6 +64,8 @@ CPU: Final = torch.device("cpu")
 EYES_PX: Final = (10, 14, 20, 28, 40, 56)
 SCALES: Final = (1, 2, 4)
 LENSES_PX: Final = (0.0, 0.4, 0.6, 1.0)
+CODECS: Final[dict[Coding, str]] = {"clean": "ffv1", "jpeg": "mjpeg", "h264": "h264"}
+"""What the source is said to come from."""
 TRACK_FRAMES: Final = 10
 TRACK_EYES_PX: Final = (20,)
 LARGEST_PX: Final = 56
@@ -104,7 +107,7 @@ class Bench:
     @classmethod
     def of(cls, scene: Scene, condition: Condition, index: int = 0) -> Bench:
         frame = frame_of(Image.fromarray(scene.source), index)
-        patches = _cut(frame, scene, condition.scale)
+        patches = _cut(frame, CODECS[condition.coding], scene, condition.scale)
         plain = _pasted(frame, FrameRestored(frame.pts), condition.scale)
         wanted = frame_of(Image.fromarray(scene.reference))
         inside = tuple(_oval(patch, plain.picture.height, plain.picture.width) for patch in patches)
@@ -116,18 +119,20 @@ class Bench:
         return [float(-10 * np.log10(max(errors[oval].mean(), 1e-9))) for oval in self.inside]
 
 
-def _cut(frame: Frame, scene: Scene, scale: int) -> tuple[FacePatch, ...]:
+def _cut(frame: Frame, codec_name: str, scene: Scene, scale: int) -> tuple[FacePatch, ...]:
     """Cut all faces; those that are gated out get the strength 0."""
-    every = _patches(frame, scene, CropConfig(scale=scale, min_detail=0, min_blur_px=0))
+    every = _patches(frame, codec_name, scene, CropConfig(scale=scale, min_detail=0, min_blur_px=0))
     if len(every) != len(scene.faces):
         raise RuntimeError(f"crop left out {len(scene.faces) - len(every)} faces")
-    worth = _patches(frame, scene, CropConfig(scale=scale, min_detail=0))
+    worth = _patches(frame, codec_name, scene, CropConfig(scale=scale, min_detail=0))
     strengths = {patch.track_id: patch.strength for patch in worth}
     return tuple(replace(each, strength=strengths.get(each.track_id, 0.0)) for each in every)
 
 
-def _patches(frame: Frame, scene: Scene, config: CropConfig) -> tuple[FacePatch, ...]:
-    node, info = Crop(config), info_of(frame)
+def _patches(
+    frame: Frame, codec_name: str, scene: Scene, config: CropConfig
+) -> tuple[FacePatch, ...]:
+    node, info = Crop(config), replace(info_of(frame), codec_name=codec_name)
     with tempfile.TemporaryDirectory() as folder:
         node.open(segment_in(Path(folder)), {"frames": info, "faces": info})
         faces = FrameFaces(frame.pts, scene.faces)
@@ -138,10 +143,10 @@ def _patches(frame: Frame, scene: Scene, config: CropConfig) -> tuple[FacePatch,
 
 
 def _pasted(frame: Frame, restored: FrameRestored, scale: int) -> Frame:
-    node = Paste(PasteConfig(scale=scale))
-    info = info_of(frame)
+    node, info = Paste(PasteConfig()), info_of(frame)
+    cut = replace(info, patch_scale=scale)
     with tempfile.TemporaryDirectory() as folder:
-        node.open(segment_in(Path(folder)), {"frames": info, "restored": info})
+        node.open(segment_in(Path(folder)), {"frames": info, "restored": cut})
         made = node.process(Inputs({"frames": frame, "restored": restored}))["frames"]
     if not isinstance(made, Frame):
         raise TypeError(f"paste gave {made}")
@@ -193,14 +198,13 @@ class _Oracle(Enhance):
 
 
 def network(weights: str) -> Restorer:
-    """Return a network that ships, or one of a file."""
-    node = Enhance(EnhanceConfig(weights=weights))
-    node.prepare(read_file)
-    node.setup(torch.get_num_threads())
+    """Return a network that ships, or one of a file; a single frame is all it is told."""
+    network = restorer.Restorer.load(weights, CPU)
 
     def restore(patch: FacePatch, square: Tensor) -> Tensor:
-        del patch
-        return node.residuals(square[None])[0]
+        del square
+        faces = align_patches([patch], bucket_of(patch), CPU, with_history=True)
+        return network.residual(faces)[0]
 
     return restore
 
@@ -270,20 +274,22 @@ def steadied(people: Sequence[Image.Image], condition: Condition) -> dict[str, l
         Bench.of(scene, condition, index)
         for index, scene in enumerate(draw_track(people, condition, TRACK_FRAMES))
     ]
-    node, steady = _Oracle(), Steady(SteadyConfig())
+    node, fuse, steady = _Oracle(), Fuse(FuseConfig(frames=1)), Steady(SteadyConfig())
     last, info = benches[-1], info_of(benches[-1].frame)
     made = {"source": last.plain}
     with tempfile.TemporaryDirectory() as folder:
-        steady.open(segment_in(Path(folder)), {"patches": info, "restored": info})
+        for each in (fuse, steady):
+            each.open(segment_in(Path(folder)), {"patches": info, "restored": info})
     for bench in benches:
+        cut = FramePatches(bench.frame.pts, bench.patches)
+        fused = fuse.process(Inputs({"patches": cut}))["patches"]
         found: list[RestoredPatch] = []
         for patch in bench.patches:
             square = align_patches([patch], bucket_of(patch), CPU)[0]
             node.answer = oracle(bench)(patch, square)[None]
             found += restored_by(node, (patch,), bench.frame.pts).patches
         plain = FrameRestored(bench.frame.pts, tuple(found))
-        packets = {"patches": FramePatches(bench.frame.pts, bench.patches), "restored": plain}
-        steadied = steady.process(Inputs(packets))["restored"]
+        steadied = steady.process(Inputs({"patches": fused, "restored": plain}))["restored"]
         if bench is last and isinstance(steadied, FrameRestored):
             for name, restored in (("paste", plain), ("steady", steadied)):
                 made[name] = _luma(_pasted(bench.frame, restored, condition.scale))

@@ -233,7 +233,7 @@ def test_strength_follows_need(tmp_path: Path) -> None:
     by_blur = [strength(*soft_portrait(blur_px), tmp_path) for blur_px in (0, 0.4, 0.7, SOFT_PX)]
     assert by_blur == sorted(by_blur)
     assert by_blur[0] < 0.6
-    assert by_blur[-1] == 0.9
+    assert by_blur[-1] == 0.85
     # Enlarged, every face is soft.
     assert strength(*soft_portrait(0), tmp_path, scale=4) == by_blur[-1]
 
@@ -266,7 +266,7 @@ def test_no_gate_lets_the_strength_jump(tmp_path: Path, gate: str) -> None:
     faces, config = FADES[gate]
     passing = [strength(frame, face, tmp_path, min_detail=0, **config) for face in faces]
     assert min(passing) == 0
-    assert max(passing) > 0.85
+    assert max(passing) > 0.8
     assert np.abs(np.diff(passing)).max() < 0.12
 
 
