@@ -12,7 +12,8 @@ strictly increasing pts, so a join never has to wait or guess ("no face in this 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -36,6 +37,7 @@ __all__ = [
     "GatedFace",
     "HdrFacts",
     "Packet",
+    "Restart",
     "RestoredPatch",
     "RgbImage",
     "VideoInfo",
@@ -73,6 +75,18 @@ class HdrFacts:
     """x and y of red, green, blue and white in CIE 1931; least and greatest cd/m2."""
     light_cd_m2: tuple[int, int] | None
     """The brightest pixel's, and the brightest picture's on average."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A place where the source's clock starts again; all in ticks of the video's time base."""
+
+    last_pts: int
+    """The source's own time of the last frame before it."""
+    first_pts: int
+    """The source's own time of the first frame after it."""
+    offset_ticks: int
+    """What is added to the source's times from there on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,12 @@ class VideoInfo:
     """First pts and first pts after the part of the source that is wanted (None: to the end); None
     when all of it is."""
 
+    @property
+    def stretch(self) -> tuple[float, float]:
+        """Factors across and down that make the pixels square, and their area what it was."""
+        root = math.sqrt(self.sample_aspect_ratio)
+        return root, 1 / root
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -149,6 +169,15 @@ class Face:
         """Distance between the eye centres, in pixels."""
         return float(np.hypot(*(self.points_px[1] - self.points_px[0])))
 
+    def stretched(self, x: float, y: float) -> Face:
+        """Return the same face in pixels of another shape: coordinates times `x` and `y`."""
+        left, top, right, bottom = self.box_xyxy_px
+        return replace(
+            self,
+            box_xyxy_px=(left * x, top * y, right * x, bottom * y),
+            points_px=self.points_px * np.array([x, y], np.float32),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class FrameFaces:
@@ -178,7 +207,8 @@ class FacePatch:
     region_xyxy_px: tuple[int, int, int, int]
     """Where `rgb` lies in the source frame, aligned to the chroma grid."""
     crop_from_region: npt.NDArray[np.float64]
-    """2x3 similarity from coordinates inside `rgb` to the aligned square of side `size_px`."""
+    """2x3, from coordinates inside `rgb` to the aligned square of side `size_px`: a similarity, but
+    after `VideoInfo.stretch` where pixels are not square."""
     size_px: int
     """Side of AMINet's square for this face, a multiple of 32."""
     scale: int
@@ -212,7 +242,8 @@ class FacePatch:
     @property
     def eye_distance_px(self) -> float:
         """Distance between the eye centres in the source frame, as aligned."""
-        return self.size_px * EYES_OF_SIZE / float(np.hypot(*self.crop_from_region[:, 0]))
+        area = float(np.linalg.det(self.crop_from_region[:, :2]))
+        return self.size_px * EYES_OF_SIZE / math.sqrt(area)
 
 
 GateReason = Literal[

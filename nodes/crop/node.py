@@ -170,6 +170,8 @@ class Crop(MapNode[CropConfig]):
         self._seconds_per_tick = 1.0
         self._start_pts: int | None = None
         self._lossy = self._interlaced = False
+        self._stretch = (1.0, 1.0)
+        self._wanted = config
         self._seen: dict[int, _Seen] = {}
         self._patches = 0
         self._gated: Counter[str] = Counter()
@@ -187,6 +189,12 @@ class Crop(MapNode[CropConfig]):
         self._seconds_per_tick = float(info.time_base)
         self._lossy = _loses(info.codec_name)
         self._interlaced = info.interlaced
+        self._stretch = info.stretch
+        self._wanted = self.config
+        if (part := self.config.region_xyxy_px) is not None:
+            x, y = info.stretch
+            part = (part[0] * x, part[1] * y, part[2] * x, part[3] * y)
+            self._wanted = self.config.model_copy(update={"region_xyxy_px": part})
         self._seen = {}
         self._patches = 0
         self._gated = Counter()
@@ -201,7 +209,8 @@ class Crop(MapNode[CropConfig]):
         gated: list[GatedFace] = []
         faces = inputs.get("faces", FrameFaces).faces
         time_s = frame.pts * self._seconds_per_tick
-        for face, reason in zip(faces, _gated(faces, time_s, self.config), strict=True):
+        square = [face.stretched(*self._stretch) for face in faces]
+        for face, reason in zip(faces, _gated(square, time_s, self._wanted), strict=True):
             made = reason or self._patch(self._reader, frame.picture, face, frame.pts)
             if isinstance(made, FacePatch):
                 patches.append(made)
@@ -224,14 +233,18 @@ class Crop(MapNode[CropConfig]):
         self, reader: RegionReader, picture: av.VideoFrame, face: Face, pts: int
     ) -> FacePatch | GateReason:
         config = self.config
-        aligned = crop_from_frame(face.points_px, 1)
+        stretch = np.diag([*self._stretch, 0.0])[:2]
+        box, face = face.box_xyxy_px, face.stretched(*self._stretch)
+        aligned = compose(crop_from_frame(face.points_px, 1), stretch)
         region = _region(picture, aligned)
         if region is None:
             return "outside"
         rgb = reader.rgb(picture, region)
         luma = rgb @ _LUMA
         blur_px = self._blur_px(face, luma, compose(aligned, translation(*region[:2])), pts)
-        shares = (*_shares(face, config), *_detail_shares(face, luma, region, blur_px, config))
+        x0, y0, *_ = region
+        box = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
+        shares = (*_shares(face, config), *_detail_shares(face, luma, box, blur_px, config))
         for share, reason in shares:
             if share == 0:
                 return reason
@@ -344,15 +357,13 @@ def _shares(face: Face, config: CropConfig) -> tuple[Share, ...]:
 def _detail_shares(
     face: Face,
     luma: npt.NDArray[np.floating],
-    region: Region,
+    box: Box,
     blur_px: float,
     config: CropConfig,
 ) -> tuple[Share, ...]:
     """Return how much of its restoration a face may have for what it shows, and what it lacks."""
     shares: list[Share] = []
     if config.min_detail:
-        x0, y0, x1, y1 = face.box_xyxy_px
-        box = (x0 - region[0], y0 - region[1], x1 - region[0], y1 - region[1])
         shrink = min(_LEAST_SHRINK, config.min_eye_distance_px / face.eye_distance_px)
         shown = detail(luma, shrink, box)
         full = min(1.0, config.min_detail * _FADE_DETAIL) + 1e-6

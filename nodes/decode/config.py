@@ -33,8 +33,8 @@ class DecodeConfig(NodeConfig):
     to_s: Seconds | None = None
     """Where to end: before the first frame at or after that time. None: at the end."""
     rate: float | None = Field(default=None, gt=0, le=1000)
-    """Pictures a second of numbered pictures, which do not say it themselves. None: 25."""
-
+    """Pictures a second of what stores no times: numbered pictures (None: 25) and raw streams such
+    as .h264 (None: what its header says, else 25)."""
     deinterlace: bool = False
     """Make whole pictures of interlaced ones, as many as there were; otherwise they stay woven."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from math import ceil
 from typing import Any
 
@@ -16,9 +16,9 @@ from av.video.format import VideoFormat
 from av.video.frame import PictureType
 
 from nodes.decode.config import DecodeConfig
-from nodes.decode.timestamps import PresentationClock
+from nodes.decode.timestamps import RESTART_S, PresentationClock
 from nodes.errors import MediaError, NodeConfigError
-from nodes.media.open import describe_video, frame_step_ticks
+from nodes.media.open import FALLBACK_RATE, describe_video, stores_times
 from nodes.media.picture_files import is_numbered
 from nodes.media.reader import PacketHandler, PictureReader
 from nodes.node import Segment
@@ -27,6 +27,9 @@ from nodes.picture.interlaced import deinterlaced
 from nodes.types import ColorTags, Frame, VideoInfo
 
 __all__ = ["MAX_NAMED_EVENTS", "Stretch", "warnings_of"]
+
+MOST_UNTIMED = 32
+"""Pictures at the beginning that may wait for the first that has a time."""
 
 MAX_NAMED_EVENTS = 50
 """Damaged places that the report names one by one; all are counted."""
@@ -69,12 +72,18 @@ class Stretch:
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
             if config.rate is not None:
-                source = _paced(source, config.rate, segment.input)
+                source = _paced(source, config.rate, segment.input, self._reader.container)
             self._deinterlaces = config.deinterlace and source.interlaced
             self._top_field_first = source.top_field_first
             if self._deinterlaces:
                 source = replace(source, interlaced=False)
-            self.info = _trimmed(_editable(source), config, first.pts or 0)
+            info = _editable(source)
+            self._rate = info.average_rate or FALLBACK_RATE
+            self._clock = PresentationClock(
+                1 / (self._rate * info.time_base), RESTART_S / info.time_base
+            )
+            first_pts, pictures = self._first_time(chain([first], pictures))
+            self.info = _trimmed(info, config, first_pts)
         except BaseException:
             self._reader.close()
             raise
@@ -84,8 +93,7 @@ class Stretch:
         self._first, self._end = _bounds(segment, self.info)
         self._name = segment.input
         self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
-        self._clock = PresentationClock(frame_step_ticks(self._reader.stream))
-        self._pictures: Iterator[av.VideoFrame] = chain([first], pictures)
+        self._pictures: Iterator[av.VideoFrame] = pictures
         if self._first is not None and on_other is None:
             self._reader.seek(self._first)
             self._pictures = self._reader.pictures()
@@ -100,6 +108,23 @@ class Stretch:
                 " check that it plays"
             )
         return first, pictures
+
+    def _first_time(self, pictures: Iterator[av.VideoFrame]) -> tuple[int, Iterator[av.VideoFrame]]:
+        """Return the pts of the first picture, and all pictures.
+
+        Where the first ones have no time, the first that has one is waited for.
+        """
+        waiting = list(islice(pictures, 1))
+        while waiting[-1].pts is None and len(waiting) < MOST_UNTIMED:
+            following = next(pictures, None) if self._reader.stores_times else None
+            if following is None:
+                break
+            waiting.append(following)
+        *untimed, last = waiting
+        if last.pts is None:
+            return 0, chain(waiting, pictures)
+        first_pts = self._clock.count_back(last.pts, len(untimed)) if untimed else last.pts
+        return first_pts, chain(waiting, pictures)
 
     @property
     def container(self) -> InputContainer:
@@ -173,7 +198,9 @@ class Stretch:
                 "missing": self._clock.missing,
                 "repeated_or_backward": self._clock.disordered,
                 "first_frames": self._clock.frames,
+                "rate": str(self._rate),
             },
+            "restarts": [asdict(restart) for restart in self._clock.restarts],
             "deinterlaced": self._deinterlaces,
             "conversions": [
                 {"what": what, "frames": count} for what, count in self._conversions.items()
@@ -210,18 +237,32 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
     made = report["synthesised_pts"]
     if made["missing"] + made["repeated_or_backward"]:
         count = made["missing"] + made["repeated_or_backward"]
-        lines.append(f"{count} frames without a usable time got one from the frame rate")
+        rate = f"{float(Fraction(made['rate'])):.6g} a second"
+        lines.append(f"{count} frames without a usable time got one from the frame rate, {rate}")
+    if report["restarts"]:
+        lines.append(
+            f"its clock starts again {len(report['restarts'])} times, as of recordings that were"
+            " joined: they are shown one after the other"
+        )
     lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
     return lines
 
 
-def _paced(info: VideoInfo, rate: float, name: str) -> VideoInfo:
-    """Return numbered pictures' info with another rate: their pts are their numbers."""
+def _paced(info: VideoInfo, rate: float, name: str, container: InputContainer) -> VideoInfo:
+    """Return the info of what stores no times with another rate.
+
+    Raises:
+        NodeConfigError: it does store times.
+    """
+    exact = Fraction(rate).limit_denominator(1001)
+    if not stores_times(container.format.name):
+        return replace(info, average_rate=exact)
     if not is_numbered(name):
         raise NodeConfigError(
-            f"decode.rate is {rate:g}, but {name} has times of its own; it is for numbered pictures"
+            f"decode.rate is {rate:g}, but {name} has times of its own; it is for numbered"
+            " pictures, and for raw streams such as .h264"
         )
-    exact = Fraction(rate).limit_denominator(1001)
+    # The pts of numbered pictures are their numbers.
     return replace(
         info,
         time_base=1 / exact,

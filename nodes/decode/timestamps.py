@@ -5,10 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-__all__ = ["PresentationClock"]
+from nodes.types import Restart
+
+__all__ = ["RESTART_S", "PresentationClock"]
 
 TRUSTED_REPEATS = 4
 """So many repeated or backward times in a row are slips; more, and the source's clock is broken."""
+
+RESTART_S = 1
+"""A clock that goes back by more has started again: recordings were joined."""
 
 MAX_NAMED_FRAMES = 20
 
@@ -19,25 +24,39 @@ class PresentationClock:
 
     A missing time is put one average frame after the one before. A repeated or backward time is put
     half a frame after it, so that the good times which follow stay as they are; where four in a row
-    are bad, the clock runs on at the average rate until the source's times are ahead again.
+    are bad, the clock runs on at the average rate until the source's times are ahead again. Where
+    they go back by more than a second and stay there, the source's clock has started again: all
+    that follows keeps its distances, and begins one average frame later.
     """
 
     step_ticks: Fraction
     """Ticks between two frames at the average rate."""
+    restart_ticks: Fraction | None = None
+    """Ticks that are `RESTART_S`; None: the clock never starts again."""
     missing: int = 0
     disordered: int = 0
     frames: list[int] = field(default_factory=list[int])
     """Numbers of the first frames whose time was made up."""
+    restarts: list[Restart] = field(default_factory=list[Restart])
     _last: Fraction | None = None
+    _last_own: int = 0
+    _offset: int = 0
     _bad_in_a_row: int = 0
+
+    def count_back(self, known: int, frames: int) -> int:
+        """Begin so many frames before the first known time; return the first frame's pts."""
+        self._last = known - (frames + 1) * self.step_ticks
+        return int(known - frames * self.step_ticks)
 
     def next(self, index: int, pts: int | None) -> int:
         """Return the pts of frame `index`, whose own is `pts` (None when it has none)."""
         last = self._last
-        if pts is not None and (last is None or pts > int(last)):
-            self._bad_in_a_row = 0
-            self._last = Fraction(pts)
-            return pts
+        if pts is not None:
+            self._offset = self._offset_of(pts)
+            if last is None or pts + self._offset > int(last):
+                self._bad_in_a_row = 0
+                self._last, self._last_own = Fraction(pts + self._offset), pts
+                return pts + self._offset
         if len(self.frames) < MAX_NAMED_FRAMES:
             self.frames.append(index)
         if pts is None:
@@ -50,3 +69,20 @@ class PresentationClock:
         # The sum is kept as a fraction, so that a rate like 30000/1001 does not drift.
         self._last = Fraction(0) if last is None else max(last + step, Fraction(int(last) + 1))
         return int(self._last)
+
+    def _offset_of(self, pts: int) -> int:
+        """Return what is added to a frame's own time."""
+        last, limit = self._last, self.restart_ticks
+        if last is None or limit is None or last < pts + self._offset <= last + limit:
+            return self._offset
+        # A single stray time: the clock is where it was before.
+        for count, known in enumerate((0, *(restart.offset_ticks for restart in self.restarts))):
+            if last < pts + known <= last + limit:
+                self.disordered += 1
+                del self.restarts[count:]
+                return known
+        if pts + self._offset > last - limit:
+            return self._offset
+        offset = int(max(last + self.step_ticks, Fraction(int(last) + 1))) - pts
+        self.restarts.append(Restart(self._last_own, pts, offset))
+        return offset

@@ -59,6 +59,7 @@ class Writer:
         self._path, self._plan, self._info = path, plan, info
         self._frames = self._packets = 0
         self._last: Frame | None = None
+        self._knows_durations = True
         self._offset_ticks = 0
         self._finished = False
         self._converter = PictureConverter(info.width_px, info.height_px, plan.pix_fmt, info.color)
@@ -152,6 +153,10 @@ class Writer:
         picture.duration = frame.duration_ticks
         self._encode(picture)
         self._frames += 1
+        if self._last is not None:
+            # Some demuxers say a duration of one tick, whatever it is.
+            step_ticks = frame.pts - self._last.pts
+            self._knows_durations = 2 * self._last.duration_ticks >= step_ticks
         self._last = frame
 
     def offset_of(self, first_pts: int) -> int:
@@ -213,6 +218,9 @@ class Writer:
             f" left out; {', '.join(others)} and {last} can"
         ]
 
+    def _last_duration_ticks(self) -> int:
+        return self._last.duration_ticks if self._last and self._knows_durations else 0
+
     def report(self) -> dict[str, Any]:
         """Return what was done, for JSON."""
         plan = self._plan
@@ -228,6 +236,6 @@ class Writer:
             "hdr": self._hdr_report(),
             "frames": self._frames,
             "bytes": self._path.stat().st_size if self._path.exists() else 0,
-            "last_duration_ticks": self._last.duration_ticks if self._last else 0,
+            "last_duration_ticks": self._last_duration_ticks(),
             "warnings": self._warnings(),
         }

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.format import ContainerFormat, Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video import VideoStream
@@ -29,6 +30,7 @@ from nodes.picture.filters import PictureFilter
 from nodes.types import ColorTags, VideoInfo
 
 __all__ = [
+    "FALLBACK_RATE",
     "clockwise_rotation_deg",
     "codec_name",
     "describe_video",
@@ -37,6 +39,7 @@ __all__ = [
     "is_photo",
     "open_media",
     "read_packets",
+    "stores_times",
     "tagged_end_s",
     "ticks_of",
     "video_stream",
@@ -167,9 +170,27 @@ def ticks_of(stream: VideoStream) -> Fraction:
     return stream.time_base or Fraction(1, 90_000)
 
 
+def stores_times(demuxer: str) -> bool:
+    """Say whether files of a format store times, as raw streams such as .h264 do not.
+
+    Args:
+        demuxer: libav's name, or names, of it.
+    """
+    # Not the flags of an open container's format, which are those of a muxer too.
+    flags = Flags(ContainerFormat(demuxer.partition(",")[0], "r").flags)
+    return Flags.no_timestamps not in flags
+
+
 def frame_rate(stream: VideoStream) -> Fraction | None:
-    """Return the average frames a second, None when the container does not know."""
-    return stream.average_rate or stream.guessed_rate or None
+    """Return the average frames a second, None when the container does not know.
+
+    A raw stream's is what its own header says: its demuxer's is 25, whatever it is.
+    """
+    if stores_times(stream.container.format.name):
+        return stream.average_rate or stream.guessed_rate or None
+    # libav guesses twice the rate of some H.264, and takes MPEG-4's ticks for its rate.
+    said = (stream.codec_context.framerate, stream.guessed_rate)
+    return min((rate for rate in said if rate), default=None)
 
 
 def frame_step_ticks(stream: VideoStream) -> Fraction:

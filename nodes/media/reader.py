@@ -20,6 +20,7 @@ from nodes.media.open import (
     frame_step_ticks,
     open_media,
     read_packets,
+    stores_times,
     tagged_end_s,
     ticks_of,
     video_stream,
@@ -102,6 +103,8 @@ class PictureReader:
         self._pts_from_dts = (
             self.container.format.name == "avi" and self.stream.codec_context.reorder_depth > 0
         )
+        self.stores_times = stores_times(self.container.format.name)
+        """False for raw streams: what libav makes of their times is at the rate that it guesses."""
         self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
         self._packets_read: int | None = 0
@@ -214,6 +217,8 @@ class PictureReader:
         return (self._last_pts + 2 * frame_step_ticks(self.stream)) * self.time_base < end_s
 
     def _seen(self, picture: av.VideoFrame) -> av.VideoFrame:
+        if not self.stores_times:
+            picture.pts = None
         if picture.pts is not None:
             self._last_pts = picture.pts
         return picture

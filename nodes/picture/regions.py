@@ -6,6 +6,7 @@ swscale, and what AMINet adds to it goes back as a Y/Cb/Cr residual (`nodes.pict
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, cast
 
 import av
@@ -97,7 +98,7 @@ class RegionReader:
             0..2**bit_depth - 1.
         """
         layout = pixel_layout(picture.format.name)
-        small = self._cut(picture, layout, region_xyxy_px)
+        small = self._cut(picture, layout, region_xyxy_px, self._marked)
         if layout.bit_depth == 8:
             return self._convert(small, small.width, small.height, "rgb24", _READ_FLAGS)
         rgb48 = self._convert(small, small.width, small.height, "rgb48le", _READ_FLAGS)
@@ -107,20 +108,30 @@ class RegionReader:
     def thumbnail(
         self, picture: av.VideoFrame, region_xyxy_px: Region, width_px: int, height_px: int
     ) -> npt.NDArray[np.uint8]:
-        """Convert one region to 8-bit RGB of another size; shape (height_px, width_px, 3)."""
-        small = self._cut(picture, pixel_layout(picture.format.name), region_xyxy_px)
+        """Convert one region to 8-bit RGB of another size; shape (height_px, width_px, 3).
+
+        Chroma may be half a pixel off, which a detector does not see, and saves its time.
+        """
+        layout = pixel_layout(picture.format.name)
+        small = self._cut(picture, layout, region_xyxy_px, av.VideoFrame)
         shrinks = width_px < small.width
         flags = Interpolation.AREA if shrinks else Interpolation.BILINEAR
         return self._convert(small, width_px, height_px, "rgb24", flags).astype(
             np.uint8, copy=False
         )
 
-    def _cut(self, picture: av.VideoFrame, layout: PixelLayout, region: Region) -> av.VideoFrame:
+    def _cut(
+        self,
+        picture: av.VideoFrame,
+        layout: PixelLayout,
+        region: Region,
+        blank: Callable[[int, int, str], av.VideoFrame],
+    ) -> av.VideoFrame:
         x0, y0, x1, y1 = region
         gray = layout.chroma == "none"
         # swscale takes every gray format as full range; with neutral chroma it heeds the range.
         pix_fmt = layout.pix_fmt.replace("gray", "yuv444p") if gray else layout.pix_fmt
-        small = self._marked(x1 - x0, y1 - y0, pix_fmt)
+        small = blank(x1 - x0, y1 - y0, pix_fmt)
         small.colorspace, full = resolve_color(self._color, layout, picture.height)
         small.color_range = ColorRange.JPEG if full else ColorRange.MPEG
         if gray:

@@ -43,7 +43,13 @@ class FaceFinder:
     """Looks for faces in squares of one video's pictures, with a detector of its own."""
 
     def __init__(
-        self, color: ColorTags, *, scan_score: float, min_score: float, keep_score: float
+        self,
+        color: ColorTags,
+        *,
+        scan_score: float,
+        min_score: float,
+        keep_score: float,
+        stretch: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         """Start the detector.
 
@@ -52,9 +58,11 @@ class FaceFinder:
             scan_score: least confidence of what a scan finds, 0 to 1.
             min_score: least confidence at which a face counts when seen close up.
             keep_score: the same of a face that is known.
+            stretch: makes the video's pixels square; places are in those, here and in what follows.
         """
         self._detector = FaceDetector(scan_score)
         self._reader = RegionReader(color)
+        self._stretch = stretch
         self._min_score = min_score
         self._keep_score = keep_score
         self.detections = 0
@@ -71,14 +79,14 @@ class FaceFinder:
 
         Args:
             picture: of the video.
-            box: where the face should be, xyxy in the picture's pixels.
+            box: where the face should be, xyxy.
             square: what to look at.
             known: whether a confirmed face was followed to there.
 
         Returns:
             The face, None if there is none or the detector is not sure enough of it.
         """
-        view = cut_view(self._reader, picture, square)
+        view = cut_view(self._reader, picture, square, self._stretch)
         if view is None:
             return None
         first = _nearest(self._look(picture, view), box)
@@ -92,14 +100,14 @@ class FaceFinder:
         return both if both.score >= least else None
 
     def in_square(self, picture: av.VideoFrame, square: Square) -> list[Detection]:
-        """Return the faces in a square of a picture, in the picture's pixels."""
-        view = cut_view(self._reader, picture, square)
+        """Return the faces in a square of a picture."""
+        view = cut_view(self._reader, picture, square, self._stretch)
         return [] if view is None else self._look(picture, view)
 
     def _look(
         self, picture: av.VideoFrame, view: View, *, mirrored: bool = False
     ) -> list[Detection]:
-        """Return the faces in a view whose middle lies in the frame, in the frame's pixels."""
+        """Return the faces in a view whose middle lies in the frame."""
         self.detections += 1
         if mirrored:
             side_px = view.rgb.shape[1]
@@ -112,7 +120,7 @@ class FaceFinder:
                 for find in inside_view
             ]
         finds = [view.to_frame(find) for find in inside_view]
-        size_px = np.array([picture.width, picture.height])
+        size_px = np.array([picture.width, picture.height]) * self._stretch
         centres = [np.array(_centre(find.box_xyxy_px)) for find in finds]
         return [
             find

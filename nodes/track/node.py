@@ -71,6 +71,8 @@ class _Stretch:
     cuts: SceneCuts
     step_px: int
     seconds_per_tick: float
+    stretch: tuple[float, float]
+    """Makes pixels square: all is followed in those, and reported in the frame's own."""
     upright_deg: float
     start_pts: int | None
 
@@ -116,12 +118,15 @@ class Track(TrackingNode[TrackConfig]):
         pixel_layout(info.pix_fmt)
         self.close()
         self._forget()
-        shorter_px = min(info.width_px, info.height_px)
+        width_px, height_px = (
+            side_px * factor
+            for side_px, factor in zip((info.width_px, info.height_px), info.stretch, strict=True)
+        )
         upright_deg = -float(info.rotation_deg)
         squares = scan_squares(
-            info.width_px,
-            info.height_px,
-            min_face_px=config.min_face_px or max(16.0, shorter_px / 45),
+            width_px,
+            height_px,
+            min_face_px=config.min_face_px or max(16.0, min(width_px, height_px) / 45),
             turn_deg=upright_deg,
         )
         step_px = max(1, max(info.width_px, info.height_px) // _LUMA_COLUMNS)
@@ -131,6 +136,7 @@ class Track(TrackingNode[TrackConfig]):
                 scan_score=config.scan_score,
                 min_score=config.min_score,
                 keep_score=config.keep_score,
+                stretch=info.stretch,
             ),
             tracker=Tracker(
                 TrackerParams(
@@ -140,10 +146,16 @@ class Track(TrackingNode[TrackConfig]):
                     confirm_hits=1 if info.still else config.confirm_hits,
                 )
             ),
-            scan=RollingScan(squares, interval_s=config.scan_interval_s, step_px=step_px),
+            scan=RollingScan(
+                squares,
+                interval_s=config.scan_interval_s,
+                step_px=step_px,
+                stretch=info.stretch,
+            ),
             cuts=SceneCuts(),
             step_px=step_px,
             seconds_per_tick=float(info.time_base),
+            stretch=info.stretch,
             upright_deg=upright_deg,
             start_pts=segment.start_pts,
         )
@@ -165,7 +177,10 @@ class Track(TrackingNode[TrackConfig]):
         found = self._scanned_faces(stretch, frame.picture, due, known)
         sightings = stretch.tracker.update(time_s, suppress_overlaps([*known, *found]))
         self._counts["detections"] += stretch.finder.detections - looked
-        faces = FrameFaces(frame.pts, tuple(_face(sighting) for sighting in sightings))
+        x, y = stretch.stretch
+        faces = FrameFaces(
+            frame.pts, tuple(_face(sighting).stretched(1 / x, 1 / y) for sighting in sightings)
+        )
         self._count(faces, stretch.start_pts)
         return {"faces": faces}
 

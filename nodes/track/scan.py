@@ -51,17 +51,25 @@ _CUT_OVER_USUAL: Final = 3.0
 class RollingScan:
     """Hands out the squares of a full scan, a few each frame."""
 
-    def __init__(self, squares: Sequence[Square], *, interval_s: float, step_px: int) -> None:
+    def __init__(
+        self,
+        squares: Sequence[Square],
+        *,
+        interval_s: float,
+        step_px: int,
+        stretch: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
         """Start with all squares due.
 
         Args:
             squares: of the full scan, the large ones first.
             interval_s: a square where something moves comes up once in this time.
             step_px: frame pixels between the luma samples that `due` will be given.
+            stretch: how many of the squares' pixels one of the frame is across and down.
         """
         self._squares = list(squares)
         self._interval_s = interval_s
-        self._step_px = step_px
+        self._step_x_px, self._step_y_px = (step_px * factor for factor in stretch)
         self.restart()
 
     def restart(self) -> None:
@@ -132,8 +140,10 @@ class RollingScan:
         aside, up, down = _BODY
         for x0, y0, x1, y1 in known:
             x, y, width = (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0
-            left, right = (max(0, round((x + s * width) / self._step_px)) for s in (-aside, aside))
-            top, bottom = (max(0, round((y + s * width) / self._step_px)) for s in (-up, down))
+            left, right = (
+                max(0, round((x + s * width) / self._step_x_px)) for s in (-aside, aside)
+            )
+            top, bottom = (max(0, round((y + s * width) / self._step_y_px)) for s in (-up, down))
             changed[top : bottom + 1, left : right + 1] = False
         return changed
 
@@ -149,8 +159,9 @@ class RollingScan:
         rows, columns = shape
         centres = np.array([square.centre_px for square in self._squares])
         half = np.array([square.side_px for square in self._squares]) / 2
-        low = np.floor((centres - half[:, None]) / self._step_px)
-        high = np.ceil((centres + half[:, None]) / self._step_px)
+        steps_px = np.array([self._step_x_px, self._step_y_px])
+        low = np.floor((centres - half[:, None]) / steps_px)
+        high = np.ceil((centres + half[:, None]) / steps_px)
         left, right = (np.clip(side[:, 0], 0, columns) for side in (low, high))
         top, bottom = (np.clip(side[:, 1], 0, rows) for side in (low, high))
         area = (right - left) * (bottom - top)

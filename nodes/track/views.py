@@ -24,7 +24,7 @@ __all__ = ["Square", "View", "cut_view", "scan_squares"]
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """A square place in the frame."""
+    """A square place in the frame, in square pixels: see `VideoInfo.stretch`."""
 
     centre_px: tuple[float, float]
     side_px: float
@@ -39,6 +39,7 @@ class View:
     rgb: npt.NDArray[np.uint8]
     """Shape (128, 128, 3); black where the square leaves the frame."""
     frame_from_view: Matrix
+    """To the frame's place in square pixels."""
 
     def to_frame(self, found: Detection) -> Detection:
         """Take a detection in the view to the frame; the box stays upright, around its centre."""
@@ -50,10 +51,23 @@ class View:
         return replace(found, box_xyxy_px=box, points_px=points)
 
 
-def cut_view(reader: RegionReader, picture: av.VideoFrame, square: Square) -> View | None:
-    """Cut a square out of a picture; None when it lies outside."""
+def cut_view(
+    reader: RegionReader,
+    picture: av.VideoFrame,
+    square: Square,
+    stretch: tuple[float, float] = (1.0, 1.0),
+) -> View | None:
+    """Cut a square out of a picture; None when it lies outside.
+
+    Args:
+        reader: of the video.
+        picture: any supported pixel format.
+        square: in square pixels.
+        stretch: how many of those a pixel of the picture is across and down.
+    """
     out_px = DETECTOR_SIDE_PX
-    frame_from_view = _frame_from_view(square, out_px)
+    square_from_view = _frame_from_view(square, out_px)
+    frame_from_view = square_from_view / np.array(stretch)[:, None]
     box = bounding_box(frame_from_view, out_px)
     layout = pixel_layout(picture.format.name)
     region = align_region(box, layout, picture.width, picture.height)
@@ -61,9 +75,9 @@ def cut_view(reader: RegionReader, picture: av.VideoFrame, square: Square) -> Vi
         return None
     x0, y0, x1, y1 = region
     # swscale shrinks with an area filter; enlarging and turning are left to the warp below.
-    shrink = min(1.0, out_px / square.side_px)
-    width_px = max(1, round((x1 - x0) * shrink))
-    height_px = max(1, round((y1 - y0) * shrink))
+    shrink_x, shrink_y = (min(1.0, out_px * factor / square.side_px) for factor in stretch)
+    width_px = max(1, round((x1 - x0) * shrink_x))
+    height_px = max(1, round((y1 - y0) * shrink_y))
     small = reader.thumbnail(picture, region, width_px, height_px)
     scale = np.array([[width_px / (x1 - x0)], [height_px / (y1 - y0)]])
     small_from_view = scale * (frame_from_view - np.array([[0, 0, x0], [0, 0, y0]]))
@@ -74,11 +88,11 @@ def cut_view(reader: RegionReader, picture: av.VideoFrame, square: Square) -> Vi
         tuple(small_from_view.ravel()),
         Image.Resampling.BILINEAR,
     )
-    return View(np.asarray(image), frame_from_view)
+    return View(np.asarray(image), square_from_view)
 
 
 def scan_squares(
-    width_px: int, height_px: int, *, min_face_px: float, turn_deg: float
+    width_px: float, height_px: float, *, min_face_px: float, turn_deg: float
 ) -> list[Square]:
     """Return the squares that a full scan looks at, the large ones first.
 
@@ -104,7 +118,7 @@ _OVERLAP = 0.3
 """Of two neighbouring squares: more than the widest face that only this size of square finds."""
 
 
-def _centres(length_px: int, side_px: float) -> list[float]:
+def _centres(length_px: float, side_px: float) -> list[float]:
     if side_px >= length_px:
         return [length_px / 2]
     count = 1 + math.ceil((length_px - side_px) / (side_px * (1 - _OVERLAP)))

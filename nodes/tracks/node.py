@@ -49,6 +49,7 @@ class Tracks(SinkNode[TracksConfig]):
         self._path: Path | None = None
         self._file: TextIO | None = None
         self._seconds_per_tick = 1.0
+        self._stretch = (1.0, 1.0)
         self._frames = 0
         self._rows = 0
 
@@ -57,6 +58,7 @@ class Tracks(SinkNode[TracksConfig]):
         self.close()
         info = inputs["faces"]
         self._seconds_per_tick = float(info.time_base)
+        self._stretch = info.stretch
         self._path = segment.work_dir / TRACKS_NAME
         self._file = self._path.open("w", encoding="utf-8")
         self._frames = self._rows = 0
@@ -129,6 +131,7 @@ class Tracks(SinkNode[TracksConfig]):
         return rows
 
     def _row(self, face: Face, pts: int) -> TrackRow:
+        square = face.stretched(*self._stretch)
         return {
             "frame": self._frames,
             "pts": pts,
@@ -136,9 +139,9 @@ class Tracks(SinkNode[TracksConfig]):
             "track_id": face.track_id,
             "box_xyxy_px": [round(side, 2) for side in face.box_xyxy_px],
             "points_px": [[round(float(x), 2), round(float(y), 2)] for x, y in face.points_px],
-            "eye_distance_px": round(face.eye_distance_px, 2),
+            "eye_distance_px": round(square.eye_distance_px, 2),
             "score": round(face.score, 4),
-            "yaw_deg": round(yaw_deg(face.points_px), 1),
-            "pitch_deg": round(pitch_deg(face.points_px), 1),
-            "roll_deg": round(roll_deg(face.points_px), 1),
+            "yaw_deg": round(yaw_deg(square.points_px), 1),
+            "pitch_deg": round(pitch_deg(square.points_px), 1),
+            "roll_deg": round(roll_deg(square.points_px), 1),
         }

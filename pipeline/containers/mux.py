@@ -9,10 +9,12 @@ when the picture shown D before it is, where D is the largest reorder.
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from math import floor
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +28,11 @@ from av.video import VideoStream
 from nodes.errors import MediaError
 from nodes.media.open import open_media, read_packets, video_stream
 from nodes.media.urls import file_url
-from nodes.types import VideoInfo
+from nodes.types import Restart, VideoInfo
 from pipeline.containers.formats import container_format, is_cover
 from pipeline.containers.other_streams import CopiedStream, OtherStreams
+from pipeline.containers.packet_clock import Written
+from pipeline.containers.restarts import RestartedTimes
 from pipeline.containers.timing import VideoTiming, deviation, read_timing
 from pipeline.containers.trim import Trim
 from pipeline.containers.video_stream import add_video, first_display_matrix
@@ -47,6 +51,15 @@ _MOV_KEYS: Final = frozenset(
     track handler_name timecode""".split()  # noqa: SIM905 - easier to read
 )
 """What MP4 and QuickTime keep in their classic form, which every player reads."""
+
+
+_CLOCKS: Final = frozenset({"mpegts", "mpeg"})
+"""Demuxers of what MPEG-TS continues: the time of a broadcast, a clock of 26.5 hours."""
+
+_ANYWHERE: Final = _CLOCKS | {"dhav", "flv", "live_flv", "asf", "rtsp", "sdp"}
+"""Demuxers whose times count from anywhere."""
+
+_LONGEST_LEAD_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,8 @@ class MuxReport:
     left_out: tuple[str, ...]
     """Streams of the source that the container cannot hold."""
     chapters: int
+    notes: tuple[str, ...] = ()
+    """What the user should know of the other streams."""
 
 
 def mux(
@@ -79,6 +94,7 @@ def mux(
     container: str | None = None,
     last_duration_ticks: int = 0,
     convert: Mapping[int, str] | None = None,
+    restarts: Sequence[Restart] = (),
 ) -> MuxReport:
     """Write `target`: the pictures of `videos`, and everything else of `source`.
 
@@ -90,6 +106,7 @@ def mux(
         container: libav's name of the muxer, if `target`'s suffix does not say it.
         last_duration_ticks: how long the last frame is shown; 0 takes the one before as a guide.
         convert: streams that are converted, and to what; all others are copied.
+        restarts: where the source's clock starts again, as `nodes.decode` found it.
 
     Raises:
         MediaError: one of `videos` or `source` cannot be read, the segments do not follow each
@@ -102,11 +119,14 @@ def mux(
         raise OutputError(f"{target}: no container is known by that suffix")
     timing = read_timing(videos, info, last_duration_ticks)
     _check_headers(videos)
-    trim = None if info.span_pts is None else Trim(info, timing.shown[0])
-    if trim is not None:
-        timing = trim.timing(timing)
     with open_media(source) as original, open_media(str(videos[0])) as first:
-        job = _Mux(videos, first, original, source, info, timing, name, trim, convert or {})
+        begin = timing.shown[0] if info.span_pts else _origin(original, info, timing, name)
+        trim = None if begin is None else Trim(info, begin)
+        if trim is not None:
+            timing = trim.timing(timing)
+        job = _Mux(
+            videos, first, original, source, info, timing, name, trim, convert or {}, restarts
+        )
         try:
             job.write(target)
         except (FFmpegError, OSError, ValueError) as error:
@@ -129,12 +149,14 @@ class _Mux:
         container: str,
         trim: Trim | None,
         convert: Mapping[int, str],
+        restarts: Sequence[Restart],
     ) -> None:
         self._videos, self._first, self._trim, self._convert = videos, first, trim, convert
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
         self._main = video_stream(original, source)
         self._matrix = first_display_matrix(source)
+        self._restarts = RestartedTimes(restarts, info.time_base, self._main)
 
     def write(self, target: Path) -> None:
         """Write the whole file."""
@@ -157,8 +179,10 @@ class _Mux:
             return {"movflags": flags}
         if self._container == "mpegts" and target.suffix.lower() == ".m2ts":
             return {"mpegts_m2ts_mode": "1"}
-        # NUT stores no decoding times: that the video's begin below zero needs no shift.
-        if self._container == "nut" and (self._original.start_time or 0) >= 0:
+        # NUT stores no decoding times: that the video's begin below zero needs no shift, unless
+        # there are other clocks beside the video's, which its synchronisation points then confuse.
+        alone = len(self._original.streams) == 1
+        if self._container == "nut" and alone and self._timing.shown[0] >= 0:
             return {"avoid_negative_ts": "disabled"}
         return {}
 
@@ -219,12 +243,19 @@ class _Mux:
             yield packet
 
     def _other_packets(self) -> Iterator[Packet[Stream]]:
-        self._main.discard = Discard.all
         if not self._others.read:
             return
+        wanted = self._others.read
+        if self._restarts:
+            wanted = [self._main, *wanted]
+        else:
+            self._main.discard = Discard.all
         # What cannot be read further was told by `nodes.decode`, which met it first.
         with suppress(FFmpegError):
-            for packet in read_packets(self._original, *self._others.read):
+            for packet in read_packets(self._original, *wanted):
+                self._restarts.move(packet)
+                if packet.stream_index == self._main.index:
+                    continue
                 if packet.size and self._is_wanted(packet):
                     yield packet
 
@@ -234,27 +265,64 @@ class _Mux:
     def report(self, target: Path) -> MuxReport:
         """Read the finished file back and compare."""
         with open_media(str(target)) as written:
-            stream = written.streams[self._video.index]
-            time_base, chapters = stream.time_base or Fraction(1), len(written.chapters())
-            packets = (p.pts for p in written.demux(stream) if p.size and p.pts is not None)
-            ticks = sorted(array("q", packets))
-        shown = self._timing.shown
+            time_base = written.streams[self._video.index].time_base or Fraction(1)
+            chapters = len(written.chapters())
+            ticks, others = array("q"), defaultdict[int, Written](Written)
+            for packet in written.demux():
+                if not packet.size or packet.pts is None:
+                    continue
+                if packet.stream_index == self._video.index:
+                    ticks.append(packet.pts)
+                    continue
+                others[packet.stream_index].shown_s.append(float(packet.pts * packet.time_base))
+                others[packet.stream_index].bytes.append(packet.size)
+        ticks, shown = sorted(ticks), self._timing.shown
         if len(ticks) != len(shown):
             raise MediaError(
                 f"{target}: holds {len(ticks)} frames, expected {len(shown)}; choose another"
                 " container, such as .mkv"
             )
         shift, rest = deviation(ticks, time_base, shown, self._info.time_base)
+        for stream in others.values():
+            stream.shown_s = array("d", (time_s - float(shift) for time_s in stream.shown_s))
+        copied = self._others.compared(others)
         return MuxReport(
             container=self._container,
             frames=len(ticks),
             time_base=str(time_base),
-            shift_s=float(shift),
+            shift_s=float(shift - self._begin_s),
             max_deviation_s=float(rest),
-            copied=self._others.copied,
+            copied=copied,
             left_out=tuple(self._others.left_out),
             chapters=chapters,
+            notes=tuple(note for stream in copied for note in stream.notes),
         )
+
+    @property
+    def _begin_s(self) -> Fraction:
+        """Where the output's time begins in the source's, where the user did not say it."""
+        if self._trim is None or self._info.span_pts is not None:
+            return Fraction(0)
+        return self._trim.start_s
+
+
+def _origin(
+    original: InputContainer, info: VideoInfo, timing: VideoTiming, container: str
+) -> int | None:
+    """Return what of the source's clock is 0 in the output; None: the clock goes on as it is.
+
+    The times of broadcasts and recorders count from anywhere. Elsewhere a late start means that
+    nothing is shown until then; but nobody means hours.
+    """
+    start_s = timing.shown[0] * info.time_base
+    if any(stream.start_time is not None for stream in original.streams):
+        start_s = min(start_s, Fraction(original.start_time, 1_000_000))
+    names = set(original.format.name.split(","))
+    if names & _CLOCKS and container == "mpegts":
+        return None
+    if names & _ANYWHERE or start_s > _LONGEST_LEAD_S:
+        return floor(start_s / info.time_base)
+    return None
 
 
 def _packets_of(videos: Sequence[Path]) -> Iterator[Packet[VideoStream]]:

@@ -15,11 +15,19 @@ from av.video import VideoStream
 from nodes.media.open import codec_name, open_media
 from pipeline.containers.convert import StreamConverter
 from pipeline.containers.formats import check_conversions, copy_stream, fits, is_cover, made_anew
+from pipeline.containers.packet_clock import PacketClock, Written
 
 __all__ = ["CopiedStream", "OtherStreams"]
 
 _EMPTY_TEXT: Final = b"\0\0"
 """MP4's timed text of no length."""
+
+_COMPARED: Final = frozenset({"audio", "video"})
+"""Kinds of streams whose packets a container keeps one by one."""
+
+
+OFF_S: Final = 0.002
+"""More than the coarsest container's clock, Matroska's, explains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,22 @@ class CopiedStream:
     packets: int = 0
     retimed_packets: int = 0
     """Packets whose decoding time did not increase in the source and was moved up to do so."""
+    lost_packets: int = 0
+    """Packets that the finished file does not hold."""
+    max_deviation_s: float = 0.0
+    """Largest distance of a packet, read back, from the time that it was to have."""
+
+    @property
+    def notes(self) -> list[str]:
+        """What the user should know, a line each."""
+        name, lines = f"{self.kind} stream {self.source_index} ({self.codec})", list[str]()
+        if self.retimed_packets:
+            lines.append(f"{name}: {self.retimed_packets} times went back or stood still: moved up")
+        if self.lost_packets:
+            lines.append(f"{name}: {self.lost_packets} of {self.packets} packets were lost")
+        if self.max_deviation_s > OFF_S:
+            lines.append(f"{name}: up to {self.max_deviation_s:.3f} s from where it belongs")
+        return lines
 
 
 class OtherStreams:
@@ -69,8 +93,7 @@ class OtherStreams:
         self._copies: dict[int, Stream] = {}
         self._copied: dict[int, CopiedStream] = {}
         self._packets: Counter[int] = Counter()
-        self._retimed: Counter[int] = Counter()
-        self._last_dts: dict[int, int] = {}
+        self._clocks: dict[int, PacketClock] = {}
         self.read: list[Stream] = []
         """The source's streams whose packets are wanted."""
         self.left_out: list[str] = []
@@ -135,8 +158,9 @@ class OtherStreams:
         copy = self._copies.get(index)
         if copy is None or isinstance(copy, AttachmentStream):
             return
-        self._retime(packet)
         self._packets[index] += 1
+        clock = self._clocks.setdefault(index, PacketClock(copy.time_base or packet.time_base))
+        clock.place(packet)
         packet.stream = copy
         self._output.mux(packet)
 
@@ -149,30 +173,35 @@ class OtherStreams:
     def copied(self) -> tuple[CopiedStream, ...]:
         """What went into the output, with the packets so far."""
         return tuple(
-            replace(copy, packets=self._packets[index], retimed_packets=self._retimed[index])
+            replace(
+                copy,
+                packets=self._packets[index],
+                retimed_packets=self._clocks[index].moved if index in self._clocks else 0,
+            )
             for index, copy in self._copied.items()
         )
+
+    def compared(self, written: Mapping[int, Written]) -> tuple[CopiedStream, ...]:
+        """Return what went into the output, with what a finished file lacks of it.
+
+        Args:
+            written: the packets of each stream of the output, as read back, their times moved to
+                where the video belongs.
+        """
+        found: list[CopiedStream] = []
+        for copy in self.copied:
+            clock = self._clocks.get(copy.source_index)
+            if clock is None or copy.kind not in _COMPARED:
+                found.append(copy)
+                continue
+            lost, off_s = clock.compared(written.get(copy.target_index, Written()))
+            found.append(replace(copy, lost_packets=lost, max_deviation_s=off_s))
+        return tuple(found)
 
     def _is_gap(self, packet: Packet[Stream]) -> bool:
         """Say whether it is an empty text between two, which the muxer makes anew."""
         is_timed_text = self._container in ("mp4", "mov") and packet.size == len(_EMPTY_TEXT)
         return is_timed_text and bytes(packet) == _EMPTY_TEXT and packet.stream.type == "subtitle"
-
-    def _retime(self, packet: Packet[Stream]) -> None:
-        """Complete the times of a packet, and move them up where they do not increase.
-
-        Muxers refuse decoding times that stand still or go back, as worn recordings have them.
-        """
-        index = packet.stream_index
-        packet.dts = packet.pts if packet.dts is None else packet.dts
-        packet.pts = packet.dts if packet.pts is None else packet.pts
-        last = self._last_dts.get(index)
-        if last is not None and packet.dts is not None and packet.dts <= last:
-            self._retimed[index] += 1
-            packet.dts = last + 1
-            packet.pts = None if packet.pts is None else max(packet.pts, packet.dts)
-        if packet.dts is not None:
-            self._last_dts[index] = packet.dts
 
 
 def _attach_cover(output: OutputContainer, stream: Stream, source: str) -> Stream:

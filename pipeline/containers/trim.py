@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from math import floor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from av.packet import Packet
 from av.stream import Stream
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Trim"]
 
 
+_ROUNDING_S: Final = Fraction(2, 1_000_000)
+"""Containers say their start in whole microseconds."""
+
+
 class Trim:
     """The stretch of a source that an output holds."""
 
@@ -32,13 +36,18 @@ class Trim:
         """Take the stretch that `nodes.decode` was told.
 
         Args:
-            info: the encoded video; its `span_pts` is set.
-            first_pts: of the first frame in it, in ticks of `info.time_base`.
+            info: the encoded video; without `span_pts` the stretch has no end.
+            first_pts: where the output's time begins, in ticks of `info.time_base`.
         """
         end_pts = info.span_pts[1] if info.span_pts else None
         self._first_pts = first_pts
         self._start_s = first_pts * info.time_base
         self._end_s = None if end_pts is None else end_pts * info.time_base
+
+    @property
+    def start_s(self) -> Fraction:
+        """Where the output's time begins in the source's."""
+        return self._start_s
 
     def timing(self, timing: VideoTiming) -> VideoTiming:
         """Return the video's times, counted from its first frame."""
@@ -62,7 +71,7 @@ class Trim:
         late = self._start_s - packet.pts * tick
         if self._end_s is not None and packet.pts * tick >= self._end_s:
             return False
-        if late > 0:
+        if late > _ROUNDING_S:
             if packet.stream.type != "subtitle" or duration * tick <= late:
                 return False
             cut = floor(late / tick)

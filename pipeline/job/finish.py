@@ -13,6 +13,7 @@ from nodes.encode import EncodeConfig
 from nodes.encode.writer import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
+from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
 from pipeline.errors import OutputError, RunFailedError
@@ -123,8 +124,15 @@ def _join_video(
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
     last_ticks = merged.reports[encode.name]["last_duration_ticks"]
     if item.form is None:
+        read = merged.reports[graph.source.name]
         muxed = mux(
-            parts, source, made, info, last_duration_ticks=last_ticks, convert=config.convert
+            parts,
+            source,
+            made,
+            info,
+            last_duration_ticks=last_ticks,
+            convert=config.convert,
+            restarts=[Restart(**restart) for restart in read.get("restarts", ())],
         )
     else:
         muxed = write_pictures(
@@ -206,7 +214,7 @@ def _report(
         tracks_file=beside.get(TRACKS),
         beside=beside,
         attempts=segments.attempts,
-        notes=(*segments.notes, *_warnings(merged.reports)),
+        notes=(*segments.notes, *muxed.notes, *_warnings(merged.reports)),
         nodes={name: report for name, report in merged.reports.items() if report},
         mux=asdict(muxed),
         output_bytes=output_bytes,

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 from PIL import Image
 from scipy import ndimage
@@ -34,6 +34,7 @@ from nodes.geometry.alignment import Matrix, compose, crop_from_frame, invert, s
 from nodes.geometry.registration import register, warped
 from nodes.paste import UPSCALE
 from pipeline.quality.faces import SeenFace
+from pipeline.quality.part import find_part, pictures_of
 from pipeline.quality.report import TrackQuality, VideoQuality
 
 __all__ = ["measure_video"]
@@ -100,7 +101,8 @@ def measure_video(
 
     Args:
         source: what was restored.
-        restored: what came of it, at any scale.
+        restored: what came of it, at any scale; of a part of the source (`--from`, `--to`), that
+            part is compared.
         faces: for each frame of the source, the faces in it.
         reference: the same pictures undamaged, at any size of the same shape.
 
@@ -108,13 +110,15 @@ def measure_video(
         MediaError: frames are missing, added or moved in time, or a picture's shape differs.
     """
     sums: dict[str, _Sums] = {}
-    videos = [restored] if reference is None else [restored, reference]
-    streams = [_frames(source), *(_frames(path) for path in videos)]
+    part = find_part(source, restored)
+    streams = [_frames(source, part), _frames(restored)]
+    if reference is not None:
+        streams.append(_frames(reference, find_part(reference, restored)))
     scaler = VideoReformatter()
     starts: list[float] | None = None
     try:
         for index, (pictures, seen) in enumerate(
-            zip(zip(*streams, strict=True), faces, strict=True)
+            zip(zip(*streams, strict=True), faces[part], strict=True)
         ):
             times = [_time_s(picture) for picture in pictures]
             starts = starts or times
@@ -235,12 +239,8 @@ def _psnr_db(squares: float, pixels: int) -> float:
         return float(10 * np.log10(255.0**2 * max(pixels, 1) / np.float64(squares)))
 
 
-def _frames(path: Path) -> Iterator[av.VideoFrame]:
-    try:
-        with av.open(path) as container:
-            yield from container.decode(video=0)
-    except (FFmpegError, IndexError) as error:
-        raise MediaError(f"cannot read {path}: {error}") from error
+def _frames(path: Path, part: slice = slice(None)) -> Iterator[av.VideoFrame]:
+    return islice(pictures_of(path), part.start, part.stop)
 
 
 def _time_s(picture: av.VideoFrame) -> float:

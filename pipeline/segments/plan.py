@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from nodes.media.open import stores_times
 from pipeline.containers.probe import PacketScan
 
 __all__ = ["Interval", "SegmentPlan", "plan_segments"]
@@ -85,6 +86,7 @@ def _irregular(scan: PacketScan) -> str | None:
     names = set(scan.container.split(","))
     reasons = (
         (scan.container.endswith("_pipe") or bool(names & _TIMELESS), "it stores no times"),
+        (not stores_times(scan.container), "it stores no times"),
         ("mpeg" in names, "a program stream read from its middle has other times"),
         (scan.missing_pts > 0, f"{scan.missing_pts} frames have no time"),
         (repeated > 0, f"{repeated} frames have the time of another"),
@@ -95,8 +97,8 @@ def _irregular(scan: PacketScan) -> str | None:
     return next((reason for found, reason in reasons if found), None)
 
 
-_TIMELESS: Final = frozenset({"avi", "h264", "hevc", "m4v", "mpegvideo", "av1", "obu", "dv", "gif"})
-"""Demuxers that count frames instead of reading presentation times."""
+_TIMELESS: Final = frozenset({"avi", "dv", "gif"})
+"""Demuxers that count frames instead of reading presentation times, and have a rate to do so."""
 
 
 def _cuts(scan: PacketScan, segment_ticks: int) -> list[int]:

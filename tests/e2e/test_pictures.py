@@ -245,6 +245,7 @@ def test_a_folder_of_films_and_photographs_of_one_name(tmp_path: Path) -> None:
     [
         ("out.png", (), r"one picture cannot hold a video; choose numbered files, such as .*%05d"),
         ("o_%d.gif", (), r"numbered pictures end in \.jpeg, \.jpg, \.png, \.webp"),
+        ("o_%d.tiff", (), r"numbered pictures end in \.jpeg, \.jpg, \.png, \.webp"),
         ("out.gif", ("encode.codec=x264",), r"encode\.codec is x264, but the output is pictures"),
         ("out.mkv", ("decode.rate=5",), r"decode\.rate is 5, but .* has times of its own"),
     ],

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
+import pipeline
 from nodes.errors import MediaError
+from pipeline.quality.part import find_part
 from pipeline.quality.report import TrackQuality
 from tests.quality.comparison import CELL_PX, comparison
 from tests.quality.face_quality import SampleTruth, measure_faces
@@ -96,6 +98,31 @@ def test_a_missing_frame_is_refused(tmp_path: Path) -> None:
     output = remake(PORTRAIT.source, tmp_path / "short.mkv", drop=1)
     with pytest.raises(MediaError, match=r"expected|longer"):
         measure_faces(output, PORTRAIT)
+
+
+@pytest.mark.parametrize(
+    ("from_s", "to_s"), [(1.0, None), (None, 2.0), (0.5, 3.1), (2.05, 3.0)], ids=str
+)
+def test_a_part_is_compared_with_that_part(
+    tmp_path: Path, from_s: float | None, to_s: float | None
+) -> None:
+    part = tmp_path / "part.mp4"
+    settings = ("enhance.weights=bicubic", "run.threads=1", "encode.crf=1")
+    pipeline.enhance(
+        PORTRAIT.source, part, from_s=from_s, to_s=to_s, runner="local", settings=settings
+    )
+    score = measure_faces(part, PORTRAIT)["woman_window"]
+    frames = decode_all(PORTRAIT.source)
+    times_s = [float(frame.time or 0) - float(frames[0].time or 0) for frame in frames]
+    end_s = times_s[-1] + 1 if to_s is None else to_s
+    assert score.frames == sum((from_s or 0) <= time_s < end_s for time_s in times_s)
+    assert score.consistency_db > 40
+
+
+def test_what_is_longer_than_its_source_is_refused(tmp_path: Path) -> None:
+    short = remake(PORTRAIT.source, tmp_path / "short.mkv", drop=3)
+    with pytest.raises(MediaError, match="longer than"):
+        find_part(short, PORTRAIT.source)
 
 
 def test_the_comparison_shows_a_row_for_each_face() -> None:

@@ -28,9 +28,10 @@ def decode(
     start_pts: int | None = None,
     end_pts: int | None = None,
     warmup_pts: int | None = None,
+    **settings: Any,
 ) -> tuple[VideoInfo, list[Frame], dict[str, Any]]:
-    """Return the video, its frames, and the report."""
-    node = Decode(DecodeConfig())
+    """Return the video, its frames, and the report; `settings` are the node's."""
+    node = Decode(DecodeConfig(**settings))
     try:
         info = node.open(Segment(str(path), Path(), threads, start_pts, end_pts, warmup_pts), {})
         frames: list[Frame] = []

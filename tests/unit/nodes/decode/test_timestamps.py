@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nodes.decode.timestamps import PresentationClock
+from nodes.types import Restart
 
 Times = list[int | None]
 
@@ -62,3 +63,36 @@ def test_times_always_increase(times: Times, step: Fraction) -> None:
     assert all(before < after for before, after in pairwise(got))
     changed = sum(a != b for a, b in zip(got, times, strict=True))
     assert clock.missing + clock.disordered >= changed
+
+
+def restarting(times: Times) -> tuple[list[int], PresentationClock]:
+    clock = PresentationClock(Fraction(40), Fraction(1000))
+    return [clock.next(number, time) for number, time in enumerate(times)], clock
+
+
+def test_a_clock_that_goes_back_far_starts_again_and_keeps_its_distances() -> None:
+    first, second = [0, 40, 80, 2000], [10, 60, 90]
+    got, clock = restarting([*first, *second])
+    assert got == [*first, 2040, 2090, 2120]
+    assert clock.restarts == [Restart(2000, 10, 2030)]
+    assert (clock.disordered, clock.missing) == (0, 0)
+
+
+def test_it_may_start_again_more_than_once() -> None:
+    part = [0, 40, 2000]
+    got, clock = restarting(part * 3)
+    assert got == [0, 40, 2000, 2040, 2080, 4040, 4080, 4120, 6080]
+    assert [restart.offset_ticks for restart in clock.restarts] == [2040, 4080]
+
+
+def test_a_single_stray_time_is_no_restart() -> None:
+    got, clock = restarting([1960, 2000, 0, 2080, 2120])
+    assert got == [1960, 2000, 2040, 2080, 2120]
+    assert clock.restarts == []
+    assert clock.disordered == 1
+
+
+def test_first_times_are_counted_back_from_the_first_known() -> None:
+    clock = PresentationClock(Fraction(40))
+    assert clock.count_back(5080, 2) == 5000
+    assert [clock.next(n, t) for n, t in enumerate([None, None, 5080])] == [5000, 5040, 5080]

@@ -1,0 +1,63 @@
+"""Moving the streams beside a video whose clock starts again, as its frames were moved."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Final
+
+from av.packet import Packet
+from av.stream import Stream
+
+from nodes.types import Restart
+
+__all__ = ["RestartedTimes"]
+
+_NEAR_S: Final = 1
+"""Streams of one recording end, and begin, within so much of each other."""
+
+
+class RestartedTimes:
+    """Adds to the times of all streams what was added to the video's, from the same place on.
+
+    A stream that goes back by about as much as the video did has come to the next recording. One
+    without steady packets, such as texts, is where the video is in the file.
+    """
+
+    def __init__(self, restarts: Sequence[Restart], time_base: Fraction, video: Stream) -> None:
+        """Take what `nodes.decode` found.
+
+        Args:
+            restarts: in order.
+            time_base: of their times.
+            video: the stream that they are of.
+        """
+        self._jumps_s = [(r.first_pts - r.last_pts) * time_base for r in restarts]
+        self._offsets_s = [Fraction(0), *(r.offset_ticks * time_base for r in restarts)]
+        self._video = video
+        self._last_s: dict[int, Fraction] = {}
+        self._recording: defaultdict[int, int] = defaultdict(int)
+
+    def __bool__(self) -> bool:
+        """Say whether there are any."""
+        return bool(self._jumps_s)
+
+    def move(self, packet: Packet[Stream]) -> None:
+        """Move a packet; those of all streams come in the file's order, the video's too."""
+        ticks = packet.dts if packet.dts is not None else packet.pts
+        if ticks is None or not self._jumps_s:
+            return
+        index, tick = packet.stream_index, packet.time_base
+        is_steady = packet.stream.type in ("audio", "video")
+        number = self._recording[index if is_steady else self._video.index]
+        last_s, now_s = self._last_s.get(index), ticks * tick
+        if is_steady and last_s is not None:
+            for later, jump_s in enumerate(self._jumps_s[number:], number + 1):
+                if abs(now_s - last_s - jump_s) < _NEAR_S:
+                    number = self._recording[index] = later
+                    break
+        self._last_s[index] = now_s
+        offset = round(self._offsets_s[number] / tick)
+        packet.pts = None if packet.pts is None else packet.pts + offset
+        packet.dts = None if packet.dts is None else packet.dts + offset
