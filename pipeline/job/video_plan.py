@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from nodes.encode.encoders import EncodeConfig, plan_encoder
+from nodes.media.urls import is_url
 from nodes.node import Segment
 from nodes.types import VideoInfo
 from pipeline.config import RunOptions
@@ -99,7 +100,7 @@ def _look_at(
     else:
         codec = plan_encoder(config, info, threads).codec_name
         video, notes = _fitting(video, source, codec, config.convert)
-    scan = None if "://" in source else scan_packets(source)
+    scan = None if is_url(source) else scan_packets(source)
     warmup_s = graph.warmup_s(info)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.

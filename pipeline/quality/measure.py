@@ -33,6 +33,7 @@ from scipy import ndimage
 from nodes.errors import MediaError
 from nodes.geometry.alignment import Matrix, compose, crop_from_frame, invert, scaling, translation
 from nodes.geometry.registration import register, warped
+from nodes.media.open import open_media
 from nodes.paste import UPSCALE
 from pipeline.quality.faces import SeenFace
 
@@ -297,7 +298,7 @@ def _psnr_db(squares: float, pixels: int) -> float:
 
 def _frames(path: Path) -> Iterator[av.VideoFrame]:
     try:
-        with av.open(path) as container:
+        with open_media(str(path)) as container:
             yield from container.decode(video=0)
     except (FFmpegError, IndexError) as error:
         raise MediaError(f"cannot read {path}: {error}") from error
