@@ -1,4 +1,4 @@
-"""The one answer to which device a network runs on."""
+"""The one answer to which devices there are and which of them a network runs on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,17 @@ from aminet.errors import DeviceError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DEVICE_PATTERN", "resolve_device"]
+__all__ = ["DEVICE_PATTERN", "gpu_count", "resolve_device"]
 
 DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:\d{1,4})?)$"
 """What a device may be called in a setting; whether it is there is known on its machine only."""
+
+
+def gpu_count() -> int:
+    """Return how many CUDA GPUs this process sees."""
+    import torch
+
+    return torch.cuda.device_count()
 
 
 def resolve_device(name: str) -> torch.device:
@@ -29,7 +36,7 @@ def resolve_device(name: str) -> torch.device:
 
     if not re.fullmatch(DEVICE_PATTERN, name):
         raise DeviceError(f"device is {name!r}, expected auto, cpu, cuda or cuda:N", device=name)
-    count = torch.cuda.device_count()
+    count = gpu_count()
     if name == "auto":
         return torch.device("cuda:0" if count else "cpu")
     device = torch.device(name)

@@ -6,20 +6,27 @@ the faces' masks change. A frame without faces at scale 1 goes through as the sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
 import av
 import numpy as np
+import numpy.typing as npt
 from av.video.reformatter import Interpolation, VideoReformatter
 from pydantic import Field
 
 from nodes.errors import NodeConfigError
+from nodes.geometry.alignment import compose, face_oval_on_grid, translation
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
 from nodes.picture.interlaced import enlarged_by_fields
 from nodes.picture.regions import add_rgb_residual, copy_picture, pixel_layout, resolve_color
-from nodes.picture_view import PictureView
+from nodes.picture.view import PictureView
+from nodes.types import ColorTags, Frame, FrameRestored, RestoredPatch, VideoInfo
+from nodes.picture.interlaced import of_height, whole_fields
+from nodes.picture.layout import chroma_place, pixel_layout, resolve_color
+from nodes.picture.regions import copy_picture
+from nodes.picture.residual import add_rgb_residual
 from nodes.types import ColorTags, Frame, FrameRestored, VideoInfo
 
 __all__ = ["UPSCALE", "Paste", "PasteConfig"]
@@ -77,7 +84,9 @@ class Paste(MapNode[PasteConfig]):
         self._threads = max(1, segment.threads)
         # Untagged video means another matrix from 720 lines on, so enlarging has to name it.
         self._color = replace(info.color, matrix=matrix)
+        order = ("tff" if info.top_field_first else "bff") if info.interlaced else None
         self._interlaced = info.interlaced
+        self._view = PictureView(order, chroma_place(self._color)[0])
         self._frames = self._faces = 0
         self._scale = scale
         if scale == 1:
@@ -112,6 +121,9 @@ class Paste(MapNode[PasteConfig]):
                 )
             strength = np.float32(self.config.strength * patch.strength)
             residual = patch.residual_rgb.astype(np.float32) * strength
+            others = [other for other in patches if other is not patch and _touch(patch, other)]
+            if others:
+                residual *= _share(patch, others)[..., None]
             add_rgb_residual(picture, patch.region_xyxy_px, residual, self._color)
         return {"frames": replace(frame, picture=picture)}
 
@@ -124,20 +136,45 @@ class Paste(MapNode[PasteConfig]):
         return {"frames": self._frames, "faces": self._faces}
 
     def _enlarged(self, scaler: VideoReformatter, picture: av.VideoFrame) -> av.VideoFrame:
-        scale = self._scale
-
-        def enlarge(whole: av.VideoFrame) -> av.VideoFrame:
-            return scaler.reformat(
-                whole,
-                whole.width * scale,
-                whole.height * scale,
-                interpolation=UPSCALE,
-                threads=self._threads,
-            )
-
+        # swscale takes each field of a picture that is marked as interlaced by itself.
+        whole = whole_fields(picture) if self._interlaced else picture
+        enlarged = scaler.reformat(
+            self._view.of(whole),
+            whole.width * self._scale,
+            whole.height * self._scale,
+            interpolation=UPSCALE,
+            threads=self._threads,
+        )
         if self._interlaced:
-            enlarged = enlarged_by_fields(picture, scale, enlarge)
-        else:
-            enlarged = enlarge(self._view.of(picture))
+            enlarged = of_height(enlarged, picture.height * self._scale)
         enlarged.colorspace = self._color.matrix
         return enlarged
+
+
+def _touch(patch: RestoredPatch, other: RestoredPatch) -> bool:
+    """Tell whether the regions of two faces overlap."""
+    ax0, ay0, ax1, ay1 = patch.region_xyxy_px
+    bx0, by0, bx1, by1 = other.region_xyxy_px
+    return ax0 < bx1 and bx0 < ax1 and ay0 < by1 and by0 < ay1
+
+
+def _share(patch: RestoredPatch, others: Sequence[RestoredPatch]) -> npt.NDArray[np.float32]:
+    """Return how much of a face's residual to add where other faces add theirs.
+
+    Masks of faces side by side overlap: where they come to more than 1, each gets its part.
+
+    Returns:
+        Shape of the region.
+    """
+    total = sum((_mask(face, patch) for face in (patch, *others)), np.float32(0))
+    return np.asarray(1 / np.maximum(1, total), np.float32)
+
+
+def _mask(face: RestoredPatch, patch: RestoredPatch) -> npt.NDArray[np.float32]:
+    """Return the mask of a face in the region of a patch."""
+    shape = (patch.residual_rgb.shape[0], patch.residual_rgb.shape[1])
+    if face.oval is None:
+        return np.zeros(shape, np.float32)
+    x_px, y_px = np.subtract(patch.region_xyxy_px[:2], face.region_xyxy_px[:2])
+    square_from_patch = compose(face.oval.square_from_region, translation(x_px, y_px))
+    return face_oval_on_grid(square_from_patch, shape, face.oval.yaw_deg)

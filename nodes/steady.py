@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
-from nodes.geometry.alignment import Matrix, compose, face_oval, invert, scaling
+from nodes.geometry.alignment import Matrix, compose, face_oval_on_grid, invert, scaling
 from nodes.geometry.registration import Plane, enlarged, register, warped
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
 from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch, VideoInfo
@@ -40,7 +40,7 @@ _UNKNOWN_RATE: Final = 25
 class SteadyConfig(NodeConfig):
     """How much of the frames before goes into a face."""
 
-    memory_frames: int = Field(default=12, ge=1)
+    memory_frames: int = Field(default=6, ge=1)
     """Most frames that a pixel is the mean of, where nothing moves; 1 leaves the faces as they
     come."""
     noise: float = Field(default=0.015, gt=0)
@@ -179,11 +179,9 @@ def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:
 
 def _oval(patch: FacePatch, shape: tuple[int, int], scale: int) -> Plane:
     """Return the face's mask on the grid of its region, `scale` pixels per source pixel."""
-    square_from_grid = compose(scaling(1 / patch.size_px), patch.crop_from_region)
-    (xx, xy, x0), (yx, yy, y0) = compose(square_from_grid, scaling(1 / scale))
-    columns, rows = np.arange(shape[1])[None, :] + 0.5, np.arange(shape[0])[:, None] + 0.5
-    x, y = xx * columns + xy * rows + x0, yx * columns + yy * rows + y0
-    return face_oval(x, y, patch.yaw_deg)
+    square_from_region = compose(scaling(1 / patch.size_px), patch.crop_from_region)
+    square_from_grid = compose(square_from_region, scaling(1 / scale))
+    return face_oval_on_grid(square_from_grid, shape, patch.yaw_deg)
 
 
 def _light(moved: Plane, oval: Plane, sigma_px: float) -> Plane:

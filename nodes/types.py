@@ -24,6 +24,7 @@ __all__ = [
     "EYES_OF_SIZE",
     "ColorTags",
     "Face",
+    "FaceOval",
     "FacePatch",
     "Frame",
     "FrameFaces",
@@ -57,6 +58,9 @@ class ColorTags:
     """AVCOL_PRI_*."""
     transfer: int = 2
     """AVCOL_TRC_*."""
+    chroma: int = 0
+    """AVCHROMA_LOC_*, where subsampled chroma lies among the luma samples: 1 left, 2 centre, 3 top
+    left, 4 top, 5 bottom left, 6 bottom; 0 unspecified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +168,7 @@ class FacePatch:
     crop_from_region: npt.NDArray[np.float64]
     """2x3 similarity from coordinates inside `rgb` to the aligned square of side `size_px`."""
     size_px: int
-    """Side of AMINet's square for this face: 128, 192 or 256."""
+    """Side of AMINet's square for this face, a multiple of 32."""
     scale: int
     """Output pixels per source pixel, 1 to 4: the resolution the residual is wanted at."""
     yaw_deg: float = 0.0
@@ -173,6 +177,13 @@ class FacePatch:
     """How far it looks down, about: -90 to 90, 0 is level."""
     score: float = 1.0
     """The detector's confidence, 0 to 1."""
+    strength: float = 1.0
+    """How much of the restoration the face is to get, 0 to 1."""
+    blur_px: float = 0.0
+    """How much softer it is than a sharp face of its size: the standard deviation of a Gaussian
+    blur, in source pixels."""
+    lossy: bool = False
+    """Whether it comes from a codec that loses something."""
 
     @property
     def eye_distance_px(self) -> float:
@@ -187,6 +198,7 @@ GateReason = Literal[
     "low_score",
     "turned",
     "blurred",
+    "sharp",
     "outside",
     "not_selected",
 ]
@@ -211,6 +223,17 @@ class FramePatches:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FaceOval:
+    """Where the mask of a face lies."""
+
+    square_from_region: npt.NDArray[np.float64]
+    """2x3 similarity from coordinates inside the region, in output pixels, to the aligned square of
+    side 1."""
+    yaw_deg: float = 0.0
+    """How far the face is turned to a side."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class RestoredPatch:
     """What AMINet adds to one face, on the output frame's own pixel grid."""
 
@@ -226,6 +249,9 @@ class RestoredPatch:
     consistency_db: float | None = None
     """How well the face with its whole residual, degraded to the source's resolution again, matches
     the source: PSNR over the mask, peak 1; None: there is nothing to compare."""
+    oval: FaceOval | None = None
+    """The mask that the residual was made under; None: not known, so it is added whole even where
+    another face's overlaps it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,77 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from fractions import Fraction
-from itertools import chain
-from math import ceil
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Any, ClassVar
 
-import av
 from av.container import InputContainer
-from av.video.format import VideoFormat
-from av.video.frame import PictureType
-from pydantic import BeforeValidator, Field, model_validator
 
-from nodes.decode.timestamps import PresentationClock
-from nodes.errors import MediaError, NodeConfigError
-from nodes.media.open import describe_video, frame_step_ticks
-from nodes.media.picture_files import is_numbered
-from nodes.media.reader import PacketHandler, PictureReader
-from nodes.node import NodeConfig, NodeSpec, Outputs, Port, Segment, SourceNode
-from nodes.picture.formats import PictureConverter, bit_depth, editable_format
-from nodes.picture.interlaced import deinterlaced
+from nodes.decode.config import DecodeConfig
+from nodes.decode.stretch import Stretch, warnings_of
+from nodes.errors import MediaError
+from nodes.media.reader import PacketHandler
+from nodes.node import NodeSpec, Outputs, Port, Segment, SourceNode
 from nodes.reports import added
-from nodes.types import ColorTags, Frame, VideoInfo
+from nodes.types import Frame, VideoInfo
 
-__all__ = ["Decode", "DecodeConfig"]
-
-MAX_NAMED_EVENTS = 50
-
-
-def _seconds(value: object) -> object:
-    """Turn `1:02:03.5` and `02:03.5` into seconds; leave everything else to the type."""
-    if not isinstance(value, str) or not _CLOCK.fullmatch(value):
-        return value
-    return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
-
-
-_CLOCK: Final = re.compile(r"(\d+:)?\d{1,2}:\d{1,2}(\.\d*)?")
-
-Seconds = Annotated[float, Field(ge=0), BeforeValidator(_seconds)]
-"""Seconds as a number, or as text: `01:30`, `1:02:03.5`."""
-
-
-class DecodeConfig(NodeConfig):
-    """Which part of a video is wanted: times count from its first picture."""
-
-    from_s: Seconds | None = None
-    """Where to begin: the first frame at or after that time. None: at the start."""
-    to_s: Seconds | None = None
-    """Where to end: before the first frame at or after that time. None: at the end."""
-    rate: float | None = Field(default=None, gt=0, le=1000)
-    """Pictures a second of numbered pictures, which do not say it themselves. None: 25."""
-
-    deinterlace: bool = False
-    """Make whole pictures of interlaced ones, as many as there were; otherwise they stay woven."""
-
-    @property
-    def trims(self) -> bool:
-        """Whether less than the whole video is wanted."""
-        return self.from_s is not None or self.to_s is not None
-
-    def uncut_reason(self) -> str | None:
-        """See `NodeConfig`."""
-        return "only a part of it is wanted" if self.trims else None
-
-    @model_validator(mode="after")
-    def _forwards(self) -> Self:
-        if self.to_s is not None and self.to_s <= (self.from_s or 0):
-            raise ValueError(f"to_s is {self.to_s:g}, expected more than {self.from_s or 0:g}")
-        return self
+__all__ = ["Decode"]
 
 
 class Decode(SourceNode[DecodeConfig]):
@@ -97,7 +41,7 @@ class Decode(SourceNode[DecodeConfig]):
         """Given the packets of all other streams, for a source that can be read only once."""
         self.live_until: threading.Event | None = None
         """For a live source: ends it when it is set."""
-        self._stretch: _Stretch | None = None
+        self._stretch: Stretch | None = None
         self._report: dict[str, Any] = {}
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
@@ -109,7 +53,7 @@ class Decode(SourceNode[DecodeConfig]):
         """
         del inputs
         self._report = {}
-        self._stretch = _Stretch(segment, self.config, self.on_other, self.live_until)
+        self._stretch = Stretch(segment, self.config, self.on_other, self.live_until)
         return self._stretch.info
 
     def packets(self) -> Iterator[Outputs]:
@@ -159,234 +103,4 @@ class Decode(SourceNode[DecodeConfig]):
             "last_pts": known[-1]["last_pts"],
             "container_frame_count": reports[0]["container_frame_count"],
         }
-        return merged | {"warnings": _warnings(merged, whole=True)}
-
-
-class _Stretch:
-    """One stretch of one video, from open to close."""
-
-    def __init__(
-        self,
-        segment: Segment,
-        config: DecodeConfig,
-        on_other: PacketHandler | None,
-        live_until: threading.Event | None,
-    ) -> None:
-        self._counts_from = segment.start_pts
-        self._damage: list[dict[str, Any]] = []
-        self._damage_count = 0
-        self._conversions: dict[str, int] = {}
-        self._emitted = 0
-        self._warmup_frames = 0
-        self._first_pts: int | None = None
-        self._last_pts: int | None = None
-        self._reader = PictureReader(
-            segment.input, segment.threads, self._note_damage, on_other, live_until
-        )
-        try:
-            first, pictures = self._first_picture(segment.input)
-            source = describe_video(self._reader.container, self._reader.stream, first)
-            if config.rate is not None:
-                source = _paced(source, config.rate, segment.input)
-            self._deinterlaces = config.deinterlace and source.interlaced
-            self._top_field_first = source.top_field_first
-            if self._deinterlaces:
-                source = replace(source, interlaced=False)
-            self.info = _trimmed(_editable(source), config, first.pts or 0)
-        except BaseException:
-            self._reader.close()
-            raise
-        self._converter = PictureConverter(
-            self.info.width_px, self.info.height_px, self.info.pix_fmt, self.info.color
-        )
-        self._first, self._end = _bounds(segment, self.info)
-        self._name = segment.input
-        self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
-        self._clock = PresentationClock(frame_step_ticks(self._reader.stream))
-        self._pictures: Iterator[av.VideoFrame] = chain([first], pictures)
-        if self._first is not None and on_other is None:
-            self._reader.seek(self._first)
-            self._pictures = self._reader.pictures()
-            self._damage_count, self._damage = 0, []
-
-    def _first_picture(self, name: str) -> tuple[av.VideoFrame, Iterator[av.VideoFrame]]:
-        pictures = self._reader.pictures()
-        first = next(pictures, None)
-        if first is None:
-            raise MediaError(
-                f"{name}: no picture could be decoded, the video is damaged or encrypted;"
-                " check that it plays"
-            )
-        return first, pictures
-
-    @property
-    def container(self) -> InputContainer:
-        return self._reader.container
-
-    @property
-    def delay_s(self) -> float:
-        return self._reader.delay_s
-
-    def frames(self) -> Iterator[Frame]:
-        """Yield the frames of the stretch."""
-        pictures = self._pictures
-        if self._deinterlaces:
-            pictures = deinterlaced(pictures, top_field_first=self._top_field_first)
-        for number, picture in enumerate(pictures):
-            pts = self._clock.next(number, picture.pts)
-            if self._first is not None and pts < self._first:
-                continue
-            if self._end is not None and pts >= self._end:
-                break
-            yield self._frame(picture, pts)
-        if not self._emitted and self.info.span_pts is not None:
-            raise MediaError(
-                f"{self._name}: no frame in the part that was asked for; check from_s and to_s"
-                " against the length that `aminet probe` shows"
-            )
-
-    def _frame(self, picture: av.VideoFrame, pts: int) -> Frame:
-        if picture.is_corrupt:
-            self._note_damage("picture damaged, patched by the decoder", pts)
-        duration = max(0, picture.duration)
-        converted = self._converter.convert(picture)
-        if converted is not picture:
-            what = (
-                f"{picture.format.name} {picture.width}x{picture.height} to"
-                f" {converted.format.name} {converted.width}x{converted.height}"
-            )
-            self._conversions[what] = self._conversions.get(what, 0) + 1
-        converted.pts, converted.time_base = pts, self.info.time_base
-        # An encoder would take the source's picture type as an order.
-        converted.pict_type = PictureType.NONE
-        frame = Frame(self._emitted, pts, duration, converted)
-        self._emitted += 1
-        if self._counts_from is not None and pts < self._counts_from:
-            self._warmup_frames += 1
-        else:
-            self._first_pts = pts if self._first_pts is None else self._first_pts
-            self._last_pts = pts
-        return frame
-
-    def _note_damage(self, what: str, pts: int | None) -> None:
-        self._damage_count += 1
-        if len(self._damage) < MAX_NAMED_EVENTS:
-            time_s = None if pts is None else round(float(pts * self._reader.time_base), 6)
-            self._damage.append({"what": what, "before_frame": self._emitted, "time_s": time_s})
-
-    def report(self) -> dict[str, Any]:
-        """Return what happened, for JSON."""
-        result: dict[str, Any] = {
-            "frames": self._emitted - self._warmup_frames,
-            "warmup_frames": self._warmup_frames,
-            "first_pts": self._first_pts,
-            "last_pts": self._last_pts,
-            "time_base": str(self.info.time_base),
-            "container_frame_count": self.info.frame_count_hint,
-            "damage": {"count": self._damage_count, "events": self._damage},
-            "ended_early": self._reader.ended_early,
-            "synthesised_pts": {
-                "missing": self._clock.missing,
-                "repeated_or_backward": self._clock.disordered,
-                "first_frames": self._clock.frames,
-            },
-            "deinterlaced": self._deinterlaces,
-            "conversions": [
-                {"what": what, "frames": count} for what, count in self._conversions.items()
-            ],
-        }
-        if self._has_alpha_track:
-            result["conversions"].append({"what": "alpha left out", "frames": self._emitted})
-        result["warnings"] = _warnings(result, whole=self._first is None and self._end is None)
-        return result
-
-    def close(self) -> None:
-        """Close the file, and let go of its pictures."""
-        self._reader.close()
-        self._pictures = iter(())
-
-
-def _warnings(report: Mapping[str, Any], *, whole: bool) -> list[str]:
-    """Return what the user should know, a line each; `whole` says that this is the whole video."""
-    lines: list[str] = []
-    damage = report["damage"]
-    if damage["events"]:
-        first = damage["events"][0]
-        at = "" if first["time_s"] is None else f" at {first['time_s']:.2f} s"
-        lines.append(
-            f"damaged in {damage['count']} places, the first{at}, before frame"
-            f" {first['before_frame']} ({first['what']}); carried on"
-        )
-    claimed, frames = report["container_frame_count"], report["frames"]
-    if whole and claimed is not None and claimed > frames:
-        lost = claimed - frames
-        lines.append(f"damaged: {lost} of the {claimed} frames it claims could not be decoded")
-    if report["ended_early"]:
-        lines.append("ends early: the file is cut off")
-    made = report["synthesised_pts"]
-    if made["missing"] + made["repeated_or_backward"]:
-        count = made["missing"] + made["repeated_or_backward"]
-        lines.append(f"{count} frames without a usable time got one from the frame rate")
-    lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
-    return lines
-
-
-def _paced(info: VideoInfo, rate: float, name: str) -> VideoInfo:
-    """Return numbered pictures' info with another rate: their pts are their numbers."""
-    if not is_numbered(name):
-        raise NodeConfigError(
-            f"decode.rate is {rate:g}, but {name} has times of its own; it is for numbered pictures"
-        )
-    exact = Fraction(rate).limit_denominator(1001)
-    return replace(
-        info,
-        time_base=1 / exact,
-        average_rate=exact,
-        duration_s=info.frame_count_hint and float(info.frame_count_hint / exact),
-    )
-
-
-def _trimmed(info: VideoInfo, config: DecodeConfig, first_pts: int) -> VideoInfo:
-    """Return `info` of the part that is wanted."""
-    if not config.trims:
-        return info
-    # To the nearest microsecond, so that 0.1 means a tenth.
-    first, after = (
-        None
-        if time_s is None
-        else first_pts + ceil(Fraction(round(time_s * 1_000_000), 1_000_000) / info.time_base)
-        for time_s in (config.from_s or 0.0, config.to_s)
-    )
-    end_s = info.duration_s if config.to_s is None else config.to_s
-    duration_s = None if end_s is None else max(0.0, end_s - (config.from_s or 0.0))
-    return replace(
-        info,
-        span_pts=(first or first_pts, after),
-        duration_s=duration_s,
-        frame_count_hint=None,
-    )
-
-
-def _bounds(segment: Segment, info: VideoInfo) -> tuple[int | None, int | None]:
-    """Return first and end pts of what is both wanted and in the segment with its warm-up."""
-    starts = [segment.first_pts]
-    ends = [segment.end_pts]
-    if info.span_pts is not None:
-        starts.append(info.span_pts[0])
-        ends.append(info.span_pts[1])
-    return (
-        max((pts for pts in starts if pts is not None), default=None),
-        min((pts for pts in ends if pts is not None), default=None),
-    )
-
-
-def _editable(info: VideoInfo) -> VideoInfo:
-    """Return `info` as it is once the pictures are in a format that can be edited in place."""
-    pix_fmt = editable_format(info.pix_fmt)
-    if pix_fmt == info.pix_fmt:
-        return info
-    source, color = VideoFormat(info.pix_fmt), info.color
-    if source.is_rgb or source.has_palette:
-        # RGB is full range; the matrix is ours to choose, and BT.709 is what players expect.
-        color = ColorTags(1, 2, color.primaries, color.transfer)
-    return replace(info, pix_fmt=pix_fmt, bit_depth=bit_depth(pix_fmt), color=color)
+        return merged | {"warnings": warnings_of(merged, whole=True)}

@@ -27,7 +27,8 @@ from nodes.join import SegmentPart
 from nodes.media.urls import file_url
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.formats import PictureConverter
-from nodes.picture_view import PictureView
+from nodes.picture.layout import chroma_place
+from nodes.picture.view import PictureView
 from nodes.types import Frame, VideoInfo
 
 __all__ = ["PTS_OFFSET_KEY", "VIDEO_FILE", "Encode", "EncodeConfig", "Writer"]
@@ -167,7 +168,8 @@ class Writer:
         """Add the video, its encoder set but not open."""
         plan, info = self._plan, self._info
         rate = info.average_rate or Fraction(25)
-        stream = self._container.add_stream(plan.encoder, rate=rate, options=dict(plan.options))
+        options = {"chroma_sample_location": chroma_place(info.color)[0], **plan.options}
+        stream = self._container.add_stream(plan.encoder, rate=rate, options=options)
         if not isinstance(stream, VideoStream):
             raise NodeConfigError(f"encode.codec: {plan.encoder!r} is no video encoder")
         context = stream.codec_context

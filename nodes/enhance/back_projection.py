@@ -1,8 +1,10 @@
 """The evidence stays the evidence: a restored face, degraded again, must match the source.
 
-What the network adds is degraded as the camera would have: blurred by a lens and averaged over the
-source's pixels. Whatever is left then is no detail that the source could not hold, but contradicts
-what it shows. So much of it as exceeds the tolerance is taken back.
+What the network adds is degraded as the camera would have: averaged over the source's pixels and
+blurred as the source is. A sharp picture of the face, degraded so, is the source: it differs from
+the source degraded once more by the source's own detail of that size. So what the network adds may
+be seen as anything between nothing and that detail, pixel by pixel. What goes beyond, either way,
+contradicts the source; so much of it as exceeds the tolerance is taken back.
 
 Source: M. Irani, S. Peleg, "Improving Resolution by Image Registration", CVGIP 1991 (iterative
 back-projection); stopping at the noise is V. A. Morozov's discrepancy principle.
@@ -10,31 +12,40 @@ back-projection); stopping at the noise is V. A. Morozov's discrepancy principle
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from nodes.enhance.warp import averaged, smoothed
+from nodes.enhance.warp import averaged
 
-__all__ = ["TOLERANCE", "back_project"]
+__all__ = ["LOSSY_TOLERANCE", "TOLERANCE", "back_project"]
 
-TOLERANCE = 0.008
-"""Root mean square over the mask with its feathered rim, of full scale: 42 dB, and 40 dB where the
-mask is full. Compression alone moves faces by more, and part of what the network does is undo that:
-exact agreement costs a third of its gain."""
+TOLERANCE: Final = 0.008
+"""Root mean square over the mask, of full scale: 42 dB. Exact agreement costs a third of what the
+network gains."""
+LOSSY_TOLERANCE: Final = 0.016
+"""36 dB: so far does compression alone move a face (H.264 at CRF 28, JPEG at quality 40), and
+undoing that is no contradiction."""
 
-_LENS_TAP = 1 / 8
-"""Outer taps of the blur: a standard deviation of half a source pixel."""
-_PASSES = 3
+_LENS_PX: Final = 0.5
+"""Least blur of a lens, in source pixels."""
+_PASSES: Final = 3
 
 
-def back_project(residuals: Tensor, scale: int) -> tuple[Tensor, Tensor]:
+def back_project(
+    residuals: Tensor, scale: int, sources: Tensor, blurs_px: Tensor, tolerances: Tensor
+) -> tuple[Tensor, Tensor]:
     """Take back what contradicts the source.
 
     Args:
         residuals: (B, 3, H, W) on the output's grid, sides multiples of `scale`; exactly 0
             outside the face masks.
         scale: output pixels per source pixel.
+        sources: (B, 3, H / scale, W / scale), what was seen, in [0, 1].
+        blurs_px: (B,) by which Gaussian blur each is softer than a sharp picture, in source pixels.
+        tolerances: (B,) root mean square that is no contradiction, of full scale.
 
     Returns:
         (B, 3, H, W), exactly 0 where `residuals` are; and (B,) how well faces with these match the
@@ -42,17 +53,23 @@ def back_project(residuals: Tensor, scale: int) -> tuple[Tensor, Tensor]:
     """
     covered = (residuals.abs().amax(dim=1, keepdim=True) > 0).to(residuals.dtype)
     weights = averaged(covered, scale)
-    seen = smoothed(averaged(residuals, scale), _LENS_TAP)
+    side_px = sources.shape[-1]
+    own = sources - _blurred(sources, _gaussians(blurs_px, side_px))
+    lens = _gaussians(blurs_px.clamp_min(_LENS_PX), side_px)
+    lowest, highest = own.clamp(max=0), own.clamp(min=0)
+    seen = _blurred(averaged(residuals, scale), lens)
     back = torch.zeros_like(seen)
-    deviation = _deviation(seen, weights)
+    allowed = tolerances[:, None, None, None]
+    excess = seen - seen.clamp(lowest, highest)
+    deviation = _deviation(excess, weights)
     for _ in range(_PASSES):
-        if _settled(deviation <= TOLERANCE):
+        if _settled(deviation <= allowed):
             break
-        excess = seen * (1 - TOLERANCE / deviation.clamp_min(TOLERANCE))
-        back += excess
-        # Enlarged and degraded again it is blurred twice; the variances of small blurs add up.
-        seen = seen - smoothed(excess, _round_trip_tap(scale) + _LENS_TAP)
-        deviation = _deviation(seen, weights)
+        step = excess * (1 - allowed / torch.maximum(deviation, allowed))
+        back += step
+        seen = seen - _blurred(averaged(_enlarged(step, scale), scale), lens)
+        excess = seen - seen.clamp(lowest, highest)
+        deviation = _deviation(excess, weights)
     if not _settled(back == 0):
         residuals = (residuals - _enlarged(back, scale)) * covered
     return residuals, -20 * torch.log10(deviation.clamp_min(1e-6)).flatten()
@@ -66,9 +83,9 @@ def _settled(all_of: Tensor) -> bool:
     return all_of.device.type == "cpu" and bool(all_of.all())
 
 
-def _deviation(seen: Tensor, weights: Tensor) -> Tensor:
+def _deviation(excess: Tensor, weights: Tensor) -> Tensor:
     """Root mean square over the masks; (B, 1, 1, 1)."""
-    squares = (seen.square() * weights).sum(dim=(1, 2, 3), keepdim=True)
+    squares = (excess.square() * weights).sum(dim=(1, 2, 3), keepdim=True)
     return (squares / (3 * weights.sum(dim=(1, 2, 3), keepdim=True)).clamp_min(1)).sqrt()
 
 
@@ -78,7 +95,17 @@ def _enlarged(images: Tensor, scale: int) -> Tensor:
     return F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
 
 
-def _round_trip_tap(scale: int) -> float:
-    """Return the outer taps of enlarging bilinearly and averaging back: a blur of three taps."""
-    offsets = [abs((place + 0.5) / scale - 0.5) for place in range(scale)]
-    return sum(offsets) / scale / 2
+def _gaussians(sigmas_px: Tensor, side_px: int) -> Tensor:
+    """Return for each face the matrix that blurs along an edge: (B, 1, side, side).
+
+    Rows sum to 1: at the edge, what lies beyond does not count. Blurring by matrices lets every
+    face of a batch have its own blur.
+    """
+    place = torch.arange(side_px, device=sigmas_px.device, dtype=sigmas_px.dtype)
+    apart = place[:, None] - place[None, :]
+    weights = torch.exp(-(apart.square() / (2 * sigmas_px.clamp_min(0.1).square())[:, None, None]))
+    return (weights / weights.sum(dim=2, keepdim=True))[:, None]
+
+
+def _blurred(images: Tensor, gaussians: Tensor) -> Tensor:
+    return gaussians @ images @ gaussians.mT

@@ -16,8 +16,9 @@ import numpy as np
 from pydantic import Field
 
 from aminet.device import DEVICE_PATTERN, resolve_device
+from nodes.geometry.alignment import compose, scaling
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port, Reader
-from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch
+from nodes.types import FaceOval, FacePatch, FramePatches, FrameRestored, RestoredPatch
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from aminet.network import AMINet
     from nodes.enhance.warp import Bucket
 
-__all__ = ["BASELINE", "Enhance", "EnhanceConfig", "face_strength"]
+__all__ = ["BASELINE", "Enhance", "EnhanceConfig"]
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -37,13 +38,6 @@ _MOST_ON_CPU: Final = 16
 """More gains nothing there."""
 _MOST_ON_GPU: Final = 128
 """A batch of 16 takes a GPU as long as one of 64: launching is what takes the time."""
-
-_STRENGTH_BY_SCORE: Final = (0.45, 0.25), (0.65, 1.0)
-"""Confidence, strength: the detector is unsure of what is hidden, smeared or no face at all."""
-_STRENGTH_BY_EYES: Final = (20.0, 1.0), (64.0, 0.6)
-"""Eye distance in source pixels, strength: the larger a face, the less there is to add to it."""
-_BY_SCORE: Final = np.transpose(_STRENGTH_BY_SCORE)
-_BY_EYES: Final = np.transpose(_STRENGTH_BY_EYES)
 
 
 class EnhanceConfig(NodeConfig):
@@ -158,11 +152,11 @@ class Enhance(PoolNode[EnhanceConfig]):
 
         from nodes.enhance.warp import align_patches, bucket_of, mask_residuals
 
-        if patches and self._device is None:
-            raise RuntimeError("Enhance.process_batch was called with faces before setup")
         self._faces += len(patches)
-        if self._network is None or self._device is None:
+        if not patches or self.config.weights == BASELINE:
             return [_unchanged(patch) for patch in patches]
+        if self._device is None:
+            raise RuntimeError("Enhance.process_batch was called with faces before setup")
         most = self.max_batch
         alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
         squares: dict[int, torch.Tensor] = {}
@@ -172,9 +166,7 @@ class Enhance(PoolNode[EnhanceConfig]):
                 aligned = align_patches([patches[i] for i in places], bucket, self._device)
                 squares.update(zip(places, aligned, strict=True))
             for _, places in _grouped([patch.size_px for patch in patches], most):
-                residuals = self._residuals(
-                    self._network, torch.stack([squares[i] for i in places])
-                )
+                residuals = self.residuals(torch.stack([squares[i] for i in places]))
                 masked = mask_residuals(residuals, [patches[i] for i in places])
                 squares.update(zip(places, masked, strict=True))
                 self._batches += 1
@@ -184,12 +176,23 @@ class Enhance(PoolNode[EnhanceConfig]):
                 restored.update(zip(places, back, strict=True))
         return [restored[place] for place in range(len(patches))]
 
-    def _residuals(self, network: AMINet, aligned: torch.Tensor) -> torch.Tensor:
+    def residuals(self, aligned: torch.Tensor) -> torch.Tensor:
+        """Return what the network adds to aligned faces.
+
+        Args:
+            aligned: (B, 3, S, S) in [0, 1], S a multiple of 32.
+
+        Returns:
+            (B, 3, S, S) float32.
+        """
         import torch
 
         from aminet.network import as_channels_last, self_ensemble
         from aminet.precision import autocast_dtype
 
+        network = self._network
+        if network is None:
+            raise RuntimeError("Enhance.residuals was called before setup")
         device_type = aligned.device.type
         dtype = autocast_dtype(aligned.device)
         faces = as_channels_last(aligned)
@@ -230,19 +233,27 @@ def _unaligned(
     masked: torch.Tensor, patches: Sequence[FacePatch], bucket: Bucket
 ) -> list[RestoredPatch]:
     """Take masked residuals back to the frame's grid, as far as they agree with the source."""
-    from nodes.enhance.back_projection import back_project
-    from nodes.enhance.warp import cut_to_regions, unalign_residuals
+    import torch
+
+    from nodes.enhance.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
+    from nodes.enhance.warp import cut_to_regions, regions_of, unalign_residuals
 
     on_grid = unalign_residuals(masked, patches, bucket)
-    faithful, consistency_db = back_project(on_grid, bucket.scale)
+    sources = regions_of(patches, bucket, masked.device)
+    blurs_px = torch.tensor([patch.blur_px for patch in patches], device=masked.device)
+    tolerances = torch.tensor(
+        [LOSSY_TOLERANCE if patch.lossy else TOLERANCE for patch in patches], device=masked.device
+    )
+    faithful, consistency_db = back_project(on_grid, bucket.scale, sources, blurs_px, tolerances)
     return [
         RestoredPatch(
             patch.track_id,
             residual,
             _region(patch),
             scale=patch.scale,
-            strength=face_strength(patch),
+            strength=patch.strength,
             consistency_db=round(agreement, 2),
+            oval=_oval(patch),
         )
         for patch, residual, agreement in zip(
             patches, cut_to_regions(faithful, patches), consistency_db.tolist(), strict=True
@@ -256,12 +267,11 @@ def _unchanged(patch: FacePatch) -> RestoredPatch:
     return RestoredPatch(patch.track_id, nothing, (x0, y0, x1, y1), scale=patch.scale)
 
 
+def _oval(patch: FacePatch) -> FaceOval:
+    square_from_source = compose(scaling(1 / patch.size_px), patch.crop_from_region)
+    return FaceOval(compose(square_from_source, scaling(1 / patch.scale)), patch.yaw_deg)
+
+
 def _region(patch: FacePatch) -> tuple[int, int, int, int]:
     x0, y0, x1, y1 = (side * patch.scale for side in patch.region_xyxy_px)
     return x0, y0, x1, y1
-
-
-def face_strength(patch: FacePatch) -> float:
-    """Return how much of a face's restoration to apply, 0 to 1: less for unsure and large faces."""
-    sure = np.interp(patch.score, *_BY_SCORE)
-    return float(sure * np.interp(patch.eye_distance_px, *_BY_EYES))

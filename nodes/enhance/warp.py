@@ -31,6 +31,8 @@ __all__ = [
     "bucket_of",
     "cut_to_regions",
     "mask_residuals",
+    "own_detail",
+    "regions_of",
     "smoothed",
     "unalign_residuals",
 ]
@@ -76,6 +78,27 @@ def bucket_of(patch: FacePatch) -> Bucket:
     )
 
 
+def regions_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
+    """Bring the faces' regions to a device.
+
+    Args:
+        patches: all of `bucket`, and of one bit depth.
+        bucket: see there.
+        device: where to.
+
+    Returns:
+        (B, 3, P, P) in [0, 1], P = padded side; in the padding the region's edge is repeated.
+    """
+    side = bucket.padded_px
+    top = float((1 << patches[0].bit_depth) - 1)
+    # torch has few operations on uint16; int32 holds all codes.
+    kind = torch.uint8 if patches[0].rgb.dtype == np.uint8 else torch.int32
+    codes = _on_host((len(patches), side, side, 3), kind, device)
+    for square, patch in zip(codes.numpy(), patches, strict=True):
+        _fill_by_repeating(square, patch.rgb)
+    return codes.to(device, non_blocking=True).permute(0, 3, 1, 2).to(torch.float32) / top
+
+
 def align_patches(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
     """Warp regions to the aligned square.
 
@@ -87,14 +110,7 @@ def align_patches(patches: Sequence[FacePatch], bucket: Bucket, device: torch.de
     Returns:
         (B, 3, S, S) in [0, 1]; beyond the frame the region's edge is repeated.
     """
-    side = bucket.padded_px
-    top = float((1 << patches[0].bit_depth) - 1)
-    # torch has few operations on uint16; int32 holds all codes.
-    kind = torch.uint8 if patches[0].rgb.dtype == np.uint8 else torch.int32
-    codes = _on_host((len(patches), side, side, 3), kind, device)
-    for square, patch in zip(codes.numpy(), patches, strict=True):
-        _fill_by_repeating(square, patch.rgb)
-    regions = codes.to(device, non_blocking=True).permute(0, 3, 1, 2).to(torch.float32) / top
+    regions = regions_of(patches, bucket, device)
     factor = bucket.shrink_in
     fine = _warp(regions, factor * _stacked(patches), bucket.size_px * factor, "border")
     return averaged(fine, factor).clamp(0, 1)
@@ -103,15 +119,28 @@ def align_patches(patches: Sequence[FacePatch], bucket: Bucket, device: torch.de
 def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
     """Keep of the network's residuals what belongs on the face.
 
-    Slow changes over the face (its colour and light) are taken out, measured over those pixels
-    that the mask covers and that lie inside the frame; then the feathered oval is applied.
+    Args:
+        residuals: (B, 3, S, S).
+        patches: where each came from.
+
+    Returns:
+        `own_detail` of the residuals under the feathered oval: (B, 3, S, S), exactly 0 outside.
+    """
+    mask = _ovals(patches, residuals.shape[-1], residuals.device)
+    return own_detail(residuals, patches) * mask
+
+
+def own_detail(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
+    """Take out slow changes over the face: its colour and light stay the source's.
+
+    They are measured over those pixels that the mask covers and that lie inside the frame.
 
     Args:
         residuals: (B, 3, S, S).
         patches: where each came from.
 
     Returns:
-        (B, 3, S, S), exactly 0 outside the oval.
+        (B, 3, S, S).
     """
     size_px = residuals.shape[-1]
     mask = _ovals(patches, size_px, residuals.device)
@@ -123,7 +152,7 @@ def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
     blurred = gaussian_blur2d(both, (taps, taps), (sigma, sigma), border_type="constant")
     coarse = blurred[:, :3] / blurred[:, 3:].clamp_min(1e-4)
     slow = F.interpolate(coarse, size=(size_px, size_px), mode="bilinear", align_corners=False)
-    return (residuals - slow) * mask
+    return residuals - slow
 
 
 def unalign_residuals(residuals: Tensor, patches: Sequence[FacePatch], bucket: Bucket) -> Tensor:

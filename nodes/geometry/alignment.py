@@ -24,6 +24,7 @@ __all__ = [
     "crop_from_frame",
     "face_oval",
     "face_oval_mask",
+    "face_oval_on_grid",
     "fit_similarity",
     "invert",
     "pitch_deg",
@@ -53,7 +54,7 @@ _PITCH_DEG: Final = 106.0
 
 _OVAL_CENTRE: Final = (64 / 128, 66 / 128)
 _OVAL_RADII: Final = (52 / 128, 60 / 128)
-_OVAL_FEATHER: Final = 0.35
+_OVAL_FEATHER: Final = 0.2
 """Share of the radius over which the mask falls from 1 to 0."""
 _HEAD_DEPTH: Final = 0.6
 """How far the head's middle lies behind the eyes, in eye distances: as the face turns, the cheek
@@ -195,6 +196,21 @@ def face_oval(
     across, down = (x - middle) / _OVAL_RADII[0], (y - _OVAL_CENTRE[1]) / _OVAL_RADII[1]
     inside = np.clip((1 - np.hypot(across, down)) / _OVAL_FEATHER, 0, 1)
     return (inside * inside * (3 - 2 * inside)).astype(np.float32)
+
+
+def face_oval_on_grid(
+    square_from_grid: Matrix, shape: tuple[int, int], yaw_deg: float
+) -> npt.NDArray[np.float32]:
+    """Return how much each pixel of any picture belongs to the face.
+
+    Args:
+        square_from_grid: from coordinates of the picture to the aligned square of side 1.
+        shape: of the picture, (height, width).
+        yaw_deg: how far the face is turned, -90 to 90.
+    """
+    (xx, xy, x0), (yx, yy, y0) = square_from_grid
+    columns, rows = np.arange(shape[1])[None, :] + 0.5, np.arange(shape[0])[:, None] + 0.5
+    return face_oval(xx * columns + xy * rows + x0, yx * columns + yy * rows + y0, yaw_deg)
 
 
 def face_oval_mask(size_px: int, yaw_deg: float = 0.0) -> npt.NDArray[np.float32]:

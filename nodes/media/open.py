@@ -16,6 +16,7 @@ from av.video import VideoStream
 
 from nodes.errors import MediaError
 from nodes.media.allowed import open_allowed
+from nodes.media.chroma import chroma_location
 from nodes.media.hdr import read_hdr_facts
 from nodes.media.picture_files import (
     is_animated_webp,
@@ -239,6 +240,7 @@ def _color_tags(stream: VideoStream, first: av.VideoFrame) -> ColorTags:
         range=first.color_range or context.color_range or _RANGE_OF.get(context.codec.name, 0),
         primaries=known(context.color_primaries, first.color_primaries),
         transfer=known(context.color_trc, first.color_trc),
+        chroma=chroma_location(stream),
     )
 
 

@@ -13,7 +13,8 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 
 from nodes.errors import UnsupportedFormatError
 from nodes.picture.regions import pixel_layout
-from nodes.picture_view import PictureView
+from nodes.picture.layout import chroma_place, pixel_layout
+from nodes.picture.view import PictureView
 from nodes.types import ColorTags
 
 __all__ = ["PictureConverter", "bit_depth", "editable_format", "nearest_format"]
@@ -87,7 +88,7 @@ class PictureConverter:
         self._pix_fmt = pix_fmt
         self._color = color
         self._scaler = VideoReformatter()
-        self._view = PictureView()
+        self._view = PictureView(chroma=chroma_place(color)[0])
 
     def convert(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Return a converted copy with the stream's colour tags, or the picture if it fits."""

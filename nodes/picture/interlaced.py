@@ -1,15 +1,14 @@
 """Interlaced pictures: two fields, half a frame apart in time, woven line by line.
 
-They are kept unless the user wants whole pictures. Enlarging takes each field by itself, as lines
-of different times must not be mixed.
+They are kept unless the user wants whole pictures.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Final, cast
+from typing import Final
 
 import av
 import numpy as np
@@ -17,8 +16,10 @@ import numpy.typing as npt
 from av.video.plane import VideoPlane
 
 from nodes.picture.filters import PictureFilter
+from nodes.picture.layout import pixel_layout, plane_codes
+from nodes.picture.regions import copy_tags
 
-__all__ = ["deinterlaced", "enlarged_by_fields"]
+__all__ = ["deinterlaced", "of_height", "whole_fields"]
 
 _PICTURE_NUMBERS: Final = Fraction(1, 25)
 """Time base of the filter, which is given the pictures' numbers: their own times may be missing."""
@@ -62,38 +63,32 @@ def _timed(
         yield picture
 
 
-def enlarged_by_fields(
-    picture: av.VideoFrame, scale: int, enlarge: Callable[[av.VideoFrame], av.VideoFrame]
-) -> av.VideoFrame:
-    """Return an interlaced picture `scale` times as large, no line a mixture of both fields.
+def whole_fields(picture: av.VideoFrame) -> av.VideoFrame:
+    """Return an interlaced picture with both fields, and their chroma, of the same height.
 
-    Args:
-        picture: its fields woven.
-        scale: output pixels per pixel.
-        enlarge: gives a picture that is `scale` times as large.
+    Some lines more at the bottom complete it, each the last one of its own field; swscale would
+    read what lies behind the picture. A picture that is complete is returned as it is.
     """
-    woven = av.VideoFrame(picture.width * scale, picture.height * scale, picture.format.name)
-    for parity in (0, 1):
-        field = av.VideoFrame(picture.width, (picture.height + 1) // 2, picture.format.name)
-        field.colorspace, field.color_range = picture.colorspace, picture.color_range
-        for plane, source in zip(field.planes, picture.planes, strict=True):
-            lines, target = _rows(source)[parity::2], _rows(plane)
-            used = min(lines.shape[1], target.shape[1])
-            target[: len(lines), :used] = lines[:, :used]
-            target[len(lines) :, :used] = lines[-1:, :used]
-        for plane, source in zip(woven.planes, enlarge(field).planes, strict=True):
-            lines, target = _rows(source), _rows(plane)[parity::2]
-            used = min(lines.shape[1], target.shape[1])
-            target[:, :used] = lines[: len(target), :used]
-    woven.pts, woven.dts, woven.duration = picture.pts, picture.dts, picture.duration
-    if picture.time_base is not None:
-        woven.time_base = picture.time_base
-    woven.color_range = picture.color_range
-    woven.color_primaries, woven.color_trc = picture.color_primaries, picture.color_trc
-    return woven
+    lines_of_both = 2 << pixel_layout(picture.format.name).log2_sub_y
+    return of_height(picture, -(-picture.height // lines_of_both) * lines_of_both)
 
 
-def _rows(plane: VideoPlane) -> npt.NDArray[np.uint8]:
+def of_height(picture: av.VideoFrame, height_px: int) -> av.VideoFrame:
+    """Return an interlaced picture cut off at the bottom, or completed; see `whole_fields`."""
+    if picture.height == height_px:
+        return picture
+    made = av.VideoFrame(picture.width, height_px, picture.format.name)
+    for plane, source in zip(made.planes, picture.planes, strict=True):
+        lines, target = _lines(source), _lines(plane)
+        used = min(lines.shape[1], target.shape[1])
+        wanted = np.arange(len(target))
+        last = len(lines) - 1
+        kept = np.where(wanted <= last, wanted, last - (wanted - last) % 2)
+        target[:, :used] = lines[kept, :used]
+    copy_tags(picture, made)
+    return made
+
+
+def _lines(plane: VideoPlane) -> npt.NDArray[np.uint8]:
     """View a plane's bytes line by line, padding and all; writing to it changes the picture."""
-    rows = np.frombuffer(cast("memoryview[int]", plane), np.uint8).reshape(-1, plane.line_size)
-    return rows[: plane.height]
+    return plane_codes(plane, np.uint8)[: plane.height]

@@ -23,7 +23,8 @@ from nodes.errors import NodeConfigError
 from nodes.geometry.alignment import Matrix, compose, invert, scaling
 from nodes.join import SHEET, SHOTS, SegmentPart
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
-from nodes.picture.regions import Region, RegionReader
+from nodes.picture.layout import Region
+from nodes.picture.regions import RegionReader
 from nodes.sheet.page import PagePair, merge_best_shots, merge_pages, write_page
 from nodes.types import FacePatch, Frame, FramePatches, RgbImage, VideoInfo
 

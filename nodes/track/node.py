@@ -9,45 +9,29 @@ is confirmed, and a known face that the detector is not sure of in this frame.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import av
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
-from nodes.geometry.alignment import roll_deg
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, Port, Segment, State, TrackingNode
-from nodes.picture.regions import RegionReader, luma_samples, pixel_layout
+from nodes.picture.layout import pixel_layout
+from nodes.picture.regions import luma_samples
 from nodes.reports import added
-from nodes.track.appearance import appearance_of
-from nodes.track.detector import Box, Detection, FaceDetector, mean_of, mirror
+from nodes.track.close_up import FaceFinder, square_around, steady_square
+from nodes.track.detector import Box, Detection
 from nodes.track.scan import RollingScan, SceneCuts
 from nodes.track.stitch import SHARED_FRAMES, TrackEnds, stitch
 from nodes.track.tracker import Sighting, Tracker, TrackerParams, suppress_overlaps
-from nodes.track.views import Square, View, cut_view, scan_squares
+from nodes.track.views import Square, scan_squares
 from nodes.types import Face, Frame, FrameFaces, VideoInfo
 
 __all__ = ["Track", "TrackConfig"]
 
-_VIEW_OF_FACE = 3.5
-"""Side of the square around a known face, in widths of its box. At 2.5 the samples' small
-and turned faces are lost in up to half of the frames, at 3.5 in 3 %; 4 finds no more."""
-_LEAST_VIEW_PX = 96.0
-"""Smaller squares would have to be enlarged: of faces 14 to 20 px wide 75 % are found in a square
-of 96 px, 54 % in one of 3.5 widths, 68 % in one of 64 px, 66 % in one of 128 px."""
-_STEADY = 0.06
-"""Share of its side by which the square around a known face may be off before it follows."""
-_SAME_PLACE = 0.7
-"""Farthest a close-up's find may lie from where it was looked for, in widths of the box."""
-_SAME_SIZE = 1.7
-"""Most that its width may differ by, as a factor."""
-_TURN_STEP_DEG = 15
-"""Views are turned in steps, so that the points' noise does not turn the view."""
 _LUMA_COLUMNS = 160
 
 
@@ -81,8 +65,7 @@ class TrackConfig(NodeConfig):
 class _Stretch:
     """Everything that lives from `open` to `close`."""
 
-    detector: FaceDetector
-    reader: RegionReader
+    finder: FaceFinder
     tracker: Tracker
     scan: RollingScan
     cuts: SceneCuts
@@ -143,8 +126,12 @@ class Track(TrackingNode[TrackConfig]):
         )
         step_px = max(1, max(info.width_px, info.height_px) // _LUMA_COLUMNS)
         self._stretch = _Stretch(
-            detector=FaceDetector(config.scan_score),
-            reader=RegionReader(info.color),
+            finder=FaceFinder(
+                info.color,
+                scan_score=config.scan_score,
+                min_score=config.min_score,
+                keep_score=config.keep_score,
+            ),
             tracker=Tracker(
                 TrackerParams(
                     max_gap_s=config.max_gap_s,
@@ -166,6 +153,7 @@ class Track(TrackingNode[TrackConfig]):
         """Report the faces of one frame."""
         stretch = self._opened()
         frame = inputs.get("frames", Frame)
+        looked = stretch.finder.detections
         time_s = frame.pts * stretch.seconds_per_tick
         luma = luma_samples(frame.picture, stretch.step_px)
         if stretch.cuts.is_cut(luma):
@@ -176,6 +164,7 @@ class Track(TrackingNode[TrackConfig]):
         due = stretch.scan.due(time_s, luma, [face.box_xyxy_px for face in known])
         found = self._scanned_faces(stretch, frame.picture, due, known)
         sightings = stretch.tracker.update(time_s, suppress_overlaps([*known, *found]))
+        self._counts["detections"] += stretch.finder.detections - looked
         faces = FrameFaces(frame.pts, tuple(_face(sighting) for sighting in sightings))
         self._count(faces, stretch.start_pts)
         return {"faces": faces}
@@ -193,7 +182,7 @@ class Track(TrackingNode[TrackConfig]):
     def close(self) -> None:
         """Free the detector."""
         if self._stretch is not None:
-            self._stretch.detector.close()
+            self._stretch.finder.close()
             self._stretch = None
 
     def report(self) -> dict[str, Any]:
@@ -229,8 +218,8 @@ class Track(TrackingNode[TrackConfig]):
         )
         for track in surest_first:
             box = track.expected_box(time_s)
-            track.square = _steady(track.square, _around(box, track.last.points_px))
-            close_up = self._close_up(stretch, picture, box, track.square, known=track.confirmed)
+            track.square = steady_square(track.square, square_around(box, track.last.points_px))
+            close_up = stretch.finder.close_up(picture, box, track.square, known=track.confirmed)
             if close_up is not None:
                 found.append(close_up)
         return found
@@ -244,101 +233,19 @@ class Track(TrackingNode[TrackConfig]):
     ) -> list[Detection]:
         """Look for faces in squares, and again close up at those that are not known yet."""
         self._counts["scanned_squares"] += len(squares)
-        finds = [find for square in squares for find in self._detect(stretch, picture, square)]
+        finds = [find for square in squares for find in stretch.finder.in_square(picture, square)]
         finds.sort(key=lambda find: find.score, reverse=True)
         fresh = [d for d in suppress_overlaps([*known, *finds]) if all(d is not k for k in known)]
         close_ups = [
-            self._close_up(
-                stretch,
+            stretch.finder.close_up(
                 picture,
                 find.box_xyxy_px,
-                _around(find.box_xyxy_px, find.points_px),
+                square_around(find.box_xyxy_px, find.points_px),
                 known=False,
             )
             for find in fresh
         ]
         return [close_up for close_up in close_ups if close_up is not None]
-
-    def _close_up(
-        self, stretch: _Stretch, picture: av.VideoFrame, box: Box, square: Square, *, known: bool
-    ) -> Detection | None:
-        """Look at a place close up; at one that is not `known` to be a face, twice."""
-        view = cut_view(stretch.reader, picture, square)
-        if view is None:
-            return None
-        first = _nearest(self._look(stretch, picture, view), box)
-        if first is None or (known and first.score >= self.config.min_score):
-            return first
-        second = _nearest(self._look(stretch, picture, view, mirrored=True), first.box_xyxy_px)
-        if second is None:
-            return None
-        both = mean_of(first, second)
-        least = self.config.keep_score if known else self.config.min_score
-        return both if both.score >= least else None
-
-    def _detect(self, stretch: _Stretch, picture: av.VideoFrame, square: Square) -> list[Detection]:
-        view = cut_view(stretch.reader, picture, square)
-        return [] if view is None else self._look(stretch, picture, view)
-
-    def _look(
-        self, stretch: _Stretch, picture: av.VideoFrame, view: View, *, mirrored: bool = False
-    ) -> list[Detection]:
-        """Return the faces in a view whose middle lies in the frame, in the frame's pixels."""
-        self._counts["detections"] += 1
-        if mirrored:
-            side_px = view.rgb.shape[1]
-            flipped = stretch.detector.detect(np.ascontiguousarray(view.rgb[:, ::-1]))
-            inside_view = [mirror(find, side_px) for find in flipped]
-        else:
-            inside_view = stretch.detector.detect(view.rgb)
-            inside_view = [
-                replace(find, appearance=appearance_of(view.rgb, find.box_xyxy_px))
-                for find in inside_view
-            ]
-        finds = [view.to_frame(find) for find in inside_view]
-        size_px = np.array([picture.width, picture.height])
-        centres = [np.array(_centre(find.box_xyxy_px)) for find in finds]
-        return [
-            find
-            for find, centre in zip(finds, centres, strict=True)
-            if (centre >= 0).all() and (centre < size_px).all()
-        ]
-
-
-def _nearest(finds: list[Detection], box: Box) -> Detection | None:
-    """Return the find nearest the middle of a box, of those that may be the same face."""
-    middle, width_px = np.array(_centre(box)), box[2] - box[0]
-    alike = [
-        (float(np.hypot(*(_centre(find.box_xyxy_px) - middle))), find)
-        for find in finds
-        if 1 / _SAME_SIZE < (find.box_xyxy_px[2] - find.box_xyxy_px[0]) / width_px < _SAME_SIZE
-    ]
-    distance_px, nearest = min(alike, key=lambda item: item[0], default=(math.inf, None))
-    return nearest if distance_px <= _SAME_PLACE * width_px else None
-
-
-def _around(box: Box, points_px: npt.NDArray[np.float64]) -> Square:
-    """Return the square to look at a face in: upright, as large as serves the detector best."""
-    turn_deg = round(roll_deg(points_px) / _TURN_STEP_DEG) * _TURN_STEP_DEG
-    return Square(_centre(box), max(_VIEW_OF_FACE * (box[2] - box[0]), _LEAST_VIEW_PX), turn_deg)
-
-
-def _steady(before: Square | None, wanted: Square) -> Square:
-    """Stay with the square before while it does as well.
-
-    The detector's answer moves with the square it is shown, by some hundredths of a face: seen
-    through the same square, a face that stays where it is does stay.
-    """
-    if before is None or before.turn_deg != wanted.turn_deg:
-        return wanted
-    moved_px = math.dist(before.centre_px, wanted.centre_px)
-    grown = wanted.side_px / before.side_px
-    alike = moved_px < _STEADY * wanted.side_px and 1 / (1 + _STEADY) < grown < 1 + _STEADY
-    return before if alike else wanted
-
-
-def _centre(box: Box) -> tuple[float, float]:
-    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
 def _boxes(frames: Iterable[FrameFaces]) -> dict[int, dict[int, Box]]:

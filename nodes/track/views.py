@@ -15,7 +15,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from nodes.geometry.alignment import Matrix, apply, bounding_box
-from nodes.picture.regions import RegionReader, align_region, pixel_layout
+from nodes.picture.layout import align_region, pixel_layout
+from nodes.picture.regions import RegionReader
 from nodes.track.detector import DETECTOR_SIDE_PX, Detection
 
 __all__ = ["Square", "View", "cut_view", "scan_squares"]

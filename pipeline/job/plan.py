@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from aminet.device import gpu_count
 from aminet.errors import AminetError
 from nodes.node import Node, NodeConfig
 from pipeline.config import RunConfig, RunOptions, load_graph
@@ -219,6 +220,4 @@ def _machines(options: RunOptions, threads: int) -> list[Machine]:
         from pipeline.cluster.session import look
 
         return look(options.address)
-    import torch
-
-    return [Machine("this machine", cpus=threads, gpus=torch.cuda.device_count())]
+    return [Machine("this machine", cpus=threads, gpus=gpu_count())]

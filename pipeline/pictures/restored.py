@@ -20,7 +20,8 @@ from PIL import Image
 from nodes.media.open import open_media
 from nodes.media.reader import PictureReader
 from nodes.picture.formats import PictureConverter
-from nodes.picture.regions import RegionReader, pixel_layout
+from nodes.picture.layout import pixel_layout
+from nodes.picture.regions import RegionReader
 from nodes.types import RgbImage, VideoInfo
 from pipeline.containers.timing import VideoTiming
 from pipeline.pictures.photo import Photo

@@ -142,7 +142,7 @@ def packets_of_one_frame(scale: int) -> dict[type, Timed]:
     frame = replace(frame, pts=7, duration_ticks=3)
     frame.picture.pts, frame.picture.duration = 5, 1024
     faces = FrameFaces(7, (face_at(80, 55, 24),))
-    crop = Crop(CropConfig(min_detail=0, scale=scale))
+    crop = Crop(CropConfig(min_detail=0, min_blur_px=0, scale=scale))
     crop.open(Segment("in.mp4", Path(), 1), {"frames": info_of(frame)})
     patches = crop.process(Inputs({"frames": frame, "faces": faces}))["patches"]
     assert isinstance(patches, FramePatches)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from aminet.network import AMINetConfig
 from nodes.node import Segment
-from nodes.picture.regions import pixel_layout
+from nodes.picture.layout import pixel_layout
 from nodes.types import ColorTags, Face, Frame, VideoInfo
 from tests.support import DATA
 

@@ -12,10 +12,11 @@ import numpy.typing as npt
 import pytest
 
 from nodes.errors import NodeConfigError
+from nodes.geometry.alignment import face_oval_on_grid, scaling
 from nodes.node import Inputs
 from nodes.paste import Paste, PasteConfig
 from nodes.picture.regions import RegionReader
-from nodes.types import ColorTags, Frame, FrameRestored, RestoredPatch, VideoInfo
+from nodes.types import ColorTags, FaceOval, Frame, FrameRestored, RestoredPatch, VideoInfo
 from tests.support.faces import codes_of, frame_of, info_of, planes_of, scene, segment_in, waves
 
 FORMATS = ["yuv420p", "yuvj420p", "yuv422p10le", "yuv444p", "nv12", "p010le", "gray"]
@@ -184,6 +185,33 @@ def test_tags_are_kept(tmp_path: Path) -> None:
         assert out_info.color == info.color
         assert (out.picture.colorspace, out.picture.color_range) == (1, 1)
         assert out.picture.pts == frame.picture.pts
+
+
+def full_oval(left: int, colour: tuple[float, float, float], *, known: bool) -> RestoredPatch:
+    """Return a face of 60 px whose residual is one colour under its mask."""
+    square = scaling(1 / 60)
+    mask = face_oval_on_grid(square, (60, 60), 0)
+    residual = (mask[..., None] * np.array(colour)).astype(np.float16)
+    place = FaceOval(square) if known else None
+    return RestoredPatch(1, residual, (left, 8, left + 60, 68), oval=place)
+
+
+def test_where_two_faces_overlap_each_gets_its_part(tmp_path: Path) -> None:
+    """Side by side, with one and the same colour, they come out as one face does."""
+    frame, colour = wavy("yuv444p"), (0.1, 0.1, 0.1)
+    plain = planes_of(frame.picture)[0].astype(int)
+    pair = (full_oval(4, colour, known=True), full_oval(30, colour, known=True))
+    after, _ = paste(frame, *pair, tmp_path=tmp_path)
+    alone, _ = paste(frame, pair[0], tmp_path=tmp_path)
+    added, most = (planes_of(each.picture)[0] - plain for each in (after, alone))
+    assert added.max() == most.max()
+    both = (
+        (added > 0) & (planes_of(paste(frame, pair[1], tmp_path=tmp_path)[0].picture)[0] > plain)
+    ).sum()
+    assert both > 500
+    unknown = [full_oval(left, colour, known=False) for left in (4, 30)]
+    twice = planes_of(paste(frame, *unknown, tmp_path=tmp_path)[0].picture)[0] - plain
+    assert twice.max() > 1.8 * added.max()
 
 
 def test_another_scale_than_the_faces_have_is_refused(tmp_path: Path) -> None:

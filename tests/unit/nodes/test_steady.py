@@ -89,7 +89,7 @@ def test_on_a_still_source_a_restless_residual_comes_to_rest(tmp_path: Path) -> 
         frames.append((patch, restored_of(patch, detail)))
     answers = steadied(tmp_path, frames)
     before = change(frames[-1][1], frames[-2][1])
-    assert change(answers[-1], answers[-2]) < 0.15 * before
+    assert change(answers[-1], answers[-2]) < 0.2 * before
     # The mean of many is nearer the truth, here 0, than each of them.
     assert answers[-1] is not None
     assert (

@@ -18,7 +18,6 @@ from aminet.errors import DeviceError
 from aminet.model_files import read_file, save_weights
 from aminet.network import AMINet, AMINetConfig
 from nodes.enhance import Enhance, EnhanceConfig
-from nodes.enhance.node import face_strength
 from nodes.enhance.warp import (
     align_patches,
     bucket_of,
@@ -82,6 +81,7 @@ CASES = {
     "large": patch_of(45, turn_deg=10, size_px=192),
     "larger than its square": patch_of(80, size_px=128),
     "10 bit": patch_of(20, turn_deg=3, depth=10),
+    "soft, at half strength": replace(patch_of(20), blur_px=1.5, strength=0.5, lossy=True),
 }
 
 
@@ -241,7 +241,7 @@ def test_every_face_comes_back_in_its_place_on_the_output_grid(enhance: Enhance)
             assert answer.residual_rgb.shape == (y1 - y0, x1 - x0, 3)
             assert answer.residual_rgb.any()
             assert np.isfinite(answer.residual_rgb).all()
-            assert answer.strength == face_strength(patch)
+            assert answer.strength == patch.strength
             assert answer.consistency_db is not None
 
 
@@ -294,15 +294,6 @@ def test_weight_is_the_number_of_faces(enhance: Enhance) -> None:
     (inputs,) = frames(list(CASES.values()))
     assert enhance.weight(inputs) == len(CASES)
     assert enhance.max_batch == 3
-
-
-def test_strength_falls_with_doubt_and_with_size() -> None:
-    small, large = CASES["tiny"], CASES["larger than its square"]
-    assert face_strength(replace(small, score=0.9)) == 1
-    by_score = [face_strength(replace(small, score=score)) for score in (0.4, 0.5, 0.6, 0.7)]
-    assert by_score == sorted(by_score)
-    assert 0 < by_score[0] < by_score[1] < 0.6
-    assert 0.5 < face_strength(large) < face_strength(CASES["large"]) < 1
 
 
 def test_bicubic_adds_nothing() -> None:

@@ -107,7 +107,9 @@ def test_mask_covers_eyes_and_mouth_and_ends_inside_the_square() -> None:
         assert mask[int(y), int(x)] > 0.95
     edge = np.concatenate([mask[0], mask[-1], mask[:, 0], mask[:, -1]])
     assert not edge.any()
-    assert np.abs(np.diff(mask, axis=0)).max() < 0.12
+    # Most of the face gets all of it, and still there is no edge.
+    assert (mask == 1).sum() > 0.6 * (mask > 0).sum()
+    assert np.abs(np.diff(mask, axis=0)).max() < 0.15
     assert np.array_equal(mask, mask[:, ::-1])
 
 
@@ -122,3 +124,16 @@ def test_a_turned_faces_mask_follows_the_cheek_in_view(yaw_deg: float) -> None:
     assert middle - 0.5 == pytest.approx(expected, abs=0.005)
     for x, y in geometry.template_points(128):
         assert mask[int(y), int(x)] > 0.8
+
+
+def test_the_oval_can_be_drawn_on_any_grid() -> None:
+    """Of a square of 128 px that lies turned and enlarged in a picture."""
+    square_from_grid = np.array([[0.004, 0.001, -0.1], [-0.001, 0.004, 0.2]])
+    drawn = geometry.face_oval_on_grid(square_from_grid, (200, 260), 10)
+    mask = geometry.face_oval_mask(128, 10)
+    for row, column in ((40, 90), (90, 150), (150, 60), (199, 259)):
+        ((x, y),) = geometry.apply(square_from_grid, np.array([[column + 0.5, row + 0.5]]))
+        inside = 0 <= x < 1 and 0 <= y < 1
+        expected = mask[int(y * 128), int(x * 128)] if inside else 0
+        assert drawn[row, column] == pytest.approx(expected, abs=0.1)
+    assert drawn.max() == 1

@@ -10,16 +10,9 @@ import numpy.typing as npt
 import pytest
 
 from nodes.errors import UnsupportedFormatError
-from nodes.picture.regions import (
-    PixelLayout,
-    RegionReader,
-    add_rgb_residual,
-    align_region,
-    copy_picture,
-    luma_samples,
-    pixel_layout,
-    resolve_color,
-)
+from nodes.picture.layout import PixelLayout, align_region, pixel_layout, resolve_color
+from nodes.picture.regions import RegionReader, copy_picture, luma_samples
+from nodes.picture.residual import add_rgb_residual
 from nodes.types import ColorTags
 from tests.support.faces import codes_of, planes_of, waves
 

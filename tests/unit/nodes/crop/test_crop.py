@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image, ImageChops, ImageFilter
 from pydantic import ValidationError
 
 from nodes.crop import Crop, CropConfig
+from nodes.crop.softness import Softness
 from nodes.geometry import alignment as geometry
 from nodes.node import Inputs
 from nodes.types import Face, FacePatch, Frame, FrameFaces, FramePatches
@@ -66,7 +68,7 @@ GATED = {
 
 @pytest.mark.parametrize("reason", GATED)
 def test_gated_faces_are_named_with_the_reason(frame: Frame, tmp_path: Path, reason: str) -> None:
-    packet, node = crop(frame, GATED[reason], tmp_path=tmp_path)
+    packet, node = crop(frame, GATED[reason], tmp_path=tmp_path, max_eye_distance_px=64)
     assert packet.patches == ()
     reason = reason.split(maxsplit=1)[0]
     assert [(face.track_id, face.reason) for face in packet.gated] == [(1, reason)]
@@ -74,22 +76,59 @@ def test_gated_faces_are_named_with_the_reason(frame: Frame, tmp_path: Path, rea
 
 
 def test_faces_at_the_gates_pass(frame: Frame, tmp_path: Path) -> None:
-    faces = face_at(300, 150, 5.01), face_at(300, 150, 63.9), face_at(300, 150, 20, score=0.61)
+    faces = face_at(300, 150, 5.01), face_at(300, 150, 90), face_at(300, 150, 20, score=0.61)
     packet, node = crop(frame, *faces, turned(face_at(300, 150, 20), right=0.5), tmp_path=tmp_path)
     assert len(packet.patches) == 4
     assert node.report() == {"patches": 4, "gated": {}}
 
 
 @pytest.mark.parametrize(
-    ("eyes_px", "scale", "size_px"),
-    [(10, 1, 128), (38, 1, 128), (39, 1, 192), (20, 2, 192), (58, 1, 256), (60, 4, 256)],
+    ("eyes_px", "scale", "blur_px", "size_px"),
+    [
+        (10, 1, 0, 128),
+        (38, 1, 0, 128),
+        (39, 1, 0, 192),
+        (20, 2, 0, 192),
+        (60, 4, 0, 512),
+        # Four and a half times what is seen needs no more.
+        (60, 2, 2.0, 256),
+        (110, 1, 1.0, 384),
+        (110, 1, 8.0, 128),
+    ],
 )
-def test_the_square_is_the_smallest_that_holds_the_output(
-    frame: Frame, tmp_path: Path, eyes_px: float, scale: int, size_px: int
+def test_the_square_holds_the_output_or_what_can_be_made_of_the_source(
+    frame: Frame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    eyes_px: float,
+    scale: int,
+    blur_px: float,
+    size_px: int,
 ) -> None:
-    patch = only_patch(frame, face_at(300, 150, eyes_px), tmp_path, scale=scale)
+    monkeypatch.setattr("nodes.crop.softness", lambda *_: Softness(blur_px, 0.0))
+    face = face_at(300, 150, eyes_px)
+    patch = only_patch(frame, face, tmp_path, scale=scale, min_blur_px=0)
     assert (patch.size_px, patch.scale) == (size_px, scale)
     assert patch.eye_distance_px == pytest.approx(eyes_px)
+
+
+def test_the_square_stays_while_blur_and_size_tremble(
+    frame: Frame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node, info = Crop(CropConfig(scale=1, min_blur_px=0)), info_of(frame)
+    node.open(segment_in(tmp_path), {"frames": info, "faces": info})
+    sizes: list[int] = []
+    for index, eyes_px in enumerate((37.5, 38.5, 37.0, 39.0, 60.0, 39.0)):
+        monkeypatch.setattr("nodes.crop.softness", lambda *_: Softness(0.3, 0.0))
+        later = replace(frame, pts=7 + index)
+        packets = {
+            "frames": later,
+            "faces": FrameFaces(later.pts, (face_at(300, 150, eyes_px),)),
+        }
+        packet = node.process(Inputs(packets))["patches"]
+        assert isinstance(packet, FramePatches)
+        sizes += [patch.size_px for patch in packet.patches]
+    assert sizes == [128, 128, 128, 128, 256, 192]
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv422p10le", "nv12", "yuv444p"])
@@ -98,7 +137,7 @@ def test_the_region_is_on_the_chroma_grid_inside_the_frame_and_holds_the_square(
     tmp_path: Path, pix_fmt: str, place: tuple[float, float]
 ) -> None:
     frame = frame_of(scene(639, 359), pix_fmt=pix_fmt)
-    patch = only_patch(frame, face_at(*place, 20.3), tmp_path, min_detail=0)
+    patch = only_patch(frame, face_at(*place, 20.3), tmp_path, min_detail=0, min_blur_px=0)
     x0, y0, x1, y1 = patch.region_xyxy_px
     assert patch.rgb.shape == (y1 - y0, x1 - x0, 3)
     assert patch.bit_depth == (10 if "10" in pix_fmt else 8)
@@ -125,7 +164,8 @@ def test_the_transform_takes_the_eyes_to_the_template(frame: Frame, tmp_path: Pa
 def test_the_pixels_are_the_frames(tmp_path: Path) -> None:
     image = scene(640, 360)
     image.paste((250, 20, 30), (296, 146, 304, 154))
-    patch = only_patch(frame_of(image, pix_fmt="yuv444p"), face_at(300, 150, 20), tmp_path)
+    face = face_at(300, 150, 20)
+    patch = only_patch(frame_of(image, pix_fmt="yuv444p"), face, tmp_path, min_blur_px=0)
     x0, y0, _, _ = patch.region_xyxy_px
     assert patch.rgb[150 - y0, 300 - x0] == pytest.approx((250, 20, 30), abs=4)
     assert patch.rgb[140 - y0, 300 - x0, 0] < 200
@@ -172,6 +212,103 @@ def test_faces_blurred_beyond_hope_are_left_alone(
     assert [gated.reason for gated in packet.gated] == ([reason] if reason else [])
     whatever, _ = crop(frame_of(spoiled(portrait(210))), face, tmp_path=tmp_path, min_detail=0)
     assert len(whatever.patches) == 1
+
+
+SOFT_PX = 1.2
+"""Of the still, reduced to 210 px: it needs all that AMINet can add."""
+
+
+def soft_portrait(blur_px: float) -> tuple[Frame, Face]:
+    image = portrait(210).filter(ImageFilter.GaussianBlur(blur_px))
+    (x, y), eyes_px = PORTRAIT_EYES
+    return frame_of(image), face_at(0.6 * x, 0.6 * y, 0.6 * eyes_px)
+
+
+def strength(frame: Frame, face: Face, tmp_path: Path, **config: Any) -> float:
+    packet, _ = crop(frame, face, tmp_path=tmp_path, **config)
+    return packet.patches[0].strength if packet.patches else 0.0
+
+
+def test_strength_follows_need(tmp_path: Path) -> None:
+    by_blur = [strength(*soft_portrait(blur_px), tmp_path) for blur_px in (0, 0.4, 0.7, SOFT_PX)]
+    assert by_blur == sorted(by_blur)
+    assert by_blur[0] < 0.6
+    assert by_blur[-1] == 0.9
+    # Enlarged, every face is soft.
+    assert strength(*soft_portrait(0), tmp_path, scale=4) == by_blur[-1]
+
+
+def test_a_sharp_face_is_left_as_it_is_and_the_report_says_so(tmp_path: Path) -> None:
+    small = portrait(350).resize((80, 80), Image.Resampling.BOX)
+    small = small.filter(ImageFilter.UnsharpMask(1, 80, 0))
+    (x, y), eyes_px = PORTRAIT_EYES
+    shrink = 80 / 350
+    frame, face = frame_of(small), face_at(shrink * x, shrink * y, shrink * eyes_px)
+    _, node = crop(frame, face, tmp_path=tmp_path)
+    assert node.report() == {"patches": 0, "gated": {"sharp": 1}}
+    assert len(crop(frame, face, tmp_path=tmp_path, scale=2)[0].patches) == 1
+    assert len(crop(frame, face, tmp_path=tmp_path, min_blur_px=0)[0].patches) == 1
+
+
+FADES: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "score": ([face_at(60, 84, 26.3, score=s) for s in np.linspace(0.45, 0.7, 60)], {}),
+    "small": ([face_at(60, 84, e) for e in np.linspace(20, 30, 60)], {"min_eye_distance_px": 22}),
+    "large": ([face_at(60, 84, e) for e in np.linspace(20, 30, 60)], {"max_eye_distance_px": 28}),
+    "yaw": ([turned(face_at(60, 84, 26.3), right=r) for r in np.linspace(0.3, 1.1, 80)], {}),
+    "pitch": ([turned(face_at(60, 84, 26.3), down=d) for d in np.linspace(0, 0.5, 60)], {}),
+}
+
+
+@pytest.mark.parametrize("gate", FADES)
+def test_no_gate_lets_the_strength_jump(tmp_path: Path, gate: str) -> None:
+    """Whatever passes a gate slowly fades, from all of it to nothing."""
+    frame, _ = soft_portrait(SOFT_PX)
+    faces, config = FADES[gate]
+    passing = [strength(frame, face, tmp_path, min_detail=0, **config) for face in faces]
+    assert min(passing) == 0
+    assert max(passing) > 0.85
+    assert np.abs(np.diff(passing)).max() < 0.12
+
+
+def test_blur_fades_in_from_sharp_and_out_to_hopeless(tmp_path: Path) -> None:
+    blurs_px = [0.05 * step for step in range(20)] + [1 + 0.125 * step for step in range(41)]
+    passing = [strength(*soft_portrait(blur_px), tmp_path) for blur_px in blurs_px]
+    assert passing[-1] == 0
+    assert np.abs(np.diff(passing)).max() < 0.2
+
+
+@pytest.mark.parametrize(
+    ("codec_name", "lossy"), [("h264", True), ("mjpeg", True), ("ffv1", False), ("mine", True)]
+)
+def test_it_is_known_whether_the_codec_lost_something(
+    tmp_path: Path, codec_name: str, lossy: bool
+) -> None:
+    frame, face = soft_portrait(SOFT_PX)
+    info = replace(info_of(frame), codec_name=codec_name)
+    node = Crop(CropConfig())
+    node.open(segment_in(tmp_path), {"frames": info, "faces": info})
+    packets = {"frames": frame, "faces": FrameFaces(frame.pts, (face,))}
+    packet = node.process(Inputs(packets))["patches"]
+    assert isinstance(packet, FramePatches)
+    assert [patch.lossy for patch in packet.patches] == [lossy]
+
+
+def test_combs_of_interlaced_pictures_do_not_mislead(tmp_path: Path) -> None:
+    frame, face = soft_portrait(SOFT_PX)
+    rgb = frame.picture.to_ndarray(format="rgb24")
+    rgb[1::2] = np.roll(rgb[1::2], 5, axis=1)
+    combed = frame_of(Image.fromarray(rgb))
+    node = Crop(CropConfig(min_blur_px=0))
+    found: list[float] = []
+    for picture, interlaced in ((frame, False), (combed, True), (combed, False)):
+        info = replace(info_of(picture), interlaced=interlaced)
+        node.open(segment_in(tmp_path), {"frames": info, "faces": info})
+        packets = {"frames": picture, "faces": FrameFaces(picture.pts, (face,))}
+        packet = node.process(Inputs(packets))["patches"]
+        assert isinstance(packet, FramePatches)
+        found.append(packet.patches[0].blur_px)
+    assert found[1] == pytest.approx(found[0], abs=0.4)
+    assert abs(found[2] - found[0]) > 1
 
 
 def chosen(frame: Frame, tmp_path: Path, **config: Any) -> list[int]:

@@ -1,0 +1,54 @@
+"""Which part of a video to decode, and how."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from nodes.node import NodeConfig
+
+__all__ = ["DecodeConfig", "Seconds"]
+
+
+def _seconds(value: object) -> object:
+    """Turn `1:02:03.5` and `02:03.5` into seconds; leave everything else to the type."""
+    if not isinstance(value, str) or not _CLOCK.fullmatch(value):
+        return value
+    return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
+
+
+_CLOCK: Final = re.compile(r"(\d+:)?\d{1,2}:\d{1,2}(\.\d*)?")
+
+Seconds = Annotated[float, Field(ge=0), BeforeValidator(_seconds)]
+"""Seconds as a number, or as text: `01:30`, `1:02:03.5`."""
+
+
+class DecodeConfig(NodeConfig):
+    """Which part of a video is wanted: times count from its first picture."""
+
+    from_s: Seconds | None = None
+    """Where to begin: the first frame at or after that time. None: at the start."""
+    to_s: Seconds | None = None
+    """Where to end: before the first frame at or after that time. None: at the end."""
+    rate: float | None = Field(default=None, gt=0, le=1000)
+    """Pictures a second of numbered pictures, which do not say it themselves. None: 25."""
+
+    deinterlace: bool = False
+    """Make whole pictures of interlaced ones, as many as there were; otherwise they stay woven."""
+
+    @property
+    def trims(self) -> bool:
+        """Whether less than the whole video is wanted."""
+        return self.from_s is not None or self.to_s is not None
+
+    def uncut_reason(self) -> str | None:
+        """See `NodeConfig`."""
+        return "only a part of it is wanted" if self.trims else None
+
+    @model_validator(mode="after")
+    def _forwards(self) -> Self:
+        if self.to_s is not None and self.to_s <= (self.from_s or 0):
+            raise ValueError(f"to_s is {self.to_s:g}, expected more than {self.from_s or 0:g}")
+        return self

@@ -1,0 +1,40 @@
+"""Where a video's subsampled chroma lies among its luma samples."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Final
+
+import av
+from av.error import FFmpegError
+from av.video import VideoStream
+
+__all__ = ["chroma_location"]
+
+_SITING: Final = re.compile(rb"\x55\xb7\x81(.)\x55\xb8\x81(.)", re.DOTALL)
+"""Matroska's ChromaSitingHorz and ChromaSitingVert."""
+
+_LOCATIONS: Final = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}
+"""Matroska's numbers -> AVCHROMA_LOC_*."""
+
+_OF_CODEC: Final = {"webp": 2}
+"""Codecs whose encoders average each block, and which cannot say so."""
+
+
+def chroma_location(stream: VideoStream) -> int:
+    """Return AVCHROMA_LOC_* of a stream, 0 where neither container nor codec says it.
+
+    PyAV does not show it; but libav's Matroska muxer writes what it is told of the stream.
+    """
+    header = io.BytesIO()
+    try:
+        with av.open(header, "w", format="matroska") as container:
+            container.add_stream_from_template(stream, opaque=True)
+            container.start_encoding()
+            written = _SITING.search(header.getvalue())
+    except (FFmpegError, ValueError):
+        written = None
+    if written is None:
+        return _OF_CODEC.get(stream.codec_context.codec.canonical_name, 0)
+    return _LOCATIONS.get((written[1][0], written[2][0]), 0)
