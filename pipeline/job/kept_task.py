@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nodes.encode import Encode
 from nodes.encode.node import VIDEO_FILE
+from nodes.errors import MediaError
 from nodes.node import Segment
 from pipeline.containers.timing import packet_times
 from pipeline.errors import RunFailedError
@@ -24,9 +25,9 @@ from pipeline.run.executor import SegmentExecutor
 from pipeline.run.task import Task
 from pipeline.storage.places import place_of
 from pipeline.storage.scratch import scratch_of
-from pipeline.storage.staging import staged
+from pipeline.storage.staging import source_stamp, staged
 
-__all__ = ["KeptTask"]
+__all__ = ["KeptTask", "check_unchanged"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,8 @@ class KeptTask(Task):
     """Path or URL of the store."""
     identity: Identity
     """What the result depends on."""
+    stamp: str | None
+    """Of the source that the identity is of, from `pipeline.storage.staging.source_stamp`."""
     scratch_dir: Path | None
     """Where each machine keeps copies, None for its temporary folder."""
     scratch_bytes: int
@@ -80,10 +83,30 @@ class KeptTask(Task):
                 warmup_pts=self.interval.warmup_pts,
                 codec=self.codec,
             )
+            check_unchanged(self.video, self.stamp)
             result = executor.run(segment, listener)
+            check_unchanged(self.video, self.stamp)
             _check(folder, executor.graph, result, self.interval)
-            store.keep(folder, self.number, result, interval=self.interval, identity=self.identity)
-        return result
+            return store.keep(
+                folder, self.number, result, interval=self.interval, identity=self.identity
+            )
+
+
+def check_unchanged(source: str, stamp: str | None) -> None:
+    """Make sure that a source is still what the job was planned for.
+
+    Raises:
+        MediaError: it was replaced, written to or removed meanwhile.
+    """
+    try:
+        now = source_stamp(source)
+    except OSError:
+        now = "gone"
+    if now != stamp:
+        raise MediaError(
+            f"{source}: was replaced or written to during the run, nothing is made of it; run the"
+            " same command again when it stays as it is"
+        )
 
 
 def _check(folder: Path, graph: Graph, result: SegmentResult, interval: Interval) -> None:

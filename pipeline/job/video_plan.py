@@ -25,7 +25,7 @@ from pipeline.job.segments import SegmentPlan, plan_segments
 from pipeline.pictures.outputs import Form, check_pictures, form_of
 from pipeline.storage.places import name_of
 from pipeline.storage.scratch import scratch_of
-from pipeline.storage.staging import staged
+from pipeline.storage.staging import source_stamp, staged
 
 __all__ = ["Ready", "look_at"]
 
@@ -49,6 +49,8 @@ class Ready:
     """CPU threads of each segment's decoder and encoder."""
     identity: Identity
     """What the segments' results depend on."""
+    stamp: str | None = None
+    """Of the source as it was looked at, from `pipeline.storage.staging.source_stamp`."""
     form: Form | None = None
     """What kind of pictures the output is, None for video."""
 
@@ -77,8 +79,10 @@ def look_at(
         OutputError: the target's container cannot hold the video or its other streams.
         StorageError: the source's object store cannot be used.
     """
+    stamp = source_stamp(video.source)
     with staged(video.source, scratch_of(options.scratch_dir, options.scratch_bytes)) as source:
-        return _look_at(video, source, graph, threads, options.segment_s, contents)
+        ready = _look_at(video, source, graph, threads, options.segment_s, contents)
+    return replace(ready, stamp=stamp)
 
 
 def _look_at(

@@ -22,7 +22,7 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
 from pipeline.interrupts import postponed
 from pipeline.job.failure import explained
-from pipeline.job.kept_task import KeptTask
+from pipeline.job.kept_task import KeptTask, check_unchanged
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.progress import Expected
@@ -31,6 +31,7 @@ from pipeline.job.segment_store import SegmentStore
 from pipeline.pictures.outputs import EXACT_CODEC, write_pictures
 from pipeline.run.contract import Progress, SegmentResult, sink_folder
 from pipeline.run.task import Task, TaskOutcome
+from pipeline.storage.digests import file_sha256
 from pipeline.storage.places import is_folder, list_files, publish, size_of
 from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
@@ -107,6 +108,7 @@ class VideoRun:
                     codec=EXACT_CODEC if self.item.form else None,
                     store=str(self._store.folder),
                     identity=self.item.identity,
+                    stamp=self.item.stamp,
                     scratch_dir=self._options.scratch_dir,
                     scratch_bytes=self._options.scratch_bytes,
                 )
@@ -162,8 +164,8 @@ class VideoRun:
             made.parent.mkdir(exist_ok=True)
             muxed = self._mux(merged, results, source, folders, made)
             sides = join_sinks(self._graph, results, folders, here / "beside")
-            output_bytes = sum(file.stat().st_size for file in files_of(made))
-            report = self._report(merged, results, muxed, output_bytes, sides)
+            report = self._report(merged, results, muxed, files_of(made), sides)
+            check_unchanged(video.source, self.item.stamp)
             with postponed():
                 self._publish(report, made, sides)
         return report
@@ -218,17 +220,17 @@ class VideoRun:
 
         On a file system the latter two are the store's own.
         """
-        numbers, store = range(self.total), self._store
+        numbers, store, key = range(self.total), self._store, self.item.identity.key
         scratch = scratch_of(self._options.scratch_dir, self._options.scratch_bytes)
         with staged(self.item.video.source, scratch) as source:
             if isinstance(store.folder, Path):
                 here = store.folder
-                yield source, [store.local(number, here) for number in numbers], here
+                yield source, [store.local(number, here, key=key) for number in numbers], here
                 return
             # The joined video takes about as much again as its segments.
             need = 2 * sum(list_files(store.folder).values())
             with scratch.room(need, str(self.item.video.target)) as room:
-                yield source, [store.local(number, room) for number in numbers], room
+                yield source, [store.local(number, room, key=key) for number in numbers], room
 
     def _mux(
         self,
@@ -293,7 +295,7 @@ class VideoRun:
         merged: SegmentResult,
         results: Sequence[SegmentResult],
         muxed: MuxReport,
-        output_bytes: int,
+        files: Sequence[Path],
         sides: Iterable[str],
     ) -> VideoReport:
         video, frames = self.item.video, merged.progress.frames
@@ -320,7 +322,8 @@ class VideoRun:
             notes=(*self.notes, *_warnings(merged.reports)),
             nodes={name: report for name, report in merged.reports.items() if report},
             mux=asdict(muxed),
-            output_bytes=output_bytes,
+            output_bytes=sum(file.stat().st_size for file in files),
+            sha256={file.name: file_sha256(file) for file in files},
             identity=self.item.identity,
         )
 

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aminet.errors import AminetError
-from pipeline.storage.places import stored_at
+from nodes.media.picture_files import files_of
+from nodes.media.urls import is_url
+from pipeline.storage.digests import stamp_of
+from pipeline.storage.places import place_of, stored_at, version_of
 from pipeline.storage.scratch import Scratch
 
-__all__ = ["staged"]
+__all__ = ["source_stamp", "staged"]
 
 
 @contextmanager
@@ -32,3 +35,15 @@ def staged(source: str, scratch: Scratch) -> Generator[str]:
         except AminetError as error:
             error.message = error.message.replace(str(copy), source)
             raise
+
+
+def source_stamp(source: str) -> str | None:
+    """Return a text that changes when a source is replaced or written to; None for a libav URL.
+
+    Raises:
+        OSError: it is not there, or its object store does not answer.
+    """
+    place = stored_at(source) if is_url(source) else place_of(source)
+    if place is None:
+        return None
+    return stamp_of(files_of(place)) if isinstance(place, Path) else version_of(place)
