@@ -19,15 +19,12 @@ from pydantic import Field
 from nodes.errors import NodeConfigError
 from nodes.geometry.alignment import compose, face_oval_on_grid, translation
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
-from nodes.picture.interlaced import enlarged_by_fields
-from nodes.picture.regions import add_rgb_residual, copy_picture, pixel_layout, resolve_color
-from nodes.picture.view import PictureView
-from nodes.types import ColorTags, Frame, FrameRestored, RestoredPatch, VideoInfo
 from nodes.picture.interlaced import of_height, whole_fields
 from nodes.picture.layout import chroma_place, pixel_layout, resolve_color
 from nodes.picture.regions import copy_picture
 from nodes.picture.residual import add_rgb_residual
-from nodes.types import ColorTags, Frame, FrameRestored, VideoInfo
+from nodes.picture.view import PictureView
+from nodes.types import ColorTags, Frame, FrameRestored, RestoredPatch, VideoInfo
 
 __all__ = ["UPSCALE", "Paste", "PasteConfig"]
 

@@ -1,4 +1,4 @@
-"""The dataflow: graphs, runners and jobs. Only its room `cluster` knows Ray.
+"""The dataflow: graphs, runners and jobs.
 
 From Python, the main job is one call:
 
@@ -11,15 +11,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api import enhance
+    from pipeline.api import Monitor, RunReport, enhance, enhance_stream, plan
 
-__all__ = ["enhance"]
+__all__ = ["Monitor", "RunReport", "enhance", "enhance_stream", "plan"]
 
 
 def __getattr__(name: str) -> Any:
     """Load what takes a second when it is asked for: the program takes over signals before."""
-    if name == "enhance":
-        from pipeline.api import enhance
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from pipeline import api
 
-        return enhance
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

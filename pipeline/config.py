@@ -25,7 +25,9 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field
 
 from aminet.settings import check_settings, read_settings, read_value, set_value
 from pipeline.errors import ConfigError, GraphError
-from pipeline.graph.graph import Graph, read_graph_spec
+from pipeline.graph.build import build_graph
+from pipeline.graph.graph import Graph
+from pipeline.graph.spec import read_graph_spec
 from pipeline.sizing.sizing import Wishes
 
 __all__ = [
@@ -39,17 +41,6 @@ __all__ = [
     "load_graph",
     "shipped_configs",
 ]
-
-_FLAGS: Final = {
-    "scale": "params.scale",
-    "strength": "params.strength",
-    "faces": "params.faces",
-    "from_s": "params.from_s",
-    "to_s": "params.to_s",
-    "runner": "run.runner",
-    "address": "run.address",
-}
-"""Flags of the command line and arguments of the Python call -> what they set."""
 
 _DEFAULT_GRAPH: Final = "enhance"
 
@@ -124,20 +115,28 @@ class RunConfig(BaseModel):
 
 
 class GraphFlags(TypedDict, total=False):
-    """The flags that are parameters of the graph; None means "not given"."""
+    """The flags that are parameters of the graph of the same name; None means "not given"."""
 
     scale: int | None
+    """Output pixels per source pixel, 1 to 4."""
     strength: float | None
+    """How much of the restoration is applied, 0 to 1."""
     faces: str | int | None
+    """`all`, the `largest`, or so many of the largest in each frame."""
     from_s: float | str | None
+    """Begin at the first frame at or after that time: seconds from the first picture, or text such
+    as `01:30`."""
     to_s: float | str | None
+    """End before the first frame at or after that time."""
 
 
 class Flags(GraphFlags, total=False):
-    """All flags that `enhance` and `plan` have in common."""
+    """All flags that `enhance` and `plan` have in common; the rest are the run's options."""
 
     runner: str | None
+    """`auto`, `local` or `ray`."""
     address: str | None
+    """Ray cluster to join."""
 
 
 def flagged(
@@ -152,8 +151,15 @@ def flagged(
 
     Raises:
         ConfigError: see `load_config`.
+        TypeError: there is no such flag.
     """
-    dotted = {_FLAGS[name]: value for name, value in flags.items()}
+    known = Flags.__annotations__
+    for name in flags.keys() - known.keys():
+        raise TypeError(f"unexpected argument {name!r}; expected one of {', '.join(known)}")
+    dotted = {
+        f"params.{name}" if name in GraphFlags.__annotations__ else f"run.{name}": value
+        for name, value in flags.items()
+    }
     return load_config(Path(file) if file else None, settings, dotted)
 
 
@@ -198,7 +204,7 @@ def load_graph(config: RunConfig) -> Graph:
         GraphError: the graph is not valid with these settings.
     """
     spec = read_graph_spec(_graph_file(config.graph))
-    return Graph.build(spec, params=config.params, overrides=config.nodes)
+    return build_graph(spec, params=config.params, overrides=config.nodes)
 
 
 def _graph_file(graph: str) -> Path:

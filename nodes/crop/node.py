@@ -36,8 +36,6 @@ from nodes.geometry.alignment import (
     yaw_deg,
 )
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
-from nodes.picture.regions import Region, RegionReader, align_region, pixel_layout, resolve_color
-from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
 from nodes.picture.layout import Region, align_region, pixel_layout, resolve_color
 from nodes.picture.regions import RegionReader
 from nodes.types import (

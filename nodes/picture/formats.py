@@ -12,7 +12,6 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from nodes.errors import UnsupportedFormatError
-from nodes.picture.regions import pixel_layout
 from nodes.picture.layout import chroma_place, pixel_layout
 from nodes.picture.view import PictureView
 from nodes.types import ColorTags

@@ -15,7 +15,7 @@ from pipeline.job.progress import clock
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
     from pipeline.job.plan import JobPlan, PlannedVideo
-    from pipeline.job.segments import SegmentPlan
+    from pipeline.segments.plan import SegmentPlan
     from pipeline.sizing.sizing import Sizing
 
 __all__ = ["register", "tell"]

@@ -10,7 +10,7 @@ from fractions import Fraction
 from math import lcm
 from pathlib import Path
 
-from nodes.encode.node import PTS_OFFSET_KEY
+from nodes.encode.writer import PTS_OFFSET_KEY
 from nodes.errors import MediaError
 from nodes.media.open import open_media, ticks_of, video_stream
 from nodes.types import VideoInfo

@@ -1,81 +1,23 @@
-"""A graph of nodes: from YAML or Python to a validated dataflow that can describe itself.
-
-A graph file names nodes, says which output feeds each input, and configures them; `$name` stands
-for a parameter of the graph:
-
-    name: enhance
-    params: {scale: 1}
-    nodes:
-      decode: {type: aminet.decode}
-      track: {type: aminet.track, inputs: {frames: decode.frames}}
-      crop: {type: aminet.crop, inputs: {...}, config: {scale: $scale}}
-
-The same in Python is a `GraphSpec` made of `NodeEntry`s, given to `Graph.build`.
-"""
+"""A checked dataflow of nodes, which can describe itself. `pipeline.graph.build` makes it."""
 
 from __future__ import annotations
 
-import difflib
-import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from aminet.settings import check_settings, explain, read_settings
-from nodes.errors import NodeConfigError
 from nodes.node import (
     Node,
     NodeConfig,
     NodeSpec,
     PoolNode,
-    Port,
     SinkNode,
     SourceNode,
     State,
 )
-from nodes.registry import find_node
 from nodes.types import VideoInfo
-from pipeline.errors import GraphError
 
-__all__ = ["Edge", "Graph", "GraphNode", "GraphSpec", "NodeEntry", "read_graph_spec"]
-
-
-class NodeEntry(BaseModel):
-    """One node of a graph file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    type: str
-    """Registered name of the node type, such as `aminet.track`."""
-    inputs: dict[str, str] = Field(default_factory=dict)
-    """For each input port, the output that feeds it, as `node.port`."""
-    config: dict[str, Any] = Field(default_factory=dict)
-    """The node's own configuration; `$name` takes a parameter of the graph."""
-
-
-class GraphSpec(BaseModel):
-    """A graph as it is written down, not yet checked against the nodes' specs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    name: str
-    description: str = ""
-    params: dict[str, Any] = Field(default_factory=dict)
-    """Parameters and their defaults."""
-    nodes: dict[str, NodeEntry]
-
-    def bound_keys(self) -> dict[tuple[str, str], str]:
-        """Return which setting of which node takes its value from which parameter."""
-        return {
-            (node, key): value[1:]
-            for node, entry in self.nodes.items()
-            for key, value in entry.config.items()
-            if isinstance(value, str) and value.startswith("$")
-        }
+__all__ = ["Edge", "Graph", "GraphNode"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,42 +58,6 @@ class Graph:
     nodes: tuple[GraphNode, ...]
     """In an order in which every node comes after those that feed it."""
     params: Mapping[str, Any]
-
-    @classmethod
-    def build(
-        cls,
-        spec: GraphSpec,
-        *,
-        params: Mapping[str, Any] | None = None,
-        overrides: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> Graph:
-        """Check a spec and make the graph.
-
-        Args:
-            spec: the graph as written.
-            params: values that replace the spec's parameters.
-            overrides: for each node name, configuration that replaces the spec's.
-
-        Raises:
-            GraphError: the spec is not a valid dataflow, or a value does not fit its node.
-        """
-        values = dict(spec.params)
-        for name, value in (params or {}).items():
-            _require(name, spec.params, f"graph {spec.name!r} has no parameter {name!r}")
-            values[name] = value
-        overrides = overrides or {}
-        for name in overrides:
-            _require(name, spec.nodes, f"graph {spec.name!r} has no node {name!r}")
-        for name in spec.nodes:
-            _check_name(name)
-        made: dict[str, GraphNode] = {}
-        for name in _order(spec):
-            entry = spec.nodes[name]
-            config = {**_substitute(name, entry.config, values), **overrides.get(name, {})}
-            made[name] = _make_node(name, entry, config, made)
-        graph = cls(spec.name, tuple(made.values()), values)
-        _check_ends(graph)
-        return graph
 
     def describe(self) -> str:
         """Return the dataflow as text: one node a paragraph, in order, with where it runs."""
@@ -244,112 +150,3 @@ class Graph:
     def _readers(self, node: str, port: str) -> list[str]:
         edge = Edge(node, port)
         return [f"{n.name}.{p}" for n in self.nodes for p, e in n.inputs.items() if e == edge]
-
-
-def read_graph_spec(path: Path) -> GraphSpec:
-    """Read a graph file.
-
-    Raises:
-        GraphError: the file cannot be read, is not YAML, or has unknown or missing keys.
-    """
-    data = read_settings(path, "graph file", GraphError)
-    return check_settings(GraphSpec, data, f"graph file {path}", GraphError)
-
-
-def suggest(name: str, known: Iterable[str]) -> str:
-    """Return `: did you mean ...` or the list of what there is, to end a message with."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return (
-        f": did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known) or 'none'}"
-    )
-
-
-def _require(name: str, known: Iterable[str], message: str) -> None:
-    known = list(known)
-    if name not in known:
-        raise GraphError(message + suggest(name, known))
-
-
-def _check_name(node: str) -> None:
-    # Settings and edges part it from a key or a port by a dot; a sink's folder is called by it.
-    if not re.fullmatch(r"[^./\\]+", node):
-        raise GraphError(f"a node is called {node!r}: expected a name without dots and slashes")
-
-
-def _order(spec: GraphSpec) -> list[str]:
-    feeds: dict[str, set[str]] = {}
-    for name, entry in spec.nodes.items():
-        feeds[name] = set()
-        for port, source in entry.inputs.items():
-            upstream = _parse_edge(name, port, source).node
-            _require(upstream, spec.nodes, f"{name}.{port} is fed by {source!r}, but no such node")
-            feeds[name].add(upstream)
-    try:
-        return list(TopologicalSorter(feeds).static_order())
-    except CycleError as error:
-        circle = " -> ".join(error.args[1])
-        raise GraphError(f"graph {spec.name!r} goes in a circle: {circle}") from error
-
-
-def _parse_edge(node: str, port: str, source: str) -> Edge:
-    upstream, dot, output = source.partition(".")
-    if not (upstream and dot and output) or "." in output:
-        raise GraphError(f"{node}.{port} is fed by {source!r}, expected 'node.port'")
-    return Edge(upstream, output)
-
-
-def _substitute(node: str, config: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, str) and value.startswith("$"):
-            _require(value[1:], params, f"{node}.{key} refers to the unknown parameter {value!r}")
-            out[key] = params[value[1:]]
-        else:
-            out[key] = value
-    return out
-
-
-def _make_node(
-    name: str, entry: NodeEntry, config: Mapping[str, Any], made: Mapping[str, GraphNode]
-) -> GraphNode:
-    try:
-        node_class = find_node(entry.type)
-        checked = node_class.Config.model_validate(config)
-    except NodeConfigError as error:
-        raise GraphError(f"node {name!r}: {error}") from error
-    except ValidationError as error:
-        raise GraphError(f"node {name!r} ({entry.type}): {explain(error)}") from error
-    ports = {port.name: port for port in node_class.spec.inputs}
-    edges = {port: _parse_edge(name, port, source) for port, source in entry.inputs.items()}
-    for port in edges:
-        _require(port, ports, f"node {name!r} ({entry.type}) has no input {port!r}")
-    for port in ports.values():
-        _check_edge(name, port, edges.get(port.name), made)
-    return GraphNode(name, node_class, checked, edges)
-
-
-def _check_edge(name: str, port: Port, edge: Edge | None, made: Mapping[str, GraphNode]) -> None:
-    if edge is None:
-        raise GraphError(f"input {name}.{port.name} ({port.type.__name__}) is not connected")
-    outputs = {output.name: output for output in made[edge.node].spec.outputs}
-    _require(
-        edge.port, outputs, f"{name}.{port.name}: node {edge.node!r} has no output {edge.port!r}"
-    )
-    sent = outputs[edge.port].type
-    if not issubclass(sent, port.type):
-        raise GraphError(
-            f"{edge.node}.{edge.port} sends {sent.__name__}, but {name}.{port.name} takes"
-            f" {port.type.__name__}"
-        )
-
-
-def _check_ends(graph: Graph) -> None:
-    sources = [n.name for n in graph.nodes if issubclass(n.node_class, SourceNode)]
-    if len(sources) != 1:
-        raise GraphError(
-            f"graph {graph.name!r} has {len(sources)} source nodes"
-            f" ({', '.join(sources) or 'none'}), expected exactly one"
-        )
-    if not any(issubclass(n.node_class, SinkNode) for n in graph.nodes):
-        raise GraphError(f"graph {graph.name!r} has no sink node: nothing would come out")

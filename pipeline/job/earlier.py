@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.job.report import VideoReport
-from pipeline.job.segment_store import Manifest, SegmentStore
+from pipeline.job.report import VideoReport, read_video
 from pipeline.job.video_plan import Ready
+from pipeline.segments.store import Manifest, SegmentStore
 
 __all__ = ["changes", "finished_report", "finished_segments", "own_record"]
 
@@ -30,7 +30,7 @@ def finished_segments(item: Ready) -> tuple[dict[int, Manifest], str | None]:
 
 def own_record(item: Ready) -> VideoReport | None:
     """Return what an earlier run noted of this very video just before its output got its name."""
-    record = SegmentStore(item.video.work_dir).recorded()
+    record = read_video(SegmentStore(item.video.work_dir).recorded())
     return record if record is not None and _is_of(record, item) else None
 
 

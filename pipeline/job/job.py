@@ -25,11 +25,11 @@ from pipeline.job.monitors import Monitor
 from pipeline.job.output_paths import make_folder
 from pipeline.job.plan import JobPlan, PlannedVideo, plan_job
 from pipeline.job.report import RunReport, VideoReport
-from pipeline.job.segment_store import SegmentStore
 from pipeline.job.video_run import VideoRun
 from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import Runner, Task
+from pipeline.segments.store import SegmentStore
 from pipeline.storage.lock import holding
 from pipeline.storage.places import place_of, write
 

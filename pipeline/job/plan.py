@@ -20,13 +20,13 @@ from pipeline.graph.roles import encode_node
 from pipeline.job.earlier import changes, finished_report, finished_segments, own_record
 from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
-from pipeline.job.identity import content_ids
 from pipeline.job.merge import side_endings
 from pipeline.job.output_paths import check_names, check_place
 from pipeline.job.report import VideoReport, read_videos
-from pipeline.job.segment_store import Manifest
-from pipeline.job.segments import choose_runner
 from pipeline.job.video_plan import Ready, look_at
+from pipeline.segments.identity import content_ids
+from pipeline.segments.store import Manifest
+from pipeline.sizing.runner import choose_runner
 from pipeline.sizing.sizing import Machine, Sizing, size
 from pipeline.storage.places import place_of
 

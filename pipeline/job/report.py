@@ -11,12 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from pipeline.job.files import written
-from pipeline.job.identity import Identity
+from pipeline.segments.identity import Identity
 from pipeline.storage.digests import file_sha256
 from pipeline.storage.json_text import json_bytes
 from pipeline.storage.places import place_of, read, size_of
 
-__all__ = ["NOTE", "RunReport", "VideoReport", "read_videos"]
+__all__ = ["NOTE", "RunReport", "VideoReport", "read_video", "read_videos"]
 
 NOTE = "A restored face is an estimate, not a proof of who it is."
 
@@ -83,6 +83,10 @@ class VideoReport:
             return False
         return all(size_of(place_of(side)) is not None for side in self.beside.values())
 
+    def to_json(self) -> bytes:
+        """Return the report as indented JSON."""
+        return json_bytes(asdict(self))
+
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
@@ -112,7 +116,16 @@ class RunReport:
         return json_bytes(asdict(self))
 
 
+_VIDEO: Final = TypeAdapter(VideoReport)
 _VIDEOS: Final = TypeAdapter(tuple[VideoReport, ...])
+
+
+def read_video(content: bytes | None) -> VideoReport | None:
+    """Return the report that `VideoReport.to_json` made a text of, None without a whole one."""
+    try:
+        return _VIDEO.validate_python(json.loads(content or b""))
+    except ValueError:
+        return None
 
 
 def read_videos(path: UPath) -> dict[str, VideoReport]:

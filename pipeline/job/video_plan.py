@@ -19,13 +19,14 @@ from pipeline.errors import OutputError
 from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
 from pipeline.job.files import VideoFiles
-from pipeline.job.identity import Identity, fingerprint, identify
 from pipeline.job.merge import why_uncut
-from pipeline.job.segments import SegmentPlan, plan_segments
 from pipeline.pictures.outputs import Form, check_pictures, form_of
+from pipeline.segments.identity import Identity, fingerprint, identify
+from pipeline.segments.plan import SegmentPlan, plan_segments
+from pipeline.segments.sources import source_stamp
 from pipeline.storage.places import name_of
 from pipeline.storage.scratch import scratch_of
-from pipeline.storage.staging import source_stamp, staged
+from pipeline.storage.staging import staged
 
 __all__ = ["Ready", "look_at"]
 
@@ -50,7 +51,7 @@ class Ready:
     identity: Identity
     """What the segments' results depend on."""
     stamp: str | None = None
-    """Of the source as it was looked at, from `pipeline.storage.staging.source_stamp`."""
+    """Of the source as it was looked at, from `pipeline.segments.sources.source_stamp`."""
     form: Form | None = None
     """What kind of pictures the output is, None for video."""
 

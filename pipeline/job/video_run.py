@@ -1,41 +1,22 @@
-"""One video of a job on its way: what is done, what is to do, and the finished file."""
+"""One video of a job on its way: what is done and what is to do."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
-from glob import escape
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
-from nodes.encode.encoders import EncodeConfig
-from nodes.encode.node import VIDEO_FILE
-from nodes.join import SHEET, SHOTS, TRACKS
-from nodes.media.picture_files import files_of
-from nodes.types import VideoInfo
 from pipeline.config import RunOptions
-from pipeline.containers.mux import MuxReport, mux
-from pipeline.errors import OutputError, RunFailedError
 from pipeline.graph.graph import Graph
-from pipeline.graph.roles import encode_node
-from pipeline.interrupts import postponed
 from pipeline.job.failure import explained
-from pipeline.job.kept_task import KeptTask, check_unchanged
-from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
+from pipeline.job.finish import VideoSegments, finish_video
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.progress import Expected
 from pipeline.job.report import VideoReport
-from pipeline.job.segment_store import SegmentStore
-from pipeline.pictures.outputs import EXACT_CODEC, write_pictures
-from pipeline.run.contract import Progress, SegmentResult, sink_folder
+from pipeline.pictures.outputs import EXACT_CODEC
+from pipeline.run.contract import Progress
 from pipeline.run.task import Task, TaskOutcome
-from pipeline.storage.digests import file_sha256
-from pipeline.storage.places import is_folder, list_files, publish, size_of
-from pipeline.storage.private import folder_below
-from pipeline.storage.scratch import scratch_of
-from pipeline.storage.staging import staged
+from pipeline.segments.store import SegmentStore
+from pipeline.segments.task import KeptTask
 
 __all__ = ["VideoRun"]
 
@@ -58,7 +39,6 @@ class VideoRun:
         self._planned = planned
         self._graph = graph
         self._options = options
-        self._encoder = encode_node(graph).name
         self._store = SegmentStore(item.video.work_dir)
         self._results = {number: manifest.result for number, manifest in planned.done.items()}
         self._notes = list(item.notes)
@@ -156,50 +136,17 @@ class VideoRun:
         """
         if self._error is not None:
             raise self._error
-        video = self.item.video
-        results = [self._results[number] for number in range(self.total)]
-        merged = merge_results(self._graph, results)
-        with self._workplace() as (source, folders, here):
-            made = here / "finished" / video.target.name
-            made.parent.mkdir(exist_ok=True)
-            muxed = self._mux(merged, results, source, folders, made)
-            sides = join_sinks(self._graph, results, folders, here / "beside")
-            report = self._report(merged, results, muxed, files_of(made), sides)
-            check_unchanged(video.source, self.item.stamp)
-            with postponed():
-                self._publish(report, made, sides)
-        return report
-
-    def _publish(self, report: VideoReport, made: Path, sides: Mapping[str, Path]) -> None:
-        video = self.item.video
-        self._check_sides(sides)
-        self._store.record(report)
-        video.drop_sides({*side_endings(self._graph), *self._earlier_endings()})
-        for ending, file in sides.items():
-            place = video.side(ending)
-            if isinstance(place, Path) and isinstance(video.target, Path):
-                folder_below(place.parent, video.target.parent)
-            publish(file, place)
-        for file in files_of(made):
-            publish(file, video.target.with_name(file.name))
-
-    def _check_sides(self, sides: Iterable[str]) -> None:
-        """Make sure that nothing is replaced that sinks did not declare before the work."""
-        video = self.item.video
-        for ending in sides:
-            place = video.side(ending)
-            if place == video.target:
-                raise OutputError(f"{place}: a node gives a file the name of the output itself")
-            if not self._planned.may_replace and (is_folder(place) or size_of(place) is not None):
-                raise OutputError(f"{place} exists already: add --overwrite to replace it")
-
-    def _earlier_endings(self) -> Iterable[str]:
-        """Return the endings of what the earlier run left whose output is replaced."""
-        earlier = self._planned.earlier
-        if earlier is None or earlier.output != str(self.item.video.target):
-            return ()
-        parts = (ending.partition("/") for ending in earlier.beside)
-        return [folder + slash + escape(name) for folder, slash, name in parts]
+        return finish_video(
+            self._planned,
+            self._graph,
+            self._options,
+            VideoSegments(
+                results=tuple(self._results[number] for number in range(self.total)),
+                reused=self._reused,
+                attempts=self._attempts,
+                notes=self.notes,
+            ),
+        )
 
     def forget(self) -> None:
         """Remove the segments of a video whose output is there and reported."""
@@ -214,131 +161,9 @@ class VideoRun:
             f" in {self._store.folder}; the same command goes on from there"
         )
 
-    @contextmanager
-    def _workplace(self) -> Generator[tuple[str, list[Path], Path]]:
-        """Give the source, the segments' folders and a folder to join them in, all on this machine.
-
-        On a file system the latter two are the store's own.
-        """
-        numbers, store, key = range(self.total), self._store, self.item.identity.key
-        scratch = scratch_of(self._options.scratch_dir, self._options.scratch_bytes)
-        with staged(self.item.video.source, scratch) as source:
-            if isinstance(store.folder, Path):
-                here = store.folder
-                yield source, [store.local(number, here, key=key) for number in numbers], here
-                return
-            # The joined video takes about as much again as its segments.
-            need = 2 * sum(list_files(store.folder).values())
-            with scratch.room(need, str(self.item.video.target)) as room:
-                yield source, [store.local(number, room, key=key) for number in numbers], room
-
-    def _mux(
-        self,
-        merged: SegmentResult,
-        results: Iterable[SegmentResult],
-        source: str,
-        folders: Iterable[Path],
-        made: Path,
-    ) -> MuxReport:
-        # A segment of which nothing could be decoded has no frames to join.
-        parts = [
-            sink_folder(folder, self._encoder) / VIDEO_FILE
-            for folder, result in zip(folders, results, strict=True)
-            if result.progress.frames or self.total == 1
-        ]
-        muxed = self._written(
-            parts,
-            source,
-            made,
-            merged.infos[self._encoder],
-            merged.reports[self._encoder]["last_duration_ticks"],
-        )
-        if muxed.frames != merged.progress.frames:
-            raise RunFailedError(
-                f"{self.item.video.target}: holds {muxed.frames} of {merged.progress.frames}"
-                " frames, thrown away"
-            )
-        return muxed
-
-    def _written(
-        self,
-        parts: Sequence[Path],
-        source: str,
-        made: Path,
-        info: VideoInfo,
-        last_duration_ticks: int,
-    ) -> MuxReport:
-        form = self.item.form
-        config = encode_node(self._graph).config
-        assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
-        if form is None:
-            return mux(
-                parts,
-                source,
-                made,
-                info,
-                last_duration_ticks=last_duration_ticks,
-                convert=config.convert,
-            )
-        return write_pictures(
-            form,
-            parts,
-            source,
-            made,
-            info,
-            last_duration_ticks=last_duration_ticks,
-            quality=config.quality,
-        )
-
-    def _report(
-        self,
-        merged: SegmentResult,
-        results: Sequence[SegmentResult],
-        muxed: MuxReport,
-        files: Sequence[Path],
-        sides: Iterable[str],
-    ) -> VideoReport:
-        video, frames = self.item.video, merged.progress.frames
-        beside = {ending: str(video.side(ending)) for ending in sides}
-        return VideoReport(
-            source=video.source,
-            output=str(video.target),
-            status="done",
-            frames=frames,
-            faces=merged.progress.items,
-            tracks=tracks_followed(self._graph, results),
-            segments=self.total,
-            segments_reused=self._reused,
-            why_whole=self.item.plan.why_whole,
-            wall_s=round(merged.wall_s, 3),
-            frames_per_s=round(frames / max(merged.wall_s, 1e-9), 2),
-            stage_busy_s={name: round(busy_s, 3) for name, busy_s in merged.busy_s.items()},
-            flow=asdict(merged.flow),
-            sheet=beside.get(SHEET),
-            best_shots=str(video.side(SHOTS)) if SHEET in beside else None,
-            tracks_file=beside.get(TRACKS),
-            beside=beside,
-            attempts=self._attempts,
-            notes=(*self.notes, *_warnings(merged.reports)),
-            nodes={name: report for name, report in merged.reports.items() if report},
-            mux=asdict(muxed),
-            output_bytes=sum(file.stat().st_size for file in files),
-            sha256={file.name: file_sha256(file) for file in files},
-            identity=self.item.identity,
-        )
-
 
 def _total(parts: Iterable[Progress]) -> Progress:
     frames = items = 0
     for part in parts:
         frames, items = frames + part.frames, items + part.items
     return Progress(frames, items)
-
-
-def _warnings(reports: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Return what nodes want the user to know, each with the node's name."""
-    return [
-        f"{name}: {warning}"
-        for name, report in reports.items()
-        for warning in report.get("warnings", ())
-    ]

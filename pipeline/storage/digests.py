@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from nodes.errors import MediaError
+from pipeline.errors import StorageError
 
 __all__ = ["file_sha256", "stamp_of"]
 
@@ -26,7 +26,7 @@ def file_sha256(path: Path) -> str:
     the last change are the same.
 
     Raises:
-        MediaError: the file changes while it is read.
+        StorageError: the file changes while it is read.
         OSError: it cannot be read.
     """
     before = _stamp(path)
@@ -36,7 +36,7 @@ def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if _stamp(path) != before:
-        raise MediaError(f"{path}: changed while it was read; wait until it is written")
+        raise StorageError(f"{path}: changed while it was read; wait until it is written")
     with _lock:
         if len(_known) >= _MOST_KNOWN:
             _known.clear()

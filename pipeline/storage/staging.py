@@ -7,13 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aminet.errors import AminetError
-from nodes.media.picture_files import files_of
-from nodes.media.urls import is_url
-from pipeline.storage.digests import stamp_of
-from pipeline.storage.places import place_of, stored_at, version_of
+from pipeline.storage.places import stored_at
 from pipeline.storage.scratch import Scratch
 
-__all__ = ["source_stamp", "staged"]
+__all__ = ["staged"]
 
 
 @contextmanager
@@ -35,15 +32,3 @@ def staged(source: str, scratch: Scratch) -> Generator[str]:
         except AminetError as error:
             error.message = error.message.replace(str(copy), source)
             raise
-
-
-def source_stamp(source: str) -> str | None:
-    """Return a text that changes when a source is replaced or written to; None for a libav URL.
-
-    Raises:
-        OSError: it is not there, or its object store does not answer.
-    """
-    place = stored_at(source) if is_url(source) else place_of(source)
-    if place is None:
-        return None
-    return stamp_of(files_of(place)) if isinstance(place, Path) else version_of(place)

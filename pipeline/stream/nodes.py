@@ -26,7 +26,7 @@ from nodes.decode import Decode, DecodeConfig
 from nodes.encode import Encode
 from nodes.encode.encoder_table import containers_of
 from nodes.encode.encoders import EncodeConfig, EncoderPlan
-from nodes.encode.node import Writer
+from nodes.encode.writer import Writer
 from nodes.errors import NodeConfigError
 from nodes.media.open import video_stream
 from nodes.media.urls import file_url, is_url

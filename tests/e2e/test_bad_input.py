@@ -151,7 +151,7 @@ def test_one_bad_video_among_good_ones_does_not_stop_them(tmp_path: Path) -> Non
 
 AGAIN_IN_THE_CLEAN_UP = """
 import os, signal
-from pipeline.job.segment_store import SegmentStore
+from pipeline.segments.store import SegmentStore
 drop = SegmentStore.drop_unfinished
 def interrupted(store):
     os.kill(os.getpid(), signal.SIGINT)

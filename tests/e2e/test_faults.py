@@ -77,7 +77,7 @@ def test_a_killed_driver_run_again_does_only_what_is_missing(
 
 DIES_AT = """
 import os, signal
-import pipeline.job.job, pipeline.job.video_run
+import pipeline.job.finish, pipeline.job.job, pipeline.job.video_run
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 {} = die
 """
@@ -86,7 +86,7 @@ def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.parametrize(
     ("moment", "made"),
     [
-        pytest.param("pipeline.job.video_run.publish", False, marks=pytest.mark.slow),
+        pytest.param("pipeline.job.finish.publish", False, marks=pytest.mark.slow),
         ("pipeline.job.job._Job.save", True),
         pytest.param("pipeline.job.video_run.VideoRun.forget", True, marks=pytest.mark.slow),
     ],

@@ -13,7 +13,7 @@ from nodes.sheet import Sheet
 from pipeline.errors import OutputError, StorageError
 from pipeline.job.files import VideoFiles, check_outputs, plan_files
 from pipeline.job.output_paths import check_names, check_place, make_folder
-from pipeline.job.segment_store import SegmentStore
+from pipeline.segments.store import SegmentStore
 from pipeline.storage.lock import holding
 from pipeline.storage.places import remove, write
 from pipeline.storage.private import private_folder

@@ -12,16 +12,16 @@ from upath import UPath
 
 from nodes.errors import MediaError
 from pipeline.containers.probe import scan_packets
-from pipeline.errors import RunFailedError
+from pipeline.errors import RunFailedError, StorageError
 from pipeline.graph.graph import Graph
 from pipeline.job.earlier import finished_report
-from pipeline.job.identity import Identity, fingerprint
 from pipeline.job.plan import plan_finished
-from pipeline.job.segment_store import SegmentStore
-from pipeline.job.segments import Interval
 from pipeline.job.video_plan import Ready
 from pipeline.job.video_run import VideoRun
 from pipeline.run.contract import Progress, SegmentResult
+from pipeline.segments.identity import Identity, fingerprint
+from pipeline.segments.plan import Interval
+from pipeline.segments.store import SegmentStore
 from pipeline.storage.digests import file_sha256, stamp_of
 from pipeline.storage.scratch import Scratch
 from tests.support.jobs import THREE_SEGMENTS, copy_graph, plan_copy, run_tasks
@@ -170,7 +170,7 @@ def test_a_file_that_is_written_to_while_it_is_read_has_no_digest(
         return found  # pyright: ignore[reportUnknownVariableType]
 
     monkeypatch.setattr(hashlib, "file_digest", slow)
-    with pytest.raises(MediaError, match="changed while it was read"):
+    with pytest.raises(StorageError, match="changed while it was read"):
         file_sha256(path)
 
 

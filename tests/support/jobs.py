@@ -17,11 +17,11 @@ from pipeline.config import RunOptions
 from pipeline.graph.graph import Edge, Graph, GraphNode
 from pipeline.graph.prepare import prepared
 from pipeline.job.files import VideoFiles
-from pipeline.job.identity import content_ids
 from pipeline.job.video_plan import Ready, look_at
 from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import Task, TaskOutcome
+from pipeline.segments.identity import content_ids
 from tests.support.media import AudioTrack, Video
 
 __all__ = [

@@ -12,7 +12,7 @@ from nodes.join import SegmentPart
 from nodes.node import Inputs, Node, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.registry import find_node
 from nodes.types import Frame, FrameFaces, VideoInfo
-from pipeline.graph import graph as graph_module
+from pipeline.graph import build as build_module
 
 __all__ = ["install", "write_run"]
 
@@ -94,7 +94,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> None:
     def find(type_name: str) -> type[Node[NodeConfig]]:
         return INSTALLED.get(type_name) or find_node(type_name)
 
-    monkeypatch.setattr(graph_module, "find_node", find)
+    monkeypatch.setattr(build_module, "find_node", find)
 
 
 def write_run(folder: Path, **sinks: str) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 from nodes.decode import Decode, DecodeConfig
 from nodes.encode import Encode
 from nodes.encode.encoders import EncodeConfig
-from nodes.encode.node import VIDEO_FILE
+from nodes.encode.writer import VIDEO_FILE
 from nodes.node import Inputs, Segment
 from nodes.types import Frame, VideoInfo
 from pipeline.containers.mux import MuxReport, mux

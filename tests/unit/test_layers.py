@@ -32,9 +32,9 @@ NODES: Final = frozenset(
 
 _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
-    pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
-    pipeline.pictures pipeline.quality pipeline.graph pipeline.config pipeline.run pipeline.stream
-    pipeline.job pipeline.api"""
+    pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
+    pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
+    pipeline.run pipeline.stream pipeline.segments pipeline.job pipeline.api"""
 
 WALLS: Final = {
     room: frozenset(may.split())
@@ -56,6 +56,7 @@ WALLS: Final = {
         "nodes.enhance": f"{_NODE} aminet aminet.device",
         "pipeline.errors": "aminet.errors nodes",
         "pipeline.interrupts": "",
+        "pipeline.terminal": "",
         "pipeline.sizing": "",
         "pipeline.storage": "pipeline.errors aminet.errors",
         "pipeline.containers": """
@@ -63,7 +64,8 @@ WALLS: Final = {
         "pipeline.pictures": """
             pipeline.errors pipeline.containers nodes nodes.media nodes.picture""",
         "pipeline.quality": """
-            pipeline.errors nodes nodes.geometry nodes.decode nodes.track nodes.paste""",
+            pipeline.errors nodes nodes.geometry nodes.media nodes.decode nodes.track
+            nodes.paste""",
         "pipeline.graph": """
             pipeline.errors pipeline.storage nodes nodes.encode aminet.settings""",
         "pipeline.config": """
@@ -75,9 +77,13 @@ WALLS: Final = {
         "pipeline.stream": """
             pipeline.errors pipeline.interrupts pipeline.storage pipeline.containers pipeline.graph
             pipeline.config pipeline.run nodes nodes.media nodes.decode nodes.encode""",
+        "pipeline.segments": """
+            pipeline.errors pipeline.storage pipeline.containers pipeline.graph pipeline.run
+            nodes nodes.media nodes.encode""",
         "pipeline.job": """
-            pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
-            pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
+            pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
+            pipeline.containers pipeline.pictures pipeline.graph pipeline.config pipeline.run
+            pipeline.cluster pipeline.segments
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.api": "pipeline.config pipeline.run pipeline.stream pipeline.job",
         "pipeline": "pipeline.api",
@@ -153,6 +159,7 @@ def test_no_import_crosses_a_wall(module: str) -> None:
         ("pipeline.run.task", "if TYPE_CHECKING:\n    from pipeline.job import report"),
         ("pipeline.job.job", "def f():\n    import ray.exceptions"),
         ("pipeline.stream.job", "from pipeline.job.files import JobFiles"),
+        ("pipeline.segments.store", "from pipeline.job.report import VideoReport"),
         ("pipeline.graph.graph", "from nodes.track import Track"),
         ("pipeline.cli.app", "from pipeline.cluster.runner import RayRunner"),
         ("pipeline.api", "from tests.support import ROOT"),

@@ -14,7 +14,7 @@ import pytest
 
 from nodes.encode import Encode
 from nodes.encode.encoders import EncodeConfig, plan_encoder
-from nodes.encode.node import PTS_OFFSET_KEY, VIDEO_FILE
+from nodes.encode.writer import PTS_OFFSET_KEY, VIDEO_FILE
 from nodes.errors import MediaError, NodeConfigError, UnsupportedFormatError, WriteError
 from nodes.node import Inputs, Segment
 from nodes.types import ColorTags, Frame, VideoInfo

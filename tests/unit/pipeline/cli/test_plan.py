@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from nodes.errors import MediaError
-from pipeline.cli import app as cli
+from pipeline.cli import enhance as cli_enhance
 from pipeline.cli import plan as cli_plan
 from pipeline.cli.app import app
 from pipeline.errors import ConfigError, GraphError, OutputError, RunFailedError, exit_code
@@ -51,7 +51,7 @@ def test_a_stream_has_no_plan() -> None:
 
 
 def test_plan_takes_every_option_of_enhance() -> None:
-    wanted = dict(inspect.signature(cli.enhance).parameters)
+    wanted = dict(inspect.signature(cli_enhance.enhance).parameters)
     del wanted["dry_run"]
     assert dict(inspect.signature(cli_plan.plan).parameters) == wanted
     for name in ("--faces", "--from", "--overwrite", "--no-resume"):

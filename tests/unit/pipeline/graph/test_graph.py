@@ -11,8 +11,10 @@ import yaml
 
 from nodes.errors import NodeConfigError
 from pipeline.errors import GraphError
-from pipeline.graph import graph as graph_module
-from pipeline.graph.graph import Edge, Graph, GraphSpec, read_graph_spec
+from pipeline.graph import build as build_module
+from pipeline.graph.build import build_graph
+from pipeline.graph.graph import Edge, Graph
+from pipeline.graph.spec import GraphSpec, read_graph_spec
 from tests.support import toy_nodes
 
 TOYS = {
@@ -39,11 +41,11 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> None:
             raise NodeConfigError(f"unknown node type {name!r}")
         return TOYS[name]
 
-    monkeypatch.setattr(graph_module, "find_node", find)
+    monkeypatch.setattr(build_module, "find_node", find)
 
 
 def build(text: str = GOOD, **changes: Any) -> Graph:
-    return Graph.build(GraphSpec.model_validate(yaml.safe_load(text)), **changes)
+    return build_graph(GraphSpec.model_validate(yaml.safe_load(text)), **changes)
 
 
 def test_nodes_come_after_those_that_feed_them() -> None:

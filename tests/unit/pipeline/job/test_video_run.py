@@ -11,7 +11,7 @@ import pytest
 from upath import UPath
 
 from nodes.encode import EncodeConfig
-from nodes.encode.node import VIDEO_FILE
+from nodes.encode.writer import VIDEO_FILE
 from nodes.errors import MediaError
 from pipeline.config import RunOptions
 from pipeline.errors import RunFailedError
@@ -20,11 +20,11 @@ from pipeline.job.earlier import finished_report, finished_segments, own_record
 from pipeline.job.files import VideoFiles
 from pipeline.job.plan import plan_finished
 from pipeline.job.report import VideoReport
-from pipeline.job.segment_store import SegmentStore
 from pipeline.job.video_plan import Ready
 from pipeline.job.video_run import VideoRun
 from pipeline.run.contract import Progress
 from pipeline.run.task import Task, TaskOutcome
+from pipeline.segments.store import SegmentStore
 from pipeline.storage.digests import file_sha256
 from tests.support.jobs import THREE_SEGMENTS, FailConfig, copy_graph, plan_copy, run_tasks
 from tests.support.media import decode_all, make_video, packets_of

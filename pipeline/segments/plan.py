@@ -1,7 +1,7 @@
-"""Decisions made before work starts: pure functions of what is known then.
+"""Where a video is cut: a pure function of what a scan of its packets found.
 
-Nothing here opens a file or knows of Ray. The plan of a video depends on the video and the
-configuration only, never on the number of workers, so its output does not depend on the cluster.
+The plan of a video depends on the video and the configuration only, never on the number of workers,
+so its output does not depend on the cluster.
 """
 
 from __future__ import annotations
@@ -13,19 +13,10 @@ from typing import Final
 
 from pipeline.containers.probe import PacketScan
 
-__all__ = [
-    "Interval",
-    "SegmentPlan",
-    "choose_runner",
-    "plan_segments",
-]
+__all__ = ["Interval", "SegmentPlan", "plan_segments"]
 
 WHOLE_BELOW: Final = 1.5
 """A video shorter than this many segments is not cut."""
-
-SEGMENTS_WORTH_RAY: Final = 4
-CORES_WORTH_RAY: Final = 4
-"""From so many segments on so many cores, one video earns back what starting Ray costs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,29 +116,3 @@ def _warmup(start_pts: int | None, warmup_ticks: int) -> int | None:
     if start_pts is None or not warmup_ticks:
         return None
     return start_pts - warmup_ticks
-
-
-def choose_runner(
-    requested: str, *, videos: int, segments: int, cores: int, address: str | None
-) -> tuple[str, str]:
-    """Return the runner to take, `local` or `ray`, and why.
-
-    Starting Ray costs about 10 s, which one short video does not earn back on one machine, nor does
-    one on few cores: the local runner keeps those busy.
-
-    Args:
-        requested: `auto`, or the name of a runner.
-        videos: to be done.
-        segments: to be done, of all videos.
-        cores: of this machine that may be used.
-        address: of a Ray cluster, if one is configured.
-    """
-    if requested != "auto":
-        return requested, "asked for"
-    if address is not None:
-        return "ray", "a cluster address is set"
-    if videos > 1:
-        return "ray", f"{videos} videos can run side by side"
-    if segments >= SEGMENTS_WORTH_RAY and cores >= CORES_WORTH_RAY:
-        return "ray", f"{segments} segments can run side by side"
-    return "local", "one video on this machine; --runner ray to use Ray"

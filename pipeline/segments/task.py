@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodes.encode import Encode
-from nodes.encode.node import VIDEO_FILE
-from nodes.errors import MediaError
+from nodes.encode.writer import VIDEO_FILE
 from nodes.node import Segment
 from pipeline.containers.timing import packet_times
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
-from pipeline.job.identity import Identity
-from pipeline.job.segment_store import SegmentStore
-from pipeline.job.segments import Interval
 from pipeline.run.contract import Progress, SegmentResult, sink_folder
 from pipeline.run.executor import SegmentExecutor
 from pipeline.run.task import Task
+from pipeline.segments.identity import Identity
+from pipeline.segments.plan import Interval
+from pipeline.segments.sources import check_unchanged
+from pipeline.segments.store import SegmentStore
 from pipeline.storage.places import place_of
 from pipeline.storage.scratch import scratch_of
-from pipeline.storage.staging import source_stamp, staged
+from pipeline.storage.staging import staged
 
-__all__ = ["KeptTask", "check_unchanged"]
+__all__ = ["KeptTask"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class KeptTask(Task):
     identity: Identity
     """What the result depends on."""
     stamp: str | None
-    """Of the source that the identity is of, from `pipeline.storage.staging.source_stamp`."""
+    """Of the source that the identity is of, from `pipeline.segments.sources.source_stamp`."""
     scratch_dir: Path | None
     """Where each machine keeps copies, None for its temporary folder."""
     scratch_bytes: int
@@ -90,23 +90,6 @@ class KeptTask(Task):
             return store.keep(
                 folder, self.number, result, interval=self.interval, identity=self.identity
             )
-
-
-def check_unchanged(source: str, stamp: str | None) -> None:
-    """Make sure that a source is still what the job was planned for.
-
-    Raises:
-        MediaError: it was replaced, written to or removed meanwhile.
-    """
-    try:
-        now = source_stamp(source)
-    except OSError:
-        now = "gone"
-    if now != stamp:
-        raise MediaError(
-            f"{source}: was replaced or written to during the run, nothing is made of it; run the"
-            " same command again when it stays as it is"
-        )
 
 
 def _check(folder: Path, graph: Graph, result: SegmentResult, interval: Interval) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from nodes.types import Frame
 from pipeline.containers.probe import scan_packets
-from pipeline.job.segments import plan_segments
+from pipeline.segments.plan import plan_segments
 from tests.support.cut_videos import VIDEOS, drop_times
 from tests.support.media import Video, make_video
 from tests.support.video_nodes import decode, same_pixels

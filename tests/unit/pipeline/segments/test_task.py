@@ -11,12 +11,12 @@ from upath import UPath
 
 from nodes.decode import Decode
 from nodes.encode import Encode, EncodeConfig
-from nodes.encode.node import VIDEO_FILE
+from nodes.encode.writer import VIDEO_FILE
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
-from pipeline.job.kept_task import KeptTask
-from pipeline.job.segment_store import SegmentStore
 from pipeline.run.contract import Progress
+from pipeline.segments.store import SegmentStore
+from pipeline.segments.task import KeptTask
 from pipeline.storage.places import list_files
 from tests.support.jobs import (
     THREE_SEGMENTS,

@@ -11,11 +11,10 @@ from pathlib import Path
 import pytest
 from upath import UPath
 
-from pipeline.job.identity import Identity
-from pipeline.job.report import VideoReport
-from pipeline.job.segment_store import SegmentStore
-from pipeline.job.segments import Interval
 from pipeline.run.contract import Progress, SegmentResult
+from pipeline.segments.identity import Identity
+from pipeline.segments.plan import Interval
+from pipeline.segments.store import SegmentStore
 from pipeline.storage.places import list_files, place_of, read, remove, write
 from pipeline.storage.scratch import Scratch
 from tests.support.toy_nodes import INFO
@@ -204,16 +203,13 @@ def test_dropping_what_is_unfinished_where_nothing_is_finished_drops_all(
     assert list_files(store.folder) == {}
 
 
-def test_a_record_is_read_back_and_a_torn_one_is_none(
-    store: SegmentStore, scratch: Scratch
-) -> None:
+def test_a_record_is_read_back_until_all_is_dropped(store: SegmentStore, scratch: Scratch) -> None:
     assert store.recorded() is None
     keep(store, 0, scratch)
-    report = VideoReport("in.mp4", "out.mp4", "done", frames=30, identity=IDENTITY)
-    store.record(report)
-    assert store.recorded() == report
-    store.record(replace(report, frames=31))
-    assert store.recorded() == replace(report, frames=31)
-    halve(store.folder / "video.json")
-    assert store.recorded() is None
+    store.record(b"one")
+    assert store.recorded() == b"one"
+    store.record(b"another")
+    assert store.recorded() == b"another"
     assert set(store.finished()) == {0}
+    store.drop()
+    assert store.recorded() is None

@@ -27,10 +27,9 @@ from pydantic import TypeAdapter
 from upath import UPath
 
 from pipeline.errors import RunFailedError
-from pipeline.job.identity import Identity
-from pipeline.job.report import VideoReport
-from pipeline.job.segments import Interval
 from pipeline.run.contract import SegmentResult
+from pipeline.segments.identity import Identity
+from pipeline.segments.plan import Interval
 from pipeline.storage.digests import file_sha256
 from pipeline.storage.json_text import json_bytes
 from pipeline.storage.places import create, fetch, list_files, publish, read, remove, sync, write
@@ -67,7 +66,6 @@ class Manifest:
 
 
 _MANIFESTS: Final = TypeAdapter(Manifest)
-_RECORDS: Final = TypeAdapter(VideoReport)
 
 
 class SegmentStore:
@@ -149,7 +147,7 @@ class SegmentStore:
     def _keep_folder(self, made: Path, number: int, manifest: Manifest) -> SegmentResult:
         for name in manifest.files:
             sync(made / name)
-        write(UPath(made) / MANIFEST_FILE, _MANIFESTS.dump_json(manifest, indent=1))
+        write(UPath(made) / MANIFEST_FILE, json_bytes(asdict(manifest)))
         place = Path(str(self.folder / _name(number)))
         for _ in range(_MOST_TRIES):
             first = self._whole(number)
@@ -185,7 +183,7 @@ class SegmentStore:
         for name in manifest.files:
             publish(made / name, place / token / name)
         named = replace(manifest, token=token)
-        content = _MANIFESTS.dump_json(named, indent=1)
+        content = json_bytes(asdict(named))
         for _ in range(_MOST_TRIES):
             first = self._whole(number)
             if first is not None and first.is_same(manifest):
@@ -239,7 +237,7 @@ class SegmentStore:
     @staticmethod
     def _read_manifest(place: UPath) -> Manifest | None:
         try:
-            return _MANIFESTS.validate_json(read(place / MANIFEST_FILE) or b"")
+            return _MANIFESTS.validate_python(json.loads(read(place / MANIFEST_FILE) or b""))
         except (OSError, ValueError):
             return None
 
@@ -254,22 +252,19 @@ class SegmentStore:
             file_sha256(place / name) == digest for name, digest in manifest.sha256.items()
         )
 
-    def record(self, report: VideoReport) -> None:
+    def record(self, content: bytes) -> None:
         """Note what the finished video is, before its output gets its name.
 
         Raises:
             OSError: it cannot be written.
         """
-        write(self.folder / _RECORD_FILE, json_bytes(asdict(report)))
+        write(self.folder / _RECORD_FILE, content)
 
-    def recorded(self) -> VideoReport | None:
+    def recorded(self) -> bytes | None:
         """Return what `record` noted, None without."""
         if isinstance(self.folder, Path) and not is_private(self.folder):
             return None
-        try:
-            return _RECORDS.validate_python(json.loads(read(self.folder / _RECORD_FILE) or b""))
-        except ValueError:
-            return None
+        return read(self.folder / _RECORD_FILE)
 
     def drop_unfinished(self) -> bool:
         """Remove what was not finished; return whether anything is kept."""

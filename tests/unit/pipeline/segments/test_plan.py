@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.containers.probe import PacketScan
-from pipeline.job.segments import plan_segments
+from pipeline.segments.plan import plan_segments
 
 REGULAR = PacketScan(
     container="mov,mp4,m4a,3gp,3g2,mj2",

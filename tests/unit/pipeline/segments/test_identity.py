@@ -11,8 +11,8 @@ from pipeline.config import load_config, load_graph
 from pipeline.containers.probe import scan_packets
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
-from pipeline.job.identity import Identity, content_ids, fingerprint, identify
-from pipeline.job.segments import Interval, SegmentPlan
+from pipeline.segments.identity import Identity, content_ids, fingerprint, identify
+from pipeline.segments.plan import Interval, SegmentPlan
 from tests.support.media import Video, make_video
 
 PLAN = SegmentPlan((Interval(None, 5), Interval(5, None)))

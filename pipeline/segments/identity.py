@@ -13,7 +13,7 @@ from nodes.media.picture_files import files_of
 from nodes.node import Node, NodeConfig
 from pipeline.containers.probe import PacketScan
 from pipeline.graph.graph import Graph
-from pipeline.job.segments import SegmentPlan
+from pipeline.segments.plan import SegmentPlan
 from pipeline.storage.digests import file_sha256
 
 __all__ = ["Identity", "content_ids", "fingerprint", "identify"]

@@ -1,0 +1,85 @@
+"""`aminet enhance`: the main job."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import typer
+
+from nodes.join import PARQUET, SHEET, TRACKS
+from pipeline.cli import options as option
+from pipeline.cli.console import out, say, say_error
+from pipeline.cli.plan import tell
+from pipeline.errors import RunFailedError
+from pipeline.job.report import NOTE
+
+__all__ = ["register"]
+
+_BESIDE: Final = {SHEET: "before/after", TRACKS: "tracks", PARQUET: "tracks"}
+"""What files beside the output are called here, by their endings."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command("enhance")(enhance)
+
+
+def enhance(
+    inputs: option.Inputs,
+    output: option.Output,
+    scale: option.Scale = None,
+    strength: option.Strength = None,
+    faces: option.Faces = None,
+    from_s: option.From = None,
+    to_s: option.To = None,
+    config: option.ConfigFile = None,
+    settings: option.Settings = None,
+    runner: option.Runner = None,
+    address: option.Address = None,
+    overwrite: option.Overwrite = False,
+    resume: option.Resume = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, as `aminet plan` does.")
+    ] = False,
+) -> None:
+    """Write the same videos with the faces restored, a report, and before/after sheets."""
+    from pipeline.api import enhance as run
+    from pipeline.api import enhance_stream
+    from pipeline.config import GraphFlags, flagged
+    from pipeline.job.monitors import monitor_for
+    from pipeline.stream.job import is_stream
+
+    given = settings or ()
+    flags = GraphFlags(scale=scale, strength=strength, faces=faces, from_s=from_s, to_s=to_s)
+    if dry_run:
+        run_config = flagged(config, given, **flags, runner=runner, address=address)
+        tell(inputs, output, run_config, overwrite=overwrite, resume=resume)
+        return
+    if len(inputs) == 1 and is_stream(inputs[0], output):
+        result = enhance_stream(
+            inputs[0], output, **flags, config=config, settings=given, overwrite=overwrite
+        )
+        frames, patches = result.progress.frames, result.progress.items
+        say_error(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
+        say_error(NOTE)
+        return
+    report = run(
+        inputs,
+        output,
+        **flags,
+        runner=runner,
+        address=address,
+        config=config,
+        settings=given,
+        overwrite=overwrite,
+        resume=resume,
+        monitor=monitor_for(out),
+    )
+    for video in report.videos:
+        for ending, place in video.beside.items():
+            if "/" not in ending:
+                say(f"{_BESIDE.get(ending, 'beside it')}: {place}")
+    say(f"report: {report.path}")
+    say(report.note)
+    if report.failed:
+        raise RunFailedError(f"{len(report.failed)} of {len(report.videos)} videos failed")

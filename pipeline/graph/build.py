@@ -1,0 +1,155 @@
+"""From a graph as it is written to a checked dataflow: every edge typed, every setting valid."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from pydantic import ValidationError
+
+from aminet.settings import explain
+from nodes.errors import NodeConfigError
+from nodes.node import Port, SinkNode, SourceNode
+from nodes.registry import find_node
+from pipeline.errors import GraphError
+from pipeline.graph.graph import Edge, Graph, GraphNode
+from pipeline.graph.spec import GraphSpec, NodeEntry
+
+__all__ = ["build_graph"]
+
+
+def build_graph(
+    spec: GraphSpec,
+    *,
+    params: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Graph:
+    """Check a spec and make the graph.
+
+    Args:
+        spec: the graph as written.
+        params: values that replace the spec's parameters.
+        overrides: for each node name, configuration that replaces the spec's.
+
+    Raises:
+        GraphError: the spec is not a valid dataflow, or a value does not fit its node.
+    """
+    values = dict(spec.params)
+    for name, value in (params or {}).items():
+        _require(name, spec.params, f"graph {spec.name!r} has no parameter {name!r}")
+        values[name] = value
+    overrides = overrides or {}
+    for name in overrides:
+        _require(name, spec.nodes, f"graph {spec.name!r} has no node {name!r}")
+    for name in spec.nodes:
+        _check_name(name)
+    made: dict[str, GraphNode] = {}
+    for name in _order(spec):
+        entry = spec.nodes[name]
+        config = {**_substitute(name, entry.config, values), **overrides.get(name, {})}
+        made[name] = _make_node(name, entry, config, made)
+    graph = Graph(spec.name, tuple(made.values()), values)
+    _check_ends(graph)
+    return graph
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    """Return `: did you mean ...` or the list of what there is, to end a message with."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return (
+        f": did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known) or 'none'}"
+    )
+
+
+def _require(name: str, known: Iterable[str], message: str) -> None:
+    known = list(known)
+    if name not in known:
+        raise GraphError(message + _suggest(name, known))
+
+
+def _check_name(node: str) -> None:
+    # Settings and edges part it from a key or a port by a dot; a sink's folder is called by it.
+    if not re.fullmatch(r"[^./\\]+", node):
+        raise GraphError(f"a node is called {node!r}: expected a name without dots and slashes")
+
+
+def _order(spec: GraphSpec) -> list[str]:
+    feeds: dict[str, set[str]] = {}
+    for name, entry in spec.nodes.items():
+        feeds[name] = set()
+        for port, source in entry.inputs.items():
+            upstream = _parse_edge(name, port, source).node
+            _require(upstream, spec.nodes, f"{name}.{port} is fed by {source!r}, but no such node")
+            feeds[name].add(upstream)
+    try:
+        return list(TopologicalSorter(feeds).static_order())
+    except CycleError as error:
+        circle = " -> ".join(error.args[1])
+        raise GraphError(f"graph {spec.name!r} goes in a circle: {circle}") from error
+
+
+def _parse_edge(node: str, port: str, source: str) -> Edge:
+    upstream, dot, output = source.partition(".")
+    if not (upstream and dot and output) or "." in output:
+        raise GraphError(f"{node}.{port} is fed by {source!r}, expected 'node.port'")
+    return Edge(upstream, output)
+
+
+def _substitute(node: str, config: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, str) and value.startswith("$"):
+            _require(value[1:], params, f"{node}.{key} refers to the unknown parameter {value!r}")
+            out[key] = params[value[1:]]
+        else:
+            out[key] = value
+    return out
+
+
+def _make_node(
+    name: str, entry: NodeEntry, config: Mapping[str, Any], made: Mapping[str, GraphNode]
+) -> GraphNode:
+    try:
+        node_class = find_node(entry.type)
+        checked = node_class.Config.model_validate(config)
+    except NodeConfigError as error:
+        raise GraphError(f"node {name!r}: {error}") from error
+    except ValidationError as error:
+        raise GraphError(f"node {name!r} ({entry.type}): {explain(error)}") from error
+    ports = {port.name: port for port in node_class.spec.inputs}
+    edges = {port: _parse_edge(name, port, source) for port, source in entry.inputs.items()}
+    for port in edges:
+        _require(port, ports, f"node {name!r} ({entry.type}) has no input {port!r}")
+    for port in ports.values():
+        _check_edge(name, port, edges.get(port.name), made)
+    return GraphNode(name, node_class, checked, edges)
+
+
+def _check_edge(name: str, port: Port, edge: Edge | None, made: Mapping[str, GraphNode]) -> None:
+    if edge is None:
+        raise GraphError(f"input {name}.{port.name} ({port.type.__name__}) is not connected")
+    outputs = {output.name: output for output in made[edge.node].spec.outputs}
+    _require(
+        edge.port, outputs, f"{name}.{port.name}: node {edge.node!r} has no output {edge.port!r}"
+    )
+    sent = outputs[edge.port].type
+    if not issubclass(sent, port.type):
+        raise GraphError(
+            f"{edge.node}.{edge.port} sends {sent.__name__}, but {name}.{port.name} takes"
+            f" {port.type.__name__}"
+        )
+
+
+def _check_ends(graph: Graph) -> None:
+    sources = [n.name for n in graph.nodes if issubclass(n.node_class, SourceNode)]
+    if len(sources) != 1:
+        raise GraphError(
+            f"graph {graph.name!r} has {len(sources)} source nodes"
+            f" ({', '.join(sources) or 'none'}), expected exactly one"
+        )
+    if not any(issubclass(n.node_class, SinkNode) for n in graph.nodes):
+        raise GraphError(f"graph {graph.name!r} has no sink node: nothing would come out")

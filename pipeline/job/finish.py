@@ -1,0 +1,226 @@
+"""The last step of a video: its segments joined, everything published, and the report of it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+from nodes.encode import EncodeConfig
+from nodes.encode.writer import VIDEO_FILE
+from nodes.join import SHEET, SHOTS, TRACKS
+from nodes.media.picture_files import files_of
+from pipeline.config import RunOptions
+from pipeline.containers.mux import MuxReport, mux
+from pipeline.errors import OutputError, RunFailedError
+from pipeline.graph.graph import Graph
+from pipeline.graph.roles import encode_node
+from pipeline.interrupts import postponed
+from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
+from pipeline.job.plan import PlannedVideo
+from pipeline.job.report import VideoReport
+from pipeline.job.video_plan import Ready
+from pipeline.pictures.outputs import write_pictures
+from pipeline.run.contract import SegmentResult, sink_folder
+from pipeline.segments.sources import check_unchanged
+from pipeline.segments.store import SegmentStore
+from pipeline.storage.digests import file_sha256
+from pipeline.storage.places import is_folder, list_files, publish, size_of
+from pipeline.storage.private import folder_below
+from pipeline.storage.scratch import scratch_of
+from pipeline.storage.staging import staged
+
+__all__ = ["VideoSegments", "finish_video"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoSegments:
+    """All segments of a video, finished and in its store."""
+
+    results: tuple[SegmentResult, ...]
+    """In order."""
+    reused: int
+    """How many of them an earlier run had finished."""
+    attempts: int
+    """The most that one of them took."""
+    notes: tuple[str, ...]
+    """What the user should know."""
+
+
+def finish_video(
+    planned: PlannedVideo, graph: Graph, options: RunOptions, segments: VideoSegments
+) -> VideoReport:
+    """Join the segments, then give all that was made its names; the segments stay.
+
+    Args:
+        planned: the video, which could be started.
+        graph: what was run.
+        options: where copies of what is in object stores go, and how much of them.
+        segments: all of the video's.
+
+    Raises:
+        AminetError: the output cannot be put together.
+        OSError: a file cannot be written or renamed.
+    """
+    item = planned.ready
+    assert item is not None  # noqa: S101 - for the type checker
+    video, store = item.video, SegmentStore(item.video.work_dir)
+    merged = merge_results(graph, segments.results)
+    with _gathered(item, store, options) as (source, folders, here):
+        made = here / "finished" / video.target.name
+        made.parent.mkdir(exist_ok=True)
+        muxed = _join_video(item, graph, merged, segments.results, source, folders, made)
+        sides = join_sinks(graph, segments.results, folders, here / "beside")
+        report = _report(item, graph, merged, segments, muxed, files_of(made), sides)
+        check_unchanged(video.source, item.stamp)
+        with postponed():
+            _check_sides(planned, sides)
+            store.record(report.to_json())
+            _publish(planned, graph, made, sides)
+    return report
+
+
+@contextmanager
+def _gathered(
+    item: Ready, store: SegmentStore, options: RunOptions
+) -> Generator[tuple[str, list[Path], Path]]:
+    """Give the source, the segments' folders and a folder to join them in, all on this machine.
+
+    On a file system the latter two are the store's own.
+    """
+    numbers, key = range(len(item.plan.intervals)), item.identity.key
+    scratch = scratch_of(options.scratch_dir, options.scratch_bytes)
+    with staged(item.video.source, scratch) as source:
+        if isinstance(store.folder, Path):
+            here = store.folder
+            yield source, [store.local(number, here, key=key) for number in numbers], here
+            return
+        # The joined video takes about as much again as its segments.
+        need = 2 * sum(list_files(store.folder).values())
+        with scratch.room(need, str(item.video.target)) as room:
+            yield source, [store.local(number, room, key=key) for number in numbers], room
+
+
+def _join_video(
+    item: Ready,
+    graph: Graph,
+    merged: SegmentResult,
+    results: Sequence[SegmentResult],
+    source: str,
+    folders: Iterable[Path],
+    made: Path,
+) -> MuxReport:
+    """Write the output, and make sure that it holds every frame."""
+    encode = encode_node(graph)
+    # A segment of which nothing could be decoded has no frames to join.
+    parts = [
+        sink_folder(folder, encode.name) / VIDEO_FILE
+        for folder, result in zip(folders, results, strict=True)
+        if result.progress.frames or len(results) == 1
+    ]
+    config, info = encode.config, merged.infos[encode.name]
+    assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
+    last_ticks = merged.reports[encode.name]["last_duration_ticks"]
+    if item.form is None:
+        muxed = mux(
+            parts, source, made, info, last_duration_ticks=last_ticks, convert=config.convert
+        )
+    else:
+        muxed = write_pictures(
+            item.form,
+            parts,
+            source,
+            made,
+            info,
+            last_duration_ticks=last_ticks,
+            quality=config.quality,
+        )
+    if muxed.frames != merged.progress.frames:
+        raise RunFailedError(
+            f"{item.video.target}: holds {muxed.frames} of {merged.progress.frames}"
+            " frames, thrown away"
+        )
+    return muxed
+
+
+def _check_sides(planned: PlannedVideo, sides: Iterable[str]) -> None:
+    """Make sure that nothing is replaced that sinks did not declare before the work."""
+    for ending in sides:
+        place = planned.files.side(ending)
+        if place == planned.files.target:
+            raise OutputError(f"{place}: a node gives a file the name of the output itself")
+        if not planned.may_replace and (is_folder(place) or size_of(place) is not None):
+            raise OutputError(f"{place} exists already: add --overwrite to replace it")
+
+
+def _publish(planned: PlannedVideo, graph: Graph, made: Path, sides: Mapping[str, Path]) -> None:
+    """Give everything its name, the output last."""
+    video = planned.files
+    video.drop_sides({*side_endings(graph), *_earlier_endings(planned)})
+    for ending, file in sides.items():
+        place = video.side(ending)
+        if isinstance(place, Path) and isinstance(video.target, Path):
+            folder_below(place.parent, video.target.parent)
+        publish(file, place)
+    for file in files_of(made):
+        publish(file, video.target.with_name(file.name))
+
+
+def _earlier_endings(planned: PlannedVideo) -> Iterable[str]:
+    """Return the endings of what the earlier run left whose output is replaced."""
+    earlier = planned.earlier
+    if earlier is None or earlier.output != str(planned.files.target):
+        return ()
+    parts = (ending.partition("/") for ending in earlier.beside)
+    return [folder + slash + escape(name) for folder, slash, name in parts]
+
+
+def _report(
+    item: Ready,
+    graph: Graph,
+    merged: SegmentResult,
+    segments: VideoSegments,
+    muxed: MuxReport,
+    files: Sequence[Path],
+    sides: Iterable[str],
+) -> VideoReport:
+    video, frames = item.video, merged.progress.frames
+    beside = {ending: str(video.side(ending)) for ending in sides}
+    return VideoReport(
+        source=video.source,
+        output=str(video.target),
+        status="done",
+        frames=frames,
+        faces=merged.progress.items,
+        tracks=tracks_followed(graph, segments.results),
+        segments=len(segments.results),
+        segments_reused=segments.reused,
+        why_whole=item.plan.why_whole,
+        wall_s=round(merged.wall_s, 3),
+        frames_per_s=round(frames / max(merged.wall_s, 1e-9), 2),
+        stage_busy_s={name: round(busy_s, 3) for name, busy_s in merged.busy_s.items()},
+        flow=asdict(merged.flow),
+        sheet=beside.get(SHEET),
+        best_shots=str(video.side(SHOTS)) if SHEET in beside else None,
+        tracks_file=beside.get(TRACKS),
+        beside=beside,
+        attempts=segments.attempts,
+        notes=(*segments.notes, *_warnings(merged.reports)),
+        nodes={name: report for name, report in merged.reports.items() if report},
+        mux=asdict(muxed),
+        output_bytes=sum(file.stat().st_size for file in files),
+        sha256={file.name: file_sha256(file) for file in files},
+        identity=item.identity,
+    )
+
+
+def _warnings(reports: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return what nodes want the user to know, each with the node's name."""
+    return [
+        f"{name}: {warning}"
+        for name, report in reports.items()
+        for warning in report.get("warnings", ())
+    ]

@@ -1,0 +1,78 @@
+"""What `import pipeline` hands on."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pipeline
+from nodes.errors import MediaError
+from pipeline.config import Flags, GraphFlags
+from tests.support.media import Video, make_video
+
+BICUBIC = "enhance.weights=bicubic"
+
+
+def test_every_public_name_is_there() -> None:
+    assert {name for name in dir(pipeline) if not name.startswith("_")} >= set(pipeline.__all__)
+    for name in pipeline.__all__:
+        assert getattr(pipeline, name).__module__.startswith("pipeline."), name
+    with pytest.raises(AttributeError, match="nothing"):
+        _ = pipeline.nothing
+
+
+def test_importing_it_loads_nothing_until_a_name_is_asked_for() -> None:
+    code = "import sys, pipeline; print('pipeline.api' in sys.modules, end=' ');"
+    code += "pipeline.plan; print('pipeline.api' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False True\n"
+
+
+def test_a_plan_says_what_the_call_would_do_and_changes_nothing(tmp_path: Path) -> None:
+    source = make_video(tmp_path / "v.mp4", Video(frames=30, gop_frames=10))
+    planned = pipeline.plan(
+        source, tmp_path / "out.mkv", settings=[BICUBIC, "run.segment_s=0.5"], faces="largest"
+    )
+    (video,) = planned.videos
+    assert (planned.problem, video.error, video.done) == (None, None, {})
+    assert planned.segments_left > 1
+    assert planned.graph.params["faces"] == "largest"
+    assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+
+
+def test_a_plan_holds_the_error_of_the_call(tmp_path: Path) -> None:
+    (tmp_path / "v.mp4").write_bytes(b"no video")
+    planned = pipeline.plan([str(tmp_path / "v.mp4")], tmp_path / "out.mkv", settings=[BICUBIC])
+    assert isinstance(planned.problem, MediaError)
+    with pytest.raises(MediaError, match=r"v\.mp4"):
+        pipeline.enhance(tmp_path / "v.mp4", tmp_path / "out.mkv", settings=[BICUBIC])
+
+
+@pytest.mark.parametrize("name", ["enhance", "plan", "enhance_stream"])
+def test_a_misspelt_setting_is_refused(name: str, tmp_path: Path) -> None:
+    call: Any = getattr(pipeline, name)
+    with pytest.raises(TypeError, match=r"'scael'; expected one of scale, strength"):
+        call("in.mp4", tmp_path / "out.mp4", scael=2)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["enhance", "plan"])
+def test_every_setting_of_its_own_name_is_read(name: str, tmp_path: Path) -> None:
+    call: Any = getattr(pipeline, name)
+    source = make_video(tmp_path / "v.mp4", Video(frames=5))
+    wrong = dict.fromkeys(GraphFlags.__annotations__, "nonsense") | {"runner": "spark"}
+    assert wrong.keys() | {"address"} == Flags.__annotations__.keys()
+    for setting, value in wrong.items():
+        with pytest.raises(ValueError, match=setting):
+            call(source, tmp_path / "out.mkv", **{setting: value})
+
+
+def test_calls_on_a_job_take_the_same_arguments() -> None:
+    wanted = dict(inspect.signature(pipeline.enhance).parameters)
+    del wanted["monitor"]
+    assert dict(inspect.signature(pipeline.plan).parameters) == wanted
