@@ -1,7 +1,7 @@
 """`aminet.steady`: keeps restored faces from flickering.
 
-Each face is blended with itself in the frame before, laid over it by the aligned squares and then
-by the pixels themselves. What is blended is the picture, source and residual together: the noise of
+Each face is blended with itself in the frame before, laid over it by the transform that
+`aminet.fuse` found. What is blended is the picture, source and residual together: the noise of
 both averages out, and a residual alone would be steady on a source that is not. The blend stops,
 pixel by pixel, where the source moved in a way that this did not explain, so nothing trails. Slow
 changes of light are the source's in every frame. Only luma is filtered: it is what flickers.
@@ -18,10 +18,10 @@ import numpy.typing as npt
 from pydantic import Field
 from scipy.ndimage import gaussian_filter
 
-from nodes.geometry.alignment import Matrix, compose, face_oval_on_grid, invert, scaling
-from nodes.geometry.registration import Plane, enlarged, register, warped
+from nodes.geometry.alignment import Matrix, compose, face_oval_on_grid, scaling
+from nodes.geometry.registration import Plane, enlarged, warped
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
-from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch, VideoInfo
+from nodes.types import FacePatch, FrameRestored, FusedPatches, RestoredPatch, VideoInfo
 
 __all__ = ["Steady", "SteadyConfig"]
 
@@ -70,7 +70,7 @@ class Steady(MapNode[SteadyConfig]):
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.steady",
         summary="keep restored faces from flickering, without trails",
-        inputs=(Port("patches", FramePatches), Port("restored", FrameRestored)),
+        inputs=(Port("patches", FusedPatches), Port("restored", FrameRestored)),
         outputs=(Port("restored", FrameRestored),),
         state=State.BOUNDED,
     )
@@ -99,7 +99,7 @@ class Steady(MapNode[SteadyConfig]):
 
     def process(self, inputs: Inputs) -> Outputs:
         """Steady the faces of one frame."""
-        patches = inputs.get("patches", FramePatches).patches
+        patches = inputs.get("patches", FusedPatches).patches
         restored = inputs.get("restored", FrameRestored)
         before, self._shown = self._shown, {}
         steadied = [
@@ -123,8 +123,8 @@ class Steady(MapNode[SteadyConfig]):
         added = face.residual_rgb.astype(np.float32) @ _LUMA
         shown = np.asarray(enlarged(source, patch.scale) + added, np.float32)
         age = np.zeros_like(source)
-        if before is not None:
-            change, age = self._change(patch, source, shown, before)
+        if before is not None and patch.region_from_before is not None:
+            change, age = self._change(patch, patch.region_from_before, source, shown, before)
             residual = face.residual_rgb + change[..., None].astype(np.float16)
             strength = self._strength(face.strength, pts, before)
             shown += change
@@ -138,7 +138,12 @@ class Steady(MapNode[SteadyConfig]):
         return wanted + (before.strength - wanted) * float(np.exp(-elapsed_s / _STRENGTH_TIME_S))
 
     def _change(
-        self, patch: FacePatch, source: Plane, shown: Plane, before: _Shown
+        self,
+        patch: FacePatch,
+        now_from_before: Matrix,
+        source: Plane,
+        shown: Plane,
+        before: _Shown,
     ) -> tuple[Plane, Plane]:
         """Lay the frame before over this one.
 
@@ -147,8 +152,6 @@ class Steady(MapNode[SteadyConfig]):
             earlier frames that makes each pixel of the source the mean of.
         """
         oval = _oval(patch, source.shape, 1)
-        guess = compose(invert(patch.crop_from_region), _square_of(patch, before.patch))
-        now_from_before = register(source, before.source, guess, oval)
         moved = source - warped(before.source, now_from_before, source.shape)
         unseen = np.isnan(moved)
         moved[unseen] = 0
@@ -170,11 +173,6 @@ class Steady(MapNode[SteadyConfig]):
         allowed = self.config.noise**2 + self.config.slack_px**2 * slope
         energy = gaussian_filter(moved**2, _GATE_SIGMA_PX)
         return np.exp(-energy / allowed).astype(np.float32)
-
-
-def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:
-    """Return the transform from an earlier patch's region to the square of this one."""
-    return compose(scaling(patch.size_px / before.size_px), before.crop_from_region)
 
 
 def _oval(patch: FacePatch, shape: tuple[int, int], scale: int) -> Plane:

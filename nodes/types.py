@@ -24,12 +24,14 @@ __all__ = [
     "EYES_OF_SIZE",
     "ColorTags",
     "Face",
+    "FaceHistory",
     "FaceOval",
     "FacePatch",
     "Frame",
     "FrameFaces",
     "FramePatches",
     "FrameRestored",
+    "FusedPatches",
     "GateReason",
     "GatedFace",
     "HdrFacts",
@@ -157,6 +159,16 @@ class FrameFaces:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FaceHistory:
+    """A face as the frames up to this one show it, on the grid of its patch (`aminet.history`)."""
+
+    fused_rgb: RgbImage
+    """The mean of the patch's own `rgb` and of those before that agree; same shape and type."""
+    weight: npt.NDArray[np.uint8]
+    """Shape (height, width): 255 n / (n + 1) where n earlier frames agree."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FacePatch:
     """The pixels around one face at source resolution, and how to align them. Small; travels."""
 
@@ -184,6 +196,18 @@ class FacePatch:
     blur, in source pixels."""
     lossy: bool = False
     """Whether it comes from a codec that loses something."""
+    region_from_before: npt.NDArray[np.float64] | None = None
+    """2x3 similarity from the track's patch in the frame before to this one, by their pixels; None:
+    the frame before does not have this track, or nobody looked (see `FusedPatches`)."""
+    history: FaceHistory | None = None
+    """What earlier frames say; None: nothing, as in a photograph or at the start of a track."""
+
+    @property
+    def nbytes(self) -> int:
+        """How much it is to carry."""
+        history = self.history
+        own = 0 if history is None else history.fused_rgb.nbytes + history.weight.nbytes
+        return self.rgb.nbytes + own
 
     @property
     def eye_distance_px(self) -> float:
@@ -220,6 +244,11 @@ class FramePatches:
     pts: int
     patches: tuple[FacePatch, ...]
     gated: tuple[GatedFace, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FusedPatches(FramePatches):
+    """Patches that were compared with those of the frames before (`region_from_before`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -262,5 +291,5 @@ class FrameRestored:
     patches: tuple[RestoredPatch, ...] = field(default=())
 
 
-Packet = Frame | FrameFaces | FramePatches | FrameRestored
+Packet = Frame | FrameFaces | FramePatches | FusedPatches | FrameRestored
 """What the nodes here exchange. A third-party node may send any object with a `pts`."""

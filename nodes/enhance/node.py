@@ -125,7 +125,7 @@ class Enhance(PoolNode[EnhanceConfig]):
     def travel_bytes(self, inputs: Inputs) -> int:
         """Return the bytes of the faces in `inputs` and of their residuals."""
         return sum(
-            patch.rgb.nbytes + patch.rgb.size * patch.scale**2 * np.dtype(np.float16).itemsize
+            patch.nbytes + patch.rgb.size * patch.scale**2 * np.dtype(np.float16).itemsize
             for patch in inputs.get("patches", FramePatches).patches
         )
 
@@ -162,13 +162,16 @@ class Enhance(PoolNode[EnhanceConfig]):
         if self._device is None:
             raise RuntimeError("Enhance.process_batch was called with faces before setup")
         most = self.max_batch
+        network = self._network
+        with_history = network is not None and network.config.in_channels > 3
         alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
         squares: dict[int, torch.Tensor] = {}
         restored: dict[int, RestoredPatch] = {}
         failed: set[int] = set()
         with torch.inference_mode():
             for (bucket, _), places in alike:
-                aligned = align_patches([patches[i] for i in places], bucket, self._device)
+                part = [patches[i] for i in places]
+                aligned = align_patches(part, bucket, self._device, with_history=with_history)
                 squares.update(zip(places, aligned, strict=True))
             for _, places in _grouped([patch.size_px for patch in patches], most):
                 residuals, good = usable(self.residuals(torch.stack([squares[i] for i in places])))
@@ -203,7 +206,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         """Return what the network adds to aligned faces.
 
         Args:
-            aligned: (B, 3, S, S) in [0, 1], S a multiple of 32.
+            aligned: (B, C, S, S) in [0, 1] as the network takes it, S a multiple of 32.
 
         Returns:
             (B, 3, S, S) float32.

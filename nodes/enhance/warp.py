@@ -22,7 +22,7 @@ from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
 from nodes.geometry.alignment import face_oval_mask, similarity_scale
-from nodes.types import FacePatch
+from nodes.types import FaceHistory, FacePatch
 
 __all__ = [
     "Bucket",
@@ -78,6 +78,33 @@ def bucket_of(patch: FacePatch) -> Bucket:
     )
 
 
+def align_patches(
+    patches: Sequence[FacePatch],
+    bucket: Bucket,
+    device: torch.device,
+    *,
+    with_history: bool = False,
+) -> Tensor:
+    """Warp regions to the aligned square.
+
+    Args:
+        patches: all of `bucket`.
+        bucket: see there.
+        device: where to work.
+        with_history: also what earlier frames say of the faces.
+
+    Returns:
+        (B, 3, S, S) in [0, 1], or with history (B, 7, S, S), as `aminet.history` orders it; beyond
+        the frame the region's edge is repeated.
+    """
+    regions = regions_of(patches, bucket, device)
+    if with_history:
+        regions = torch.cat((regions, _histories_of(patches, bucket, device)), dim=1)
+    factor = bucket.shrink_in
+    fine = _warp(regions, factor * _stacked(patches), bucket.size_px * factor, "border")
+    return averaged(fine, factor).clamp(0, 1)
+
+
 def regions_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
     """Bring the faces' regions to a device.
 
@@ -89,31 +116,33 @@ def regions_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.devic
     Returns:
         (B, 3, P, P) in [0, 1], P = padded side; in the padding the region's edge is repeated.
     """
-    side = bucket.padded_px
     top = float((1 << patches[0].bit_depth) - 1)
-    # torch has few operations on uint16; int32 holds all codes.
-    kind = torch.uint8 if patches[0].rgb.dtype == np.uint8 else torch.int32
-    codes = _on_host((len(patches), side, side, 3), kind, device)
-    for square, patch in zip(codes.numpy(), patches, strict=True):
-        _fill_by_repeating(square, patch.rgb)
-    return codes.to(device, non_blocking=True).permute(0, 3, 1, 2).to(torch.float32) / top
+    return _on_device([patch.rgb for patch in patches], bucket.padded_px, device) / top
 
 
-def align_patches(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
-    """Warp regions to the aligned square.
+def _histories_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
+    """Bring what earlier frames say of the faces to a device: (B, 4, P, P), fused and weight.
 
-    Args:
-        patches: all of `bucket`.
-        bucket: see there.
-        device: where to work.
-
-    Returns:
-        (B, 3, S, S) in [0, 1]; beyond the frame the region's edge is repeated.
+    Without any, the fused face is the face itself and the weight 0.
     """
-    regions = regions_of(patches, bucket, device)
-    factor = bucket.shrink_in
-    fine = _warp(regions, factor * _stacked(patches), bucket.size_px * factor, "border")
-    return averaged(fine, factor).clamp(0, 1)
+    top, side = float((1 << patches[0].bit_depth) - 1), bucket.padded_px
+    histories = [
+        patch.history or FaceHistory(patch.rgb, np.zeros(patch.rgb.shape[:2], np.uint8))
+        for patch in patches
+    ]
+    fused = _on_device([history.fused_rgb for history in histories], side, device) / top
+    weights = _on_device([history.weight[..., None] for history in histories], side, device) / 255
+    return torch.cat((fused, weights), dim=1)
+
+
+def _on_device(pictures: Sequence[npt.NDArray[Any]], side_px: int, device: torch.device) -> Tensor:
+    """Bring pictures (H, W, C) of one type to a device, as (B, C, side, side) float32."""
+    # torch has few operations on uint16; int32 holds all codes.
+    kind = torch.uint8 if pictures[0].dtype == np.uint8 else torch.int32
+    codes = _on_host((len(pictures), side_px, side_px, pictures[0].shape[2]), kind, device)
+    for square, picture in zip(codes.numpy(), pictures, strict=True):
+        _fill_by_repeating(square, picture)
+    return codes.to(device, non_blocking=True).permute(0, 3, 1, 2).to(torch.float32)
 
 
 def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
@@ -229,10 +258,10 @@ def _on_host(shape: Sequence[int], kind: torch.dtype, device: torch.device) -> T
     return torch.empty(tuple(shape), dtype=kind, pin_memory=device.type == "cuda")
 
 
-def _fill_by_repeating(square: npt.NDArray[Any], rgb: npt.NDArray[Any]) -> None:
-    height, width = rgb.shape[:2]
-    square[:height, :width] = rgb
-    square[:height, width:] = rgb[:, -1:]
+def _fill_by_repeating(square: npt.NDArray[Any], picture: npt.NDArray[Any]) -> None:
+    height, width = picture.shape[:2]
+    square[:height, :width] = picture
+    square[:height, width:] = picture[:, -1:]
     square[height:] = square[height - 1]
 
 

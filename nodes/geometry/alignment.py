@@ -111,15 +111,17 @@ def apply(a_from_b: Matrix, points_b: npt.NDArray[np.floating]) -> npt.NDArray[n
 
 def compose(a_from_b: Matrix, b_from_c: Matrix) -> Matrix:
     """Return `a_from_c`."""
-    linear = a_from_b[:, :2] @ b_from_c[:, :2]
-    shift = a_from_b[:, :2] @ b_from_c[:, 2] + a_from_b[:, 2]
-    return np.column_stack([linear, shift])
+    composed = a_from_b[:, :2] @ b_from_c
+    composed[:, 2] += a_from_b[:, 2]
+    return composed
 
 
 def invert(a_from_b: Matrix) -> Matrix:
     """Return `b_from_a`."""
-    linear = np.linalg.inv(a_from_b[:, :2]).astype(np.float64)
-    return np.column_stack([linear, -linear @ a_from_b[:, 2]])
+    (a, b, x), (c, d, y) = a_from_b.tolist()
+    area = a * d - b * c
+    a, b, c, d = d / area, -b / area, -c / area, a / area
+    return np.array([[a, b, -a * x - b * y], [c, d, -c * x - d * y]])
 
 
 def scaling(factor: float) -> Matrix:

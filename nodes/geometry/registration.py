@@ -6,27 +6,31 @@ planes are (H, W) float32 in [0, 1].
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.ndimage import affine_transform, gaussian_filter
+from scipy.ndimage import affine_transform
 
-from nodes.geometry.alignment import Matrix, compose, invert, translation
+from nodes.geometry.alignment import Matrix, compose, invert, scaling, translation
 
-__all__ = ["Plane", "enlarged", "register", "warped"]
+__all__ = ["Plane", "enlarged", "on_pixel_indices", "register", "warped"]
 
 Plane = npt.NDArray[np.float32]
 
 _SPLINE_ORDER: Final = 2
 _SMOOTHING_PX: Final = 0.7
+_ENOUGH_SIDE_PX: Final = 48
+"""Larger pictures are made smaller first, to less than twice this."""
+_LINEAR: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 _STEPS: Final = 6
 _ENOUGH_PX: Final = 0.01
 _FARTHEST: Final = 0.15
 """Of the picture's side: points do not jump farther than this, so a larger step is a mistake."""
 _LEAST_SPREAD: Final = 1e-3
-_SPREADS_BELIEVED: Final = 3.0
+_SPREADS_BELIEVED: Final = 2.5
 """An error so many times the mean counts half: a blink or a hand must not decide."""
 _RIDGE: Final = 1e-6
 """Holds still what the picture does not show: a mean squared slope, of full scale a pixel."""
@@ -37,13 +41,12 @@ def warped(plane: Plane, out_from_plane: Matrix, shape: tuple[int, int]) -> Plan
 
     By splines: drawn again and again over a second, a face must neither blur nor sharpen.
     """
-    linear, shift = np.split(invert(out_from_plane), [2], axis=1)
-    # SciPy counts pixel centres as integers, rows first.
-    first = linear.sum(axis=1) / 2 + shift[:, 0] - 0.5
+    inverse: Any = on_pixel_indices(invert(out_from_plane))
+    # SciPy takes rows first.
     drawn = affine_transform(
         plane,
-        linear[::-1, ::-1],
-        first[::-1],
+        inverse[::-1, 1::-1],
+        inverse[::-1, 2],
         shape,
         np.float32,
         order=_SPLINE_ORDER,
@@ -77,32 +80,79 @@ def register(now: Plane, before: Plane, now_from_before: Matrix, weights: Plane)
     Source: B. D. Lucas, T. Kanade, "An Iterative Image Registration Technique", IJCAI 1981, for a
     similarity, with the robust weights of M. J. Black, P. Anandan, CVIU 1996.
     """
+    top, bottom, left, right = _extent(weights)
+    corner = translation(left, top)
+    seen, counted = now[top:bottom, left:right], weights[top:bottom, left:right]
+    factor = max(1, min(seen.shape) // _ENOUGH_SIDE_PX)
+    guess = compose(scaling(1 / factor), compose(invert(corner), now_from_before))
+    seen, before, counted = (_reduced(plane, factor) for plane in (seen, before, counted))
+    found = _refined(seen, before, counted, compose(guess, scaling(factor)))
+    return compose(corner, compose(scaling(factor), compose(found, scaling(1 / factor))))
+
+
+def _extent(weights: Plane) -> tuple[int, int, int, int]:
+    """Return top, bottom, left and right of what counts; all of it if nothing does."""
+    rows, columns = np.flatnonzero(weights.any(axis=1)), np.flatnonzero(weights.any(axis=0))
+    if not len(rows):
+        return 0, weights.shape[0], 0, weights.shape[1]
+    return int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+
+
+def _reduced(plane: Plane, factor: int) -> Plane:
+    """Average blocks of pixels; what is left at the right and at the bottom goes."""
+    if factor == 1:
+        return plane
+    height, width = (side // factor for side in plane.shape)
+    whole = plane[: height * factor, : width * factor]
+    return _plane(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+
+
+def _refined(now: Plane, before: Plane, weights: Plane, guess: Matrix) -> Matrix:
     now, before = _smooth(now), _smooth(before)
     side = max(now.shape)
     slopes = _slopes(now, side)
-    found, spreads = now_from_before, list[float]()
+    found, spreads = guess, list[float]()
     for _ in range(_STEPS):
-        error = now - warped(before, found, now.shape)
-        counts = np.where(np.isnan(error), 0, weights)
-        error = np.nan_to_num(error)
-        spread = float((np.abs(error) * counts).sum()) / max(float(counts.sum()), 1e-6)
+        drawn = _drawn(before, found, now.shape)
+        seen = np.isfinite(drawn)
+        counts = _plane(np.where(seen, weights, 0).ravel())
+        error = _plane(np.where(seen, now - drawn, 0).ravel())
+        spread = float(np.abs(error) @ counts) / max(float(counts.sum()), 1e-6)
         spreads.append(max(spread, _LEAST_SPREAD))
-        trust = counts / (1 + (error / (_SPREADS_BELIEVED * spreads[-1])) ** 2)
+        trust = _plane(counts / (1 + (error / (_SPREADS_BELIEVED * spreads[-1])) ** 2))
         move_px = _least_squares(slopes, -error, trust)
         if np.abs(move_px).max() > _FARTHEST * side:
-            return now_from_before
+            return guess
         found = compose(_similarity(move_px, now.shape), found)
         if np.abs(move_px).max() < _ENOUGH_PX:
             break
-    return found if spreads[-1] <= spreads[0] else now_from_before
+    return found if spreads[-1] <= spreads[0] else guess
+
+
+def _drawn(plane: Plane, out_from_plane: Matrix, shape: tuple[int, ...]) -> Plane:
+    """Draw a smooth plane on another grid; not finite where it has no pixel."""
+    size = shape[1], shape[0]
+    inverse = on_pixel_indices(invert(out_from_plane))
+    return _plane(cv2.warpAffine(plane, inverse, size, flags=_LINEAR, borderValue=np.nan))
+
+
+def on_pixel_indices(a_from_b: Matrix) -> Matrix:
+    """Return a transform for libraries that count pixel centres as integers, as OpenCV does."""
+    moved = a_from_b.copy()
+    moved[:, 2] += moved[:, :2].sum(axis=1) / 2 - 0.5
+    return moved
 
 
 def _smooth(plane: Plane) -> Plane:
-    return gaussian_filter(plane, _SMOOTHING_PX).astype(np.float32, copy=False)
+    return _plane(cv2.GaussianBlur(plane, (0, 0), _SMOOTHING_PX))
+
+
+def _plane(picture: npt.NDArray[Any]) -> Plane:
+    return picture.astype(np.float32, copy=False)
 
 
 def _slopes(plane: Plane, side_px: int) -> npt.NDArray[np.float32]:
-    """Return how each pixel changes with a shift along x and y, growth, and a turn: (H, W, 4).
+    """Return how each pixel changes with a shift along x and y, growth, and a turn: (4, H * W).
 
     Growth and turn are about the middle, measured in pixels at a distance of `side_px`.
     """
@@ -110,26 +160,23 @@ def _slopes(plane: Plane, side_px: int) -> npt.NDArray[np.float32]:
     height, width = plane.shape
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2)[None, :] / side_px
     y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2)[:, None] / side_px
-    return np.stack(
-        [along_x, along_y, along_x * x + along_y * y, along_y * x - along_x * y], axis=2
-    ).astype(np.float32)
+    slopes = np.stack([along_x, along_y, along_x * x + along_y * y, along_y * x - along_x * y])
+    return slopes.reshape(4, -1).astype(np.float32, copy=False)
 
 
 def _least_squares(
-    slopes: npt.NDArray[np.float32], error: Plane, trust: npt.NDArray[np.floating]
+    slopes: npt.NDArray[np.float32], error: Plane, trust: Plane
 ) -> npt.NDArray[np.float64]:
-    counted = trust > 0
-    rows = slopes[counted]
-    weights = trust[counted][:, None]
-    normal = (rows * weights).T @ rows + _RIDGE * float(trust.sum() + 1) * np.eye(4)
-    wanted = (rows * weights).T @ error[counted]
+    weighted = slopes * trust
+    normal = weighted @ slopes.T + _RIDGE * float(trust.sum() + 1) * np.eye(4)
+    wanted = weighted @ error
     return np.asarray(np.linalg.solve(normal, wanted), np.float64)
 
 
-def _similarity(move_px: npt.NDArray[np.float64], shape: tuple[int, int]) -> Matrix:
+def _similarity(move_px: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Matrix:
     """Return what shifts, grows and turns about the middle of a picture by so many pixels."""
     height, width = shape
     grow, turn = move_px[2:] / max(shape)
-    about = np.array([[1 + grow, -turn, move_px[0]], [turn, 1 + grow, move_px[1]]])
-    there = compose(translation(width / 2, height / 2), about)
-    return compose(there, translation(-width / 2, -height / 2))
+    x, y = width / 2, height / 2
+    x0, y0 = move_px[0] - grow * x + turn * y, move_px[1] - turn * x - grow * y
+    return np.array([[1 + grow, -turn, x0], [turn, 1 + grow, y0]])

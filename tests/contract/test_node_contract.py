@@ -30,7 +30,15 @@ from nodes.node import (
     Timed,
 )
 from nodes.registry import find_node, registered_nodes
-from nodes.types import Frame, FrameFaces, FramePatches, FrameRestored, RestoredPatch
+from nodes.types import (
+    FaceHistory,
+    Frame,
+    FrameFaces,
+    FramePatches,
+    FrameRestored,
+    FusedPatches,
+    RestoredPatch,
+)
 from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
 
 NAMES = list(registered_nodes())
@@ -46,7 +54,8 @@ def made(node_class: NodeClass) -> Node[NodeConfig]:
 
 
 def test_the_shipped_nodes_are_registered() -> None:
-    shipped = ["decode", "track", "crop", "enhance", "steady", "paste", "encode", "sheet", "tracks"]
+    shipped = ["decode", "track", "crop", "fuse", "enhance", "steady", "paste"]
+    shipped += ["encode", "sheet", "tracks"]
     assert {f"aminet.{name}" for name in shipped} <= set(NAMES)
 
 
@@ -147,10 +156,13 @@ def packets_of_one_frame(scale: int) -> dict[type, Timed]:
     patches = crop.process(Inputs({"frames": frame, "faces": faces}))["patches"]
     assert isinstance(patches, FramePatches)
     (patch,) = patches.patches
+    history = FaceHistory(patch.rgb // 2, np.full(patch.rgb.shape[:2], 200, np.uint8))
+    known = replace(patch, region_from_before=np.eye(2, 3), history=history)
+    fused = FusedPatches(7, (known,))
     x0, y0, x1, y1 = (side * scale for side in patch.region_xyxy_px)
     residual = np.full((y1 - y0, x1 - x0, 3), 0.05, np.float16)
     restored = FrameRestored(7, (RestoredPatch(1, residual, (x0, y0, x1, y1), scale=scale),))
-    return {type(packet): packet for packet in (frame, faces, patches, restored)}
+    return {type(packet): packet for packet in (frame, faces, patches, fused, restored)}
 
 
 def content(value: Any) -> Any:

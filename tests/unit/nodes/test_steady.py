@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from nodes.fuse import Fuse, FuseConfig
 from nodes.geometry import alignment as geometry
 from nodes.node import Inputs
 from nodes.steady import Steady, SteadyConfig
@@ -54,10 +55,13 @@ def steadied(
     node = Steady(config or SteadyConfig())
     info = info_of(frame_of(scene(64, 48)))
     node.open(segment_in(tmp_path), {"patches": info, "restored": info})
+    fuse = Fuse(FuseConfig(frames=1))
+    fuse.open(segment_in(tmp_path), {"patches": info})
     answers: list[RestoredPatch | None] = []
     for pts, frame in enumerate(frames):
         patches, faces = ((frame[0],), (frame[1],)) if frame else ((), ())
-        packets = {"patches": FramePatches(pts, patches), "restored": FrameRestored(pts, faces)}
+        known = fuse.process(Inputs({"patches": FramePatches(pts, patches)}))["patches"]
+        packets = {"patches": known, "restored": FrameRestored(pts, faces)}
         packet = node.process(Inputs(packets))["restored"]
         assert isinstance(packet, FrameRestored)
         assert packet.pts == pts

@@ -28,7 +28,7 @@ from nodes.enhance.warp import (
 from nodes.geometry import alignment as geometry
 from nodes.geometry.alignment import face_oval_mask
 from nodes.node import Inputs
-from nodes.types import FacePatch, FramePatches, FrameRestored, RestoredPatch, RgbImage
+from nodes.types import FaceHistory, FacePatch, FramePatches, FrameRestored, RestoredPatch, RgbImage
 from tests.support.faces import face_at, portrait
 
 CPU = torch.device("cpu")
@@ -83,6 +83,12 @@ CASES = {
     "10 bit": patch_of(20, turn_deg=3, depth=10),
     "soft, at half strength": replace(patch_of(20), blur_px=1.5, strength=0.5, lossy=True),
 }
+
+
+def remembered(patch: FacePatch, weight: int) -> FaceHistory:
+    """Return a history of another face."""
+    turned: RgbImage = patch.rgb[::-1, ::-1].copy()
+    return FaceHistory(turned, np.full(patch.rgb.shape[:2], weight, np.uint8))
 
 
 def centroid(weights: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
@@ -366,3 +372,7 @@ def test_what_travels_is_told_to_the_byte(case: str) -> None:
     assert isinstance(restored, FrameRestored)
     answer = sum(one.residual_rgb.nbytes for one in restored.patches)
     assert node.travel_bytes(inputs) == 2 * patch.rgb.nbytes + answer
+    known = replace(patch, history=remembered(patch, 100))
+    history = patch.rgb.nbytes + patch.rgb.size // 3
+    one = Inputs({"patches": FramePatches(0, (known,))})
+    assert node.travel_bytes(one) == patch.rgb.nbytes + history + answer // 2

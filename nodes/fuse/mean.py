@@ -1,0 +1,263 @@
+"""The mean of a face over some frames, as `aminet.history` defines it, on the current frame's grid.
+
+Each earlier patch is kept at twice its size, and is drawn from there by linear interpolation:
+as good as cubic interpolation of the patch itself, for a quarter of the time. It is drawn once for
+each frame that it goes into, always from its own pixels, so that nothing blurs with its age.
+
+Colours are in code values of the patch, RGB; planes are (H, W) float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from nodes.geometry.alignment import Matrix, invert
+from nodes.geometry.registration import Plane, on_pixel_indices
+from nodes.types import RgbImage
+
+__all__ = ["Fused", "agreements", "drawable", "drawable_bytes", "fuse", "light_changes"]
+
+_FINER: Final = 2
+_HALF_WAY: Final = np.array([-3, 19, 19, -3]) / 32
+"""Of cubic interpolation with a = -0.75, as faces are aligned by."""
+_ONE: Final = 255
+"""Agreement is counted in so many steps."""
+_JUDGED_PX: Final = 48
+"""Whether frames agree changes slowly over a face: it is judged on a square of about this side."""
+
+_NOISE_LEVELS: Final = (1.2, 6.0)
+"""Least and greatest mean difference that counts as noise, in 8-bit levels."""
+_WINDOW: Final = 1 / 14
+"""Of the aligned square's side: differences are averaged over so much, as in training."""
+_DISTRUST: Final = 4.0
+
+_LIGHT_GRID: Final = 8
+"""The patch is divided into so many parts across and down."""
+_LIGHT_ROUNDS: Final = 3
+_LIGHT_BELIEVED: Final = 2.0
+"""A part of the face that differs by so many times the usual counts a quarter: what moves is not
+light."""
+_LEAST_LIGHT: Final = 0.1
+_RIDGE: Final = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fused:
+    """The mean of a face over some frames."""
+
+    rgb: npt.NDArray[np.float32]
+    """Shape (H, W, 3), in code values: the mean of the current frame and those that agree."""
+    weight: Plane
+    """n / (n + 1) where n earlier frames agree, 0 to 1."""
+    newest_share: float
+    """How much of the face the newest earlier frame agrees with, 0 to 1."""
+
+
+def drawable(rgb: RgbImage) -> npt.NDArray[Any]:
+    """Prepare a patch for being drawn on other grids.
+
+    Returns:
+        Shape (2 H, 2 W, 4), same type: every second pixel is the patch's own, so that it keeps its
+        value where nothing moved. The fourth channel is full, so that what lies beyond the edge can
+        be told when it is drawn.
+    """
+    own = _with_edge(rgb)
+    height, width, channels = own.shape
+    right = _half_way(own, _HALF_WAY[None, :])
+    # Whole pixels as single numbers: they are copied many times as fast.
+    pixel = np.dtype(f"u{channels * own.itemsize}")
+    finer = np.empty((height, 2, width, 2), pixel)
+    finer[:, 0, :, 0], finer[:, 0, :, 1] = own.view(pixel)[..., 0], right.view(pixel)[..., 0]
+    for column, pixels in enumerate((own, right)):
+        finer[:, 1, :, column] = _half_way(pixels, _HALF_WAY[:, None]).view(pixel)[..., 0]
+    return finer.view(own.dtype).reshape(_FINER * height, _FINER * width, channels)
+
+
+def _half_way(pixels: npt.NDArray[Any], kernel: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    """Interpolate half way to the next pixels, cubically."""
+    anchor = (kernel.shape[1] - 1) // 2, (kernel.shape[0] - 1) // 2
+    return cv2.filter2D(pixels, -1, kernel, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
+
+
+def _with_edge(rgb: RgbImage) -> npt.NDArray[Any]:
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)
+
+
+def drawable_bytes(rgb: RgbImage) -> int:
+    """Return how large `drawable` makes a patch."""
+    return rgb.nbytes // 3 * 4 * _FINER**2
+
+
+def fuse(
+    rgb: RgbImage,
+    earlier: Sequence[tuple[npt.NDArray[Any], Matrix]],
+    oval: Plane,
+    *,
+    bit_depth: int,
+    side_px: float,
+) -> Fused:
+    """Return the mean of a face over the current and earlier frames.
+
+    Args:
+        rgb: the current frame's patch, (H, W, 3).
+        earlier: what `drawable` made of earlier patches, and the transforms from their coordinates
+            to those of `rgb`; the newest last, at least one.
+        oval: (H, W) in [0, 1], what belongs to the face.
+        bit_depth: of the code values.
+        side_px: of the aligned square, in pixels of the patch.
+    """
+    height, width = rgb.shape[:2]
+    factor = max(1, int(side_px / _JUDGED_PX))
+    # Whole blocks are averaged several times as fast.
+    beyond = -height % factor, -width % factor
+    current = cv2.copyMakeBorder(_with_edge(rgb), 0, beyond[0], 0, beyond[1], cv2.BORDER_REPLICATE)
+    face = _smaller(
+        cv2.copyMakeBorder(oval, 0, beyond[0], 0, beyond[1], cv2.BORDER_CONSTANT), factor
+    )
+    size = current.shape[1], current.shape[0]
+    drawn = [_drawn(patch, transform, size) for patch, transform in earlier]
+    level = 255 / ((1 << bit_depth) - 1)
+    moved, inside = _compared(current, drawn, factor, level)
+    light = light_changes(moved, _f32(inside * face))
+    agreed = _f32(agreements(np.abs(moved - light), face, side_px / factor) * inside)
+    total = _weighted_sum(current, drawn, agreed)
+    brighter = (agreed * light).sum(axis=0) / (level * (1 + agreed.sum(axis=0)))
+    mean = cv2.divide(total, cv2.merge([total[..., 3]] * 4), scale=np.iinfo(rgb.dtype).max)
+    mean -= cv2.resize(brighter, size)[..., None]
+    newest = float((agreed[-1] * face).sum() / max(float(face.sum()), 1e-6))
+    one = np.float32(np.iinfo(rgb.dtype).max * _ONE)
+    weight = 1 - one / total[..., 3]
+    return Fused(mean[:height, :width, :3], weight[:height, :width], newest)
+
+
+def _compared(
+    current: npt.NDArray[Any], drawn: Sequence[npt.NDArray[Any]], factor: int, level: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Return how much more each picture shows than the current one, and where it has pixels.
+
+    Both (K, H / factor, W / factor), the first in 8-bit levels, the second 0 or 1.
+    """
+    grey = _grey(_smaller(current, factor), level)
+    moved, inside = np.empty((2, len(drawn), *grey.shape), np.float32)
+    full = np.iinfo(current.dtype).max
+    for place, picture in enumerate(drawn):
+        small = _smaller(picture, factor)
+        moved[place] = _grey(small, level) - grey
+        inside[place] = small[..., 3] == full
+    return moved, inside
+
+
+def _weighted_sum(
+    current: npt.NDArray[Any],
+    drawn: Sequence[npt.NDArray[Any]],
+    agreed: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """Return `_ONE` times the sum of the pictures; the fourth channel sums up the weights."""
+    size = current.shape[1], current.shape[0]
+    total = _f32(current) * _ONE
+    for picture, share in zip(drawn, np.rint(agreed * _ONE).astype(current.dtype), strict=True):
+        shares = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)
+        cv2.accumulateProduct(picture, cv2.merge([shares] * 4), total)
+    return total
+
+
+def agreements(
+    differences: npt.NDArray[np.float32], oval: Plane, side_px: float
+) -> npt.NDArray[np.float32]:
+    """Say how far earlier frames show what the current one shows.
+
+    What is usual between the current frame and the newest of them counts as noise. A frame that
+    differs by d times the noise shows something else by `d * d - 1` times the noise's energy, and
+    counts as much less: on film, giving full weight up to twice the noise makes faces that turn and
+    speak worse than a single frame (`tests.bench.measure_fusion`).
+
+    Args:
+        differences: (K, H, W), not negative, in 8-bit levels; the newest frame's last.
+        oval: (H, W), what is usual is measured over it.
+        side_px: of the aligned square.
+
+    Returns:
+        (K, H, W): 1 where there is no more than noise, falling towards 0.
+    """
+    window = 2 * max(1, int(side_px * _WINDOW / 2)) + 1
+    local = np.stack([cv2.blur(plane, (window, window)) for plane in differences])
+    face = np.flatnonzero(oval > 0.5)
+    if not len(face):
+        return np.zeros_like(differences)
+    noise = np.float32(np.median(local[-1].ravel()[face]).clip(*_NOISE_LEVELS))
+    return _f32(1 / (1 + _DISTRUST * np.maximum((local / noise) ** 2 - 1, 0)))
+
+
+def light_changes(
+    moved: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Fit how strength and side of the light changed: a plane over the face, for each frame.
+
+    Args:
+        moved: (K, H, W), how much more each frame shows than the current one.
+        weights: (K, H, W), how much each pixel counts.
+
+    Returns:
+        (K, H, W): the planes, robust against what moved.
+    """
+    frames, height, width = moved.shape
+    parts = [_parts(each) for each in (weights, _f32(moved * weights))]
+    counts, means = parts[0], parts[1] / np.maximum(parts[0], 1e-3)
+    basis = _plane_basis(_LIGHT_GRID, _LIGHT_GRID)
+    products = (basis[:, :, None] * basis[:, None, :]).reshape(-1, 9)
+    trust, planes = counts, np.zeros((frames, 3))
+    for _ in range(_LIGHT_ROUNDS):
+        normal = (trust @ products).reshape(-1, 3, 3) + _RIDGE * np.eye(3)
+        planes = np.linalg.solve(normal, ((trust * means) @ basis)[..., None])[..., 0]
+        off = np.abs(means - planes @ basis.T)
+        usual = (off * counts).sum(axis=1) / np.maximum(counts.sum(axis=1), 1e-3)
+        spread = _LIGHT_BELIEVED * np.maximum(usual, _LEAST_LIGHT)[:, None]
+        trust = counts / (1 + (off / spread) ** 2) ** 2
+    drawn = planes.astype(np.float32) @ _plane_basis(height, width).T
+    return _f32(drawn.reshape(frames, height, width))
+
+
+def _parts(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the mean of each part of each plane, (K, parts)."""
+    grid = _LIGHT_GRID, _LIGHT_GRID
+    return np.stack([cv2.resize(p, grid, interpolation=cv2.INTER_AREA).ravel() for p in planes])
+
+
+@lru_cache(maxsize=64)
+def _plane_basis(height: int, width: int) -> npt.NDArray[np.float32]:
+    """Return level, slope along x and slope along y on a grid: (H * W, 3)."""
+    x, y = (np.arange(side, dtype=np.float32) / side + 0.5 / side - 0.5 for side in (width, height))
+    return _f32(
+        np.stack([np.ones(height * width), np.tile(x, height), np.repeat(y, width)], axis=1)
+    )
+
+
+def _drawn(
+    patch: npt.NDArray[Any], now_from_patch: Matrix, size: tuple[int, int]
+) -> npt.NDArray[Any]:
+    inverse = _FINER * on_pixel_indices(invert(now_from_patch))
+    return cv2.warpAffine(patch, inverse, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+
+def _grey(picture: npt.NDArray[Any], level: float) -> Plane:
+    """Return the mean of red, green and blue, in 8-bit levels."""
+    weights = np.zeros((1, picture.shape[2]), np.float32)
+    weights[:, :3] = level / 3
+    return np.asarray(cv2.transform(picture.astype(np.float32), weights), np.float32)
+
+
+def _smaller(picture: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
+    """Average blocks of pixels."""
+    size = picture.shape[1] // factor, picture.shape[0] // factor
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def _f32(numbers: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    return numbers.astype(np.float32, copy=False)

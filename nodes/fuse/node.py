@@ -1,0 +1,208 @@
+"""`aminet.fuse`: tells the network what earlier frames say about each face.
+
+Each new patch is registered onto the mean of those before it, and earlier patches are drawn on its
+grid by the composed transforms. Where they agree with it they are averaged (`aminet.history`): the
+face stays the same from frame to frame, noise and compression do not. `aminet.steady` reads the
+transform that was found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from nodes.fuse.mean import Fused, drawable, drawable_bytes, fuse
+from nodes.geometry.alignment import (
+    Matrix,
+    compose,
+    face_oval_mask,
+    invert,
+    scaling,
+    translation,
+)
+from nodes.geometry.registration import Plane, on_pixel_indices, register
+from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
+from nodes.types import EYES_OF_SIZE, FaceHistory, FacePatch, FramePatches, FusedPatches, VideoInfo
+
+__all__ = ["Fuse", "FuseConfig"]
+
+_MEMORY_S: Final = 0.5
+"""Older patches are forgotten, however few there are."""
+_LEAST_SHARE: Final = 0.2
+"""A face that has less than this in common with the frame before has no history: it was registered
+wrongly, or what is seen is another thing."""
+_OVAL_PX: Final = 128
+_IDENTITY: Final = translation(0, 0)
+_LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+class FuseConfig(NodeConfig):
+    """How many frames go into the mean of a face."""
+
+    frames: int = Field(default=7, ge=1, le=13)
+    """Most frames that a pixel is the mean of, the current one included; those of the last half
+    second at most. 1: no history is made; a network without one has no use for it."""
+    memory_mb: float = Field(default=64.0, gt=0)
+    """Most memory that earlier patches take, in MB (of 10^6 bytes), shared evenly by the faces of a
+    frame: many large faces have a shorter history."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Earlier:
+    """An earlier patch of a track."""
+
+    pts: int
+    drawable: npt.NDArray[Any]
+    now_from_patch: Matrix
+    """From its coordinates to those of the track's latest patch."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Known:
+    """What is known of a track after a frame."""
+
+    patch: FacePatch
+    luma: Plane
+    """Of the mean, in [0, 1], on the grid of `patch`: what the next patch is registered onto."""
+    earlier: tuple[_Earlier, ...]
+    """The newest last: `patch` itself."""
+
+
+class Fuse(MapNode[FuseConfig]):
+    """Fuses each track's patches over time; forgets a track that misses a frame."""
+
+    spec: ClassVar[NodeSpec] = NodeSpec(
+        type_name="aminet.fuse",
+        summary="tell the network what earlier frames say about each face",
+        inputs=(Port("patches", FramePatches),),
+        outputs=(Port("patches", FusedPatches),),
+        state=State.BOUNDED,
+        warmup_s=_MEMORY_S,
+    )
+    Config: ClassVar[type[NodeConfig]] = FuseConfig
+
+    def __init__(self, config: FuseConfig) -> None:
+        super().__init__(config)
+        self._known: dict[int, _Known] = {}
+        self._memory_ticks = 0.0
+        self._start_pts: int | None = None
+        self._faces = 0
+        self._fused = 0
+
+    def setup(self, threads: int) -> None:
+        """Keep OpenCV to one thread: patches are too small to share."""
+        del threads
+        cv2.setNumThreads(1)
+
+    def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Forget all faces."""
+        info = inputs["patches"]
+        self._known = {}
+        self._memory_ticks = _MEMORY_S / float(info.time_base)
+        self._start_pts = segment.start_pts
+        self._faces = self._fused = 0
+        return info
+
+    def process(self, inputs: Inputs) -> Outputs:
+        """Fuse the faces of one frame with their past."""
+        packet = inputs.get("patches", FramePatches)
+        before, self._known = self._known, {}
+        budget = self.config.memory_mb * 1e6 / max(1, len(packet.patches))
+        patches = tuple(
+            self._followed(patch, packet.pts, before.get(patch.track_id), budget)
+            for patch in packet.patches
+        )
+        if self._start_pts is None or packet.pts >= self._start_pts:
+            self._faces += len(patches)
+            self._fused += sum(patch.history is not None for patch in patches)
+        return {"patches": FusedPatches(packet.pts, patches, packet.gated)}
+
+    def close(self) -> None:
+        """Let go of the faces."""
+        self._known = {}
+
+    def report(self) -> dict[str, Any]:
+        """Count faces, and how many of them had a history."""
+        return {"faces": self._faces, "with_history": self._fused}
+
+    def _followed(
+        self, patch: FacePatch, pts: int, before: _Known | None, budget_bytes: float
+    ) -> FacePatch:
+        """Return the patch with its history, and remember what the next one needs."""
+        luma = _luma(patch.rgb, patch.bit_depth)
+        earlier: list[_Earlier] = []
+        if before is not None:
+            oval = _oval(patch)
+            guess = compose(invert(patch.crop_from_region), _square_of(patch, before.patch))
+            transform = register(luma, before.luma, guess, oval)
+            patch = replace(patch, region_from_before=transform)
+            earlier = [
+                replace(old, now_from_patch=compose(transform, old.now_from_patch))
+                for old in before.earlier
+                if pts - old.pts <= self._memory_ticks
+            ]
+            fused = _fused(patch, earlier, oval)
+            if fused is None:
+                earlier = []
+            else:
+                luma = _luma(fused.rgb, patch.bit_depth)
+                patch = replace(patch, history=_history(fused, patch))
+        self._known[patch.track_id] = _Known(
+            patch, luma, self._kept(earlier, patch, pts, budget_bytes)
+        )
+        return patch
+
+    def _kept(
+        self, earlier: Sequence[_Earlier], patch: FacePatch, pts: int, budget_bytes: float
+    ) -> tuple[_Earlier, ...]:
+        """Return what goes into the next mean: the newest patches, as many as there is room for."""
+        most = min(self.config.frames - 1, int(budget_bytes // drawable_bytes(patch.rgb)))
+        if most == 0:
+            return ()
+        return (*earlier, _Earlier(pts, drawable(patch.rgb), _IDENTITY))[-most:]
+
+
+def _fused(patch: FacePatch, earlier: Sequence[_Earlier], oval: Plane) -> Fused | None:
+    """Return the mean; None if there is nothing earlier, or something else."""
+    if not earlier:
+        return None
+    fused = fuse(
+        patch.rgb,
+        [(old.drawable, old.now_from_patch) for old in earlier],
+        oval,
+        bit_depth=patch.bit_depth,
+        side_px=patch.eye_distance_px / EYES_OF_SIZE,
+    )
+    return fused if fused.newest_share >= _LEAST_SHARE else None
+
+
+def _history(fused: Fused, patch: FacePatch) -> FaceHistory:
+    top = (1 << patch.bit_depth) - 1
+    codes: Any = np.rint(fused.rgb).clip(0, top).astype(patch.rgb.dtype)
+    return FaceHistory(codes, np.rint(255 * fused.weight).astype(np.uint8))
+
+
+def _luma(rgb: npt.NDArray[Any], bit_depth: int) -> Plane:
+    weights = _LUMA / np.float32((1 << bit_depth) - 1)
+    return np.asarray(cv2.transform(rgb.astype(np.float32, copy=False), weights[None]), np.float32)
+
+
+def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:
+    """Return the transform from an earlier patch's region to the square of this one."""
+    return compose(scaling(patch.size_px / before.size_px), before.crop_from_region)
+
+
+def _oval(patch: FacePatch) -> Plane:
+    """Return the face's mask on the grid of its patch."""
+    mask = face_oval_mask(_OVAL_PX, patch.yaw_deg)
+    mask_from_region = compose(scaling(_OVAL_PX / patch.size_px), patch.crop_from_region)
+    size = patch.rgb.shape[1], patch.rgb.shape[0]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    drawn = cv2.warpAffine(mask, on_pixel_indices(mask_from_region), size, flags=flags)
+    return np.asarray(drawn, np.float32)
