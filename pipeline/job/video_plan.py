@@ -117,7 +117,7 @@ def _look_at(
         contents=contents,
         threads=used,
     )
-    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form)
+    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form=form)
 
 
 def _fitting(

@@ -85,7 +85,8 @@ WALLS: Final = {
             pipeline.containers pipeline.pictures pipeline.graph pipeline.config pipeline.run
             pipeline.cluster pipeline.segments
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
-        "pipeline.api": "pipeline.config pipeline.run pipeline.stream pipeline.job",
+        "pipeline.api": """
+            pipeline.config pipeline.run pipeline.storage pipeline.stream pipeline.job""",
         "pipeline": "pipeline.api",
         "pipeline.cli": f"""{_BELOW_CLI}
             nodes aminet aminet.errors aminet.judge aminet.training""",
