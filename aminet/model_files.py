@@ -8,7 +8,6 @@ making a network of it are two steps: what was read may travel to another machin
 import hashlib
 import io
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
@@ -21,6 +20,7 @@ from safetensors.torch import save as save_tensors
 
 from aminet.cost import count_macs, count_parameters
 from aminet.errors import WeightsError
+from aminet.files import Reader, read_file
 from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
 
 FOLDER: Final = Path(__file__).parent / "weights"
@@ -63,6 +63,8 @@ class ModelCard(BaseModel):
     alignment: Alignment = Alignment()
     protocol: str
     """What the degraded faces of training were: "bicubic" or "camera"."""
+    generative: bool = False
+    """Trained against an adversary: it draws what is likely, not only what was seen."""
     training: dict[str, Any] = {}
     """Data, steps, seed, time, command."""
     scores: dict[str, Any] = {}
@@ -70,11 +72,6 @@ class ModelCard(BaseModel):
     notes: str = ""
     """Intended use and limits."""
     license: str = ""
-
-
-Reader = Callable[[str], bytes | None]
-"""Returns the content of the file at a path, None if there is none. Others than `read_file` may
-know URLs too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +88,6 @@ class WeightsFile:
     def sha256(self) -> str:
         """Of the content, as hexadecimal digits."""
         return hashlib.sha256(self.content).hexdigest()
-
-
-def read_file(location: str) -> bytes | None:
-    """Return the content of a file, None if there is none."""
-    try:
-        return Path(location).read_bytes()
-    except (FileNotFoundError, IsADirectoryError):
-        return None
 
 
 def list_weights() -> list[ModelCard]:
@@ -185,7 +174,7 @@ def save_weights(network: AMINet, file: Path, *, protocol: str, **about: Any) ->
         network: what to write.
         file: `.safetensors` file to write; its stem becomes the name.
         protocol: "bicubic" or "camera".
-        about: further fields of the card: `training`, `scores`, `notes`, `license`.
+        about: further fields of the card: `training`, `scores`, `notes`, `license`, `generative`.
 
     Returns:
         The card as written.
@@ -261,6 +250,7 @@ def _from_checkpoint(file: WeightsFile, device: torch.device | str) -> tuple[AMI
     network = _fill(config, tensors, file.location, device)
     # Where the run's folders were is nobody else's business.
     settings = {k: v for k, v in content["config"].items() if k not in {"data", "out"}}
+    loss = {k: v for k, v in settings.get("loss", {}).items() if k != "lpips"}
     card = ModelCard(
         name=f"{path.parent.name}/{path.stem}",
         sha256=file.sha256,
@@ -268,10 +258,11 @@ def _from_checkpoint(file: WeightsFile, device: torch.device | str) -> tuple[AMI
         parameters=count_parameters(network),
         macs=count_macs(network, CARD_SIDE_PX),
         protocol=protocol,
+        generative=bool(loss.get("adversarial")),
         training={
             "steps": content["step"],
             "seconds": content["seconds"],
-            "config": settings,
+            "config": {**settings, "loss": loss},
         },
     )
     return network, card

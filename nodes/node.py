@@ -20,7 +20,7 @@ example `"acme.blur" = "acme_nodes.blur:Blur"`; `nodes.registry` finds them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +28,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from aminet.files import Reader
 from nodes.join import SegmentPart
 from nodes.reports import added
 from nodes.types import VideoInfo
@@ -63,9 +64,6 @@ class Timed(Protocol):
         """Presentation time, in ticks of the video's time base."""
         ...
 
-
-Reader = Callable[[str], bytes | None]
-"""Returns the content of the file at a path or URL, None if there is none."""
 
 Outputs = Mapping[str, Timed]
 """One packet for each output port of a node, by port name, all with the pts of the inputs."""

@@ -1,44 +1,41 @@
-"""Evaluation: any set of models on the same degraded faces, as one table and one sheet.
+"""Evaluation: any set of models on the same degraded faces, as tables and pages of faces.
 
 Shape legend: B batch, C channels, H height, W width; S side of a whole face, px.
 """
-# ruff: noqa: N803, N806
+# ruff: noqa: N803, N806, N815
 
-import csv
-import io
-import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from PIL import Image
 from torch import Tensor
 
-from aminet.data.degrade import resize
-from aminet.data.pictures import list_pictures, read_square
-from aminet.device import resolve_device
-from aminet.errors import DataError, TrainConfigError
-from aminet.judge.metrics import psnr, ssim
-from aminet.judge.sheets import draw_sheet
-from aminet.judge.validate import (
-    Trial,
-    camera_trial,
-    clean_trial,
-    load_faces,
-    make_trial,
-    restore_with,
+from aminet.data.pictures import (
+    FacePicture,
+    list_pictures,
+    manifest_rows,
+    read_rgb,
+    read_square,
 )
-from aminet.model_files import load_network
+from aminet.device import resolve_device
+from aminet.errors import DataError
+from aminet.judge.groups import group_faces
+from aminet.judge.judges import Figures, Judges, load_judges, measure, named
+from aminet.judge.page import draw_page
+from aminet.judge.tables import Row, as_csv, as_json, as_text, faces_csv, make_row
+from aminet.judge.trials import SIDE_PX, Trial, load_faces, make_trial, plan_trials
+from aminet.restorer import Restorer
 
-SIDE_PX: Final = 128
-SHEET_FACES: Final = 8
-COLOUR_SIDE_PX: Final = 8
-"""Size at which only the lowest frequencies are left."""
+MOST_ENLARGED: Final = 1.15
+"""A picture that must be enlarged more is not sharp at a larger side, and left out there."""
+
+Run = Callable[[Trial], Tensor]
+"""A trial's faces, restored: (B, 3, S, S) float in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,85 +45,69 @@ class EvaluationRequest:
     faces: Path
     """Folder of sharp faces."""
     models: tuple[str, ...] = ("bicubic", "lanczos", "aminet-s")
-    """"bicubic", "lanczos", a name of weights that ship, a weights file or a checkpoint."""
-    scales: tuple[int, ...] = (4, 8)
+    """"bicubic", "lanczos", a name of weights that ship, a weights file or a checkpoint. The last
+    one ranks the faces of the pages."""
+    scales: tuple[int, ...] | None = None
+    """Reductions; None takes 4 and 8, or the protocol's own."""
     protocol: str = "bicubic"
-    """"bicubic" or "camera"; without meaning where `lr` is given."""
+    """As `aminet.judge.trials.plan_trials` takes it; without meaning where `lr` is given."""
     lr: Path | None = None
     """Folder of small faces named as the sharp ones; nothing is degraded then."""
     device: str = "auto"
     ensemble: bool = False
     """Every network with the mirror image of each face (`aminet.network.self_ensemble`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One model on one trial; means over all faces."""
-
-    model: str
-    trial: str
-    faces: int
-    psnr_lab: float
-    """dB, luma truncated, whole picture."""
-    ssim_lab: float
-    psnr_dic: float
-    """dB, luma rounded, 8 px border left out."""
-    ssim_dic: float
-    consistency_db: float
-    """PSNR (RGB) between the small face and the result reduced to its size."""
-    colour_shift: float
-    """Mean absolute difference of lowest frequencies from the input's, in 8-bit levels."""
-    ms_per_face: float
-    """Wall time of the model on this machine in this run."""
+    features: tuple[Path, ...] = ()
+    """Weights of feature networks (`aminet.judge.judges.load_judges`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All rows, and the faces for the sheet."""
+    """All figures, and the pages."""
 
     rows: tuple[Row, ...]
-    sheets: dict[str, dict[str, Tensor]]
-    """Trial -> model -> (B, 3, S, S) faces, first the small face, last the truth."""
+    """By model, trial and group."""
+    faces: tuple[dict[str, Any], ...]
+    """The figures of each face, by model and trial."""
+    pages: dict[str, Image.Image]
+    """Trial -> its worst, median and best faces."""
 
     def text(self) -> str:
-        """The table for a terminal."""
-        head = [f.name for f in fields(Row)]
-        cells = [head, *([_cell(v) for v in asdict(row).values()] for row in self.rows)]
-        widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
-        return "\n".join(
-            "  ".join(
-                cell.ljust(width) if i < 2 else cell.rjust(width)
-                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-            )
-            for line in cells
-        )
-
-    def csv(self) -> str:
-        """The table as CSV, full precision."""
-        buffer = io.StringIO()
-        writer = csv.DictWriter(buffer, [f.name for f in fields(Row)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in self.rows)
-        return buffer.getvalue()
-
-    def json(self) -> str:
-        """The table as a JSON list of rows."""
-        return json.dumps([asdict(row) for row in self.rows], indent=2) + "\n"
+        """The tables for a terminal."""
+        return as_text(self.rows)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write evaluation.{txt,csv,json} and one sheet for each trial; returns the files."""
+        """Write evaluation.{txt,csv,json}, faces.csv and each trial's page; returns the files."""
         folder.mkdir(parents=True, exist_ok=True)
-        contents = {"txt": self.text() + "\n", "csv": self.csv(), "json": self.json()}
-        files: list[Path] = []
-        for suffix, content in contents.items():
-            file = folder / f"evaluation.{suffix}"
-            file.write_text(content)
-            files.append(file)
-        for trial, rows in self.sheets.items():
-            file = folder / f"sheet_{trial}.png"
-            draw_sheet(rows, file)
-            files.append(file)
-        return files
+        contents = {
+            "evaluation.txt": self.text() + "\n",
+            "evaluation.csv": as_csv(self.rows),
+            "evaluation.json": as_json(self.rows),
+            "faces.csv": faces_csv(self.faces),
+        }
+        for name, content in contents.items():
+            (folder / name).write_text(content)
+        pages = {f"page_{trial}.png": page for trial, page in self.pages.items()}
+        for name, page in pages.items():
+            page.save(folder / name)
+        return [folder / name for name in (*contents, *pages)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Faces of one trial and what is known of them."""
+
+    trial: Trial
+    names: list[str]
+    groups: Mapping[str, Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What a model made of a sample."""
+
+    restored_BCHW: Tensor
+    figures: Figures
+    ms_per_face: float
 
 
 def evaluate(request: EvaluationRequest) -> Evaluation:
@@ -135,68 +116,101 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
     Raises:
         DeviceError: the device is not there.
         DataError: no faces, faces too small, or small faces without a sharp one.
-        WeightsError: an unknown model.
-        TrainConfigError: an unknown protocol.
+        WeightsError: an unknown model, or a file of no feature network.
+        TrainConfigError: an unknown protocol, or reductions that it does not take.
     """
     device = resolve_device(request.device)
-    trials = _trials(request)
-    rows: list[Row] = []
-    sheets: dict[str, dict[str, Tensor]] = {t.name: {} for t in trials}
-    for trial in trials:
-        small = F.interpolate(trial.lr_BCHW[:SHEET_FACES], (SIDE_PX, SIDE_PX), mode="nearest")
-        sheets[trial.name]["small face"] = small
-    for model in request.models:
-        run = _runner(model, device, ensemble=request.ensemble)
-        for trial in trials:
-            start_s = time.perf_counter()
-            y_BCHW = run(trial)
-            seconds = time.perf_counter() - start_s
-            rows.append(measure(model, trial, y_BCHW, seconds))
-            sheets[trial.name][model] = y_BCHW[:SHEET_FACES]
-    for trial in trials:
-        sheets[trial.name]["truth"] = trial.hr_BCHW[:SHEET_FACES]
-    return Evaluation(tuple(rows), sheets)
-
-
-def measure(model: str, trial: Trial, y_BCHW: Tensor, seconds: float) -> Row:
-    """All figures of one model's output on one trial."""
-    hr = trial.hr_BCHW
-    back = resize(y_BCHW, trial.lr_BCHW.shape[-1])
-    error = (back - trial.lr_BCHW).square().mean(dim=(1, 2, 3)).clamp_min(1e-10)
-    shift = _lowest(y_BCHW) - _lowest(trial.lq_BCHW)
-    return Row(
-        model=model,
-        trial=trial.name,
-        faces=hr.shape[0],
-        psnr_lab=float(psnr(y_BCHW, hr, "lab").mean()),
-        ssim_lab=float(ssim(y_BCHW, hr, "lab").mean()),
-        psnr_dic=float(psnr(y_BCHW, hr, "dic").mean()),
-        ssim_dic=float(ssim(y_BCHW, hr, "dic").mean()),
-        consistency_db=float((-10 * torch.log10(error)).mean()),
-        colour_shift=float(shift.abs().mean() * 255),
-        ms_per_face=seconds * 1000 / hr.shape[0],
+    samples = _samples(request)
+    judges = load_judges(request.features, device)
+    runs = {name: _run(name, device, ensemble=request.ensemble) for name in request.models}
+    rows: dict[str, list[Row]] = {name: [] for name in runs}
+    faces: dict[str, list[dict[str, Any]]] = {name: [] for name in runs}
+    pages: dict[str, Image.Image] = {}
+    for sample in samples:
+        trial = sample.trial
+        before = measure(judges, trial, trial.lq_BCHW[:, :3])
+        results = {name: _result(run, judges, trial) for name, run in runs.items()}
+        for name, result in results.items():
+            rows[name] += [
+                make_row(name, trial, group, result.figures, before, result.ms_per_face)
+                for group in sample.groups.items()
+            ]
+            faces[name] += _of_faces(name, sample, result.figures)
+        pages[trial.name] = draw_page(
+            trial,
+            {name: result.restored_BCHW for name, result in results.items()},
+            {name: result.figures for name, result in results.items()},
+            before,
+            sample.names,
+        )
+    return Evaluation(
+        tuple(row for name in runs for row in rows[name]),
+        tuple(face for name in runs for face in faces[name]),
+        pages,
     )
 
 
-def _lowest(x_BCHW: Tensor) -> Tensor:
-    return F.interpolate(x_BCHW, (COLOUR_SIDE_PX, COLOUR_SIDE_PX), mode="area")
+def _result(run: Run, judges: Judges, trial: Trial) -> _Result:
+    start_s = time.perf_counter()
+    restored_BCHW = run(trial)
+    seconds = time.perf_counter() - start_s
+    figures = measure(judges, trial, restored_BCHW)
+    return _Result(restored_BCHW, figures, seconds * 1000 / len(restored_BCHW))
 
 
-def _trials(request: EvaluationRequest) -> list[Trial]:
+def _of_faces(model: str, sample: _Sample, figures: Figures) -> list[dict[str, Any]]:
+    columns = {key: values.tolist() for key, values in named(figures).items()}
+    return [
+        {
+            "model": model,
+            "trial": sample.trial.name,
+            "face": face,
+            **{key: values[i] for key, values in columns.items()},
+        }
+        for i, face in enumerate(sample.names)
+    ]
+
+
+def _samples(request: EvaluationRequest) -> Iterator[_Sample]:
+    """Make one trial after the other; what is wrong with the request is said at once."""
     pictures = list_pictures(request.faces, "test")
-    hr = load_faces([p.path for p in pictures], SIDE_PX)
     if request.lr is not None:
-        return [_pairs(request.lr, [p.path.stem for p in pictures], hr)]
-    makers = {"bicubic": clean_trial, "camera": camera_trial}
-    if request.protocol not in makers:
-        raise TrainConfigError(
-            f"no protocol {request.protocol!r}; expected one of {', '.join(makers)}",
-            key="protocol",
-        )
-    return [makers[request.protocol](hr, scale) for scale in request.scales]
+        return iter([_pairs(request.lr, request.faces, pictures)])
+    plans = plan_trials(request.protocol, request.scales)
+    rows = manifest_rows(request.faces)
+    loaded = {
+        side: _load(_sharp_at(pictures, side), rows, side)
+        for side in {plan.side_px for plan in plans}
+    }
+
+    def samples() -> Iterator[_Sample]:
+        for plan in plans:
+            names, hr_BCHW, groups = loaded[plan.side_px]
+            if names:
+                yield _Sample(plan.make(hr_BCHW), names, groups)
+
+    return samples()
 
 
-def _pairs(folder: Path, stems: Sequence[str], hr_BCHW: Tensor) -> Trial:
+def _sharp_at(pictures: Sequence[FacePicture], side: int) -> list[FacePicture]:
+    if side == SIDE_PX:
+        return list(pictures)
+    return [p for p in pictures if side <= MOST_ENLARGED * min(read_rgb(p.path).size)]
+
+
+def _load(
+    pictures: Sequence[FacePicture], rows: Mapping[str, Mapping[str, Any]], side: int
+) -> tuple[list[str], Tensor, Mapping[str, Sequence[int]]]:
+    names = [p.path.name for p in pictures]
+    if not pictures:
+        return names, torch.empty(0, 3, side, side), {}
+    hr_BCHW = load_faces([p.path for p in pictures], side)
+    return names, hr_BCHW, group_faces([rows.get(name, {}) for name in names], hr_BCHW)
+
+
+def _pairs(folder: Path, sharp: Path, pictures: Sequence[FacePicture]) -> _Sample:
+    names, hr_BCHW, groups = _load(pictures, manifest_rows(sharp), SIDE_PX)
+    stems = [p.path.stem for p in pictures]
     files = {p.path.stem: p.path for p in list_pictures(folder)}
     missing = [stem for stem in stems if stem not in files]
     if missing:
@@ -205,21 +219,19 @@ def _pairs(folder: Path, stems: Sequence[str], hr_BCHW: Tensor) -> Trial:
             f"({', '.join(missing[:3])} ...); the names must match",
             path=str(folder),
         )
-    with Image.open(files[stems[0]]) as first:
-        side = min(first.size)
+    side = min(read_rgb(files[stems[0]]).size)
     small = np.stack([read_square(files[stem], side) for stem in stems])
     lr = torch.from_numpy(small).permute(0, 3, 1, 2).to(torch.float32) / 255
-    return make_trial("pairs", hr_BCHW, lr)
+    return _Sample(make_trial("pairs", hr_BCHW, lr), names, groups)
 
 
-def _runner(model: str, device: torch.device, *, ensemble: bool) -> Callable[[Trial], Tensor]:
+def _run(model: str, device: torch.device, *, ensemble: bool) -> Run:
     if model == "bicubic":
-        return lambda trial: trial.lq_BCHW
+        return lambda trial: trial.lq_BCHW[:, :3]
     if model == "lanczos":
         return lambda trial: _lanczos(trial.lr_BCHW, trial.hr_BCHW.shape[-1])
-    network, _ = load_network(model, device)
-    restore = restore_with(network, device, ensemble=ensemble)
-    return lambda trial: restore(trial.lq_BCHW)
+    restorer = Restorer.load(model, device, ensemble=ensemble)
+    return lambda trial: restorer.restore(trial.lq_BCHW)
 
 
 def _lanczos(lr_BCHW: Tensor, side: int) -> Tensor:
@@ -229,7 +241,3 @@ def _lanczos(lr_BCHW: Tensor, side: int) -> Tensor:
         for face in levels
     ]
     return torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2).to(torch.float32) / 255
-
-
-def _cell(value: str | float) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

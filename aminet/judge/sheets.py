@@ -2,7 +2,7 @@
 
 Shape legend: B batch, C channels, H height, W width.
 """
-# ruff: noqa: N806
+# ruff: noqa: N803, N806
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +29,12 @@ def draw_sheet(rows: Mapping[str, Tensor], file: Path) -> None:
     for i, (name, faces_BCHW) in enumerate(rows.items()):
         top = i * (h + LABEL_PX)
         draw.text((2, top + 1), name, fill="black")
-        strip = faces_BCHW.permute(2, 0, 3, 1).reshape(h, b * w, 3).clamp(0, 1)
-        levels = (strip * 255).round().to(torch.uint8).cpu().numpy()
-        sheet.paste(Image.fromarray(np.ascontiguousarray(levels)), (0, top + LABEL_PX))
+        strip_CHW = faces_BCHW.permute(1, 2, 0, 3).flatten(2)
+        sheet.paste(as_image(strip_CHW), (0, top + LABEL_PX))
     sheet.save(file)
+
+
+def as_image(picture_CHW: Tensor) -> Image.Image:
+    """Turn a (3, H, W) float tensor in [0, 1] into a picture."""
+    levels = (picture_CHW.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0)
+    return Image.fromarray(np.ascontiguousarray(levels.cpu().numpy()))

@@ -22,6 +22,11 @@ def save_checkpoint(state: TrainState, config: TrainConfig, file: Path) -> None:
         "optimisers": [optimiser.state_dict() for optimiser in state.optimisers],
         "config": config.model_dump(mode="json"),
     }
+    if state.adversary is not None:
+        content["adversary"] = {
+            "network": state.adversary.network.state_dict(),
+            "optimiser": state.adversary.optimiser.state_dict(),
+        }
     temporary = file.with_suffix(".tmp")
     torch.save(content, temporary)
     temporary.replace(file)
@@ -31,7 +36,8 @@ def load_checkpoint(config: TrainConfig, file: Path, device: torch.device) -> Tr
     """Continue from a file of `save_checkpoint`.
 
     Raises:
-        TrainConfigError: when the checkpoint is of another network.
+        TrainConfigError: when the checkpoint is of another network, or has an adversary where the
+            config has none, or none where it has one.
     """
     content: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
     for key in ("preset", "in_channels"):
@@ -44,14 +50,29 @@ def load_checkpoint(config: TrainConfig, file: Path, device: torch.device) -> Tr
                 "choose another `out` folder or remove the checkpoint",
                 key=key,
             )
+    adversary = content.get("adversary")
+    if (adversary is None) == bool(config.loss.adversarial):
+        raise TrainConfigError(
+            f"{file} holds {'no' if adversary is None else 'a'} discriminator, and the config's "
+            f"loss.adversarial is {config.loss.adversarial}: choose another `out` folder, and this "
+            "checkpoint as `init`",
+            key="loss.adversarial",
+        )
     state = new_state(config.model_copy(update={"init": None}), device)
     state.network.load_state_dict(content["network"])
     state.average.load_state_dict(content["average"])
     for optimiser, saved in zip(state.optimisers, content["optimisers"], strict=True):
-        for group, own in zip(saved["param_groups"], optimiser.param_groups, strict=True):
-            # Of the device that wrote it, which need not be this one.
-            if "capturable" in own:
-                group["capturable"] = own["capturable"]
-        optimiser.load_state_dict(saved)
+        _restore(optimiser, saved)
+    if state.adversary is not None and adversary is not None:
+        state.adversary.network.load_state_dict(adversary["network"])
+        _restore(state.adversary.optimiser, adversary["optimiser"])
     state.step, state.seconds = int(content["step"]), float(content["seconds"])
     return state
+
+
+def _restore(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
+    for group, own in zip(saved["param_groups"], optimiser.param_groups, strict=True):
+        # Of the device that wrote it, which need not be this one.
+        if "capturable" in own:
+            group["capturable"] = own["capturable"]
+    optimiser.load_state_dict(saved)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from aminet.data.batches import CANVAS_PX, BatchPlan, Stage
 from aminet.device import DEVICE_PATTERN
@@ -62,6 +62,30 @@ class LossSection(_Section):
     """L1 between Fourier coefficients."""
     consistency: Annotated[float, Field(ge=0)] = 0.0
     """L1 between output and input after both are reduced by 8; for clean bicubic input only."""
+    perceptual: Annotated[float, Field(ge=0)] = 0.0
+    """LPIPS (`aminet.judge.lpips`)."""
+    lpips: Path | None = None
+    """Its weights, which do not ship."""
+    adversarial: Annotated[float, Field(ge=0)] = 0.0
+    """What a discriminator that learns beside the network finds wrong
+    (`aminet.training.adversary`)."""
+
+    @model_validator(mode="after")
+    def _has_its_weights(self) -> Self:
+        if self.perceptual and self.lpips is None:
+            raise ValueError("perceptual needs `lpips`, the file of LPIPS's weights")
+        return self
+
+
+class AdversarySection(_Section):
+    """The discriminator; without meaning unless `loss.adversarial` is above 0."""
+
+    width: Annotated[int, Field(ge=1)] = 32
+    lr: Annotated[float, Field(gt=0)] = 2e-4
+    """Its highest; it rises and falls as the network's does."""
+    betas: tuple[float, float] = (0.9, 0.99)
+    alone_steps: Annotated[int, Field(ge=0)] = 100
+    """Steps in which it learns and is not listened to; over as many more its voice rises."""
 
 
 class TrainConfig(_Section):
@@ -88,6 +112,7 @@ class TrainConfig(_Section):
     groups: Annotated[int, Field(ge=1)] = 4
     optimiser: OptimiserSection = OptimiserSection()
     loss: LossSection = LossSection()
+    adversary: AdversarySection = AdversarySection()
     device: Annotated[str, Field(pattern=DEVICE_PATTERN)] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
     """CPU threads of the training process; 0 leaves torch's choice."""

@@ -14,9 +14,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aminet.data.batches import Patches
+from aminet.errors import TrainConfigError
+from aminet.judge.judges import load_judges
+from aminet.judge.lpips import LPIPS
 from aminet.model_files import load_network
 from aminet.network import AMINet, as_channels_last
 from aminet.precision import autocast_dtype
+from aminet.training.adversary import Adversary, deceit, error, new_adversary
 from aminet.training.config import LossSection, OptimiserSection, TrainConfig
 from aminet.training.muon import Muon, is_matrix
 from aminet.training.widen import widen
@@ -33,6 +37,7 @@ class TrainState:
     network: AMINet
     average: AMINet
     optimisers: tuple[torch.optim.Optimizer, ...]
+    adversary: Adversary | None = None
     step: int = 0
     seconds: float = 0.0
     """Wall time of all runs so far."""
@@ -47,7 +52,9 @@ def new_state(config: TrainConfig, device: torch.device) -> TrainState:
     torch.manual_seed(config.seed)
     network = _first_weights(config).to(device)
     average = copy.deepcopy(network).requires_grad_(requires_grad=False)
-    return TrainState(network, average, make_optimisers(network, config.optimiser))
+    optimisers = make_optimisers(network, config.optimiser)
+    adversary = new_adversary(config.adversary, device) if config.loss.adversarial else None
+    return TrainState(network, average, optimisers, adversary)
 
 
 def _first_weights(config: TrainConfig) -> AMINet:
@@ -109,6 +116,21 @@ def loss_terms(y_B3HW: Tensor, patches: Patches, weights: LossSection) -> dict[s
     return terms
 
 
+def load_lpips(weights: LossSection, device: torch.device) -> LPIPS | None:
+    """The network of the perceptual loss; None without that loss.
+
+    Raises:
+        TrainConfigError: the file is of another network.
+        WeightsError: there is no such file, or it is of no network known.
+    """
+    if not weights.perceptual or weights.lpips is None:
+        return None
+    lpips = load_judges([weights.lpips], device).lpips
+    if lpips is None:
+        raise TrainConfigError(f"loss.lpips: {weights.lpips} is not LPIPS", key="loss.lpips")
+    return lpips
+
+
 class TrainStep:
     """Does the steps of one run, each on a batch it is given.
 
@@ -128,6 +150,8 @@ class TrainStep:
         # What changes from step to step must be in memory that a recorded step can read.
         self._lr = weight.new_zeros(())
         self._keep = weight.new_zeros(())
+        self._voice = weight.new_zeros(())
+        self.lpips = load_lpips(config.loss, self.device)
         self._recorded: _RecordedStep | None = None
         self._plain_steps = 0
         self._shape = torch.Size()
@@ -148,10 +172,17 @@ class TrainStep:
         self._lr.fill_(learning_rate(state.step, self.config.total_steps, settings))
         # Early on the average follows faster, or it would remember the untrained weights.
         self._keep.fill_(min(settings.ema, (1 + state.step) / (10 + state.step)))
+        self._voice.fill_(self._loudness())
         do = self._on_gpu if self.device.type == "cuda" else self._update
         figures = do(patches)
         state.step += 1
         return figures
+
+    def _loudness(self) -> float:
+        """Weight of the adversarial loss at this step."""
+        alone = self.config.adversary.alone_steps
+        risen = (self.state.step - alone) / max(1, alone)
+        return self.config.loss.adversarial * min(1.0, max(0.0, risen))
 
     def _on_gpu(self, patches: Patches) -> dict[str, Tensor]:
         if patches.hr_BCHW.shape != self._shape:
@@ -181,38 +212,73 @@ class TrainStep:
         return _RecordedStep(graph, kept, figures)
 
     def _update(self, patches: Patches) -> dict[str, Tensor]:
-        network, dtype = self.state.network, autocast_dtype(self.device)
+        network, adversary = self.state.network, self.state.adversary
         network.train()
-        with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+        with self._autocast():
             y_BCHW = network(as_channels_last(patches.lq_BCHW))
-        terms = loss_terms(y_BCHW.float(), patches, self.config.loss)
+        y_BCHW = y_BCHW.float()
+        terms = loss_terms(y_BCHW, patches, self.config.loss)
+        # What is not valid is no fault of the network's: it sees the truth there.
+        seen_BCHW = torch.lerp(patches.hr_BCHW, y_BCHW, patches.valid_B1HW)
+        with self._autocast():
+            if self.lpips is not None:
+                distance = self.lpips(seen_BCHW, patches.hr_BCHW).mean()
+                terms["perceptual"] = self.config.loss.perceptual * distance
+            if adversary is not None:
+                terms["adversarial"] = self._voice * deceit(adversary.network, seen_BCHW)
         network.zero_grad(set_to_none=True)
         torch.stack(list(terms.values())).sum().backward()
         norm = torch.nn.utils.clip_grad_norm_(
             network.parameters(), self.config.optimiser.clip_norm, foreach=True
         )
         self._apply(torch.isfinite(norm))
-        return {**{name: term.detach() for name, term in terms.items()}, "norm": norm}
+        figures = {name: term.detach() for name, term in terms.items()}
+        if adversary is not None:
+            figures["discriminator"] = self._teach(adversary, seen_BCHW, patches.hr_BCHW)
+        return {**figures, "norm": norm}
+
+    def _autocast(self) -> torch.autocast:
+        dtype = autocast_dtype(self.device)
+        return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
+
+    def _teach(self, adversary: Adversary, seen_BCHW: Tensor, hr_BCHW: Tensor) -> Tensor:
+        """Do the discriminator's step; returns its error."""
+        with self._autocast():
+            wrong = error(adversary.network, seen_BCHW, hr_BCHW)
+        adversary.network.zero_grad(set_to_none=True)
+        wrong.backward()
+        weights = list(adversary.network.parameters())
+        norm = torch.nn.utils.clip_grad_norm_(weights, self.config.optimiser.clip_norm)
+        share = self.config.adversary.lr / self.config.optimiser.lr
+        _descend((adversary.optimiser,), weights, self._lr * share * torch.isfinite(norm))
+        return wrong.detach()
 
     def _apply(self, usable: Tensor) -> None:
         """Change the weights and their average; nothing moves if not `usable` ().
 
         The rate is 0 then, not the step left out: a recorded step cannot branch.
         """
-        # Clipping by a norm that is not finite leaves nothing but NaN and 0.
-        for weight in self.state.network.parameters():
-            if weight.grad is not None:
-                weight.grad.nan_to_num_(nan=0.0)
-        rate = self._lr * usable
-        for optimiser in self.state.optimisers:
-            for group in optimiser.param_groups:
-                # On CPUs AdamW takes numbers only, and reading one waits for nothing.
-                group["lr"] = rate if rate.is_cuda else float(rate)
-            optimiser.step()
+        network, optimisers = self.state.network, self.state.optimisers
+        _descend(optimisers, list(network.parameters()), self._lr * usable)
         pairs = zip(self.state.average.parameters(), self.state.network.parameters(), strict=True)
         with torch.no_grad():
             for average, latest in pairs:
                 average.lerp_(latest, 1 - self._keep)
+
+
+def _descend(
+    optimisers: tuple[torch.optim.Optimizer, ...], weights: list[torch.nn.Parameter], rate: Tensor
+) -> None:
+    """Change weights by their gradients; not at all if the rate is 0."""
+    # Clipping by a norm that is not finite leaves nothing but NaN and 0.
+    for weight in weights:
+        if weight.grad is not None:
+            weight.grad.nan_to_num_(nan=0.0)
+    for optimiser in optimisers:
+        for group in optimiser.param_groups:
+            # On CPUs AdamW takes numbers only, and reading one waits for nothing.
+            group["lr"] = rate if rate.is_cuda else float(rate)
+        optimiser.step()
 
 
 @dataclass(frozen=True, slots=True)

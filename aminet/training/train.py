@@ -19,7 +19,9 @@ from aminet.data.pictures import check_split, list_pictures
 from aminet.device import resolve_device
 from aminet.errors import DivergedError, TrainConfigError
 from aminet.judge.sheets import draw_sheet
-from aminet.judge.validate import Trial, restore_with, score, standard_trials
+from aminet.judge.trials import Trial, standard_trials
+from aminet.judge.validate import score
+from aminet.restorer import Restorer
 from aminet.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
 from aminet.training.config import TrainConfig
 from aminet.training.curves import draw_curves
@@ -31,6 +33,13 @@ LOG_FILE: Final = "log.jsonl"
 SHEET_FACES: Final = 8
 HOPELESS: Final = 3
 """So many logged steps in a row without a usable gradient end the run."""
+WORSE: Final = 2
+"""So many validations in a row, after the warm-up, in which every trial is below bicubic end it."""
+BELOW_DB: Final = 0.1
+"""By more than this: a network that has just begun wavers around bicubic."""
+EARLY: Final = (8, 4, 2)
+"""Before the first regular validation there is one at each of these parts of the way to it: what
+goes wrong should show in the first minutes."""
 SHARED: Final = (
     "protocol",
     "data",
@@ -97,7 +106,8 @@ def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
     Raises:
         DeviceError: the device is not there.
         DataError: pictures missing, too small, or people on both sides of the split.
-        DivergedError: the gradients are no numbers any more.
+        DivergedError: the gradients are no numbers any more, or the network stays worse than
+            bicubic.
         TrainConfigError: the runs don't agree, or a checkpoint is of another preset.
         WeightsError: a config's `init` cannot be read, or widened to the preset.
     """
@@ -193,6 +203,11 @@ def _go(
     return [run.report(clock) for run in runs]
 
 
+def validation_due(step: int, every: int) -> bool:
+    """Whether to validate after a step (from 1): at each multiple of `every`, and `EARLY`."""
+    return step % every == 0 or step in {every // part for part in EARLY}
+
+
 class _Run:
     """One network's bookkeeping: log, validation, checkpoints."""
 
@@ -200,14 +215,13 @@ class _Run:
         self.config, self.state, self.trials = config, state, trials
         self.train_step = TrainStep(state, config)
         self.scores: dict[str, float] = {}
-        self.unusable = 0
+        self.unusable = self.worse = 0
         self.before_s = state.seconds
         self.start_s = self.saved_s = time.monotonic()
 
     def step(self, patches: Patches, clock: _Clock) -> None:
         config, state = self.config, self.state
         figures = self.train_step(patches)
-        state.seconds = self.before_s + time.monotonic() - self.start_s
         last = state.step == config.total_steps
         # Reading a figure waits for the device, so it isn't done in every step.
         if state.step % config.log_every == 0 or last:
@@ -215,13 +229,19 @@ class _Run:
             lr = learning_rate(state.step - 1, config.total_steps, config.optimiser)
             self._write({**read, "lr": lr}, clock)
             self._check(read["norm"])
-        if state.step % config.validate_every == 0 or last:
+        if validation_due(state.step, config.validate_every) or last:
             self._validate(clock)
+            self._check_scores()
         if last or time.monotonic() - self.saved_s > config.checkpoint_every_s:
+            self._count_seconds()
             save_checkpoint(state, config, config.out / CHECKPOINT_FILE)
             self.saved_s = time.monotonic()
 
+    def _count_seconds(self) -> None:
+        self.state.seconds = self.before_s + time.monotonic() - self.start_s
+
     def _write(self, figures: dict[str, float], clock: _Clock) -> None:
+        self._count_seconds()
         record = {
             "step": self.state.step,
             "seconds": self.state.seconds,
@@ -244,9 +264,22 @@ class _Run:
                 step=step,
             )
 
+    def _check_scores(self) -> None:
+        gains = [value for name, value in self.scores.items() if name.endswith("_gain")]
+        warm = self.state.step > self.config.optimiser.warmup_steps
+        good = any(gain > -BELOW_DB for gain in gains)
+        self.worse = self.worse + 1 if warm and not good else 0
+        if self.worse == WORSE:
+            raise DivergedError(
+                f"{self.config.preset}: at step {self.state.step} every trial is below bicubic "
+                f"(the best by {-max(gains):.2f} dB), and was at the validation before; set a "
+                "lower `optimiser.lr`, or look whether the data is what it should be",
+                step=self.state.step,
+            )
+
     def _validate(self, clock: _Clock) -> None:
-        restore = restore_with(self.state.average, self.train_step.device)
-        self.scores = score(self.trials, restore)
+        restore = Restorer(self.state.average, self.train_step.device).restore
+        self.scores = score(self.trials, restore, self.train_step.lpips)
         log.info("%s, step %d: %s", self.config.preset, self.state.step, self.scores)
         self._write(self.scores, clock)
         draw_curves(self.config.out / LOG_FILE, self.config.out / "curves.png")

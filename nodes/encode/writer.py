@@ -85,7 +85,10 @@ class Writer:
         """Add the video, its encoder set but not open."""
         plan, info = self._plan, self._info
         rate = info.average_rate or Fraction(25)
-        options = {"chroma_sample_location": chroma_place(info.color)[0], **plan.options}
+        options = dict(plan.options)
+        # A source that does not say where its chroma lies does not get a claim about it.
+        if info.color.chroma:
+            options["chroma_sample_location"] = chroma_place(info.color)[0]
         stream = self._container.add_stream(plan.encoder, rate=rate, options=options)
         if not isinstance(stream, VideoStream):
             raise NodeConfigError(f"encode.codec: {plan.encoder!r} is no video encoder")

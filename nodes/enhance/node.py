@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from aminet.model_files import WeightsFile
-    from aminet.network import AMINet
+    from aminet.restorer import Restorer
     from nodes.enhance.warp import Bucket
 
 __all__ = ["BASELINE", "Enhance", "EnhanceConfig"]
@@ -70,9 +70,8 @@ class Enhance(PoolNode[EnhanceConfig]):
     def __init__(self, config: EnhanceConfig) -> None:
         super().__init__(config)
         self._file: WeightsFile | None = None
-        self._network: AMINet | None = None
+        self._restorer: Restorer | None = None
         self._device: torch.device | None = None
-        self._sha256: str | None = None
         self._faces = 0
         self._failed_faces = 0
         self._batches = 0
@@ -100,12 +99,13 @@ class Enhance(PoolNode[EnhanceConfig]):
         torch.set_num_threads(max(1, threads))
         self._device = resolve_device(self.config.device)
         if self.config.weights != BASELINE:
-            from aminet.model_files import build_network
+            from aminet.restorer import Restorer
 
             if self._file is None:
                 raise RuntimeError("Enhance.setup was called before prepare")
-            network, card = build_network(self._file, self._device)
-            self._network, self._sha256 = _in_own_format(network.eval(), self._device), card.sha256
+            self._restorer = Restorer.of_file(
+                self._file, self._device, ensemble=self.config.self_ensemble
+            )
             self._file = None
 
     def content_id(self) -> str:
@@ -140,9 +140,10 @@ class Enhance(PoolNode[EnhanceConfig]):
 
     def report(self) -> dict[str, Any]:
         """Say what ran where, and how much since `setup`."""
+        card = None if self._restorer is None else self._restorer.card
         return {
             "weights": self.config.weights,
-            "sha256": self._sha256,
+            "sha256": None if card is None else card.sha256,
             "device": str(self._device) if self._device is not None else None,
             "faces": self._faces,
             "failed_faces": self._failed_faces,
@@ -162,8 +163,8 @@ class Enhance(PoolNode[EnhanceConfig]):
         if self._device is None:
             raise RuntimeError("Enhance.process_batch was called with faces before setup")
         most = self.max_batch
-        network = self._network
-        with_history = network is not None and network.config.in_channels > 3
+        restorer = self._restorer
+        with_history = restorer is not None and restorer.network.config.in_channels > 3
         alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
         squares: dict[int, torch.Tensor] = {}
         restored: dict[int, RestoredPatch] = {}
@@ -211,36 +212,9 @@ class Enhance(PoolNode[EnhanceConfig]):
         Returns:
             (B, 3, S, S) float32.
         """
-        import torch
-
-        from aminet.network import as_channels_last, self_ensemble
-        from aminet.precision import autocast_dtype
-
-        network = self._network
-        if network is None:
+        if self._restorer is None:
             raise RuntimeError("Enhance.residuals was called before setup")
-        device_type = aligned.device.type
-        dtype = autocast_dtype(aligned.device)
-        faces = as_channels_last(aligned)
-        if device_type == "cuda":
-            faces, dtype = faces.to(network.tail.weight.dtype), None
-        with torch.autocast(device_type, dtype=dtype, enabled=dtype is not None):
-            if self.config.self_ensemble:
-                return self_ensemble(network, faces).to(torch.float32)
-            return network.residual(faces).to(torch.float32)
-
-
-def _in_own_format(network: AMINet, device: torch.device) -> AMINet:
-    """Bring a network into a GPU's own format once: autocast would do so again for each batch."""
-    import torch
-    from torch.nn.utils import convert_conv2d_weight_memory_format
-
-    from aminet.precision import autocast_dtype
-
-    if device.type == "cuda":
-        network = network.to(autocast_dtype(device))
-        convert_conv2d_weight_memory_format(network, torch.channels_last)
-    return network
+        return self._restorer.residual(aligned)
 
 
 def _grouped(keys: Sequence[Key], most: int) -> list[tuple[Key, list[int]]]:

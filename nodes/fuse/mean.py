@@ -22,7 +22,7 @@ from nodes.geometry.alignment import Matrix, invert
 from nodes.geometry.registration import Plane, on_pixel_indices
 from nodes.types import RgbImage
 
-__all__ = ["Fused", "agreements", "drawable", "drawable_bytes", "fuse", "light_changes"]
+__all__ = ["Fused", "agreements", "drawable", "drawable_bytes", "fuse", "light_changes", "noise_of"]
 
 _FINER: Final = 2
 _HALF_WAY: Final = np.array([-3, 19, 19, -3]) / 32
@@ -36,6 +36,10 @@ _NOISE_LEVELS: Final = (1.2, 6.0)
 """Least and greatest mean difference that counts as noise, in 8-bit levels."""
 _WINDOW: Final = 1 / 14
 """Of the aligned square's side: differences are averaged over so much, as in training."""
+_NOISE_GROWTH: Final = 1.2
+"""From frame to frame, at most."""
+_TOLERANCE: Final = 1.2
+"""Noise itself varies over the face."""
 _DISTRUST: Final = 4.0
 
 _LIGHT_GRID: Final = 8
@@ -58,6 +62,8 @@ class Fused:
     """n / (n + 1) where n earlier frames agree, 0 to 1."""
     newest_share: float
     """How much of the face the newest earlier frame agrees with, 0 to 1."""
+    noise: float
+    """Mean difference between frames that counts as noise, in 8-bit levels."""
 
 
 def drawable(rgb: RgbImage) -> npt.NDArray[Any]:
@@ -102,6 +108,7 @@ def fuse(
     *,
     bit_depth: int,
     side_px: float,
+    noise_before: float | None,
 ) -> Fused:
     """Return the mean of a face over the current and earlier frames.
 
@@ -112,6 +119,7 @@ def fuse(
         oval: (H, W) in [0, 1], what belongs to the face.
         bit_depth: of the code values.
         side_px: of the aligned square, in pixels of the patch.
+        noise_before: `Fused.noise` in the frame before, if it is known.
     """
     height, width = rgb.shape[:2]
     factor = max(1, int(side_px / _JUDGED_PX))
@@ -126,15 +134,18 @@ def fuse(
     level = 255 / ((1 << bit_depth) - 1)
     moved, inside = _compared(current, drawn, factor, level)
     light = light_changes(moved, _f32(inside * face))
-    agreed = _f32(agreements(np.abs(moved - light), face, side_px / factor) * inside)
+    differences = _averaged(np.abs(moved - light), side_px / factor)
+    noise = noise_of(differences[-1], face, noise_before)
+    agreed = _f32(agreements(differences, noise) * inside)
     total = _weighted_sum(current, drawn, agreed)
     brighter = (agreed * light).sum(axis=0) / (level * (1 + agreed.sum(axis=0)))
     mean = cv2.divide(total, cv2.merge([total[..., 3]] * 4), scale=np.iinfo(rgb.dtype).max)
-    mean -= cv2.resize(brighter, size)[..., None]
+    cv2.subtract(mean, cv2.merge([cv2.resize(brighter, size)] * 4), mean)
     newest = float((agreed[-1] * face).sum() / max(float(face.sum()), 1e-6))
     one = np.float32(np.iinfo(rgb.dtype).max * _ONE)
     weight = 1 - one / total[..., 3]
-    return Fused(mean[:height, :width, :3], weight[:height, :width], newest)
+    picture = cv2.cvtColor(mean[:height, :width], cv2.COLOR_RGBA2RGB)
+    return Fused(_f32(picture), weight[:height, :width], newest, noise)
 
 
 def _compared(
@@ -144,14 +155,11 @@ def _compared(
 
     Both (K, H / factor, W / factor), the first in 8-bit levels, the second 0 or 1.
     """
-    grey = _grey(_smaller(current, factor), level)
-    moved, inside = np.empty((2, len(drawn), *grey.shape), np.float32)
-    full = np.iinfo(current.dtype).max
-    for place, picture in enumerate(drawn):
-        small = _smaller(picture, factor)
-        moved[place] = _grey(small, level) - grey
-        inside[place] = small[..., 3] == full
-    return moved, inside
+    small = np.stack([_smaller(picture, factor) for picture in (*drawn, current)])
+    weights = np.array([level / 3, level / 3, level / 3, 0], np.float32)
+    grey = small.astype(np.float32) @ weights
+    inside = small[:-1, ..., 3] == np.iinfo(current.dtype).max
+    return _f32(grey[:-1] - grey[-1]), _f32(inside)
 
 
 def _weighted_sum(
@@ -168,31 +176,44 @@ def _weighted_sum(
     return total
 
 
-def agreements(
-    differences: npt.NDArray[np.float32], oval: Plane, side_px: float
-) -> npt.NDArray[np.float32]:
-    """Say how far earlier frames show what the current one shows.
+def noise_of(difference: Plane, oval: Plane, before: float | None) -> float:
+    """Return what difference between two frames counts as noise, in 8-bit levels.
 
-    What is usual between the current frame and the newest of them counts as noise. A frame that
-    differs by d times the noise shows something else by `d * d - 1` times the noise's energy, and
-    counts as much less: on film, giving full weight up to twice the noise makes faces that turn and
-    speak worse than a single frame (`tests.bench.measure_fusion`).
+    That is what is usual over the face; but a whole face may move, and noise does not grow fast.
 
     Args:
-        differences: (K, H, W), not negative, in 8-bit levels; the newest frame's last.
-        oval: (H, W), what is usual is measured over it.
-        side_px: of the aligned square.
+        difference: (H, W), of neighbouring frames, averaged over windows.
+        oval: (H, W), what belongs to the face.
+        before: the noise a frame earlier, if it is known.
+    """
+    face = oval > 0.5
+    usual = float(np.median(difference[face])) if face.any() else 0.0
+    most = _NOISE_LEVELS[1] if before is None else _NOISE_GROWTH * before
+    return min(max(usual, _NOISE_LEVELS[0]), most, _NOISE_LEVELS[1])
+
+
+def agreements(differences: npt.NDArray[np.float32], noise: float) -> npt.NDArray[np.float32]:
+    """Say how far earlier frames show what the current one shows.
+
+    A frame that differs by d times the noise shows something else by `d * d - 1` times the noise's
+    energy, and counts as much less: on film, giving full weight up to twice the noise makes faces
+    that turn and speak worse than a single frame (`tests.bench.measure_fusion`).
+
+    Args:
+        differences: (K, H, W), not negative, averaged over windows, in 8-bit levels.
+        noise: mean difference by noise alone.
 
     Returns:
         (K, H, W): 1 where there is no more than noise, falling towards 0.
     """
+    allowed = _TOLERANCE * noise
+    return _f32(1 / (1 + _DISTRUST * np.maximum((differences / allowed) ** 2 - 1, 0)))
+
+
+def _averaged(differences: npt.NDArray[np.float32], side_px: float) -> npt.NDArray[np.float32]:
+    """Average over windows, so that noise does not look like a change."""
     window = 2 * max(1, int(side_px * _WINDOW / 2)) + 1
-    local = np.stack([cv2.blur(plane, (window, window)) for plane in differences])
-    face = np.flatnonzero(oval > 0.5)
-    if not len(face):
-        return np.zeros_like(differences)
-    noise = np.float32(np.median(local[-1].ravel()[face]).clip(*_NOISE_LEVELS))
-    return _f32(1 / (1 + _DISTRUST * np.maximum((local / noise) ** 2 - 1, 0)))
+    return np.stack([_f32(cv2.blur(plane, (window, window))) for plane in differences])
 
 
 def light_changes(
@@ -208,8 +229,8 @@ def light_changes(
         (K, H, W): the planes, robust against what moved.
     """
     frames, height, width = moved.shape
-    parts = [_parts(each) for each in (weights, _f32(moved * weights))]
-    counts, means = parts[0], parts[1] / np.maximum(parts[0], 1e-3)
+    counts = _parts(weights)
+    means = _parts(_f32(moved * weights)) / np.maximum(counts, 1e-3)
     basis = _plane_basis(_LIGHT_GRID, _LIGHT_GRID)
     products = (basis[:, :, None] * basis[:, None, :]).reshape(-1, 9)
     trust, planes = counts, np.zeros((frames, 3))
@@ -225,9 +246,19 @@ def light_changes(
 
 
 def _parts(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the mean of each part of each plane, (K, parts)."""
-    grid = _LIGHT_GRID, _LIGHT_GRID
-    return np.stack([cv2.resize(p, grid, interpolation=cv2.INTER_AREA).ravel() for p in planes])
+    """Return the mean of each part of each plane: (K, H, W) to (K, parts)."""
+    height, width = planes.shape[1:]
+    means = _pooling(height) @ planes @ _pooling(width).T
+    return _f32(means.reshape(len(planes), -1))
+
+
+@lru_cache(maxsize=64)
+def _pooling(pixels: int) -> npt.NDArray[np.float32]:
+    """Return what averages a line of pixels into parts of equal length: (parts, pixels)."""
+    part, edges = pixels / _LIGHT_GRID, np.arange(pixels)
+    starts = np.arange(_LIGHT_GRID)[:, None] * part
+    covered = np.minimum(edges + 1, starts + part) - np.maximum(edges, starts)
+    return _f32(np.maximum(covered, 0) / part)
 
 
 @lru_cache(maxsize=64)
@@ -244,13 +275,6 @@ def _drawn(
 ) -> npt.NDArray[Any]:
     inverse = _FINER * on_pixel_indices(invert(now_from_patch))
     return cv2.warpAffine(patch, inverse, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-
-
-def _grey(picture: npt.NDArray[Any], level: float) -> Plane:
-    """Return the mean of red, green and blue, in 8-bit levels."""
-    weights = np.zeros((1, picture.shape[2]), np.float32)
-    weights[:, :3] = level / 3
-    return np.asarray(cv2.transform(picture.astype(np.float32), weights), np.float32)
 
 
 def _smaller(picture: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:

@@ -39,7 +39,6 @@ _LEAST_SHARE: Final = 0.2
 wrongly, or what is seen is another thing."""
 _OVAL_PX: Final = 128
 _IDENTITY: Final = translation(0, 0)
-_LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class FuseConfig(NodeConfig):
@@ -72,6 +71,8 @@ class _Known:
     """Of the mean, in [0, 1], on the grid of `patch`: what the next patch is registered onto."""
     earlier: tuple[_Earlier, ...]
     """The newest last: `patch` itself."""
+    noise: float | None
+    """See `Fused.noise`; None: there was nothing to compare with."""
 
 
 class Fuse(MapNode[FuseConfig]):
@@ -137,25 +138,26 @@ class Fuse(MapNode[FuseConfig]):
         """Return the patch with its history, and remember what the next one needs."""
         luma = _luma(patch.rgb, patch.bit_depth)
         earlier: list[_Earlier] = []
+        fused: Fused | None = None
         if before is not None:
             oval = _oval(patch)
             guess = compose(invert(patch.crop_from_region), _square_of(patch, before.patch))
             transform = register(luma, before.luma, guess, oval)
             patch = replace(patch, region_from_before=transform)
             earlier = [
-                replace(old, now_from_patch=compose(transform, old.now_from_patch))
+                _Earlier(old.pts, old.drawable, compose(transform, old.now_from_patch))
                 for old in before.earlier
                 if pts - old.pts <= self._memory_ticks
             ]
-            fused = _fused(patch, earlier, oval)
+            fused = _fused(patch, earlier, oval, before.noise)
             if fused is None:
                 earlier = []
             else:
                 luma = _luma(fused.rgb, patch.bit_depth)
                 patch = replace(patch, history=_history(fused, patch))
-        self._known[patch.track_id] = _Known(
-            patch, luma, self._kept(earlier, patch, pts, budget_bytes)
-        )
+        kept = self._kept(earlier, patch, pts, budget_bytes)
+        noise = None if fused is None else fused.noise
+        self._known[patch.track_id] = _Known(patch, luma, kept, noise)
         return patch
 
     def _kept(
@@ -168,7 +170,9 @@ class Fuse(MapNode[FuseConfig]):
         return (*earlier, _Earlier(pts, drawable(patch.rgb), _IDENTITY))[-most:]
 
 
-def _fused(patch: FacePatch, earlier: Sequence[_Earlier], oval: Plane) -> Fused | None:
+def _fused(
+    patch: FacePatch, earlier: Sequence[_Earlier], oval: Plane, noise: float | None
+) -> Fused | None:
     """Return the mean; None if there is nothing earlier, or something else."""
     if not earlier:
         return None
@@ -178,6 +182,7 @@ def _fused(patch: FacePatch, earlier: Sequence[_Earlier], oval: Plane) -> Fused 
         oval,
         bit_depth=patch.bit_depth,
         side_px=patch.eye_distance_px / EYES_OF_SIZE,
+        noise_before=noise,
     )
     return fused if fused.newest_share >= _LEAST_SHARE else None
 
@@ -189,8 +194,8 @@ def _history(fused: Fused, patch: FacePatch) -> FaceHistory:
 
 
 def _luma(rgb: npt.NDArray[Any], bit_depth: int) -> Plane:
-    weights = _LUMA / np.float32((1 << bit_depth) - 1)
-    return np.asarray(cv2.transform(rgb.astype(np.float32, copy=False), weights[None]), np.float32)
+    luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    return luma.astype(np.float32) / np.float32((1 << bit_depth) - 1)
 
 
 def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:

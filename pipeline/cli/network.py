@@ -58,8 +58,7 @@ def train(
             f"{report.waiting_share:.1%} of the time waiting for data"
         )
         for name, value in report.scores.items():
-            unit = f"{value:+.2f} dB" if name.endswith("_gain") else f"{value:.2f} dB"
-            say(f"{name}: {unit}")
+            say(f"{name}: {_with_unit(name, value)}")
         say(f"checkpoint: {report.checkpoint}")
 
 
@@ -72,30 +71,40 @@ def evaluate(
     scale: Annotated[
         list[int] | None, typer.Option("--scale", min=2, max=16, help="Reductions to try.")
     ] = None,
-    protocol: Annotated[str, typer.Option(help="bicubic or camera.")] = "bicubic",
+    protocol: Annotated[
+        str, typer.Option(help="bicubic, camera, track (seven frames), frame (its last), or all.")
+    ] = "bicubic",
     lr: Annotated[
         Path | None, typer.Option("--lr", help="Folder of small faces with the same names.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for tables and the sheet.")
+        Path | None, typer.Option("--output", "-o", help="Folder for tables and pages.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     ensemble: Annotated[
         bool, typer.Option("--self-ensemble", help="With each face's mirror image; twice the time.")
     ] = False,
+    features: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Weights of LPIPS or of dlib's face embedding."),
+    ] = None,
 ) -> None:
-    """Compare networks and plain resizing on one table."""
+    """Compare networks and plain resizing: a table by trial and group, and a page of faces.
+
+    Each trial's page has the faces that the last model serves worst, in the middle, and best.
+    """
     from aminet.judge.evaluate import EvaluationRequest
     from aminet.judge.evaluate import evaluate as run
 
     request = EvaluationRequest(
         faces=faces,
         models=tuple(model or ("bicubic", "lanczos", "aminet-s")),
-        scales=tuple(scale or (4, 8)),
+        scales=tuple(scale) if scale else None,
         protocol=protocol,
         lr=lr,
         device=device,
         ensemble=ensemble,
+        features=tuple(features or ()),
     )
     evaluation = run(request)
     for line in evaluation.text().splitlines():
@@ -119,7 +128,13 @@ def models(
     if export is not None:
         network, card = load_network(export)
         file = output or export.with_suffix(".safetensors")
-        made = save_weights(network, file, protocol=card.protocol, training=card.training)
+        made = save_weights(
+            network,
+            file,
+            protocol=card.protocol,
+            training=card.training,
+            generative=card.generative,
+        )
         say(f"written: {file} (SHA-256 {made.sha256})")
         return
     table = Table("name", "parameters", "GMACs", "sides", "trained for", "SHA-256")
@@ -133,6 +148,12 @@ def models(
             card.sha256[:12],
         )
     out.print(table)
+
+
+def _with_unit(score: str, value: float) -> str:
+    if score.endswith("_lpips"):
+        return f"{value:.3f}"
+    return f"{value:+.2f} dB" if score.endswith("_gain") else f"{value:.2f} dB"
 
 
 def _data_settings(data: Path | None) -> list[str]:

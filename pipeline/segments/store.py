@@ -261,7 +261,7 @@ class SegmentStore:
         write(self.folder / _RECORD_FILE, content)
 
     def recorded(self) -> bytes | None:
-        """Return what `record` noted, None without."""
+        """Return what `record` noted, None without, and where others could have written it."""
         if isinstance(self.folder, Path) and not is_private(self.folder):
             return None
         return read(self.folder / _RECORD_FILE)

@@ -1,10 +1,10 @@
-"""What the mean of several frames is worth, and what it costs.
+"""What the mean of several frames is worth and costs: `python -m tests.bench.measure_fusion`.
 
     python -m tests.bench.measure_fusion MEDIA_DIR OUT.json [--frames 36]
 
 People speak, turn, walk and stand in small, noisy films, which go through H.264. The nodes follow
-and fuse their faces. Compared with the picture before noise and compression, on the face's oval:
-one frame, and the mean of several. The time is the CPU's for one face in one frame, in one thread.
+and fuse their faces. One frame and the mean of several are compared with the picture before noise
+and compression, on the face's oval. The time is the CPU's for one face in one frame, on one thread.
 """
 
 from __future__ import annotations

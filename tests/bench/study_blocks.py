@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from aminet.cost import count_macs, count_parameters
 from aminet.data.batches import TrainingBatches, to_device
 from aminet.data.pictures import list_pictures
-from aminet.judge.validate import restore_with, score, standard_trials
+from aminet.judge.trials import standard_trials
+from aminet.judge.validate import score
 from aminet.network import (
     LGFI,
     MDTA,
@@ -38,6 +39,7 @@ from aminet.network import (
     ChannelAttention,
     as_channels_last,
 )
+from aminet.restorer import Restorer
 from aminet.training.config import TrainConfig
 from aminet.training.step import TrainState, TrainStep, make_optimisers
 
@@ -63,6 +65,7 @@ class PlainUNet(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.config = AMINetConfig(width)
         widths = (width, 2 * width, 4 * width)
         self.stem = nn.Conv2d(12, width, 3, padding=1)
         self.encoders = nn.ModuleList(ResidualBlock(w) for w in widths)
@@ -78,6 +81,9 @@ class PlainUNet(nn.Module):
         nn.init.zeros_(self.tail.weight)
 
     def forward(self, x: Tensor) -> Tensor:
+        return x + self.residual(x)
+
+    def residual(self, x: Tensor) -> Tensor:
         f = self.stem(as_channels_last(F.pixel_unshuffle(x, 2)))
         skips: list[Tensor] = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
@@ -86,7 +92,7 @@ class PlainUNet(nn.Module):
         f = self.middle(f)
         for i in (2, 1, 0):
             f = self.decoders[i](as_channels_last(F.pixel_shuffle(self.ups[i](f), 2)) + skips[i])
-        return x + F.pixel_shuffle(self.tail(f), 2)
+        return F.pixel_shuffle(self.tail(f), 2)
 
 
 class PixelNorm(LGFI):
@@ -257,7 +263,7 @@ def measure(name: str, faces: Path) -> dict[str, object]:
         train_step(patches)
         working_s += time.process_time() - started_s
     trials = standard_trials(list_pictures(faces / "val")[::2], 128)
-    scores = score(trials, restore_with(network, CPU))
+    scores = score(trials, Restorer(network, CPU).restore)
     return {
         "variant": name,
         **{key: round(value, 3) for key, value in scores.items() if key.endswith("_gain")},

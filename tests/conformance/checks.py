@@ -31,6 +31,7 @@ CLOSE_DB = 36.0
 """Luma PSNR from which a picture counts as kept: encoded anew, no difference can be seen."""
 
 LIMITED = 1
+CHROMA_LEFT = 1
 
 NETWORK_OFF = ("enhance.weights=bicubic", "run.threads=1")
 
@@ -167,9 +168,15 @@ class _Pair:
         return "" if max(off, default=0) <= tick / 2 else f"moved by {float(max(off)):.4f} s"
 
     def tags(self) -> str:
-        # Limited range is what a codec without the tag means.
+        # Limited range is what a codec without the tag means, and H.264's decoder says that chroma
+        # lies on the left where the file says nothing.
+        unsaid = CHROMA_LEFT if self.after.codec_name == "h264" else 0
         before, after = (
-            replace(info.color, range=info.color.range or LIMITED)
+            replace(
+                info.color,
+                range=info.color.range or LIMITED,
+                chroma=info.color.chroma or unsaid,
+            )
             for info in (self.before, self.after)
         )
         if self._row.pix_fmt is None and before != after:

@@ -40,8 +40,19 @@ def test_the_scale_of_the_faces_is_that_of_the_frames(tmp_path: Path, setting: s
 
 NAMES = dict(
     zip(
-        ("decode", "track", "crop", "enhance", "steady", "paste", "encode", "sheet", "tracks"),
-        ("read", "follow", "cut", "better", "calm", "glue", "write", "page", "rows"),
+        (
+            "decode",
+            "track",
+            "crop",
+            "fuse",
+            "enhance",
+            "steady",
+            "paste",
+            "encode",
+            "sheet",
+            "tracks",
+        ),
+        ("read", "follow", "cut", "join", "better", "calm", "glue", "write", "page", "rows"),
         strict=True,
     )
 )

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.quality.faces import read_truth
-from pipeline.quality.measure import TrackQuality, measure_video
+from pipeline.quality.measure import measure_video
+from pipeline.quality.report import TrackQuality
 from tests.support import SAMPLES
 
 __all__ = ["SampleTruth", "measure_faces"]

@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import ndimage
 
 from nodes.errors import MediaError
-from pipeline.quality.measure import TrackQuality
+from pipeline.quality.report import TrackQuality
 from tests.quality.comparison import CELL_PX, comparison
 from tests.quality.face_quality import SampleTruth, measure_faces
 from tests.support.media import decode_all

@@ -34,7 +34,7 @@ _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
     pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
     pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
-    pipeline.run pipeline.stream pipeline.segments pipeline.job pipeline.api"""
+    pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.api"""
 
 WALLS: Final = {
     room: frozenset(may.split())
@@ -47,7 +47,7 @@ WALLS: Final = {
         "aminet.judge": "aminet aminet.errors aminet.device aminet.data",
         "aminet.training": """
             aminet aminet.errors aminet.settings aminet.device aminet.data aminet.judge""",
-        "nodes": "aminet.errors",
+        "nodes": "aminet.errors aminet",
         "nodes.models": "",
         "nodes.geometry": "nodes",
         "nodes.picture": "nodes",
@@ -81,9 +81,9 @@ WALLS: Final = {
             pipeline.errors pipeline.storage pipeline.containers pipeline.graph pipeline.run
             nodes nodes.media nodes.encode""",
         "pipeline.job": """
-            pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
-            pipeline.containers pipeline.pictures pipeline.graph pipeline.config pipeline.run
-            pipeline.cluster pipeline.segments
+            pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
+            pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
+            pipeline.segments pipeline.terminal
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.api": """
             pipeline.config pipeline.run pipeline.storage pipeline.stream pipeline.job""",

@@ -14,7 +14,7 @@ from PIL import Image
 
 import nodes.enhance.back_projection
 import nodes.enhance.warp
-from aminet.model_files import read_file
+from aminet.files import read_file
 from nodes.enhance import Enhance, EnhanceConfig
 from nodes.geometry.alignment import crop_from_frame
 from nodes.node import Inputs

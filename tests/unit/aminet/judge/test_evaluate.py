@@ -1,8 +1,10 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -10,13 +12,14 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from aminet.errors import DataError, DeviceError, TrainConfigError, WeightsError
-from aminet.judge.evaluate import EvaluationRequest, evaluate, measure
-from aminet.judge.validate import camera_trial, clean_trial, load_faces
+from aminet.judge.evaluate import EvaluationRequest, evaluate
+from aminet.judge.judges import load_judges, measure
+from aminet.judge.trials import camera_trial, clean_trial, load_faces
 from aminet.model_files import save_weights
 from aminet.network import AMINet
 from pipeline.cli.network import register
 from pipeline.errors import ConfigError, exit_code
-from tests.support.faces import paint_folder
+from tests.support.faces import TINY, paint_face, paint_folder
 
 
 @pytest.fixture
@@ -56,26 +59,110 @@ def test_the_self_ensemble_is_another_result(
 def test_the_table_is_the_same_in_all_three_forms(faces: Path, tmp_path: Path) -> None:
     evaluation = evaluate(EvaluationRequest(faces, ("bicubic",), (4,), device="cpu"))
     files = {f.name: f for f in evaluation.write(tmp_path / "out")}
-    assert set(files) == {"evaluation.txt", "evaluation.csv", "evaluation.json", "sheet_x4.png"}
+    tables = {f"evaluation.{suffix}" for suffix in ("txt", "csv", "json")}
+    assert set(files) == {*tables, "faces.csv", "page_x4.png"}
     row = json.loads(files["evaluation.json"].read_text())[0]
     (line,) = csv.DictReader(io.StringIO(files["evaluation.csv"].read_text()))
     assert float(line["psnr_lab"]) == row["psnr_lab"]
     assert f"{row['psnr_lab']:.3f}" in files["evaluation.txt"].read_text()
-    with Image.open(files["sheet_x4.png"]) as sheet:
-        # Small, bicubic and true faces, 128 px each under a label of 14.
-        assert sheet.size == (3 * 128, 3 * (128 + 14))
+    of_faces = list(csv.DictReader(io.StringIO(files["faces.csv"].read_text())))
+    assert [face["face"] for face in of_faces] == ["face000.png", "face001.png", "face002.png"]
+    mean = sum(float(face["psnr_lab"]) for face in of_faces) / 3
+    assert mean == pytest.approx(row["psnr_lab"])
+
+
+def test_a_page_shows_every_model_at_natural_size(
+    faces: Path, tiny_network: AMINet, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.safetensors"
+    save_weights(tiny_network, file, protocol="camera")
+    request = EvaluationRequest(faces, ("lanczos", str(file)), (4,), device="cpu")
+    page = evaluate(request).pages["x4"]
+    # Small face, bicubic, two models and the truth; three faces under two lines of text each.
+    assert page.size == (5 * (128 + 4), 14 + 3 * (128 + 2 * 14 + 4))
+    with Image.open(faces / "face000.png") as truth:
+        cell = np.asarray(page.convert("RGB"))[:, 4 * 132 : 4 * 132 + 128]
+        shown = [cell[top : top + 128] for top in (28, 28 + 160, 28 + 320)]
+        assert any(np.array_equal(np.asarray(truth), face) for face in shown)
+
+
+def test_feature_networks_judge_every_model_against_bicubic(
+    faces: Path, feature_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    request = EvaluationRequest(
+        faces, ("bicubic", "lanczos"), (4,), device="cpu", features=feature_files
+    )
+    bicubic, lanczos = evaluate(request).rows
+    assert bicubic.lpips_share == pytest.approx(1)
+    assert bicubic.identity == pytest.approx(bicubic.identity_before)
+    assert bicubic.nearer == 0
+    assert lanczos.lpips not in {None, 0, bicubic.lpips}
+    assert lanczos.identity not in {None, 0, bicubic.identity}
+    assert lanczos.identity_before == bicubic.identity
+
+
+def test_a_manifest_makes_groups_of_rows(tmp_path: Path) -> None:
+    faces = paint_folder(tmp_path / "val", range(3))
+    rows = [{"file": f"face00{i}.png", "real_person": i == 0} for i in range(3)]
+    (tmp_path / "MANIFEST.json").write_text(json.dumps(rows))
+    evaluation = evaluate(EvaluationRequest(faces, ("bicubic",), (4,), device="cpu"))
+    found = {row.group: row.faces for row in evaluation.rows}
+    assert found["all"] == 3
+    assert found["real people"] == 1
+    assert found["generated people"] == 2
+
+
+@pytest.fixture
+def tiny_with_history() -> AMINet:
+    torch.manual_seed(0)
+    network = AMINet(replace(TINY, in_channels=7))
+    torch.nn.init.normal_(network.tail.weight, std=0.05)
+    return network.eval()
+
+
+def test_only_networks_with_a_history_see_the_frames_before(
+    faces: Path, tiny_network: AMINet, tiny_with_history: AMINet, tmp_path: Path
+) -> None:
+    files = tmp_path / "alone.safetensors", tmp_path / "history.safetensors"
+    for file, network in zip(files, (tiny_network, tiny_with_history), strict=True):
+        save_weights(network, file, protocol="camera")
+    models = ("bicubic", *map(str, files))
+    gains = {
+        (row.model, protocol): row.psnr_lab
+        for protocol in ("track", "frame")
+        for row in evaluate(EvaluationRequest(faces, models, (4,), protocol, device="cpu")).rows
+    }
+    for model in models[:2]:
+        assert gains[model, "track"] == pytest.approx(gains[model, "frame"], abs=1e-6)
+    assert gains[models[2], "track"] != pytest.approx(gains[models[2], "frame"], abs=1e-6)
+
+
+def test_everything_at_once_is_clean_camera_tracks_and_large_faces(tmp_path: Path) -> None:
+    faces = paint_folder(tmp_path / "faces", range(1))
+    paint_face(7, 256).save(faces / "large.png")
+    evaluation = evaluate(EvaluationRequest(faces, ("bicubic",), protocol="all", device="cpu"))
+    trials = {row.trial: row for row in evaluation.rows}
+    small = ("x2", "x4", "x8", *(f"{p}{s}" for p in ("camera", "track") for s in (2, 3, 4, 6, 8)))
+    large = ("camera1@256", "camera2@256", "camera4@256")
+    assert list(trials) == [*small, "frame4", *large]
+    # The smaller picture is not sharp there.
+    assert [trials[name].faces for name in (*small, *large)] == [2] * 13 + [1] * 3
+    assert trials["camera8"].eyes_px == pytest.approx(3.5)
+    assert trials["camera1@256"].eyes_px == pytest.approx(56)
+    with pytest.raises(TrainConfigError, match=r"'all' has its own reductions, got \[4\]"):
+        evaluate(EvaluationRequest(faces, ("bicubic",), (4,), "all", device="cpu"))
 
 
 def test_figures_of_a_perfect_and_of_a_tinted_result(faces: Path) -> None:
     trial = clean_trial(load_faces(sorted(faces.iterdir()), 128), 4)
-    perfect = measure("perfect", trial, trial.hr_BCHW, seconds=0.3)
-    assert perfect.psnr_lab == float("inf")
-    assert perfect.ssim_lab == pytest.approx(1)
-    assert perfect.consistency_db == pytest.approx(100)
-    assert perfect.ms_per_face == pytest.approx(100)
-    tinted = measure("tinted", trial, trial.lq_BCHW + 4 / 255, seconds=0.0)
-    assert tinted.colour_shift == pytest.approx(4, abs=1e-3)
-    assert tinted.consistency_db < 38
+    judges = load_judges((), torch.device("cpu"))
+    perfect = measure(judges, trial, trial.hr_BCHW)
+    assert bool(perfect.psnr_lab.isinf().all())
+    assert float(perfect.ssim_lab.mean()) == pytest.approx(1)
+    assert float(perfect.consistency_db.mean()) == pytest.approx(100)
+    tinted = measure(judges, trial, trial.lq_BCHW + 4 / 255)
+    assert float(tinted.colour_shift.mean()) == pytest.approx(4, abs=1e-3)
+    assert float(tinted.consistency_db.mean()) < 38
 
 
 def test_a_face_is_degraded_alike_in_any_company(faces: Path) -> None:
@@ -99,7 +186,10 @@ def test_pairs_are_matched_by_name(faces: Path, tmp_path: Path) -> None:
 
 
 def test_unknown_protocols_and_models_are_refused(faces: Path) -> None:
-    with pytest.raises(TrainConfigError, match="expected one of bicubic, camera"):
+    with pytest.raises(
+        TrainConfigError,
+        match="no protocol 'film'; expected one of bicubic, camera, track, frame, all",
+    ):
         evaluate(EvaluationRequest(faces, protocol="film"))
     with pytest.raises(WeightsError, match="no weights called 'esrgan'"):
         evaluate(EvaluationRequest(faces, ("esrgan",), device="cpu"))

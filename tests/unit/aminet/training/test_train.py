@@ -1,5 +1,4 @@
 import json
-import math
 from pathlib import Path
 from typing import Literal
 
@@ -8,7 +7,7 @@ import torch
 
 from aminet.data.batches import Patches, TrainingBatches, to_device
 from aminet.data.pictures import list_pictures
-from aminet.errors import DataError, DivergedError, TrainConfigError, WeightsError
+from aminet.errors import DataError, TrainConfigError, WeightsError
 from aminet.judge.metrics import psnr
 from aminet.model_files import load_network
 from aminet.training.checkpoint import CHECKPOINT_FILE, load_checkpoint, save_checkpoint
@@ -16,30 +15,10 @@ from aminet.training.config import LossSection, OptimiserSection, TrainConfig, l
 from aminet.training.step import TrainStep, learning_rate, loss_terms, new_state
 from aminet.training.train import LOG_FILE, batches_from, train
 from tests.support import ROOT
+from tests.support.training import stop_after, tensors
 
 CPU = torch.device("cpu")
 CONFIGS = ROOT / "configs" / "train"
-
-
-@pytest.fixture
-def config(tiny_preset: str, face_folders: tuple[Path, Path], tmp_path: Path) -> TrainConfig:
-    train_folder, val_folder = face_folders
-    return TrainConfig.model_validate(
-        {
-            "preset": tiny_preset,
-            "data": {"train": train_folder, "val": val_folder, "workers": 0},
-            "out": tmp_path / "run",
-            "stages": [
-                {"steps": 12, "patch": 64, "batch": 2},
-                {"steps": 8, "patch": 72, "batch": 3},
-            ],
-            "groups": 2,
-            "optimiser": {"lr": 1e-3, "warmup_steps": 4},
-            "log_every": 1,
-            "validate_every": 100,
-            "device": "cpu",
-        }
-    )
 
 
 def brief(config: TrainConfig) -> TrainConfig:
@@ -52,10 +31,6 @@ def losses(config: TrainConfig) -> dict[int, float]:
     return {r["step"]: r["charbonnier"] for r in records if "charbonnier" in r}
 
 
-def tensors(config: TrainConfig, part: str) -> dict[str, torch.Tensor]:
-    return torch.load(config.out / CHECKPOINT_FILE, weights_only=True)[part]
-
-
 @pytest.mark.parametrize(("kind", "in_channels"), [("adamw", 3), ("muon", 3), ("muon", 7)])
 def test_a_resumed_run_continues_as_if_never_stopped(
     kind: str, in_channels: int, config: TrainConfig, tmp_path: Path
@@ -66,8 +41,8 @@ def test_a_resumed_run_continues_as_if_never_stopped(
     )
     (whole,) = train(config)
     parts = config.model_copy(update={"out": tmp_path / "parts"})
-    _stop_after(parts, 7)
-    _stop_after(parts, 13)  # past the change of patch and batch size
+    stop_after(parts, 7)
+    stop_after(parts, 13)  # past the change of patch and batch size
     (resumed,) = train(parts)
     assert whole.steps == resumed.steps == 20
     assert losses(parts) == losses(config)
@@ -75,26 +50,6 @@ def test_a_resumed_run_continues_as_if_never_stopped(
         a, b = tensors(config, part), tensors(parts, part)
         assert all(torch.equal(a[key], b[key]) for key in a)
     assert resumed.scores == whole.scores
-
-
-def _stop_after(config: TrainConfig, step: int) -> None:
-    """Run as `train` does, then be killed right after a checkpoint."""
-
-    class KilledError(Exception):
-        pass
-
-    original = TrainStep.__call__
-
-    def save_then_step(self: TrainStep, batch: Patches) -> dict[str, torch.Tensor]:
-        if self.state.step == step:
-            save_checkpoint(self.state, config, config.out / CHECKPOINT_FILE)
-            raise KilledError
-        return original(self, batch)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TrainStep, "__call__", save_then_step)
-        with pytest.raises(KilledError):
-            train(config)
 
 
 def test_another_seed_is_another_run(config: TrainConfig) -> None:
@@ -206,35 +161,6 @@ def test_one_batch_can_be_learnt_by_heart(
     assert float(averaged) > 1
 
 
-def test_a_gradient_that_is_not_finite_leaves_the_weights_alone(config: TrainConfig) -> None:
-    batch = TrainingBatches(list_pictures(config.data.train), config.batch_plan())[0]
-    state = new_state(config, CPU)
-    train_step = TrainStep(state, config)
-    patches = to_device(batch, CPU)
-    train_step(patches)
-    before = {k: v.clone() for k, v in state.network.state_dict().items()}
-    poison = torch.full_like(patches.lq_BCHW, math.inf)
-    figures = train_step(patches._replace(lq_BCHW=poison))
-    assert not math.isfinite(figures["norm"])
-    after = state.network.state_dict()
-    assert all(torch.equal(before[k], after[k]) for k in before)
-    assert math.isfinite(train_step(patches)["norm"])
-    assert any(not torch.equal(before[k], after[k]) for k in before)
-
-
-def test_a_run_that_learns_nothing_any_more_ends(
-    config: TrainConfig, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def poisoned(x: torch.Tensor) -> torch.Tensor:
-        return x.to(torch.float32) / 0
-
-    monkeypatch.setattr("aminet.data.batches._unit", poisoned)
-    with pytest.raises(DivergedError, match=r"no gradient since step 1 was finite") as caught:
-        train(config)
-    assert caught.value.step == 3
-    assert caplog.text.count("not finite; no weight changed") == 3
-
-
 def test_the_learning_rate_warms_up_and_falls_as_a_cosine() -> None:
     settings = OptimiserSection(lr=1.0, final_lr=0.1, warmup_steps=10)
     rates = [learning_rate(step, 110, settings) for step in range(110)]
@@ -303,7 +229,7 @@ def test_a_run_starts_from_the_weights_it_is_told(config: TrainConfig, tmp_path:
     assert all(weight.requires_grad for weight in state.network.parameters())
     # A resumed run has its own weights; those it began with may be gone by then.
     later = again.model_copy(update={"out": tmp_path / "later"})
-    _stop_after(later, 2)
+    stop_after(later, 2)
     first.checkpoint.unlink()
     assert train(brief(later))[0].steps == 2
 
@@ -321,7 +247,7 @@ def test_networks_on_the_same_batches_are_what_each_would_be_alone(
         config.model_copy(update={"out": tmp_path / "a"}),
         config.model_copy(update={"out": tmp_path / "b", "optimiser": slower}),
     ]
-    _stop_after(pair[0], 5)  # one is ahead of the other, as a kill can leave them
+    stop_after(pair[0], 5)  # one is ahead of the other, as a kill can leave them
     assert [report.steps for report in train(*pair)] == [20, 20]
     for together in pair:
         alone = together.model_copy(update={"out": tmp_path / "alone"})

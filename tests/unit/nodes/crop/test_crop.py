@@ -105,7 +105,7 @@ def test_the_square_holds_the_output_or_what_can_be_made_of_the_source(
     blur_px: float,
     size_px: int,
 ) -> None:
-    monkeypatch.setattr("nodes.crop.softness", lambda *_: Softness(blur_px, 0.0))
+    monkeypatch.setattr("nodes.crop.node.softness", lambda *_: Softness(blur_px, 0.0))
     face = face_at(300, 150, eyes_px)
     patch = only_patch(frame, face, tmp_path, scale=scale, min_blur_px=0)
     assert (patch.size_px, patch.scale) == (size_px, scale)
@@ -119,7 +119,7 @@ def test_the_square_stays_while_blur_and_size_tremble(
     node.open(segment_in(tmp_path), {"frames": info, "faces": info})
     sizes: list[int] = []
     for index, eyes_px in enumerate((37.5, 38.5, 37.0, 39.0, 60.0, 39.0)):
-        monkeypatch.setattr("nodes.crop.softness", lambda *_: Softness(0.3, 0.0))
+        monkeypatch.setattr("nodes.crop.node.softness", lambda *_: Softness(0.3, 0.0))
         later = replace(frame, pts=7 + index)
         packets = {
             "frames": later,

@@ -15,7 +15,8 @@ import torch
 from pydantic import ValidationError
 
 from aminet.errors import DeviceError
-from aminet.model_files import read_file, save_weights
+from aminet.files import read_file
+from aminet.model_files import save_weights
 from aminet.network import AMINet, AMINetConfig
 from nodes.enhance import Enhance, EnhanceConfig
 from nodes.enhance.warp import (

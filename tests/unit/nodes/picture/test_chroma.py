@@ -16,7 +16,7 @@ from av.video import VideoStream
 
 from nodes.encode import Encode
 from nodes.encode.encoders import EncodeConfig
-from nodes.encode.node import VIDEO_FILE
+from nodes.encode.writer import VIDEO_FILE
 from nodes.media.chroma import chroma_location
 from nodes.media.open import open_media
 from nodes.node import Inputs, Segment

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from aminet.model_files import read_file
+from aminet.files import read_file
 from nodes.node import Segment
 from pipeline.config import RunOptions
 from pipeline.graph.graph import Graph

@@ -1,0 +1,157 @@
+"""Tables of an evaluation: means over groups of faces, and each face by itself."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
+
+import torch
+
+from aminet.judge.groups import EVERYONE
+from aminet.judge.judges import Figures, gain_db, named
+from aminet.judge.trials import Trial
+
+_OF_GROUPS: Final = (
+    *("group", "model", "trial", "faces", "psnr_lab", "gain_db", "lpips", "lpips_share"),
+    *("identity", "identity_before", "nearer"),
+)
+"""Columns of the second table of `as_text`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One model on one trial; means over the faces of a group."""
+
+    model: str
+    trial: str
+    group: str
+    """"all", or one of `aminet.judge.groups`."""
+    faces: int
+    eyes_px: float
+    """From eye to eye in the small face, px, if the faces are cut as the training crops are."""
+    psnr_lab: float
+    """dB, luma truncated, whole picture."""
+    gain_db: float
+    """Of `psnr_lab` over bicubic's."""
+    worst_gain_db: float
+    """Of the face that gains least."""
+    ssim_lab: float
+    psnr_dic: float
+    """dB, luma rounded, 8 px border left out."""
+    ssim_dic: float
+    consistency_db: float
+    """PSNR (RGB) between the small face and the result reduced to its size."""
+    colour_shift: float
+    """Mean absolute difference of lowest frequencies from the input's, in 8-bit levels."""
+    lpips: float | None
+    """None without its weights."""
+    lpips_share: float | None
+    """Of bicubic's."""
+    identity: float | None
+    """Distance of the embedding from the true face's; None without its weights."""
+    identity_before: float | None
+    """Bicubic's."""
+    nearer: float | None
+    """Share of faces whose identity is nearer to the truth than bicubic's."""
+    ms_per_face: float
+    """Wall time of the model on this machine in this run."""
+
+
+def make_row(
+    model: str,
+    trial: Trial,
+    group: tuple[str, Sequence[int]],
+    figures: Figures,
+    before: Figures,
+    ms_per_face: float,
+) -> Row:
+    """Take the means.
+
+    Args:
+        model: its name.
+        trial: what it restored.
+        group: name, and places of its faces in the trial.
+        figures: the model's, of all faces of the trial.
+        before: bicubic's.
+        ms_per_face: the model's time.
+    """
+    name, places = group
+    at = torch.tensor(places)
+    mean = {key: float(values[at].mean()) for key, values in named(figures).items()}
+    mean_before = {key: float(values[at].mean()) for key, values in named(before).items()}
+    gains = gain_db(figures, before)[at]
+    share = nearer = None
+    if "lpips" in mean:
+        share = mean["lpips"] / max(mean_before["lpips"], 1e-9)
+    if figures.identity is not None and before.identity is not None:
+        nearer = float((figures.identity[at] < before.identity[at]).double().mean())
+    return Row(
+        model=model,
+        trial=trial.name,
+        group=name,
+        faces=len(places),
+        eyes_px=trial.eyes_px,
+        gain_db=float(gains.mean()),
+        worst_gain_db=float(gains.min()),
+        lpips=mean.pop("lpips", None),
+        lpips_share=share,
+        identity=mean.pop("identity", None),
+        identity_before=mean_before.get("identity"),
+        nearer=nearer,
+        ms_per_face=ms_per_face,
+        **mean,
+    )
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """The tables for a terminal: all faces, then groups; columns without figures are left out."""
+    everyone = [asdict(row) for row in rows if row.group == EVERYONE]
+    table = _aligned([{k: v for k, v in row.items() if k != "group"} for row in everyone])
+    grouped = [asdict(row) for row in rows if row.group != EVERYONE]
+    if not grouped:
+        return table
+    grouped.sort(key=lambda row: (row["group"], row["trial"]))
+    return table + "\n\n" + _aligned([{k: row[k] for k in _OF_GROUPS} for row in grouped])
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """All rows as CSV, full precision; empty where there is no figure."""
+    return _csv([f.name for f in fields(Row)], [asdict(row) for row in rows])
+
+
+def as_json(rows: Sequence[Row]) -> str:
+    """All rows as a JSON list."""
+    return json.dumps([asdict(row) for row in rows], indent=2) + "\n"
+
+
+def faces_csv(faces: Sequence[Mapping[str, Any]]) -> str:
+    """A row for each face of each model and trial, as CSV."""
+    return _csv(list(faces[0]), faces)
+
+
+def _csv(head: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, head, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def _aligned(rows: Sequence[Mapping[str, Any]]) -> str:
+    head = [key for key in rows[0] if any(row[key] is not None for row in rows)]
+    cells = [head, *([_cell(row[key]) for key in head] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(head))]
+    texts = [isinstance(rows[0][key], str) for key in head]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if text else cell.rjust(width)
+            for cell, width, text in zip(line, widths, texts, strict=True)
+        )
+        for line in cells
+    )
+
+
+def _cell(value: str | float) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)

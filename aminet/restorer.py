@@ -1,0 +1,111 @@
+"""A network at work: on its device, in the number format that is fast there.
+
+Shape legend: B batch, H height, W width.
+"""
+# ruff: noqa: N803, N806
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.nn.utils import convert_conv2d_weight_memory_format
+
+from aminet.model_files import ModelCard, WeightsFile, build_network, read_weights
+from aminet.network import AMINet, as_channels_last, self_ensemble
+from aminet.precision import autocast_dtype
+
+BATCH: Final = 16
+"""Faces that `Restorer.restore` works on together."""
+
+
+class Restorer:
+    """Restores faces with one network.
+
+    Args:
+        network: on `device`; not changed.
+        device: where to work.
+        ensemble: with each face's mirror image (`aminet.network.self_ensemble`).
+        card: the network's, if it comes from a file.
+    """
+
+    def __init__(
+        self,
+        network: AMINet,
+        device: torch.device,
+        *,
+        ensemble: bool = False,
+        card: ModelCard | None = None,
+    ) -> None:
+        self.network = network
+        self.device = device
+        self.ensemble = ensemble
+        self.card = card
+        self._own = network.tail.weight.dtype
+        # A GPU's network is in its own format already: autocast would convert it for each batch.
+        self._autocast = autocast_dtype(device) if self._own == torch.float32 else None
+
+    @classmethod
+    def of_file(
+        cls, file: WeightsFile, device: torch.device, *, ensemble: bool = False
+    ) -> Restorer:
+        """Make the network of weights that were read; other arguments as for the class.
+
+        Raises:
+            WeightsError: they are damaged, or of another network.
+        """
+        network, card = build_network(file, device)
+        if device.type == "cuda":
+            network = network.to(autocast_dtype(device))
+            convert_conv2d_weight_memory_format(network, torch.channels_last)
+        return cls(network, device, ensemble=ensemble, card=card)
+
+    @classmethod
+    def load(
+        cls, name_or_path: str | Path, device: torch.device, *, ensemble: bool = False
+    ) -> Restorer:
+        """Read weights as `aminet.model_files.read_weights` does, and make their network.
+
+        Raises:
+            WeightsError: they are missing, damaged, or of another network.
+        """
+        return cls.of_file(read_weights(name_or_path), device, ensemble=ensemble)
+
+    def residual(self, x_BCHW: Tensor) -> Tensor:
+        """What is to be added to faces.
+
+        Args:
+            x_BCHW: as `AMINet.forward` takes it, on the device; a history that the network does
+                not know is left out.
+
+        Returns:
+            (B, 3, H, W) fp32, on the device.
+
+        Raises:
+            SideError: as `AMINet.forward`.
+        """
+        faces_BCHW = as_channels_last(x_BCHW[:, : self.network.config.in_channels])
+        dtype = self._autocast
+        enabled = dtype is not None
+        with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=enabled):
+            faces_BCHW = faces_BCHW.to(self._own)
+            if self.ensemble:
+                return self_ensemble(self.network, faces_BCHW).to(torch.float32)
+            return self.network.residual(faces_BCHW).to(torch.float32)
+
+    def restore(self, x_BCHW: Tensor) -> Tensor:
+        """Restore any number of faces, a batch at a time.
+
+        Args:
+            x_BCHW: as for `residual`, on any device.
+
+        Returns:
+            (B, 3, H, W) fp32 in [0, 1], on the CPU.
+        """
+        restored: list[Tensor] = []
+        for part in x_BCHW.split(BATCH):
+            x = part.to(self.device)
+            restored.append((x[:, :3] + self.residual(x)).clamp(0, 1).cpu())
+        return torch.cat(restored)
