@@ -15,6 +15,7 @@ from pipeline.job.monitors import Monitor, SilentMonitor
 from pipeline.job.plan import JobPlan, plan_inputs
 from pipeline.job.report import RunReport
 from pipeline.run.contract import SegmentResult
+from pipeline.storage.places import absolute
 from pipeline.stream.job import run_stream
 
 __all__ = ["Monitor", "RunReport", "enhance", "enhance_stream", "plan"]
@@ -57,8 +58,8 @@ def enhance(
         pipeline.errors.ConfigError, GraphError: a setting or the graph cannot work.
     """
     return run_job(
-        _texts(inputs),
-        os.fspath(output),
+        _absolute(inputs),
+        absolute(output),
         config=flagged(config, settings, **flags),
         overwrite=overwrite,
         resume=resume,
@@ -95,8 +96,8 @@ def plan(
         pipeline.errors.ConfigError, GraphError: a setting or the graph cannot work.
     """
     return plan_inputs(
-        _texts(inputs),
-        os.fspath(output),
+        _absolute(inputs),
+        absolute(output),
         flagged(config, settings, **flags),
         overwrite=overwrite,
         resume=resume,
@@ -133,6 +134,7 @@ def enhance_stream(
     return run_stream(source, os.fspath(output), run_config, overwrite=overwrite)
 
 
-def _texts(inputs: Location | Sequence[Location]) -> list[str]:
+def _absolute(inputs: Location | Sequence[Location]) -> list[str]:
+    """Return what is read, as every machine and working folder understands it."""
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-    return [os.fspath(item) for item in given]
+    return [absolute(item) for item in given]

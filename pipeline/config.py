@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, Unpack
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator
 
 from aminet.settings import check_settings, read_settings, read_value, set_value
 from pipeline.errors import ConfigError, GraphError
@@ -88,6 +88,12 @@ class RunOptions(BaseModel):
     """How much may lie there, such as `20GB`; who finds no space waits."""
     attempts: int = Field(default=3, ge=1)
     """How often a segment is tried under Ray when its worker dies."""
+
+    @field_validator("scratch_dir")
+    @classmethod
+    def _same_on_every_machine(cls, folder: Path | None) -> Path | None:
+        # Workers elsewhere have other working folders.
+        return None if folder is None else folder.absolute()
 
     @property
     def wishes(self) -> Wishes:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from itertools import islice
+from itertools import compress, islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import numpy as np
 from pydantic import Field
 
 from aminet.device import DEVICE_PATTERN, resolve_device
+from nodes.errors import NodeConfigError
 from nodes.geometry.alignment import compose, scaling
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port, Reader
 from nodes.types import FaceOval, FacePatch, FramePatches, FrameRestored, RestoredPatch
@@ -72,6 +73,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         self._restorer: Restorer | None = None
         self._device: torch.device | None = None
         self._faces = 0
+        self._failed_faces = 0
         self._batches = 0
 
     def prepare(self, read: Reader) -> None:
@@ -144,6 +146,7 @@ class Enhance(PoolNode[EnhanceConfig]):
             "sha256": None if card is None else card.sha256,
             "device": str(self._device) if self._device is not None else None,
             "faces": self._faces,
+            "failed_faces": self._failed_faces,
             "batches": self._batches,
         }
 
@@ -151,6 +154,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         """Warp in groups of one bucket, but run the network on all squares of a side together."""
         import torch
 
+        from nodes.enhance.finite import usable
         from nodes.enhance.warp import align_patches, bucket_of, mask_residuals
 
         self._faces += len(patches)
@@ -164,13 +168,15 @@ class Enhance(PoolNode[EnhanceConfig]):
         alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
         squares: dict[int, torch.Tensor] = {}
         restored: dict[int, RestoredPatch] = {}
+        failed: set[int] = set()
         with torch.inference_mode():
             for (bucket, _), places in alike:
                 part = [patches[i] for i in places]
                 aligned = align_patches(part, bucket, self._device, with_history=with_history)
                 squares.update(zip(places, aligned, strict=True))
             for _, places in _grouped([patch.size_px for patch in patches], most):
-                residuals = self.residuals(torch.stack([squares[i] for i in places]))
+                residuals, good = usable(self.residuals(torch.stack([squares[i] for i in places])))
+                failed.update(compress(places, (~good).tolist()))
                 masked = mask_residuals(residuals, [patches[i] for i in places])
                 squares.update(zip(places, masked, strict=True))
                 self._batches += 1
@@ -178,7 +184,24 @@ class Enhance(PoolNode[EnhanceConfig]):
                 masked = torch.stack([squares[i] for i in places])
                 back = _unaligned(masked, [patches[i] for i in places], bucket)
                 restored.update(zip(places, back, strict=True))
-        return [restored[place] for place in range(len(patches))]
+        self._count_failed(len(failed))
+        return [
+            _unchanged(patch) if place in failed else restored[place]
+            for place, patch in enumerate(patches)
+        ]
+
+    def _count_failed(self, faces: int) -> None:
+        """Note how many faces stay as they were.
+
+        Raises:
+            NodeConfigError: no face could be restored so far: it is not the faces.
+        """
+        self._failed_faces += faces
+        if self._failed_faces and self._failed_faces == self._faces:
+            raise NodeConfigError(
+                f"enhance.weights: {self.config.weights} answers with what is no picture, for all"
+                f" of {self._faces} faces; its weights are damaged: get or train them again"
+            )
 
     def residuals(self, aligned: torch.Tensor) -> torch.Tensor:
         """Return what the network adds to aligned faces.

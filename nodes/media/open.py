@@ -16,6 +16,7 @@ from av.stream import Disposition, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
+from nodes.media.allowed import open_allowed
 from nodes.media.chroma import chroma_location
 from nodes.media.hdr import read_hdr_facts
 from nodes.media.picture_files import (
@@ -25,7 +26,7 @@ from nodes.media.picture_files import (
     open_numbered,
     opened_numbered,
 )
-from nodes.media.urls import file_url, is_url
+from nodes.media.urls import is_url
 from nodes.picture.filters import PictureFilter
 from nodes.types import ColorTags, VideoInfo
 
@@ -48,12 +49,6 @@ __all__ = [
 FALLBACK_RATE = Fraction(25)
 """Frames a second of a stream that says nothing of its rate and has no usable times."""
 
-NETWORK_TIMEOUT_S = (30.0, 60.0)
-"""How long opening a URL and reading one packet from it may take."""
-
-_NOT_VIDEO_FORMATS = frozenset({"tty"})
-"""Demuxers that draw any text file as a picture."""
-
 _UNSPECIFIED = 2
 
 _RANGE_OF = {"mjpeg": 2}
@@ -65,7 +60,7 @@ _BOTTOM_FIRST = frozenset({3, 4})
 
 
 def open_media(source: str) -> InputContainer:
-    """Open a file or URL for reading.
+    """Open a file or URL for reading, as `nodes.media.allowed` lets libav do it.
 
     Metadata that is not UTF-8 comes as surrogate escapes, so that it can be written back as it was.
 
@@ -73,7 +68,7 @@ def open_media(source: str) -> InputContainer:
         MediaError: there is no such file, it is empty, or nothing here can read it.
     """
     try:
-        container = _open(source)
+        return _open(source)
     except MediaError:
         raise
     except PermissionError as error:
@@ -83,10 +78,6 @@ def open_media(source: str) -> InputContainer:
             f"{source}: not a media file that can be read ({_reason(error)}); if it is a video,"
             " its header is missing or damaged: recover or record it again"
         ) from error
-    if container.format.name in _NOT_VIDEO_FORMATS:
-        container.close()
-        raise MediaError(f"{source}: a text file, expected a video file")
-    return container
 
 
 def _open(source: str) -> InputContainer:
@@ -104,12 +95,7 @@ def _open(source: str) -> InputContainer:
             raise MediaError(f"{source}: the file is empty (0 bytes); copy or record it again")
         if is_animated_webp(path):
             return open_animated_webp(path)
-    return av.open(
-        source if is_url(source) else file_url(source),
-        "r",
-        metadata_errors="surrogateescape",
-        timeout=NETWORK_TIMEOUT_S if "://" in source else None,
-    )
+    return open_allowed(source)
 
 
 def video_stream(container: InputContainer, source: str) -> VideoStream:

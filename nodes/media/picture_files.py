@@ -22,8 +22,9 @@ from av.video import VideoStream
 from PIL import Image, ImageSequence
 
 from nodes.errors import MediaError
+from nodes.media.allowed import allowing, open_allowed
 from nodes.media.picture_formats import PICTURE_FORMATS
-from nodes.media.urls import file_url
+from nodes.media.urls import is_url
 
 __all__ = [
     "files_of",
@@ -56,7 +57,7 @@ def is_numbered(name: str) -> bool:
     path = Path(name)
     if path.suffix.lower() not in _SUFFIXES or not _NUMBER.search(path.name):
         return False
-    return "://" not in name and not path.exists()
+    return not is_url(name) and not path.exists()
 
 
 def numbered(pattern: str | Path) -> dict[int, Path]:
@@ -110,7 +111,7 @@ def open_numbered(pattern: str) -> InputContainer:
             f"{pattern}: number {missing} is missing, the files go from {first} to {last}; put the"
             " file there or number them without a gap"
         )
-    return av.open(_escaped(pattern), "r", format="image2", options={_FIRST: str(first)})
+    return open_allowed(_escaped(pattern), demuxer="image2", options={_FIRST: str(first)})
 
 
 def opened_numbered(container: InputContainer) -> bool:
@@ -169,15 +170,15 @@ def open_animated_webp(path: Path) -> InputContainer:
     except (OSError, ValueError, SyntaxError) as error:
         raise MediaError(f"{path}: a damaged animation ({error}); copy it again") from error
     video.seek(0)
-    return av.open(video, "r", metadata_errors="surrogateescape")
+    return av.open(video, "r", container_options=allowing({"mov"}, ""))
 
 
 def _escaped(pattern: str) -> str:
-    """Return the URL of numbered files for libav, to which each other `%` is doubled."""
+    """Return a pattern of files for libav, to which each other `%` is doubled."""
     path = Path(pattern)
     before, form, after = _split(path.name)
     doubled = before.replace("%", "%%") + form + after.replace("%", "%%")
-    return file_url(Path(str(path.parent).replace("%", "%%"), doubled))
+    return str(Path(str(path.parent).replace("%", "%%"), doubled))
 
 
 def _split(name: str) -> tuple[str, str, str]:

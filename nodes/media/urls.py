@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
+from typing import Final
 
 __all__ = ["file_url", "is_url"]
+
+_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|pipe:\d+$")
 
 
 def file_url(path: str | os.PathLike[str]) -> str:
@@ -14,4 +18,4 @@ def file_url(path: str | os.PathLike[str]) -> str:
 
 def is_url(source: str) -> bool:
     """Say whether a source is a URL or a pipe, not the path of a file."""
-    return "://" in source or source.startswith("pipe:")
+    return _URL.match(source) is not None

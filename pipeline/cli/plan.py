@@ -68,11 +68,13 @@ def tell(
         AminetError: what the job itself would end with, as far as it is known before the work.
     """
     from pipeline.job.plan import plan_inputs
+    from pipeline.storage.places import absolute
     from pipeline.stream.job import is_stream
 
     if len(inputs) == 1 and is_stream(inputs[0], output):
         raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
-    job = plan_inputs(inputs, output, config, overwrite=overwrite, resume=resume)
+    given = [absolute(item) for item in inputs]
+    job = plan_inputs(given, absolute(output), config, overwrite=overwrite, resume=resume)
     for line in _lines(job):
         say(line)
     if job.problem is not None:

@@ -14,6 +14,7 @@ from upath import UPath
 from nodes.errors import MediaError
 from nodes.media.picture_files import files_of, is_numbered, numbered, numbers_among
 from nodes.media.picture_formats import picture_format
+from nodes.media.urls import is_url
 from pipeline.containers.probe import is_media
 from pipeline.errors import OutputError
 from pipeline.storage.places import (
@@ -249,12 +250,12 @@ def _source(folder: UPath, name: str) -> str:
 
 def _folder(given: str) -> UPath | None:
     """Return an input that is a folder as a place, None for a file and for a libav URL."""
-    place = stored_at(given) if "://" in given else place_of(given)
+    place = stored_at(given) if is_url(given) else place_of(given)
     return place if place is not None and is_folder(place) else None
 
 
 def _existing(given: str) -> str:
-    place = stored_at(given) if "://" in given else place_of(given)
+    place = stored_at(given) if is_url(given) else place_of(given)
     if place is None:
         return given
     if is_numbered(given):
@@ -291,7 +292,7 @@ def _same(one: UPath, other: UPath) -> bool:
 
 def _input_files(source: str) -> Iterator[UPath]:
     """Yield the files that a source consists of; none of a libav URL."""
-    place = stored_at(source) if "://" in source else place_of(source)
+    place = stored_at(source) if is_url(source) else place_of(source)
     if isinstance(place, Path):
         yield from map(UPath, files_of(place))
     elif place is not None:

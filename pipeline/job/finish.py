@@ -26,7 +26,9 @@ from pipeline.job.report import VideoReport
 from pipeline.job.video_plan import Ready
 from pipeline.pictures.outputs import write_pictures
 from pipeline.run.contract import SegmentResult, sink_folder
+from pipeline.segments.sources import check_unchanged
 from pipeline.segments.store import SegmentStore
+from pipeline.storage.digests import file_sha256
 from pipeline.storage.places import is_folder, list_files, publish, size_of
 from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
@@ -73,8 +75,8 @@ def finish_video(
         made.parent.mkdir(exist_ok=True)
         muxed = _join_video(item, graph, merged, segments.results, source, folders, made)
         sides = join_sinks(graph, segments.results, folders, here / "beside")
-        output_bytes = sum(file.stat().st_size for file in files_of(made))
-        report = _report(item, graph, merged, segments, muxed, output_bytes, sides)
+        report = _report(item, graph, merged, segments, muxed, files_of(made), sides)
+        check_unchanged(video.source, item.stamp)
         with postponed():
             _check_sides(planned, sides)
             store.record(report.to_json())
@@ -90,17 +92,17 @@ def _gathered(
 
     On a file system the latter two are the store's own.
     """
-    numbers = range(len(item.plan.intervals))
+    numbers, key = range(len(item.plan.intervals)), item.identity.key
     scratch = scratch_of(options.scratch_dir, options.scratch_bytes)
     with staged(item.video.source, scratch) as source:
         if isinstance(store.folder, Path):
             here = store.folder
-            yield source, [store.local(number, here) for number in numbers], here
+            yield source, [store.local(number, here, key=key) for number in numbers], here
             return
         # The joined video takes about as much again as its segments.
         need = 2 * sum(list_files(store.folder).values())
         with scratch.room(need, str(item.video.target)) as room:
-            yield source, [store.local(number, room) for number in numbers], room
+            yield source, [store.local(number, room, key=key) for number in numbers], room
 
 
 def _join_video(
@@ -190,7 +192,7 @@ def _report(
     merged: SegmentResult,
     segments: VideoSegments,
     muxed: MuxReport,
-    output_bytes: int,
+    files: Sequence[Path],
     sides: Iterable[str],
 ) -> VideoReport:
     video, frames = item.video, merged.progress.frames
@@ -217,7 +219,8 @@ def _report(
         notes=(*segments.notes, *muxed.notes, *_warnings(merged.reports)),
         nodes={name: report for name, report in merged.reports.items() if report},
         mux=asdict(muxed),
-        output_bytes=output_bytes,
+        output_bytes=sum(file.stat().st_size for file in files),
+        sha256={file.name: file_sha256(file) for file in files},
         identity=item.identity,
     )
 

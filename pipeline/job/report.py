@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -11,6 +12,7 @@ from upath import UPath
 
 from pipeline.job.files import written
 from pipeline.segments.identity import Identity
+from pipeline.storage.digests import file_sha256
 from pipeline.storage.json_text import json_bytes
 from pipeline.storage.places import place_of, read, size_of
 
@@ -63,6 +65,8 @@ class VideoReport:
     mux: dict[str, Any] = field(default_factory=dict[str, Any])
     """What became of the other streams, of timing and of metadata."""
     output_bytes: int = 0
+    sha256: dict[str, str] = field(default_factory=dict[str, str])
+    """Of the output: the name of each file that it consists of -> SHA-256."""
     identity: Identity | None = None
     """What the output depends on: a later run with the same need not do it again."""
 
@@ -71,6 +75,11 @@ class VideoReport:
         """Whether the output is still the file that was written, with what belongs to it."""
         files = written(place_of(self.output)) if self.output else {}
         if not files or sum(files.values()) != self.output_bytes:
+            return False
+        target = place_of(self.output or "")
+        if isinstance(target, Path) and self.sha256 != {
+            name: file_sha256(target.with_name(name)) for name in files
+        }:
             return False
         return all(size_of(place_of(side)) is not None for side in self.beside.values())
 

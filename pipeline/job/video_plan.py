@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from nodes.encode.encoders import EncodeConfig, plan_encoder
+from nodes.media.urls import is_url
 from nodes.node import Segment
 from nodes.types import VideoInfo
 from pipeline.config import RunOptions
@@ -22,6 +23,7 @@ from pipeline.job.merge import why_uncut
 from pipeline.pictures.outputs import Form, check_pictures, form_of
 from pipeline.segments.identity import Identity, fingerprint, identify
 from pipeline.segments.plan import SegmentPlan, plan_segments
+from pipeline.segments.sources import source_stamp
 from pipeline.storage.places import name_of
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
@@ -48,6 +50,8 @@ class Ready:
     """CPU threads of each segment's decoder and encoder."""
     identity: Identity
     """What the segments' results depend on."""
+    stamp: str | None = None
+    """Of the source as it was looked at, from `pipeline.segments.sources.source_stamp`."""
     form: Form | None = None
     """What kind of pictures the output is, None for video."""
 
@@ -76,8 +80,10 @@ def look_at(
         OutputError: the target's container cannot hold the video or its other streams.
         StorageError: the source's object store cannot be used.
     """
+    stamp = source_stamp(video.source)
     with staged(video.source, scratch_of(options.scratch_dir, options.scratch_bytes)) as source:
-        return _look_at(video, source, graph, threads, options.segment_s, contents)
+        ready = _look_at(video, source, graph, threads, options.segment_s, contents)
+    return replace(ready, stamp=stamp)
 
 
 def _look_at(
@@ -99,7 +105,7 @@ def _look_at(
     else:
         codec = plan_encoder(config, info, threads).codec_name
         video, notes = _fitting(video, source, codec, config.convert)
-    scan = None if "://" in source else scan_packets(source)
+    scan = None if is_url(source) else scan_packets(source)
     warmup_s = graph.warmup_s(info)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
@@ -111,7 +117,7 @@ def _look_at(
         contents=contents,
         threads=used,
     )
-    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form)
+    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form=form)
 
 
 def _fitting(

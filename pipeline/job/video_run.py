@@ -88,6 +88,7 @@ class VideoRun:
                     codec=EXACT_CODEC if self.item.form else None,
                     store=str(self._store.folder),
                     identity=self.item.identity,
+                    stamp=self.item.stamp,
                     scratch_dir=self._options.scratch_dir,
                     scratch_bytes=self._options.scratch_bytes,
                 )

@@ -7,18 +7,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from nodes.media.picture_files import files_of
 from nodes.node import Node, NodeConfig
 from pipeline.containers.probe import PacketScan
 from pipeline.graph.graph import Graph
 from pipeline.segments.plan import SegmentPlan
+from pipeline.storage.digests import file_sha256
 
 __all__ = ["Identity", "content_ids", "fingerprint", "identify"]
-
-_ENDS_BYTES: Final = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ def identify(
 
 
 def fingerprint(source: str, scan: PacketScan | None) -> str:
-    """Tell one input from another by content: its size, both ends, every video packet's time.
+    """Tell one input from another by the SHA-256 of all that it holds.
 
     Where a file lies and when it was copied does not matter. What is read from the network is
     known by its address alone.
@@ -93,15 +91,7 @@ def fingerprint(source: str, scan: PacketScan | None) -> str:
     """
     if scan is None:
         return _digest(source)
-    return _digest([*(_ends(path) for path in files_of(source)), scan.digest])
-
-
-def _ends(path: Path) -> list[int | str]:
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        head = file.read(_ENDS_BYTES)
-        file.seek(max(0, size - _ENDS_BYTES))
-        return [size, sha256(head + file.read()).hexdigest()]
+    return _digest([*(file_sha256(path) for path in files_of(source)), scan.digest])
 
 
 def content_ids(nodes: Mapping[str, Node[NodeConfig]]) -> dict[str, str]:

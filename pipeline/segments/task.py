@@ -21,6 +21,7 @@ from pipeline.run.executor import SegmentExecutor
 from pipeline.run.task import Task
 from pipeline.segments.identity import Identity
 from pipeline.segments.plan import Interval
+from pipeline.segments.sources import check_unchanged
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.places import place_of
 from pipeline.storage.scratch import scratch_of
@@ -47,6 +48,8 @@ class KeptTask(Task):
     """Path or URL of the store."""
     identity: Identity
     """What the result depends on."""
+    stamp: str | None
+    """Of the source that the identity is of, from `pipeline.segments.sources.source_stamp`."""
     scratch_dir: Path | None
     """Where each machine keeps copies, None for its temporary folder."""
     scratch_bytes: int
@@ -80,10 +83,13 @@ class KeptTask(Task):
                 warmup_pts=self.interval.warmup_pts,
                 codec=self.codec,
             )
+            check_unchanged(self.video, self.stamp)
             result = executor.run(segment, listener)
+            check_unchanged(self.video, self.stamp)
             _check(folder, executor.graph, result, self.interval)
-            store.keep(folder, self.number, result, interval=self.interval, identity=self.identity)
-        return result
+            return store.keep(
+                folder, self.number, result, interval=self.interval, identity=self.identity
+            )
 
 
 def _check(folder: Path, graph: Graph, result: SegmentResult, interval: Interval) -> None:

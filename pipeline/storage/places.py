@@ -23,6 +23,7 @@ from pipeline.errors import StorageError
 from pipeline.storage.private import create_file
 
 __all__ = [
+    "absolute",
     "create",
     "fetch",
     "is_folder",
@@ -71,6 +72,15 @@ def place_of(location: str | os.PathLike[str] | UPath) -> UPath:
         raise StorageError(f"{text}: expected a path, or a URL that begins with one of {known}")
     # Other machines write while we look: what a listing said is not to be remembered.
     return UPath(text.rstrip("/"), use_listings_cache=False)
+
+
+def absolute(location: str | os.PathLike[str]) -> str:
+    """Return a path that means the same in any working folder; a URL stays as it is.
+
+    Links and `..` stay, too: what they lead to is found where the path is used.
+    """
+    text = os.fspath(location)
+    return text if _SCHEME.match(text) else str(Path(text).absolute())
 
 
 def stored_at(source: str) -> UPath | None:

@@ -39,7 +39,7 @@ PIPE: Final = "-"
 
 _LIVE_WINDOW_FRAMES: Final = 8
 
-_LIVE: Final = ("rtsp:", "rtsps:", "rtmp:", "rtp:", "udp:", "tcp:", "srt:")
+_LIVE: Final = ("rtsp://", "rtsps://", "rtmp://", "rtp://", "udp://", "tcp://", "srt://")
 
 
 @dataclass(frozen=True, slots=True)

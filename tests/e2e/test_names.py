@@ -47,7 +47,7 @@ def test_any_name_is_read_and_written(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in NAMES:
         assert len(decode_all(f"file:{name}")) == 3
     report = pipeline.enhance("../in", ".", runner="local", settings=OFF, overwrite=True)
-    assert {video.output for video in report.videos} == set(NAMES)
+    assert {video.output for video in report.videos} == {str(Path(n).absolute()) for n in NAMES}
 
 
 def test_a_folder_of_any_names_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +81,7 @@ def test_any_name_may_be_asked_for(
     report = pipeline.enhance(
         make_video(tmp_path / "v.mp4", TINY), name, runner="local", settings=OFF
     )
-    assert report.videos[0].output == name
+    assert report.videos[0].output == str(tmp_path / name)
     assert len(decode_all(f"file:{name}")) == 3
 
 

@@ -122,8 +122,12 @@ def test_an_interrupted_run_goes_on_from_what_lies_in_the_bucket(
     assert len(kept) >= 2
     assert list_files(bucket).keys() - {"v.mp4"} == {
         f".out.mkv.aminet-part/{manifest.replace('manifest.json', name)}"
-        for manifest in kept
-        for name in ("manifest.json", "encode/encoded.video", "tracks/tracks.jsonl")
+        for manifest, told in kept.items()
+        for name in (
+            "manifest.json",
+            f"{told['token']}/encode/encoded.video",
+            f"{told['token']}/tracks/tracks.jsonl",
+        )
     }
     # On another machine: another scratch folder, where nothing is yet.
     settings = (*CUT, LOCAL, f"run.scratch_dir={tmp_path / 'two'}")

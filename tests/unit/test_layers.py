@@ -64,7 +64,8 @@ WALLS: Final = {
         "pipeline.pictures": """
             pipeline.errors pipeline.containers nodes nodes.media nodes.picture""",
         "pipeline.quality": """
-            pipeline.errors nodes nodes.geometry nodes.decode nodes.track nodes.paste""",
+            pipeline.errors nodes nodes.geometry nodes.media nodes.decode nodes.track
+            nodes.paste""",
         "pipeline.graph": """
             pipeline.errors pipeline.storage nodes nodes.encode aminet.settings""",
         "pipeline.config": """
@@ -84,7 +85,8 @@ WALLS: Final = {
             pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
             pipeline.segments pipeline.terminal
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
-        "pipeline.api": "pipeline.config pipeline.run pipeline.stream pipeline.job",
+        "pipeline.api": """
+            pipeline.config pipeline.run pipeline.storage pipeline.stream pipeline.job""",
         "pipeline": "pipeline.api",
         "pipeline.cli": f"""{_BELOW_CLI}
             nodes aminet aminet.errors aminet.judge aminet.training""",

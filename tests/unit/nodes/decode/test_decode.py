@@ -323,7 +323,7 @@ def _leave_out(path: Path) -> None:
     ("make", "says"),
     [
         (_write_text, "not a media file"),
-        (_write_lyrics, "contains no video, only subtitle"),
+        (_write_lyrics, "not a media file"),
         (_write_audio, "contains no video, only audio"),
         (_write_headless, "header is missing or damaged"),
         (_write_nothing, "empty"),

@@ -79,7 +79,7 @@ def test_a_clock_that_goes_back_far_starts_again_and_keeps_its_distances() -> No
 
 
 def test_it_may_start_again_more_than_once() -> None:
-    part = [0, 40, 2000]
+    part: Times = [0, 40, 2000]
     got, clock = restarting(part * 3)
     assert got == [0, 40, 2000, 2040, 2080, 4040, 4080, 4120, 6080]
     assert [restart.offset_ticks for restart in clock.restarts] == [2040, 4080]

@@ -325,6 +325,7 @@ def test_report_names_the_weights(weights: Path) -> None:
         "sha256": sha256,
         "device": "cpu",
         "faces": 5,
+        "failed_faces": 0,
         "batches": 3,
     }
 

@@ -25,6 +25,7 @@ from pipeline.job.video_run import VideoRun
 from pipeline.run.contract import Progress
 from pipeline.run.task import Task, TaskOutcome
 from pipeline.segments.store import SegmentStore
+from pipeline.storage.digests import file_sha256
 from tests.support.jobs import THREE_SEGMENTS, FailConfig, copy_graph, plan_copy, run_tasks
 from tests.support.media import decode_all, make_video, packets_of
 from tests.support.video_nodes import same_pixels
@@ -253,6 +254,13 @@ def test_a_joined_file_that_lacks_frames_is_not_published(item: Ready, tmp_path:
     segment = work_dir(item) / "00002"
     whole = segment / "encode" / VIDEO_FILE
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    with pytest.raises(RunFailedError, match="is not the segment that was finished here"):
+        run.finish()
+    manifest = segment / "manifest.json"
+    content = json.loads(manifest.read_text())
+    name = f"encode/{VIDEO_FILE}"
+    content["files"][name], content["sha256"][name] = whole.stat().st_size, file_sha256(whole)
+    manifest.write_text(json.dumps(content))
     with pytest.raises(RunFailedError, match=r"holds 2\d of 30 frames, thrown away"):
         run.finish()
     assert not (tmp_path / "out.mkv").exists()

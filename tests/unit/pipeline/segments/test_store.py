@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,14 @@ def keep(store: SegmentStore, number: int, scratch: Scratch, **files: bytes) -> 
         store.keep(made, number, RESULT, interval=INTERVAL, identity=IDENTITY)
 
 
+def at(store: SegmentStore, number: int, name: str) -> UPath:
+    """Return where a file of a segment lies."""
+    folder = store.folder / f"{number:05d}"
+    return (
+        folder / name if name == "manifest.json" else folder / store.finished()[number].token / name
+    )
+
+
 def test_what_is_kept_is_found_as_it_was(store: SegmentStore, scratch: Scratch) -> None:
     assert store.finished() == {}
     keep(store, 3, scratch)
@@ -61,15 +70,26 @@ def test_the_files_of_a_segment_come_to_this_machine(
 ) -> None:
     keep(store, 0, scratch)
     (tmp_path / "here").mkdir()
-    folder = store.local(0, tmp_path / "here")
+    folder = store.local(0, tmp_path / "here", key=IDENTITY.key)
     assert {name: (folder / name).read_bytes() for name in FILES} == FILES
 
 
-def test_a_segment_made_again_replaces_the_first(store: SegmentStore, scratch: Scratch) -> None:
+def test_a_segment_made_again_leaves_the_first(store: SegmentStore, scratch: Scratch) -> None:
     keep(store, 0, scratch)
+    before = list_files(store.folder)
     keep(store, 0, scratch, other=b"content")
+    assert set(store.finished()[0].files) == set(FILES)
+    assert list_files(store.folder) == before
+
+
+def test_a_segment_of_another_identity_is_replaced(store: SegmentStore, scratch: Scratch) -> None:
+    keep(store, 0, scratch)
+    other = replace(IDENTITY, settings="other")
+    with store.making(0, scratch) as made:
+        (made / "other").write_bytes(b"content")
+        store.keep(made, 0, RESULT, interval=INTERVAL, identity=other)
     assert store.finished()[0].files == {"other": 7}
-    assert set(list_files(store.folder)) == {"00000/manifest.json", "00000/other"}
+    assert store.finished()[0].key == other.key
 
 
 @pytest.mark.parametrize("name", [".index", "shots/0001.png", "shots/.index"])
@@ -83,8 +103,8 @@ def test_folders_and_hidden_files_of_a_sink_are_kept_too(
         store.keep(made, 0, RESULT, interval=INTERVAL, identity=IDENTITY)
     assert store.finished()[0].files == {"encoded.video": 8, name: 7}
     (tmp_path / "here").mkdir()
-    assert (store.local(0, tmp_path / "here") / name).read_bytes() == b"content"
-    remove(store.folder / "00000" / name)
+    assert (store.local(0, tmp_path / "here", key=IDENTITY.key) / name).read_bytes() == b"content"
+    remove(at(store, 0, name))
     assert store.finished() == {}
 
 
@@ -118,7 +138,7 @@ def test_a_torn_segment_is_not_finished_and_the_others_are(
     keep(store, 0, scratch)
     keep(store, 1, scratch)
     name, tear = TEARS[what]
-    tear(store.folder / "00000" / name)
+    tear(at(store, 0, name))
     assert set(store.finished()) == {1}
 
 
@@ -155,9 +175,10 @@ def test_two_workers_at_one_segment_do_not_meet(store: SegmentStore, scratch: Sc
         (second / "encoded.video").write_bytes(b"the second")
         store.keep(first, 0, RESULT, interval=INTERVAL, identity=IDENTITY)
         assert store.finished()[0].files == {"encoded.video": 5}
-        store.keep(second, 0, RESULT, interval=INTERVAL, identity=IDENTITY)
-    assert store.finished()[0].files == {"encoded.video": 10}
-    assert read(store.folder / "00000" / "encoded.video") == b"the second"
+        later = replace(RESULT, wall_s=9.0)
+        assert store.keep(second, 0, later, interval=INTERVAL, identity=IDENTITY) == RESULT
+    assert store.finished()[0].files == {"encoded.video": 5}
+    assert read(at(store, 0, "encoded.video")) == b"first"
 
 
 def test_dropping_what_is_unfinished_keeps_the_finished(

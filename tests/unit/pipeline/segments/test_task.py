@@ -44,6 +44,7 @@ def tasks_of(folder: Path, graph: Graph, codec: str | None = None) -> list[KeptT
             codec=codec,
             store=str(folder / "store"),
             identity=item.identity,
+            stamp=item.stamp,
             scratch_dir=folder / "scratch",
             scratch_bytes=1 << 20,
         )
@@ -65,7 +66,10 @@ def test_each_segment_holds_its_own_frames_and_is_kept(tmp_path: Path) -> None:
     assert [manifests[task.number].result for task in tasks] == [o.result for o in outcomes]
     assert [manifests[task.number].interval for task in tasks] == [t.interval for t in tasks]
     kept = [
-        decode_all(store.local(task.number, tmp_path) / "encode" / VIDEO_FILE) for task in tasks
+        decode_all(
+            store.local(task.number, tmp_path, key=task.identity.key) / "encode" / VIDEO_FILE
+        )
+        for task in tasks
     ]
     assert [len(frames) for frames in kept] == [10, 10, 10]
     source = decode_all(tmp_path / "v.mkv")
@@ -121,7 +125,8 @@ def test_the_output_decides_the_codec_unless_the_user_does(
     task = tasks_of(tmp_path, graph, codec="ffv1")[0]
     (outcome,) = run_tasks(graph, [task])
     assert outcome.error is None
-    with av.open(store_in(tmp_path).local(0, tmp_path) / "encode" / VIDEO_FILE) as container:
+    folder = store_in(tmp_path).local(0, tmp_path, key=task.identity.key)
+    with av.open(folder / "encode" / VIDEO_FILE) as container:
         assert container.streams.video[0].codec_context.name == coded
 
 

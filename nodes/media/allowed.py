@@ -1,0 +1,127 @@
+"""The one way libav opens media here: by formats and protocols that are allowed, and not for ever.
+
+libav reads whatever looks like one of its hundreds of formats, under any name. Some of those are
+lists that make it read further files and addresses (HLS, DASH, ffconcat, SDP), some draw pictures
+of any text, some are devices. A file is read here only as a container of its own content, over no
+protocol but that of files; a list is read only from a URL that is named like one, and what it leads
+to is reached over the network's protocols alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import av
+from av.container import InputContainer
+
+from nodes.errors import MediaError
+from nodes.media.urls import file_url, is_url
+
+__all__ = ["allowing", "open_allowed"]
+
+FILE_TIMEOUT_S: Final = (60.0, 120.0)
+"""How long opening a file, and reading one packet from it, may take: a disk that hangs, a demuxer
+that does not come to an end."""
+
+NETWORK_TIMEOUT_S: Final = (30.0, 60.0)
+"""The same of a URL."""
+
+_FORMATS: Final = frozenset(
+    """3dostr 4xm aac ac3 ac4 aiff alias_pix amr amv anm apng apv asf asf_o av1 avi avs avs2 avs3
+    bethsoftvid bfi bink bmv brender_pix c93 caf cavsvideo cdxl cine dhav dirac dnxhd dts dv dxa ea
+    eac3 evc film_cpk filmstrip flac flic flv frm fsb gif gxf h261 h263 h264 hevc hnm idcin iff ifv
+    image2 image2pipe ingenient ipmovie ipu iv8 ivf ivr jpegxl_anim jv kux lmlm4 lvf lxf m4v
+    matroska mgsts mjpeg mjpeg_2000 mlv mm moflex mov mp3 mpeg mpegts mpegtsraw mpegvideo mpjpeg
+    msnwctcp mtv mv mvi mxf nc nsv nut nuv obu ogg paf pdv pmp psxstr pva r3d rl2 rm roq rpl ser
+    sga siff simbiosis_imx smjpeg smk smush swf thp tiertexseq tmv ty usm vc1 vc1test vividas vivo
+    vmd vvc w64 wav wc3movie wtv wv xmv yop yuv4mpegpipe""".split()  # noqa: SIM905 - easier to read
+)
+"""Demuxers of what is complete in itself, beside those of single pictures."""
+
+_PICTURES: Final = frozenset(
+    f"{name}_pipe"
+    for name in """bmp cri dds dpx exr gem gif hdr j2k jpeg jpegls jpegxl jpegxs pam pbm pcx pfm pgm
+    pgmyuv pgx phm photocd pictor png ppm psd qdraw qoi sgi sunrast tiff vbn webp xbm xpm xwd
+    """.split()  # noqa: SIM905 - easier to read
+)
+
+_LISTS: Final = {"m3u8": {"hls", "webvtt"}, "mpd": {"dash", "webvtt"}, "sdp": {"sdp"}}
+"""Suffixes of URLs that name a list -> the demuxers it takes."""
+
+_WEB: Final = "http,https,tcp,tls,httpproxy,crypto"
+_RTMP: Final = "rtmp,rtmpe,rtmps,rtmpt,rtmpte,rtmpts,tcp,tls,http,https"
+_RTP: Final = "rtp,srtp,udp"
+_RTSP: Final = f"{_RTP},tcp,tls,http,https"
+_PROTOCOLS: Final = {
+    "ftp": "ftp,tcp",
+    "http": _WEB,
+    "https": _WEB,
+    "rtmp": _RTMP,
+    "rtmps": _RTMP,
+    "rtp": _RTP,
+    "rtsp": _RTSP,
+    "rtsps": _RTSP,
+    "sftp": "sftp",
+    "srt": "srt",
+    "srtp": _RTP,
+    "tcp": "tcp",
+    "tls": "tls,tcp",
+    "udp": "udp",
+}
+"""Scheme of a URL -> protocols that reading it may use."""
+_ONE_FILE: Final = {"pattern_type": "none"}
+"""Keeps the demuxer of numbered pictures from reading `a0.png` in place of `a%d.png`."""
+
+_STREAMED: Final = {"rtsp": {"rtsp"}, "rtsps": {"rtsp"}, "rtp": {"rtp"}, "srtp": {"rtp"}}
+"""Schemes that take a demuxer of their own."""
+
+
+def allowing(formats: Iterable[str], protocols: str) -> dict[str, str]:
+    """Return a container's options that keep libav to demuxers and protocols, nested ones too.
+
+    Args:
+        formats: names of demuxers.
+        protocols: names with commas between them.
+    """
+    return {"format_whitelist": ",".join(sorted(formats)), "protocol_whitelist": protocols}
+
+
+def open_allowed(
+    source: str, *, demuxer: str | None = None, options: Mapping[str, str] | None = None
+) -> InputContainer:
+    """Open a file, a pipe such as `pipe:0`, or a URL for reading.
+
+    Metadata that is not UTF-8 comes as surrogate escapes, so that it can be written back as it was.
+
+    Args:
+        source: path or URL; what does not begin with a scheme and `://` is a path, whatever it is.
+        demuxer: libav's name, None to let libav find out.
+        options: of that demuxer.
+
+    Raises:
+        MediaError: the scheme of the URL is not one that is read here.
+        FFmpegError: nothing that is allowed can be read there.
+    """
+    formats, protocols, timeout_s = _FORMATS | _PICTURES, "file", FILE_TIMEOUT_S
+    if source.startswith("pipe:") and is_url(source):
+        # A pipe waits for who writes to it, however long that takes.
+        protocols, timeout_s = "pipe", None
+    elif is_url(source):
+        scheme = source.partition("://")[0].lower()
+        if scheme not in _PROTOCOLS:
+            known = ", ".join(sorted(_PROTOCOLS))
+            raise MediaError(f"{source}: expected a file, or a URL of one of {known}")
+        suffix = urlsplit(source).path.rpartition(".")[2].lower()
+        formats = formats | _STREAMED.get(scheme, set[str]()) | _LISTS.get(suffix, set[str]())
+        protocols, timeout_s = _PROTOCOLS[scheme], NETWORK_TIMEOUT_S
+    return av.open(
+        source if is_url(source) else file_url(source),
+        "r",
+        format=demuxer,
+        options=dict(options or {}),
+        container_options=allowing(formats, protocols) | (_ONE_FILE if demuxer is None else {}),
+        metadata_errors="surrogateescape",
+        timeout=timeout_s,
+    )

@@ -1,0 +1,62 @@
+"""What a file holds, and whether it is still the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from pipeline.errors import StorageError
+
+__all__ = ["file_sha256", "stamp_of"]
+
+_Stamp = tuple[int, int, int, int]
+
+_known: Final[dict[_Stamp, str]] = {}
+_MOST_KNOWN: Final = 10_000
+_lock: Final = Lock()
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of all that a file holds.
+
+    It is read once in a process: the digest is known as long as the file's inode, size and time of
+    the last change are the same.
+
+    Raises:
+        StorageError: the file changes while it is read.
+        OSError: it cannot be read.
+    """
+    before = _stamp(path)
+    with _lock:
+        if before in _known:
+            return _known[before]
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if _stamp(path) != before:
+        raise StorageError(f"{path}: changed while it was read; wait until it is written")
+    with _lock:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        _known[before] = digest
+    return digest
+
+
+def stamp_of(paths: Iterable[Path]) -> str:
+    """Return a text that changes when any of some files is replaced or written to.
+
+    It is the same on every machine that sees the same file system.
+
+    Raises:
+        OSError: one is not there.
+    """
+    # Not the device: other machines number it otherwise.
+    stamps = [_stamp(path)[1:] for path in paths]
+    return hashlib.sha256(repr(stamps).encode()).hexdigest()
+
+
+def _stamp(path: Path) -> _Stamp:
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
