@@ -68,10 +68,9 @@ class Graph:
             lines.append(f"\n{node.name}  ({spec.type_name}, {place}, {spec.state})")
             lines.append(f"  {spec.summary}")
             for port in spec.inputs:
-                edge = node.inputs[port.name]
-                lines.append(
-                    f"  <- {port.name}: {port.type.__name__}  from {edge.node}.{edge.port}"
-                )
+                edge = node.inputs.get(port.name)
+                source = f"from {edge.node}.{edge.port}" if edge else "not connected"
+                lines.append(f"  <- {port.name}: {port.type.__name__}  {source}")
             lines.extend(
                 f"  -> {port.name}: {port.type.__name__}  to {', '.join(readers) or 'nobody'}"
                 for port in spec.outputs

@@ -56,11 +56,15 @@ def changes(item: Ready, earlier: VideoReport | None) -> str | None:
     """
     if earlier is None or earlier.identity is None or earlier.identity == item.identity:
         return None
-    if earlier.output != str(item.video.target):
+    if not earlier.outputs or not _has_its_outputs(earlier, item):
         return None
     reason = item.identity.changes_since(earlier.identity)
     return f"{earlier.output} was made by an earlier run, but {reason}"
 
 
 def _is_of(report: VideoReport, item: Ready) -> bool:
-    return report.output == str(item.video.target) and report.identity == item.identity
+    return _has_its_outputs(report, item) and report.identity == item.identity
+
+
+def _has_its_outputs(report: VideoReport, item: Ready) -> bool:
+    return list(report.outputs.values()) == [str(output) for output in item.video.outputs]
