@@ -45,6 +45,11 @@ class GraphNode:
         """The node class's static spec."""
         return self.node_class.spec
 
+    @property
+    def label(self) -> str:
+        """What messages call the node, such as `node 'fx' (acme.blur)`."""
+        return f"node {self.name!r} ({self.spec.type_name})"
+
     def make(self) -> Node[NodeConfig]:
         """Return a fresh instance."""
         return self.node_class(self.config)

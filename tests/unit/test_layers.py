@@ -67,10 +67,11 @@ WALLS: Final = {
             pipeline.errors nodes nodes.geometry nodes.media nodes.decode nodes.track
             nodes.paste""",
         "pipeline.graph": """
-            pipeline.errors pipeline.storage nodes nodes.encode aminet.settings""",
+            pipeline.errors pipeline.storage nodes nodes.encode aminet.settings aminet.errors""",
         "pipeline.config": """
             pipeline.errors pipeline.sizing pipeline.graph aminet.settings""",
-        "pipeline.run": "pipeline.interrupts pipeline.graph pipeline.config nodes",
+        "pipeline.run": """
+            pipeline.errors pipeline.interrupts pipeline.graph pipeline.config nodes""",
         "pipeline.cluster": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.graph pipeline.config
             pipeline.run nodes aminet""",
