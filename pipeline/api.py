@@ -15,7 +15,7 @@ from pipeline.job.monitors import Monitor, SilentMonitor
 from pipeline.job.plan import JobPlan, plan_inputs
 from pipeline.job.report import RunReport
 from pipeline.run.contract import SegmentResult
-from pipeline.storage.places import absolute
+from pipeline.storage.locations import absolute
 from pipeline.stream.job import run_stream
 
 __all__ = ["Monitor", "RunReport", "enhance", "enhance_stream", "plan"]

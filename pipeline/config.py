@@ -233,8 +233,8 @@ def available_graphs() -> list[Path]:
 
 def shipped_configs(folder: str = "") -> list[Path]:
     """Return the YAML files that ship in `configs`, or in a folder of it such as `train`."""
-    places = (top / folder for top in _CONFIG_DIRS)
-    return next((sorted(place.glob("*.yaml")) for place in places if place.is_dir()), [])
+    folders = (top / folder for top in _CONFIG_DIRS)
+    return next((sorted(folder.glob("*.yaml")) for folder in folders if folder.is_dir()), [])
 
 
 def _path_of(dotted: str, bound: Mapping[tuple[str, str], str]) -> list[str]:

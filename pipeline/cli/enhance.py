@@ -76,9 +76,9 @@ def enhance(
         monitor=monitor_for(out),
     )
     for video in report.videos:
-        for ending, place in video.beside.items():
+        for ending, location in video.beside.items():
             if "/" not in ending:
-                say(f"{_BESIDE.get(ending, 'beside it')}: {place}")
+                say(f"{_BESIDE.get(ending, 'beside it')}: {location}")
     say(f"report: {report.path}")
     say(report.note)
     if report.failed:

@@ -68,7 +68,7 @@ def tell(
         AminetError: what the job itself would end with, as far as it is known before the work.
     """
     from pipeline.job.plan import plan_inputs
-    from pipeline.storage.places import absolute
+    from pipeline.storage.locations import absolute
     from pipeline.stream.job import is_stream
 
     if len(inputs) == 1 and is_stream(inputs[0], output):
@@ -97,7 +97,7 @@ def _lines(job: JobPlan) -> Iterator[str]:
     yield f"{job.segments_left} segments to do, {runner} runner ({why})"
     sizing = job.sizing()
     if sizing:
-        yield from _places(sizing)
+        yield from _placements(sizing)
     estimate_s = job.estimate_s
     if estimate_s is None:
         yield "how long that takes is not known before segments of it are finished"
@@ -118,15 +118,15 @@ def _segments(plan: SegmentPlan, done: tuple[int, ...]) -> Iterator[str]:
         yield f"  done: {', '.join(str(number + 1) for number in sorted(done))}"
 
 
-def _places(sizing: Sizing) -> Iterator[str]:
-    if not sizing.places:
+def _placements(sizing: Sizing) -> Iterator[str]:
+    if not sizing.placements:
         yield "  the cluster has no machine with a free core yet"
-    for place in sizing.places:
-        name = place.machine if " " in place.machine else f"machine {place.machine[:8]}"
-        gpus = f" and {place.enhancer_gpus:g} GPU" if place.enhancer_gpus else ""
+    for placement in sizing.placements:
+        name = placement.machine if " " in placement.machine else f"machine {placement.machine[:8]}"
+        gpus = f" and {placement.enhancer_gpus:g} GPU" if placement.enhancer_gpus else ""
         yield (
-            f"  {name}: segment workers {place.workers} x {place.worker_threads} thread(s),"
-            f" enhancers {place.enhancers} x {place.enhancer_threads} thread(s){gpus}"
+            f"  {name}: segment workers {placement.workers} x {placement.worker_threads} thread(s),"
+            f" enhancers {placement.enhancers} x {placement.enhancer_threads} thread(s){gpus}"
         )
 
 

@@ -161,7 +161,7 @@ class RayRunner:
             "workers_lost": self._lost,
             "enhancers": self._largest.enhancers,
             "worker_bytes": self._largest.worker_bytes,
-            "places": [asdict(place) for place in self._largest.places],
+            "placements": [asdict(placement) for placement in self._largest.placements],
             "pools": self._fleet.reports(),
         }
 
@@ -203,7 +203,7 @@ class RayRunner:
             wishes=self._options.wishes,
             busy=Counter(worker.machine for worker in busy),
         )
-        said = [self._wait.line(self._looked_s, self._machines, room=bool(self.sizing.places))]
+        said = [self._wait.line(self._looked_s, self._machines, room=bool(self.sizing.placements))]
         if self._on_gpus:
             said.append(self._on_cpus.line(self._machines, left))
         for line in filter(None, said):

@@ -29,7 +29,7 @@ from pipeline.run.contract import SegmentResult, sink_folder
 from pipeline.segments.sources import check_unchanged
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.digests import file_sha256
-from pipeline.storage.places import is_folder, list_files, publish, size_of
+from pipeline.storage.locations import is_folder, list_files, publish, size_of
 from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
@@ -157,11 +157,11 @@ def _join_video(
 def _check_sides(planned: PlannedVideo, sides: Iterable[str]) -> None:
     """Make sure that nothing is replaced that sinks did not declare before the work."""
     for ending in sides:
-        place = planned.files.side(ending)
-        if place == planned.files.target:
-            raise OutputError(f"{place}: a node gives a file the name of the output itself")
-        if not planned.may_replace and (is_folder(place) or size_of(place) is not None):
-            raise OutputError(f"{place} exists already: add --overwrite to replace it")
+        location = planned.files.side(ending)
+        if location == planned.files.target:
+            raise OutputError(f"{location}: a node gives a file the name of the output itself")
+        if not planned.may_replace and (is_folder(location) or size_of(location) is not None):
+            raise OutputError(f"{location} exists already: add --overwrite to replace it")
 
 
 def _publish(planned: PlannedVideo, graph: Graph, made: Path, sides: Mapping[str, Path]) -> None:
@@ -169,10 +169,10 @@ def _publish(planned: PlannedVideo, graph: Graph, made: Path, sides: Mapping[str
     video = planned.files
     video.drop_sides({*side_endings(graph), *_earlier_endings(planned)})
     for ending, file in sides.items():
-        place = video.side(ending)
-        if isinstance(place, Path) and isinstance(video.target, Path):
-            folder_below(place.parent, video.target.parent)
-        publish(file, place)
+        location = video.side(ending)
+        if isinstance(location, Path) and isinstance(video.target, Path):
+            folder_below(location.parent, video.target.parent)
+        publish(file, location)
     for file in files_of(made):
         publish(file, video.target.with_name(file.name))
 

@@ -30,8 +30,8 @@ from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import Runner, Task
 from pipeline.segments.store import SegmentStore
+from pipeline.storage.locations import location_of, write
 from pipeline.storage.lock import holding
-from pipeline.storage.places import place_of, write
 
 __all__ = ["run_job"]
 
@@ -65,7 +65,7 @@ def run_job(
         AminetError: nothing could be started, or the only video failed.
     """
     graph = load_graph(config)
-    job = _Job(graph, config.run, plan_files(inputs, place_of(output)), monitor)
+    job = _Job(graph, config.run, plan_files(inputs, location_of(output)), monitor)
     with postponed(), holding(job.files.report):
         return job.save(job.run(overwrite=overwrite, resume=resume))
 

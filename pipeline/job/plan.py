@@ -21,14 +21,14 @@ from pipeline.job.earlier import changes, finished_report, finished_segments, ow
 from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
 from pipeline.job.merge import side_endings
-from pipeline.job.output_paths import check_names, check_place
+from pipeline.job.output_paths import check_location, check_names
 from pipeline.job.report import VideoReport, read_videos
 from pipeline.job.video_plan import Ready, look_at
 from pipeline.segments.identity import content_ids
 from pipeline.segments.store import Manifest
 from pipeline.sizing.runner import choose_runner
 from pipeline.sizing.sizing import Machine, Sizing, size
-from pipeline.storage.places import place_of
+from pipeline.storage.locations import location_of
 
 __all__ = ["JobPlan", "PlannedVideo", "plan_finished", "plan_inputs", "plan_job"]
 
@@ -139,7 +139,7 @@ def plan_inputs(
     inputs: Sequence[str], output: str, config: RunConfig, *, overwrite: bool, resume: bool
 ) -> JobPlan:
     """Plan a job from what a command was given; see `plan_job`."""
-    graph, files = load_graph(config), plan_files(inputs, place_of(output))
+    graph, files = load_graph(config), plan_files(inputs, location_of(output))
     return plan_job(graph, files, config.run, overwrite=overwrite, resume=resume)
 
 
@@ -166,7 +166,7 @@ def plan_job(
     videos: list[PlannedVideo] = []
     for video in files.videos:
         try:
-            check_place(video)
+            check_location(video)
             ready = look_at(video, graph, threads=threads, options=options, contents=contents)
             check_names(ready.video, endings)
             videos.append(plan_finished(ready, earlier, overwrite=overwrite, resume=resume))

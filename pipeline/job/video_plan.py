@@ -24,7 +24,7 @@ from pipeline.pictures.outputs import Form, check_pictures, form_of
 from pipeline.segments.identity import Identity, fingerprint, identify
 from pipeline.segments.plan import SegmentPlan, plan_segments
 from pipeline.segments.sources import source_stamp
-from pipeline.storage.places import name_of
+from pipeline.storage.locations import name_of
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 

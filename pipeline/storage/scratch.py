@@ -26,7 +26,7 @@ from typing import Final
 from upath import UPath
 
 from pipeline.errors import StorageError
-from pipeline.storage.places import fetch, size_of, version_of
+from pipeline.storage.locations import fetch, size_of, version_of
 from pipeline.storage.private import private_folder
 
 __all__ = ["Scratch", "scratch_of"]

@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.job.plan import JobPlan, plan_finished, plan_inputs
 from pipeline.job.video_run import VideoRun
-from pipeline.storage.places import list_files, place_of
+from pipeline.storage.locations import list_files, location_of
 from tests.support.jobs import THREE_SEGMENTS, plan_copy, run_tasks
 from tests.support.media import make_video
 
@@ -54,9 +54,9 @@ def test_what_is_left_counts_and_nothing_is_changed(
 ) -> None:
     out = tmp_path / "out"
     spent_s = finish_segments(config, footage / "b.mkv", out / "b.mkv", 2)
-    before = list_files(place_of(tmp_path))
+    before = list_files(location_of(tmp_path))
     plan = planned(footage, out, config)
-    assert list_files(place_of(tmp_path)) == before
+    assert list_files(location_of(tmp_path)) == before
     assert [(v.files.target.name, set(v.done), v.segments_left) for v in plan.videos] == [
         ("a.mkv", set(), 3),
         ("b.mkv", {0, 1}, 1),

@@ -17,7 +17,7 @@ from pipeline.graph.graph import Graph
 from pipeline.run.contract import Progress
 from pipeline.segments.store import SegmentStore
 from pipeline.segments.task import KeptTask
-from pipeline.storage.places import list_files
+from pipeline.storage.locations import list_files
 from tests.support.jobs import (
     THREE_SEGMENTS,
     FailConfig,

@@ -15,7 +15,7 @@ from upath import UPath
 
 from pipeline.errors import StorageError
 from pipeline.storage import scratch as module
-from pipeline.storage.places import place_of, write
+from pipeline.storage.locations import location_of, write
 from pipeline.storage.scratch import Scratch
 
 
@@ -25,7 +25,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stored(size: int) -> UPath:
-    place = place_of(f"memory://{uuid.uuid4().hex}/v.mp4")
+    place = location_of(f"memory://{uuid.uuid4().hex}/v.mp4")
     write(place, b"x" * size)
     return place
 
