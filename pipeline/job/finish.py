@@ -101,8 +101,8 @@ def _gathered(
             return
         # The joined video takes about as much again as its segments.
         need = 2 * sum(list_files(store.folder).values())
-        with scratch.room(need, str(item.video.target)) as room:
-            yield source, [store.local(number, room, key=key) for number in numbers], room
+        with scratch.workspace(need, str(item.video.target)) as workspace:
+            yield source, [store.local(number, workspace, key=key) for number in numbers], workspace
 
 
 def _join_video(

@@ -88,9 +88,9 @@ class SegmentStore:
     def making(self, number: int, scratch: Scratch) -> Generator[Path]:
         """Give a fresh local folder to make a segment in; without `keep` it goes away again."""
         if not isinstance(self.folder, Path):
-            with scratch.room(0, f"segment {number} of {self.folder}") as room:
+            with scratch.workspace(0, f"segment {number} of {self.folder}") as workspace:
                 # Apart from what the room is claimed with.
-                made = room / _name(number)
+                made = workspace / _name(number)
                 made.mkdir()
                 yield made
             return

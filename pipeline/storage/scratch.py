@@ -80,7 +80,7 @@ class Scratch:
             yield file
 
     @contextmanager
-    def room(self, need_bytes: int, what: str) -> Generator[Path]:
+    def workspace(self, need_bytes: int, what: str) -> Generator[Path]:
         """Make an empty folder with room for so many bytes; it is gone afterwards.
 
         Args:
@@ -90,7 +90,7 @@ class Scratch:
         Raises:
             StorageError: there is not enough space.
         """
-        entry = self.folder / f"room-{uuid.uuid4().hex}"
+        entry = self.folder / f"workspace-{uuid.uuid4().hex}"
         with self._held(entry, need_bytes, what):
             try:
                 yield entry

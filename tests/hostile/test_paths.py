@@ -146,13 +146,13 @@ def test_side_files_behind_a_link_stay(out: Path, victim: Path) -> None:
 
 def test_the_scratch_folder_is_private(tmp_path: Path, victim: Path) -> None:
     scratch = scratch_of(tmp_path / "scratch", 1000)
-    with scratch.room(0, "a test") as room:
-        assert room.is_dir()
+    with scratch.workspace(0, "a test") as workspace:
+        assert workspace.is_dir()
     assert stat.S_IMODE(scratch.folder.stat().st_mode) == 0o700
     planted = scratch_of(tmp_path / "planted", 1000)
     planted.folder.parent.mkdir()
     planted.folder.symlink_to(victim.parent)
-    with pytest.raises(StorageError, match="is a link"), planted.room(0, "a test"):
+    with pytest.raises(StorageError, match="is a link"), planted.workspace(0, "a test"):
         pass
     assert list(victim.parent.iterdir()) == [victim]
 
