@@ -36,9 +36,9 @@ __all__ = [
     "RunConfig",
     "RunOptions",
     "available_graphs",
-    "flagged",
     "load_config",
     "load_graph",
+    "merge_settings",
     "shipped_configs",
 ]
 
@@ -145,7 +145,7 @@ class Flags(GraphFlags, total=False):
     """Ray cluster to join."""
 
 
-def flagged(
+def merge_settings(
     file: str | os.PathLike[str] | None, settings: Iterable[str], **flags: Unpack[Flags]
 ) -> RunConfig:
     """Merge the levels of configuration, with the highest one as a command's flags.

@@ -21,14 +21,14 @@ from typing import Final
 __all__ = [
     "EXIT_INTERRUPTED",
     "Interrupted",
-    "interrupted",
-    "raise_pending",
+    "finish",
     "first_signal_calls",
+    "install",
+    "interrupted",
     "interruptible",
     "keeping_sigterm",
-    "install",
-    "finish",
     "postponed",
+    "raise_pending",
 ]
 
 EXIT_INTERRUPTED: Final = 130

@@ -42,9 +42,9 @@ def plan(
     resume: option.Resume = True,
 ) -> None:
     """Say what `enhance` would do with the same options, as its --dry-run does."""
-    from pipeline.config import flagged
+    from pipeline.config import merge_settings
 
-    run_config = flagged(
+    run_config = merge_settings(
         config,
         settings or (),
         scale=scale,
@@ -84,8 +84,8 @@ def tell(
 def _lines(job: JobPlan) -> Iterator[str]:
     for video in job.videos:
         yield f"{video.files.source} -> {video.files.target}: {_state(video)}"
-        if video.ready and video.segments_left:
-            yield from _segments(video.ready.plan, tuple(video.done))
+        if video.plan and video.segments_left:
+            yield from _segments(video.plan.segments, tuple(video.done))
         if video.changed:
             yield f"  {video.changed}"
         if video.redo_reason:
@@ -131,11 +131,11 @@ def _placements(sizing: Sizing) -> Iterator[str]:
 
 
 def _state(video: PlannedVideo) -> str:
-    if video.ready is None:
+    if video.plan is None:
         return f"CANNOT BE DONE: {video.error}"
     if video.finished is not None:
         return "done by an earlier run"
-    frames = "" if video.ready.frames is None else f"{video.ready.frames} frames in "
-    total = len(video.ready.plan.intervals)
+    frames = "" if video.plan.frames is None else f"{video.plan.frames} frames in "
+    total = len(video.plan.segments.intervals)
     done = f", {len(video.done)} of them done" if video.done else ""
     return f"{frames}{total} segment{'s' if total > 1 else ''}{done}"

@@ -203,7 +203,11 @@ class RayRunner:
             wishes=self._options.wishes,
             busy=Counter(worker.machine for worker in busy),
         )
-        said = [self._wait.line(self._looked_s, self._machines, has_placement=bool(self.sizing.placements))]
+        said = [
+            self._wait.line(
+                self._looked_s, self._machines, has_placement=bool(self.sizing.placements)
+            )
+        ]
         if self._on_gpus:
             said.append(self._on_cpus.line(self._machines, left))
         for line in filter(None, said):

@@ -43,7 +43,7 @@ _LIVE: Final = ("rtsp://", "rtsps://", "rtmp://", "rtp://", "udp://", "tcp://", 
 
 
 @dataclass(frozen=True, slots=True)
-class _ReadyNode(GraphNode):
+class _OpenedNode(GraphNode):
     """A node of which there is one only, made already."""
 
     instance: Node[NodeConfig]
@@ -191,7 +191,7 @@ def _joined(
         and node is not encode
     ]
     nodes = tuple(
-        _ReadyNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
+        _OpenedNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
         for n in graph.nodes
         if n.name not in beside
     )

@@ -38,8 +38,8 @@ def finish_segments(config: RunConfig, source: Path, target: Path, count: int) -
     """Leave what a run leaves that was killed; return the seconds that its segments took."""
     target.parent.mkdir(exist_ok=True)
     graph = load_graph(config)
-    ready = plan_copy(source, target, graph)
-    planned = plan_finished(ready, {}, overwrite=False, resume=True)
+    plan = plan_copy(source, target, graph)
+    planned = plan_finished(plan, {}, overwrite=False, resume=True)
     run = VideoRun(planned, graph, config.run)
     outcomes = run_tasks(graph, run.start()[:count])
     return sum(outcome.result.wall_s for outcome in outcomes if outcome.result)
@@ -61,7 +61,7 @@ def test_what_is_left_counts_and_nothing_is_changed(
         ("a.mkv", set(), 3),
         ("b.mkv", {0, 1}, 1),
     ]
-    assert [v.ready.frames for v in plan.videos if v.ready] == [30, 30]
+    assert [v.plan.frames for v in plan.videos if v.plan] == [30, 30]
     assert plan.runner[0] == "local"
     assert plan.problem is None
     assert plan.estimate_s == pytest.approx(40 * spent_s / 20)

@@ -116,18 +116,18 @@ def test_a_network_without_its_gpus_is_told_of_once_and_so_is_their_return() -> 
 
 def test_a_wait_is_told_once_and_so_is_its_end() -> None:
     wait, full = Wait(), [machine(2, 0), machine(4, 0.5, "n")]
-    assert wait.line(0, full, spare=False) is None
-    assert wait.line(PATIENCE_S - 1, full, spare=False) is None
-    told = wait.line(PATIENCE_S, full, spare=False)
+    assert wait.line(0, full, has_placement=False) is None
+    assert wait.line(PATIENCE_S - 1, full, has_placement=False) is None
+    told = wait.line(PATIENCE_S, full, has_placement=False)
     assert told == "waiting for room on the cluster: asked for 1 CPU, 0.5 of 6 free"
-    assert wait.line(PATIENCE_S + 1, full, spare=False) is None
-    assert wait.line(99, full, spare=True) == "there is room on the cluster now, going on"
-    assert wait.line(100, full, spare=True) is None
+    assert wait.line(PATIENCE_S + 1, full, has_placement=False) is None
+    assert wait.line(99, full, has_placement=True) == "there is room on the cluster now, going on"
+    assert wait.line(100, full, has_placement=True) is None
 
 
 def test_a_short_wait_and_a_cluster_without_cores_are_not_told() -> None:
     wait, full = Wait(), [machine(2, 0)]
-    assert wait.line(0, full, spare=False) is None
-    assert wait.line(5, full, spare=True) is None
-    assert wait.line(20, full, spare=False) is None
-    assert wait.line(99, [], spare=False) is None
+    assert wait.line(0, full, has_placement=False) is None
+    assert wait.line(5, full, has_placement=True) is None
+    assert wait.line(20, full, has_placement=False) is None
+    assert wait.line(99, [], has_placement=False) is None
