@@ -14,7 +14,7 @@ from pipeline.job.files import written
 from pipeline.segments.identity import Identity
 from pipeline.storage.digests import file_sha256
 from pipeline.storage.json_text import json_bytes
-from pipeline.storage.places import place_of, read, size_of
+from pipeline.storage.locations import location_of, read, size_of
 
 __all__ = ["NOTE", "RunReport", "VideoReport", "read_video", "read_videos"]
 
@@ -78,7 +78,7 @@ class VideoReport:
     @property
     def outputs_are_there(self) -> bool:
         """Whether the outputs are still the files that were written, with what belongs to them."""
-        outputs = [place_of(output) for output in self.outputs.values()]
+        outputs = [location_of(output) for output in self.outputs.values()]
         files = [
             (output.with_name(name), size)
             for output in outputs
@@ -86,10 +86,14 @@ class VideoReport:
         ]
         if sum(size for _, size in files) != self.output_bytes or not all(map(written, outputs)):
             return False
-        digests = {place.name: file_sha256(place) for place, _ in files if isinstance(place, Path)}
+        digests = {
+            location.name: file_sha256(location)
+            for location, _ in files
+            if isinstance(location, Path)
+        }
         if digests and digests != self.sha256:
             return False
-        return all(size_of(place_of(side)) is not None for side in self.beside.values())
+        return all(size_of(location_of(side)) is not None for side in self.beside.values())
 
     def to_json(self) -> bytes:
         """Return the report as indented JSON."""

@@ -39,7 +39,7 @@ from nodes.types import VideoInfo
 from pipeline.errors import NodeFailedError
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.naming import naming, with_name
-from pipeline.interrupts import check, interruptible, postponed
+from pipeline.interrupts import interruptible, postponed, raise_pending
 from pipeline.run.byte_credits import ByteCredits
 from pipeline.run.checks import check_info, check_outputs, close_all, report_of
 from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult, sink_folder
@@ -226,7 +226,7 @@ class _Run:
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(POLL_S)
-                check()
+                raise_pending()
                 listener(self.progress)
 
     def _bodies(self, entry: GraphNode) -> list[Callable[[GraphNode], None]]:
