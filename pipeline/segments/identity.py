@@ -9,6 +9,7 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
+from nodes.code_version import code_versions
 from nodes.media.picture_files import files_of
 from nodes.node import Node, NodeConfig
 from pipeline.containers.probe import PacketScan
@@ -32,7 +33,7 @@ class Identity:
     weights: str
     """The files that nodes load, such as the network's weights."""
     version: str
-    """Of this package."""
+    """Of this package, and of the code of each node in the graph."""
 
     @property
     def key(self) -> str:
@@ -72,8 +73,13 @@ def identify(
         plan=_digest([intervals, threads]),
         settings=_digest(graph.resolved()),
         weights=_digest(dict(contents)),
-        version=version("aminet-video"),
+        version=_version(graph),
     )
+
+
+def _version(graph: Graph) -> str:
+    code = code_versions(node.node_class for node in graph.nodes)
+    return f"aminet-video {version('aminet-video')}; {code}"
 
 
 def fingerprint(source: str, scan: PacketScan | None) -> str:
