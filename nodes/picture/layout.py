@@ -17,8 +17,8 @@ import numpy.typing as npt
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange
 
+from nodes.color import ColorTags
 from nodes.errors import UnsupportedFormatError
-from nodes.types import ColorTags
 
 __all__ = [
     "LUMA_WEIGHTS",

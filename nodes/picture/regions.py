@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
+from nodes.color import ColorTags, RgbImage
 from nodes.picture.layout import (
     PixelLayout,
     Region,
@@ -26,7 +27,6 @@ from nodes.picture.layout import (
     resolve_color,
 )
 from nodes.picture.view import PictureView
-from nodes.types import ColorTags, RgbImage
 
 __all__ = ["RegionReader", "copy_picture", "copy_tags", "luma_samples"]
 

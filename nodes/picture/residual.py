@@ -12,6 +12,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from nodes.color import ColorTags
 from nodes.picture.layout import (
     LUMA_WEIGHTS,
     PixelLayout,
@@ -24,7 +25,6 @@ from nodes.picture.layout import (
     region_samples,
     resolve_color,
 )
-from nodes.types import ColorTags
 
 __all__ = ["add_rgb_residual"]
 

@@ -30,6 +30,7 @@ from nodes.node import (
     Timed,
 )
 from nodes.registry import find_node, registered_nodes
+from nodes.testing import check_node
 from nodes.types import (
     FaceHistory,
     Frame,
@@ -47,6 +48,12 @@ FED = [node for node in CLASSES if not issubclass(node, SourceNode)]
 SINKS = [node for node in CLASSES if issubclass(node, SinkNode)]
 
 NodeClass = type[Node[NodeConfig]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_node_keeps_what_other_packages_are_asked_for(name: str) -> None:
+    settings = {"weights": "bicubic"} if name == "aminet.enhance" else {}
+    check_node(find_node(name), **settings)
 
 
 def made(node_class: NodeClass) -> Node[NodeConfig]:
