@@ -62,7 +62,7 @@ def made(node_class: NodeClass) -> Node[NodeConfig]:
 
 def test_the_shipped_nodes_are_registered() -> None:
     shipped = ["decode", "track", "crop", "fuse", "enhance", "steady", "paste"]
-    shipped += ["encode", "sheet", "tracks"]
+    shipped += ["encode", "sheet", "tracks", "blur"]
     assert {f"aminet.{name}" for name in shipped} <= set(NAMES)
 
 
