@@ -40,6 +40,7 @@ from nodes.picture.layout import Region, align_region, pixel_layout, resolve_col
 from nodes.picture.regions import RegionReader
 from nodes.types import (
     EYES_OF_SIZE,
+    Box,
     Face,
     FacePatch,
     Frame,
@@ -52,7 +53,6 @@ from nodes.types import (
 
 __all__ = ["Crop", "CropConfig"]
 
-Box = tuple[float, float, float, float]
 Share = tuple[float, GateReason]
 """How much of a face's restoration a gate lets through, 0 to 1; and why, if that is nothing."""
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from nodes.geometry.alignment import roll_deg
 from nodes.picture.regions import RegionReader
 from nodes.track.appearance import appearance_of
-from nodes.track.detector import Box, Detection, FaceDetector, mean_of, mirror
+from nodes.track.detector import Detection, FaceDetector, mean_of, mirror
 from nodes.track.views import Square, View, cut_view
-from nodes.types import ColorTags
+from nodes.types import Box, ColorTags
 
 __all__ = ["FaceFinder", "square_around", "steady_square"]
 

@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from nodes.errors import NodeError
 from nodes.track.appearance import Appearance
+from nodes.types import Box
 
-__all__ = ["DETECTOR_SIDE_PX", "Box", "Detection", "FaceDetector", "mean_of", "mirror"]
+__all__ = ["DETECTOR_SIDE_PX", "Detection", "FaceDetector", "mean_of", "mirror"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,10 +36,6 @@ _CHATTER: Final = re.compile(
     rb"(INFO|WARNING): |[IW]\d{4} \d|WARNING: All log messages before|WARNING: Logging before"
 )
 _stderr_lock = threading.Lock()
-
-
-Box = tuple[float, float, float, float]
-"""xyxy_px."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -23,12 +23,12 @@ from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import luma_samples
 from nodes.reports import sum_reports
 from nodes.track.close_up import FaceFinder, square_around, steady_square
-from nodes.track.detector import Box, Detection
+from nodes.track.detector import Detection
 from nodes.track.scan import RollingScan, SceneCuts
 from nodes.track.stitch import SHARED_FRAMES, TrackEnds, stitch
 from nodes.track.tracker import Sighting, Tracker, TrackerParams, suppress_overlaps
 from nodes.track.views import Square, scan_squares
-from nodes.types import Face, Frame, FrameFaces, VideoInfo
+from nodes.types import Box, Face, Frame, FrameFaces, VideoInfo
 
 __all__ = ["Track", "TrackConfig"]
 
