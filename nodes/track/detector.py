@@ -110,12 +110,14 @@ class FaceDetector:
         found = self._detector.detect(self._image(image_format=self._format, data=rgb))
         height, width = rgb.shape[:2]
         detections: list[Detection] = []
-        for item in found.detections:
-            points = np.array([(p.x * width, p.y * height) for p in item.keypoints[:4]], np.float64)
-            box = item.bounding_box
+        for entry in found.detections:
+            points = np.array(
+                [(p.x * width, p.y * height) for p in entry.keypoints[:4]], np.float64
+            )
+            box = entry.bounding_box
             x, y = float(box.origin_x), float(box.origin_y)
             xyxy_px = (x, y, x + box.width, y + box.height)
-            detections.append(Detection(xyxy_px, points, float(item.categories[0].score)))
+            detections.append(Detection(xyxy_px, points, float(entry.categories[0].score)))
         return detections
 
     def close(self) -> None:

@@ -73,7 +73,7 @@ def tell(
 
     if len(inputs) == 1 and is_stream(inputs[0], output):
         raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
-    given = [absolute(item) for item in inputs]
+    given = [absolute(path) for path in inputs]
     job = plan_inputs(given, absolute(output), config, overwrite=overwrite, resume=resume)
     for line in _lines(job):
         say(line)

@@ -203,14 +203,14 @@ class RayRunner:
             wishes=self._options.wishes,
             busy=Counter(worker.machine for worker in busy),
         )
-        said = [
+        notices = [
             self._wait.line(
                 self._polled_s, self._machines, has_placement=bool(self.sizing.placements)
             )
         ]
         if self._on_gpus:
-            said.append(self._on_cpus.line(self._machines, left))
-        for line in filter(None, said):
+            notices.append(self._on_cpus.line(self._machines, left))
+        for line in filter(None, notices):
             log.warning("%s", line)
         self._largest = max(self._largest, self.sizing, key=lambda sizing: sizing.workers)
         if self._demand:

@@ -45,8 +45,8 @@ class SpareCapacity:
     """
 
     def __init__(self) -> None:
-        self._cpus = _Theirs()
-        self._gpus = _Theirs()
+        self._cpus = _OthersUsage()
+        self._gpus = _OthersUsage()
 
     def left(self, machines: Sequence[Machine], *ours: Mapping[str, Claims]) -> list[Machine]:
         """Return the machines with the cores and GPUs that are left for this run.
@@ -55,20 +55,20 @@ class SpareCapacity:
             machines: of the cluster, as they are now.
             ours: for each machine, what this run surely holds; to be added up.
         """
-        mine = {
+        own = {
             machine.name: sum((claims.get(machine.name, Claims()) for claims in ours), Claims())
             for machine in machines
         }
         cpus = self._cpus.now(
             {
-                machine.name: machine.cpus - machine.free_cpus - mine[machine.name].cpus
+                machine.name: machine.cpus - machine.free_cpus - own[machine.name].cpus
                 for machine in machines
                 if machine.free_cpus is not None
             }
         )
         gpus = self._gpus.now(
             {
-                machine.name: machine.gpus - machine.free_gpus - mine[machine.name].gpus
+                machine.name: machine.gpus - machine.free_gpus - own[machine.name].gpus
                 for machine in machines
                 if machine.free_gpus is not None
             }
@@ -83,7 +83,7 @@ class SpareCapacity:
         ]
 
 
-class _Theirs:
+class _OthersUsage:
     """What others hold of one kind of thing, by machine."""
 
     def __init__(self) -> None:
