@@ -9,6 +9,8 @@ from aminet.errors import TrainConfigError
 from aminet.training.config import TrainConfig
 from aminet.training.step import TrainState, new_state
 
+__all__ = ["CHECKPOINT_FILE", "load_checkpoint", "save_checkpoint"]
+
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 
 

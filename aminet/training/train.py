@@ -27,6 +27,20 @@ from aminet.training.config import TrainConfig
 from aminet.training.curves import draw_curves
 from aminet.training.step import TrainState, TrainStep, learning_rate, new_state
 
+__all__ = [
+    "BELOW_DB",
+    "EARLY",
+    "HOPELESS",
+    "LOG_FILE",
+    "SHARED",
+    "SHEET_FACES",
+    "WORSE",
+    "TrainReport",
+    "batches_from",
+    "train",
+    "validation_due",
+]
+
 log = logging.getLogger(__name__)
 
 LOG_FILE: Final = "log.jsonl"
