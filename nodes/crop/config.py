@@ -7,11 +7,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from nodes.node import NodeConfig
+from nodes.types import Box
 
-__all__ = ["Box", "CropConfig"]
-
-Box = tuple[float, float, float, float]
-"""Left, top, right, bottom, px."""
+__all__ = ["CropConfig"]
 
 
 def _ascending(sizes_px: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,10 +12,10 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nodes.crop.config import Box, CropConfig
+from nodes.crop.config import CropConfig
 from nodes.crop.detail import detail
 from nodes.geometry.alignment import pitch_deg, yaw_deg
-from nodes.types import Face, GateReason
+from nodes.types import Box, Face, GateReason
 
 __all__ = ["Share", "detail_shares", "gated", "shares"]
 

@@ -202,7 +202,7 @@ def _report(
         output=str(video.target),
         status="done",
         frames=frames,
-        faces=merged.progress.items,
+        faces=merged.progress.faces,
         tracks=tracks_followed(graph, segments.results),
         segments=len(segments.results),
         segments_reused=segments.reused,
