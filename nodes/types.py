@@ -21,11 +21,12 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from nodes.color import ColorTags, RgbImage
 from nodes.picture.rgb import picture_rgb, picture_with_rgb, tags_of
+from nodes.values import Box, ColorTags, RgbImage
 
 __all__ = [
     "EYES_OF_SIZE",
+    "Box",
     "ColorTags",
     "Face",
     "FaceHistory",
@@ -170,7 +171,7 @@ class Face:
 
     track_id: int
     """The same number while the same face is followed, from 1; 0 until it is confirmed."""
-    box_xyxy_px: tuple[float, float, float, float]
+    box_xyxy_px: Box
     points_px: npt.NDArray[np.float32]
     """Shape (4, 2): the person's right eye, left eye, nose tip, mouth centre; smoothed in time."""
     score: float

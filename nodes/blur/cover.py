@@ -18,12 +18,12 @@ from nodes.picture.layout import (
     pixel_layout,
     region_samples,
 )
+from nodes.types import Box
 
 __all__ = ["Method", "Shape", "cover"]
 
 Method = Literal["blur", "pixelate", "fill"]
 Shape = Literal["oval", "box"]
-Box = tuple[float, float, float, float]
 
 _FEATHER: Final = 0.08
 """Width of an oval's soft edge, outside of it, over its radius."""

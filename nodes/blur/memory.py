@@ -11,11 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from nodes.types import Face
+from nodes.types import Box, Face
 
 __all__ = ["FaceMemory", "Spot"]
 
-Box = tuple[float, float, float, float]
 
 _NEAR: Final = 0.7
 """Two sightings nearer to each other than this, in face sizes, are of one face."""

@@ -13,12 +13,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from nodes.blur.cover import Box, Method, Shape, cover
+from nodes.blur.cover import Method, Shape, cover
 from nodes.blur.memory import FaceMemory, Spot
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import copy_picture
-from nodes.types import Frame, FrameFaces, VideoInfo
+from nodes.types import Box, Frame, FrameFaces, VideoInfo
 
 __all__ = ["Blur", "BlurConfig"]
 

@@ -11,10 +11,10 @@ from av.codec.codec import PixFmtLoss, find_best_pix_fmt_of_list
 from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
-from nodes.color import ColorTags
 from nodes.errors import UnsupportedFormatError
 from nodes.picture.layout import chroma_siting, pixel_layout
 from nodes.picture.view import PictureView
+from nodes.values import ColorTags
 
 __all__ = ["PictureConverter", "bit_depth", "editable_format", "nearest_format"]
 

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
-from nodes.color import ColorTags, RgbImage
 from nodes.picture.layout import (
     PixelLayout,
     Region,
@@ -27,6 +26,7 @@ from nodes.picture.layout import (
     resolve_color,
 )
 from nodes.picture.view import PictureView
+from nodes.values import ColorTags, RgbImage
 
 __all__ = ["RegionReader", "copy_picture", "copy_tags", "luma_samples"]
 

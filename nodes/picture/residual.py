@@ -12,7 +12,6 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from nodes.color import ColorTags
 from nodes.picture.layout import (
     LUMA_WEIGHTS,
     PixelLayout,
@@ -25,6 +24,7 @@ from nodes.picture.layout import (
     region_samples,
     resolve_color,
 )
+from nodes.values import ColorTags
 
 __all__ = ["add_rgb_residual"]
 

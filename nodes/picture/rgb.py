@@ -7,10 +7,10 @@ from typing import Final
 import av
 import numpy as np
 
-from nodes.color import ColorTags, RgbImage
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import RegionReader, copy_picture
 from nodes.picture.residual import add_rgb_residual
+from nodes.values import ColorTags, RgbImage
 
 __all__ = ["picture_rgb", "picture_with_rgb", "tags_of"]
 

@@ -232,7 +232,7 @@ def _report(
         output=next(iter(outputs.values()), None),
         status="done",
         frames=frames,
-        faces=merged.progress.items,
+        faces=merged.progress.faces,
         tracks=tracks_followed(graph, segments.results),
         segments=len(segments.results),
         segments_reused=segments.reused,

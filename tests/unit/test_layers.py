@@ -30,7 +30,7 @@ NODES: Final = frozenset(
 )
 """The rooms of the nodes. One never imports another."""
 
-_BELOW_CONTRACT: Final = {"nodes.errors", "nodes.color"}
+_BELOW_CONTRACT: Final = {"nodes.errors", "nodes.values"}
 """What the contract rests on, and hands on: who knows it may know these."""
 _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
@@ -50,11 +50,11 @@ WALLS: Final = {
         "aminet.training": """
             aminet aminet.errors aminet.settings aminet.device aminet.data aminet.judge""",
         "nodes.errors": "aminet.errors",
-        "nodes.color": "",
+        "nodes.values": "",
         "nodes": "aminet.errors aminet nodes.picture",
         "nodes.models": "",
         "nodes.geometry": "nodes",
-        "nodes.picture": "nodes.errors nodes.color",
+        "nodes.picture": "nodes.errors nodes.values",
         "nodes.testing": "nodes nodes.geometry",
         "nodes.media": "nodes nodes.picture",
         **dict.fromkeys(NODES, _NODE),

@@ -1,4 +1,4 @@
-"""What code values mean as colours, and RGB pictures made of them."""
+"""What packets are made of: boxes, RGB pictures, and what code values mean as colours."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["ColorTags", "RgbImage"]
+__all__ = ["Box", "ColorTags", "RgbImage"]
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels: `xyxy_px`, half open."""
 
 RgbImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """RGB, shape (height, width, 3); uint8 for 8-bit video, else uint16 in the range of `bit_depth`."""
