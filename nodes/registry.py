@@ -41,13 +41,13 @@ def find_node(type_name: str) -> type[Node[NodeConfig]]:
     known = registered_nodes()
     if type_name not in known:
         raise NodeConfigError(f"unknown node type {type_name!r}; known: {', '.join(known)}")
-    points = known[type_name]
-    if len(points) > 1:
-        claims = " and ".join(sorted(repr(point.value) for point in points))
+    point, *others = known[type_name]
+    if others:
+        claims = " and ".join(sorted(repr(claim.value) for claim in (point, *others)))
         raise NodeConfigError(
             f"node type {type_name!r} is registered by both {claims}: uninstall one of the packages"
         )
-    node_class = _loaded(points[0])
+    node_class = _loaded(point)
     if node_class.spec.api_version != API_VERSION:
         raise NodeConfigError(
             f"node type {type_name!r} was written for node API {node_class.spec.api_version},"

@@ -18,6 +18,8 @@ __all__ = ["FaceMemory", "Spot"]
 
 _NEAR: Final = 0.7
 """Two sightings nearer to each other than this, in face sizes, are of one face."""
+_DOUBTFUL: Final = 0.2
+"""Share of the time that a find without a number is held: most of those are no faces."""
 _DRIFT: Final = 0.5
 """How far a face that is not seen may have gone from where it was heading, in face sizes a
 second."""
@@ -50,6 +52,9 @@ class FaceMemory:
         self._hold_s = hold_s
         self._known: list[_Known] = []
 
+    def _held_s(self, known: _Known) -> float:
+        return self._hold_s if known.track_id else _DOUBTFUL * self._hold_s
+
     def update(self, time_s: float, faces: Sequence[Face]) -> list[Spot]:
         """Take note of the faces of a frame; return all places to think of.
 
@@ -57,7 +62,7 @@ class FaceMemory:
             time_s: of the frame; increasing.
             faces: those that were found.
         """
-        kept = [known for known in self._known if time_s - known.seen_s <= self._hold_s + 1e-9]
+        kept = [k for k in self._known if time_s - k.seen_s <= self._held_s(k) + 1e-9]
         fresh: list[_Known] = []
         # Numbered ones first: they take what is known of the face before it had a number.
         for face in sorted(faces, key=lambda face: not face.track_id):

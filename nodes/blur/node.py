@@ -37,7 +37,8 @@ class BlurConfig(NodeConfig):
     """How much wider and higher than the face what is hidden is, as a share of it: 0.5 hides half
     as much again, with hair, chin and ears."""
     hold_s: float = Field(default=1.0, ge=0)
-    """How long a face stays hidden where it may be when it is not found, in seconds."""
+    """How long a face stays hidden where it may be when it is not found, in seconds; one that is
+    not confirmed yet a fifth of it."""
     hide: Literal["all", "only", "all_but"] = "all"
     """Which faces: all, only those of `tracks`, or all but those."""
     tracks: tuple[int, ...] = ()

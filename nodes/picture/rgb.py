@@ -41,8 +41,8 @@ def picture_rgb(picture: av.VideoFrame, color: ColorTags) -> RgbImage:
     Raises:
         UnsupportedFormatError: the pixel format or the matrix cannot be edited in place.
     """
-    rgb = RegionReader(color).rgb(picture, (0, 0, picture.width, picture.height))
-    return np.ascontiguousarray(rgb)
+    # Its own rows, without a plane's padding between them.
+    return RegionReader(color).rgb(picture, (0, 0, picture.width, picture.height)).copy()
 
 
 def picture_with_rgb(picture: av.VideoFrame, rgb: RgbImage, color: ColorTags) -> av.VideoFrame:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from nodes.node import Node, NodeConfig, Outputs
 from nodes.types import VideoInfo
@@ -32,12 +32,12 @@ def check_info(info: object) -> VideoInfo:
     )
 
 
-def check_outputs(entry: GraphNode, outputs: Outputs, pts: int | None = None) -> int:
+def check_outputs(entry: GraphNode, answer: object, pts: int | None = None) -> int:
     """Make sure that a node sent one packet of the right type and time on each of its ports.
 
     Args:
         entry: the node.
-        outputs: what it answered.
+        answer: what it answered.
         pts: of the packets that it was given, None for a source.
 
     Returns:
@@ -47,11 +47,12 @@ def check_outputs(entry: GraphNode, outputs: Outputs, pts: int | None = None) ->
         NodeFailedError: it did not.
     """
     ports = entry.spec.outputs
-    if not isinstance(outputs, Mapping):
+    if not isinstance(answer, Mapping):
         raise NodeFailedError(
-            f"returned a {type(outputs).__name__}, expected a packet for each of its ports"
+            f"returned a {type(answer).__name__}, expected a packet for each of its ports"
             f" ({', '.join(port.name for port in ports)}), by name"
         )
+    outputs = cast("Outputs", answer)
     for port in ports:
         if port.name not in outputs:
             raise NodeFailedError(f"sent nothing on port {port.name!r}, expected a packet a frame")
@@ -78,12 +79,12 @@ def report_of(entry: GraphNode, node: Node[NodeConfig]) -> dict[str, Any]:
         NodeFailedError: it is no mapping, or has keys that JSON cannot hold.
     """
     with naming(entry):
-        report: object = node.report()
+        report = cast("object", node.report())
         if not isinstance(report, dict):
             got = type(report).__name__
             raise NodeFailedError(f"report returned a {got}, expected a dict for JSON")
         json.dumps(report, default=str)
-        return report
+        return cast("dict[str, Any]", report)
 
 
 def close_all(opened: Mapping[str, tuple[GraphNode, Node[NodeConfig]]], *, failed: bool) -> None:
@@ -97,7 +98,7 @@ def close_all(opened: Mapping[str, tuple[GraphNode, Node[NodeConfig]]], *, faile
         Exception: the first error, unless there is one already.
     """
     first: BaseException | None = None
-    for entry, node in reversed(opened.values()):
+    for entry, node in reversed([*opened.values()]):
         try:
             with naming(entry):
                 node.close()

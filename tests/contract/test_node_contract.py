@@ -52,7 +52,7 @@ NodeClass = type[Node[NodeConfig]]
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_shipped_node_keeps_what_other_packages_are_asked_for(name: str) -> None:
-    settings = {"weights": "bicubic"} if name == "aminet.enhance" else {}
+    settings: dict[str, Any] = {"weights": "bicubic"} if name == "aminet.enhance" else {}
     check_node(find_node(name), **settings)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,7 +46,7 @@ def installed_package(
     points: dict[str, str],
     recorded: bool = True,
     version: str = "1.0",
-) -> Iterator[Path]:
+) -> Generator[Path]:
     """Put a distribution of one module on the path for a while; yield the module's file.
 
     Args:

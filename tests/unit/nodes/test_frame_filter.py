@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import av
 import cv2
@@ -32,7 +32,7 @@ class Blur(FrameFilter[BlurConfig], type_name="acme.blur", summary="blur the who
     Config = BlurConfig
 
     def filter(self, rgb: RgbImage) -> RgbImage:
-        return np.asarray(cv2.GaussianBlur(rgb, (0, 0), self.config.sigma_px), rgb.dtype)
+        return cast("RgbImage", cv2.GaussianBlur(rgb, (0, 0), self.config.sigma_px))
 
 
 def frame_in(pix_fmt: str, width_px: int = 70, height_px: int = 54) -> Frame:
@@ -128,7 +128,7 @@ class Faulty(Blur):
             return {"frames": inputs}  # pyright: ignore[reportReturnType]
         if self.fault == "chance":
             rgb = np.random.default_rng().integers(0, 255, frame.rgb().shape, np.uint8)
-            return {"frames": frame.with_rgb(rgb.astype(frame.rgb().dtype))}
+            return {"frames": frame.with_rgb(cast("RgbImage", rgb.astype(frame.rgb().dtype)))}
         return {"frames": frame}
 
     def report(self) -> dict[str, Any]:

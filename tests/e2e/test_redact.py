@@ -1,0 +1,44 @@
+"""`redact`: no face of the sample clips can be seen in any frame once it was found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import pipeline
+from tests.quality.face_quality import SampleTruth
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+FRAMES = 25
+
+
+def pictures(path: Path) -> list[npt.NDArray[np.int16]]:
+    with av.open(path) as container:
+        frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
+        return [picture.astype(np.int16) for picture, _ in zip(frames, range(FRAMES), strict=False)]
+
+
+@pytest.mark.parametrize("name", ["street", "portrait"])
+def test_every_face_is_hidden_in_every_frame(name: str, tmp_path: Path) -> None:
+    sample = SampleTruth(name)
+    run = tmp_path / "run.yaml"
+    run.write_text("graph: redact\nrun: {runner: local}\n", encoding="utf-8")
+    settings = ["encode.codec=ffv1", "params.to_s=1.0"]
+    out = tmp_path / "out.mkv"
+    video = pipeline.enhance(sample.source, out, config=run, settings=settings).videos[0]
+    assert video.nodes["blur"]["hidden"] >= video.frames
+    seen: list[tuple[int, str]] = []
+    source, made = pictures(sample.source), pictures(out)
+    for index, truth in enumerate(sample.entry["frames"][: len(made)]):
+        for face in truth["faces"]:
+            x0, y0, x1, y1 = (max(0, round(side)) for side in face["box_xyxy_px"])
+            old, new = (p[index][y0:y1, x0:x1] for p in (source, made))
+            if (np.abs(old - new).max(axis=2) < 2).mean() > 0.2:
+                seen.append((index, face["name"]))
+    assert len(made) == FRAMES
+    assert seen == []
