@@ -43,10 +43,11 @@ def enhance(
     ] = False,
 ) -> None:
     """Write the same videos with the faces restored, a report, and before/after sheets."""
+    from nodes.reports import left_alone
     from pipeline.api import enhance as run
     from pipeline.api import enhance_stream
     from pipeline.config import GraphFlags, flagged
-    from pipeline.job.monitors import monitor_for
+    from pipeline.job.monitors import left_alone_lines, monitor_for
     from pipeline.stream.job import is_stream
 
     given = settings or ()
@@ -61,6 +62,8 @@ def enhance(
         )
         frames, patches = result.progress.frames, result.progress.items
         say_error(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
+        for line in left_alone_lines(left_alone(result.reports.values())):
+            say_error(line)
         say_error(NOTE)
         return
     report = run(

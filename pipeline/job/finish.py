@@ -13,6 +13,7 @@ from nodes.encode import EncodeConfig
 from nodes.encode.writer import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
+from nodes.reports import left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
@@ -203,6 +204,7 @@ def _report(
         status="done",
         frames=frames,
         faces=merged.progress.items,
+        left_alone=left_alone(merged.reports.values()),
         tracks=tracks_followed(graph, segments.results),
         segments=len(segments.results),
         segments_reused=segments.reused,

@@ -34,6 +34,8 @@ class VideoReport:
     frames: int = 0
     faces: int = 0
     """Face patches restored, over all frames."""
+    left_alone: dict[str, int] = field(default_factory=dict[str, int])
+    """Why faces were left as they were, in words -> how many, over all frames."""
     tracks: int | None = 0
     """Different faces followed, None if no node follows any."""
     segments: int = 1
