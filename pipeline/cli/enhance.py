@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Final
 
 import typer
 
-from nodes.join import PARQUET, SHEET, TRACKS
+from nodes.join import FRAMES, PARQUET, SHEET, TRACKS
 from pipeline.cli import options as option
 from pipeline.cli.console import out, say, say_error
 from pipeline.cli.plan import tell
@@ -15,7 +16,12 @@ from pipeline.job.report import NOTE
 
 __all__ = ["register"]
 
-_BESIDE: Final = {SHEET: "before/after", TRACKS: "tracks", PARQUET: "tracks"}
+_BESIDE: Final = {
+    SHEET: "before/after",
+    TRACKS: "tracks",
+    PARQUET: "tracks",
+    FRAMES: "evidence",
+}
 """What files beside the output are called here, by their endings."""
 
 
@@ -77,6 +83,7 @@ def enhance(
         overwrite=overwrite,
         resume=resume,
         monitor=monitor_for(out),
+        command=("aminet", *sys.argv[1:]),
     )
     for video in report.videos:
         for ending, place in video.beside.items():

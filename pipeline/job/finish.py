@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
 from pipeline.errors import OutputError, RunFailedError
+from pipeline.evidence.record import Evidence, Work, evidence_of
+from pipeline.evidence.versions import pixel_versions
 from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
 from pipeline.interrupts import postponed
@@ -50,6 +52,8 @@ class VideoSegments:
     """The most that one of them took."""
     notes: tuple[str, ...]
     """What the user should know."""
+    command: tuple[str, ...] = ()
+    """The words of the command, for the record."""
 
 
 def finish_video(
@@ -77,6 +81,8 @@ def finish_video(
         muxed = _join_video(item, graph, merged, segments.results, source, folders, made)
         sides = join_sinks(graph, segments.results, folders, here / "beside")
         report = _report(item, graph, merged, segments, muxed, files_of(made), sides)
+        evidence = _evidence(item, graph, merged, segments, source, sides)
+        report = replace(report, evidence=evidence)
         check_unchanged(video.source, item.stamp)
         with postponed():
             _check_sides(planned, sides)
@@ -225,6 +231,26 @@ def _report(
         sha256={file.name: file_sha256(file) for file in files},
         identity=item.identity,
     )
+
+
+def _evidence(
+    item: Ready,
+    graph: Graph,
+    merged: SegmentResult,
+    segments: VideoSegments,
+    source: str,
+    sides: Mapping[str, Path],
+) -> Evidence:
+    intervals = [(at.start_pts, at.end_pts, at.warmup_pts) for at in item.plan.intervals]
+    work = Work(
+        command=segments.command,
+        versions=pixel_versions(),
+        weights=dict(item.weights),
+        graph=graph.resolved(),
+        segments=tuple(intervals),
+        threads=item.threads,
+    )
+    return evidence_of(source, sides, work, float(merged.infos[graph.source.name].time_base))
 
 
 def _warnings(reports: Mapping[str, dict[str, Any]]) -> list[str]:

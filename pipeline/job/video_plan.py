@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +54,8 @@ class Ready:
     """Of the source as it was looked at, from `pipeline.segments.sources.source_stamp`."""
     form: Form | None = None
     """What kind of pictures the output is, None for video."""
+    weights: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Node -> SHA-256 of the files that it loads."""
 
 
 def look_at(
@@ -83,7 +85,8 @@ def look_at(
     stamp = source_stamp(video.source)
     with staged(video.source, scratch_of(options.scratch_dir, options.scratch_bytes)) as source:
         ready = _look_at(video, source, graph, threads, options.segment_s, contents)
-    return replace(ready, stamp=stamp)
+    weights = {name: content for name, content in contents.items() if content}
+    return replace(ready, stamp=stamp, weights=weights)
 
 
 def _look_at(
