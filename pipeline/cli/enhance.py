@@ -38,6 +38,7 @@ def enhance(
     faces: option.Faces = None,
     from_s: option.From = None,
     to_s: option.To = None,
+    evidence: option.Evidence = False,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -57,7 +58,14 @@ def enhance(
     from pipeline.stream.job import is_stream
 
     given = settings or ()
-    flags = GraphFlags(scale=scale, strength=strength, faces=faces, from_s=from_s, to_s=to_s)
+    flags = GraphFlags(
+        scale=scale,
+        strength=strength,
+        faces=faces,
+        from_s=from_s,
+        to_s=to_s,
+        evidence=evidence or None,
+    )
     if dry_run:
         run_config = merge_settings(config, given, **flags, runner=runner, address=address)
         tell(inputs, output, run_config, overwrite=overwrite, resume=resume)

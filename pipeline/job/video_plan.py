@@ -113,6 +113,7 @@ def _plan_video(
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
+    used = SEGMENT_THREADS if config.lossless else used
     identity = identify(
         fingerprint=fingerprint(source, scan),
         plan=plan,

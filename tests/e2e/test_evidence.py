@@ -98,3 +98,39 @@ def test_the_report_keeps_to_its_published_schema(run: RunReport) -> None:
     report: dict[str, Any] = json.loads(Path(run.path).read_text(encoding="utf-8"))
     jsonschema.validate(report, report_schema())
     assert report["videos"][0]["evidence"]["work"]["threads"] > 0
+
+
+def digests(video: VideoReport) -> tuple[dict[str, str], str]:
+    assert video.evidence is not None
+    return video.sha256, video.evidence.beside_sha256[FRAMES]
+
+
+def run_for_evidence(folder: Path, *settings: str, runner: str) -> VideoReport:
+    return pipeline.enhance(
+        SOURCE, folder / "door.mp4", to_s=0.5, evidence=True, settings=settings, runner=runner
+    ).videos[0]
+
+
+@pytest.fixture(scope="module")
+def exact(tmp_path_factory: pytest.TempPathFactory) -> VideoReport:
+    return run_for_evidence(tmp_path_factory.mktemp("exact"), runner="local")
+
+
+def test_evidence_is_lossless(exact: VideoReport) -> None:
+    rows = list(read_rows(Path(exact.beside[FRAMES])))
+    decoded = [picture_sha256(picture) for picture in decode_all(str(exact.output))]
+    assert decoded == [row["written"] for row in rows]
+    assert exact.nodes["encode"]["lossless"] is True
+
+
+def test_evidence_is_the_same_whatever_runs_it(exact: VideoReport, tmp_path: Path) -> None:
+    settings = ("enhance.max_batch=3", "run.threads=1", "run.window_frames=5")
+    again = run_for_evidence(tmp_path, *settings, runner="local")
+    assert digests(again) == digests(exact)
+
+
+@pytest.mark.slow
+def test_evidence_is_the_same_on_ray(exact: VideoReport, tmp_path: Path) -> None:
+    settings = ("run.workers=2", "run.enhancers=2", "run.block_frames=3", "enhance.max_batch=7")
+    again = run_for_evidence(tmp_path, *settings, runner="ray")
+    assert digests(again) == digests(exact)
