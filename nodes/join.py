@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["PARQUET", "SHEET", "SHOTS", "TRACKS", "SegmentPart"]
+__all__ = ["FRAMES", "PARQUET", "SHEET", "SHOTS", "TRACKS", "SegmentPart"]
 
 SHEET: Final = ".faces.png"
 """What the name of the contact sheet ends in; `VideoReport.sheet` names that file."""
@@ -15,6 +15,8 @@ SHOTS: Final = ".faces"
 """The folder of each face's own sheet."""
 TRACKS: Final = ".tracks.jsonl"
 """The rows of every face in every frame."""
+FRAMES: Final = ".frames.jsonl"
+"""The digests and changes of every frame."""
 PARQUET: Final = ".tracks.parquet"
 """The same rows as Parquet."""
 

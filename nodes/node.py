@@ -235,7 +235,8 @@ class Node(ABC, Generic[ConfigT_co]):
     def report(self) -> dict[str, Any]:
         """What this node has to say of the stretch in `report.json`. Called after `close`.
 
-        A list of texts under `warnings` is also shown to the user. Counts leave
+        A list of texts under `warnings` is also shown to the user, and so is what lies under
+        `left_alone`: why faces were left as they were, in words -> how many. Counts leave
         out the frames before `segment.start_pts`, which another segment counts.
         """
         return {}
