@@ -163,7 +163,7 @@ class Face:
     """Number of the track, from 1; 0 until the track is confirmed."""
     box_xyxy_px: Box
     points_px: npt.NDArray[np.float32]
-    """Shape (4, 2): the person's right eye, left eye, nose tip, mouth centre; smoothed over time."""
+    """Shape (4, 2): the person's right eye, left eye, nose tip and mouth centre, smoothed."""
     score: float
     """The detector's confidence, 0 to 1."""
     confirmed: bool
