@@ -1,4 +1,4 @@
-"""Which node types are installed: those that packages register, by name.
+"""Finding the installed node types, which packages register as entry points.
 
 A package that cannot be loaded, or that claims another one's name, harms only graphs that use it.
 """

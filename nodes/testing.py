@@ -47,8 +47,10 @@ from nodes.node import (
 from nodes.types import (
     ColorTags,
     Face,
+    FaceChange,
     FacePatch,
     Frame,
+    FrameChanges,
     FrameFaces,
     FramePatches,
     FrameRestored,
@@ -121,7 +123,7 @@ def sample_packets(pix_fmt: str) -> dict[type, list[Timed]]:
 
     The face moves to the right; in the fifth frame it is not found.
     """
-    frames, faces, patches, fused, restored = (list[Timed]() for _ in range(5))
+    frames, faces, patches, fused, restored, changes = (list[Timed]() for _ in range(6))
     for index in range(FRAMES):
         frame = _frame(index, pix_fmt)
         found = () if index == 5 else (_face(40.0 + 2 * index, 40.0),)
@@ -131,12 +133,15 @@ def sample_packets(pix_fmt: str) -> dict[type, list[Timed]]:
         patches.append(FramePatches(frame.pts, cut))
         fused.append(FusedPatches(frame.pts, cut))
         restored.append(FrameRestored(frame.pts, tuple(map(_restored, cut))))
+        made = tuple(FaceChange(1, patch.region_xyxy_px, 1.0, 99, 9, 4.5) for patch in cut)
+        changes.append(FrameChanges(frame.pts, made))
     return {
         Frame: frames,
         FrameFaces: faces,
         FramePatches: patches,
         FusedPatches: fused,
         FrameRestored: restored,
+        FrameChanges: changes,
     }
 
 

@@ -13,6 +13,7 @@ from nodes.code_version import code_versions
 from nodes.media.picture_files import files_of
 from nodes.node import Node, NodeConfig
 from pipeline.containers.probe import PacketScan
+from pipeline.evidence.versions import PACKAGE, pixel_versions
 from pipeline.graph.graph import Graph
 from pipeline.segments.plan import SegmentPlan
 from pipeline.storage.digests import file_sha256
@@ -34,6 +35,8 @@ class Identity:
     """The files that nodes load, such as the network's weights."""
     version: str
     """Of this package, and of the code of each node in the graph."""
+    libraries: str = ""
+    """The versions of what touches pixels; earlier reports do not say."""
 
     @property
     def key(self) -> str:
@@ -74,12 +77,13 @@ def identify(
         settings=_digest(graph.resolved()),
         weights=_digest(dict(contents)),
         version=_version(graph),
+        libraries=_digest(pixel_versions()),
     )
 
 
 def _version(graph: Graph) -> str:
     code = code_versions(node.node_class for node in graph.nodes)
-    return f"aminet-video {version('aminet-video')}; {code}"
+    return f"{PACKAGE} {version(PACKAGE)}; {code}"
 
 
 def fingerprint(source: str, scan: PacketScan | None) -> str:

@@ -14,7 +14,7 @@ from tests.quality.face_quality import SampleTruth
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-FRAMES = 25
+FRAMES = 20
 
 
 def pictures(path: Path) -> list[npt.NDArray[np.int16]]:
