@@ -18,7 +18,7 @@ from pipeline.config import RunOptions
 from pipeline.containers.formats import check_target, default_suffix
 from pipeline.containers.probe import PacketScan, scan_packets
 from pipeline.errors import OutputError
-from pipeline.graph.graph import Graph
+from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.roles import encode_nodes
 from pipeline.job.files import VideoFiles
 from pipeline.job.merge import why_uncut
@@ -107,11 +107,10 @@ def _plan_video(
             ".png",
             output_kind_of(name_of(video.target.with_suffix(".png")), source),
         )
+    configs = [_encode_config(node) for node in encode_nodes(graph)]
     outputs: list[UPath] = []
     notes: list[str] = []
-    for encode, target in zip(encode_nodes(graph), video.outputs, strict=True):
-        config = encode.config
-        assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
+    for config, target in zip(configs, video.outputs, strict=True):
         if output_kind is not None:
             output = target.with_suffix(suffix) if suffix else target
             said = check_pictures(output_kind, source, name_of(output), config.codec)
@@ -126,7 +125,7 @@ def _plan_video(
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
-    used = SEGMENT_THREADS if config.lossless else used
+    used = SEGMENT_THREADS if any(config.lossless for config in configs) else used
     identity = identify(
         fingerprint=fingerprint(source, scan),
         plan=plan,
@@ -137,6 +136,11 @@ def _plan_video(
     return VideoPlan(
         video, _frame_count(info, scan), tuple(notes), plan, used, identity, output_kind=output_kind
     )
+
+
+def _encode_config(node: GraphNode) -> EncodeConfig:
+    assert isinstance(node.config, EncodeConfig)  # noqa: S101 - for the type checker
+    return node.config
 
 
 def _fitting(

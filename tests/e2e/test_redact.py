@@ -14,13 +14,11 @@ from tests.quality.face_quality import SampleTruth
 
 pytestmark = pytest.mark.filterwarnings("default")
 
-FRAMES = 20
-
 
 def pictures(path: Path) -> list[npt.NDArray[np.int16]]:
     with av.open(path) as container:
         frames = (frame.to_ndarray(format="rgb24") for frame in container.decode(video=0))
-        return [picture.astype(np.int16) for picture, _ in zip(frames, range(FRAMES), strict=False)]
+        return [picture.astype(np.int16) for picture in frames]
 
 
 @pytest.mark.parametrize("name", ["street", "portrait"])
@@ -40,5 +38,5 @@ def test_every_face_is_hidden_in_every_frame(name: str, tmp_path: Path) -> None:
             old, new = (p[index][y0:y1, x0:x1] for p in (source, made))
             if (np.abs(old - new).max(axis=2) < 2).mean() > 0.2:
                 seen.append((index, face["name"]))
-    assert len(made) == FRAMES
+    assert len(made) == video.frames >= 15
     assert seen == []
