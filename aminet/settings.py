@@ -15,7 +15,15 @@ from pydantic import BaseModel, ValidationError
 
 from aminet.errors import AminetError
 
-__all__ = ["check_settings", "explain", "read_settings", "read_value", "set_value"]
+__all__ = [
+    "check_settings",
+    "explain",
+    "line_of",
+    "lines_of",
+    "read_settings",
+    "read_value",
+    "set_value",
+]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -35,7 +43,7 @@ def read_settings(file: Path, what: str, error: type[AminetError]) -> dict[str, 
         AminetError: `error`, if the file cannot be read, is not YAML or is not a mapping.
     """
     try:
-        data = yaml.safe_load(file.read_text(encoding="utf-8"))
+        data = _loaded(file.read_text(encoding="utf-8"), str(file))
     except OSError as cause:
         raise error(f"cannot read {what} {file}: {cause.strerror}") from cause
     except UnicodeDecodeError as cause:
@@ -61,7 +69,7 @@ def read_value(setting: str, text: str, error: type[AminetError]) -> Any:
         AminetError: `error`, if `text` is not YAML.
     """
     try:
-        return yaml.safe_load(text)
+        return _loaded(text, setting)
     except _BAD_YAML as cause:
         raise error(f"--set {setting!r}: the value is not valid YAML") from cause
 
@@ -90,7 +98,12 @@ def set_value(
 
 
 def check_settings(
-    model: type[ModelT], data: Mapping[str, Any], where: str, error: type[AminetError]
+    model: type[ModelT],
+    data: Mapping[str, Any],
+    where: str,
+    error: type[AminetError],
+    *,
+    file: Path | None = None,
 ) -> ModelT:
     """Validate settings against a pydantic model.
 
@@ -99,6 +112,7 @@ def check_settings(
         data: the settings.
         where: prefix of the message, such as "run.yaml"; may be empty.
         error: the class of error to raise.
+        file: the YAML file that they are from, to name its lines; None if there is none.
 
     Raises:
         AminetError: `error`, naming every key that is unknown or has an invalid value.
@@ -106,10 +120,11 @@ def check_settings(
     try:
         return model.model_validate(data)
     except ValidationError as cause:
-        raise error(f"{where}: {explain(cause)}" if where else explain(cause)) from cause
+        said = explain(cause, lines_of(file) if file else {})
+        raise error(f"{where}: {said}" if where else said) from cause
 
 
-def explain(error: ValidationError) -> str:
+def explain(error: ValidationError, lines: Mapping[tuple[str, ...], int] | None = None) -> str:
     """Return a pydantic error as one line: each key, what is wrong with it, and the value got."""
     parts: list[str] = []
     for issue in error.errors(include_url=False):
@@ -118,9 +133,60 @@ def explain(error: ValidationError) -> str:
             "" if issue["type"] in {"missing", "extra_forbidden"} else f" (got {issue['input']!r})"
         )
         text = "unknown key" if issue["type"] == "extra_forbidden" else issue["msg"]
-        parts.append(f"{key}: {text}{got}")
+        line = line_of([str(step) for step in issue["loc"]], lines or {})
+        parts.append(f"{f'line {line}: ' if line else ''}{key}: {text}{got}")
     return "; ".join(parts)
 
 
 def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses mappings in which a key is there twice: YAML would take the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, f"key {key.value!r} is there twice", key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _loaded(text: str, name: str) -> Any:
+    loader = _Loader(text)
+    loader.name = name  # in messages, in place of "<unicode string>"
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
+
+
+def lines_of(file: Path) -> dict[tuple[str, ...], int]:
+    """Return the line of each key of a YAML file, by the keys that lead to it.
+
+    Of a file that cannot be read, none.
+    """
+    try:
+        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, *_BAD_YAML):
+        return {}
+    found: dict[tuple[str, ...], int] = {}
+    waiting: list[tuple[tuple[str, ...], yaml.Node | None]] = [((), root)]
+    while waiting:
+        path, node = waiting.pop()
+        for key, value in node.value if isinstance(node, yaml.MappingNode) else ():
+            below = (*path, str(key.value))
+            found[below] = key.start_mark.line + 1
+            waiting.append((below, value))
+    return found
+
+
+def line_of(path: Sequence[str], lines: Mapping[tuple[str, ...], int]) -> int | None:
+    """Return the line of the innermost key of a path that a file has, None if it has none."""
+    keys = (tuple(path[:depth]) for depth in range(len(path), 0, -1))
+    return next((lines[key] for key in keys if key in lines), None)

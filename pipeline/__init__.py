@@ -4,16 +4,44 @@ From Python, the main job is one call:
 
     import pipeline
     report = pipeline.enhance("in.mp4", "out.mp4", scale=2)
+
+and any other graph is `pipeline.run_graph("redact", "in.mp4", "out.mp4")`.
 """
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api import Monitor, RunReport, enhance, enhance_stream, plan
+    from pipeline.api import (
+        GraphSpec,
+        Monitor,
+        NodeEntry,
+        Progress,
+        RunCancelledError,
+        RunReport,
+        enhance,
+        enhance_stream,
+        plan,
+        run_graph,
+    )
 
-__all__ = ["Monitor", "RunReport", "enhance", "enhance_stream", "plan"]
+__all__ = [
+    "GraphSpec",
+    "Monitor",
+    "NodeEntry",
+    "Progress",
+    "RunCancelledError",
+    "RunReport",
+    "__version__",
+    "enhance",
+    "enhance_stream",
+    "plan",
+    "run_graph",
+]
+
+__version__ = version("aminet-video")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,19 +6,34 @@ The settings that all three take as keywords are `pipeline.config.Flags`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import Unpack
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Unpack
 
 from pipeline.config import Flags, GraphFlags, merge_settings
+from pipeline.errors import RunCancelledError
+from pipeline.graph.spec import GraphSpec, NodeEntry
+from pipeline.job.calling import CallingMonitor, Cancelled
 from pipeline.job.job import run_job
 from pipeline.job.monitors import Monitor, SilentMonitor
 from pipeline.job.plan import JobPlan, plan_inputs
 from pipeline.job.report import RunReport
-from pipeline.run.contract import SegmentResult
+from pipeline.run.contract import Progress, SegmentResult
 from pipeline.storage.locations import absolute
 from pipeline.stream.job import run_stream
 
-__all__ = ["Monitor", "RunReport", "enhance", "enhance_stream", "plan"]
+__all__ = [
+    "GraphSpec",
+    "Monitor",
+    "NodeEntry",
+    "Progress",
+    "RunCancelledError",
+    "RunReport",
+    "enhance",
+    "enhance_stream",
+    "plan",
+    "run_graph",
+]
 
 Location = str | os.PathLike[str]
 """A path, or a URL as text."""
@@ -33,6 +48,8 @@ def enhance(
     overwrite: bool = False,
     resume: bool = True,
     monitor: Monitor | None = None,
+    on_progress: Callable[[str, Progress], None] | None = None,
+    cancel: threading.Event | None = None,
     command: Sequence[str] = (),
     **flags: Unpack[Flags],
 ) -> RunReport:
@@ -46,8 +63,11 @@ def enhance(
         overwrite: replace outputs that exist.
         resume: use what an earlier call with the same arguments finished.
         monitor: told how it goes; silent if not given.
+        on_progress: told several times a second how far an input has come, by its path; from the
+            calling thread.
+        cancel: once it is set, from any thread, the run ends.
         command: words that the report gives as what was asked for.
-        flags: `scale`, `strength`, `faces`, `from_s`, `to_s`, `runner`, `address`: see
+        flags: `graph`, `scale`, `strength`, `faces`, `from_s`, `to_s`, `runner`, `address`: see
             `pipeline.config.Flags`.
 
     Returns:
@@ -58,16 +78,46 @@ def enhance(
         pipeline.errors.OutputError: an output exists, or cannot be written.
         pipeline.errors.StorageError: an object store or the scratch folder cannot be used.
         pipeline.errors.ConfigError, GraphError: a setting or the graph cannot work.
+        pipeline.errors.RunCancelledError: `cancel` was set; finished segments are kept, and the
+            same call goes on from there.
     """
-    return run_job(
-        _absolute(inputs),
-        absolute(output),
-        config=merge_settings(config, settings, **flags),
-        overwrite=overwrite,
-        resume=resume,
-        monitor=monitor or SilentMonitor(),
-        command=command,
-    )
+    told = CallingMonitor(monitor or SilentMonitor(), on_progress, cancel)
+    try:
+        return run_job(
+            _absolute(inputs),
+            absolute(output),
+            config=merge_settings(config, settings, **flags),
+            overwrite=overwrite,
+            resume=resume,
+            monitor=told,
+            command=command,
+        )
+    except Cancelled:
+        raise RunCancelledError(f"cancelled: {told.kept or 'nothing was finished yet'}") from None
+
+
+def run_graph(
+    graph: Location | Mapping[str, Any] | GraphSpec,
+    inputs: Location | Sequence[Location],
+    output: Location,
+    **more: Any,
+) -> RunReport:
+    """Take videos through any graph: `enhance` with another one.
+
+    Args:
+        graph: the name of one that ships, a graph file, what such a file holds as a mapping, or a
+            `GraphSpec`; in the latter two a node's `type` may be its class.
+        inputs: see `enhance`, as for all that follow.
+        output: where to.
+        more: the keywords of `enhance`.
+
+    Returns:
+        What was done.
+
+    Raises:
+        AminetError: see `enhance`.
+    """
+    return enhance(inputs, output, graph=graph, **more)
 
 
 def plan(

@@ -19,15 +19,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict, Unpack
+from typing import Any, Final, Literal, TypedDict, Unpack, cast
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator
 
-from aminet.settings import check_settings, read_settings, read_value, set_value
+from aminet.settings import check_settings, lines_of, read_settings, read_value, set_value
 from pipeline.errors import ConfigError, GraphError
 from pipeline.graph.build import build_graph
+from pipeline.graph.files import available_graphs, graph_file, shipped_configs
 from pipeline.graph.graph import Graph
-from pipeline.graph.spec import read_graph_spec
+from pipeline.graph.spec import GraphSpec, graph_files, read_graph_spec
 from pipeline.sizing.sizing import Wishes
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "RunConfig",
     "RunOptions",
     "available_graphs",
+    "graph_flags",
     "load_config",
     "load_graph",
     "merge_settings",
@@ -43,9 +45,6 @@ __all__ = [
 ]
 
 _DEFAULT_GRAPH: Final = "enhance"
-
-# In a checkout they lie at the top; in an installed wheel, inside this package.
-_CONFIG_DIRS = (Path(__file__).parent / "configs", Path(__file__).parent.parent / "configs")
 
 
 class RunOptions(BaseModel):
@@ -111,8 +110,9 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    graph: str = _DEFAULT_GRAPH
-    """Name of a graph that ships with the program, or a graph file."""
+    graph: str | GraphSpec = _DEFAULT_GRAPH
+    """Name of a graph that ships with the program, a graph file (in a run's file counted from where
+    that lies), or the graph itself."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the graph."""
     nodes: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -121,7 +121,10 @@ class RunConfig(BaseModel):
 
 
 class GraphFlags(TypedDict, total=False):
-    """The flags that are parameters of the graph of the same name; None means "not given"."""
+    """The graph, and the flags that are parameters of it by the same name; None: not given."""
+
+    graph: str | os.PathLike[str] | Mapping[str, Any] | GraphSpec | None
+    """What to run: see `RunConfig.graph`; a mapping is what a graph file holds."""
 
     scale: int | None
     """Output pixels per source pixel, 1 to 4."""
@@ -147,6 +150,11 @@ class Flags(GraphFlags, total=False):
     """Ray cluster to join."""
 
 
+def graph_flags(flags: Flags) -> GraphFlags:
+    """Return those of some flags that a stream takes too."""
+    return cast("GraphFlags", {k: v for k, v in flags.items() if k in GraphFlags.__annotations__})
+
+
 def merge_settings(
     file: str | os.PathLike[str] | None, settings: Iterable[str], **flags: Unpack[Flags]
 ) -> RunConfig:
@@ -164,10 +172,14 @@ def merge_settings(
     known = Flags.__annotations__
     for name in flags.keys() - known.keys():
         raise TypeError(f"unexpected argument {name!r}; expected one of {', '.join(known)}")
-    dotted = {
+    graph = flags.pop("graph", None)
+    dotted: dict[str, Any] = {
         f"params.{name}" if name in GraphFlags.__annotations__ else f"run.{name}": value
         for name, value in flags.items()
     }
+    if isinstance(graph, Mapping):
+        graph = check_settings(GraphSpec, graph, "graph", GraphError)
+    dotted["graph"] = os.fspath(graph) if isinstance(graph, os.PathLike) else graph
     return load_config(Path(file) if file else None, settings, dotted)
 
 
@@ -189,8 +201,9 @@ def load_config(
         GraphError: the graph's file cannot be read.
     """
     data = read_settings(file, "configuration", ConfigError) if file else {}
-    graph = (flags or {}).get("graph") or data.get("graph", _DEFAULT_GRAPH)
-    bound = read_graph_spec(_graph_file(graph)).bound_keys() if isinstance(graph, str) else {}
+    if file and isinstance(data.get("graph"), str):
+        data["graph"] = str(graph_file(data["graph"], file.parent))
+    bound = _bound_keys((flags or {}).get("graph") or data.get("graph", _DEFAULT_GRAPH))
     _bring_to_parameters(data, bound)
     for setting in settings:
         key, equals, text = setting.partition("=")
@@ -201,7 +214,7 @@ def load_config(
     for key, value in (flags or {}).items():
         if value is not None:
             set_value(data, _path_of(key, bound), value, ConfigError)
-    return check_settings(RunConfig, data, str(file) if file else "", ConfigError)
+    return check_settings(RunConfig, data, str(file) if file else "", ConfigError, file=file)
 
 
 def load_graph(config: RunConfig) -> Graph:
@@ -211,32 +224,30 @@ def load_graph(config: RunConfig) -> Graph:
         ConfigError: there is no such graph.
         GraphError: the graph is not valid with these settings.
     """
-    spec = read_graph_spec(_graph_file(config.graph))
-    return build_graph(spec, params=config.params, overrides=config.nodes)
+    if isinstance(config.graph, GraphSpec):
+        return build_graph(config.graph, params=config.params, overrides=config.nodes)
+    path = graph_file(config.graph)
+    try:
+        return build_graph(read_graph_spec(path), params=config.params, overrides=config.nodes)
+    except GraphError as error:
+        if error.node is not None:
+            error.message = f"{_written_at(path, error.node)}{error.message}"
+        raise
 
 
-def _graph_file(graph: str) -> Path:
-    named = {path.stem: path for path in available_graphs()}
-    path = named.get(graph) or Path(graph)
-    if path.suffix not in {".yaml", ".yml"}:
-        raise ConfigError(
-            f"no graph {graph!r}: expected one of {', '.join(named)}, or a .yaml file"
-        )
-    return path
+def _written_at(path: Path, node: str) -> str:
+    """Say where a node of a graph file is written, to begin a message with."""
+    for file in graph_files(path):
+        line = lines_of(file).get(("nodes", node))
+        if line is not None:
+            return f"{file}, line {line}: "
+    return ""
 
 
-def available_graphs() -> list[Path]:
-    """Return the graph files that ship with the program."""
-    graphs = shipped_configs("graphs")
-    if not graphs:
-        raise GraphError("the graphs that ship with the program are missing: install it again")
-    return graphs
-
-
-def shipped_configs(folder: str) -> list[Path]:
-    """Return the YAML files that ship in a folder of `configs`, such as `graphs` or `train`."""
-    folders = (top / folder for top in _CONFIG_DIRS)
-    return next((sorted(folder.glob("*.yaml")) for folder in folders if folder.is_dir()), [])
+def _bound_keys(graph: object) -> Mapping[tuple[str, str], str]:
+    if isinstance(graph, str):
+        return read_graph_spec(graph_file(graph)).bound_keys()
+    return graph.bound_keys() if isinstance(graph, GraphSpec) else {}
 
 
 def _path_of(dotted: str, bound: Mapping[tuple[str, str], str]) -> list[str]:

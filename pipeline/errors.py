@@ -8,6 +8,7 @@
         ├── StorageError (also OSError)     an object store or the scratch folder          exit 2
         ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
         └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
+            ├── RunCancelledError               the caller asked a run to end
             └── NodeFailedError                 a node raised an error or broke its contract
 
 `nodes.errors.MediaError` leads to exit 3, but its child `WriteError` to 4. `NodeConfigError` and
@@ -27,6 +28,7 @@ __all__ = [
     "NodeFailedError",
     "OutputError",
     "PipelineError",
+    "RunCancelledError",
     "RunFailedError",
     "StorageError",
     "exit_code",
@@ -48,6 +50,11 @@ class ConfigError(PipelineError, ValueError):
 class GraphError(PipelineError, ValueError):
     """A graph is not a valid dataflow."""
 
+    def __init__(self, message: str = "", *, node: str | None = None) -> None:
+        super().__init__(message)
+        self.node = node
+        """The name of the node that is to blame, None if it is the graph."""
+
 
 class OutputError(PipelineError, OSError):
     """The output cannot be written where it was asked for."""
@@ -63,6 +70,10 @@ class ClusterError(PipelineError, RuntimeError):
 
 class RunFailedError(PipelineError, RuntimeError):
     """Work began and some of it failed; the report says which."""
+
+
+class RunCancelledError(RunFailedError):
+    """The caller asked a run to end; what is finished of it is kept for the same call."""
 
 
 class NodeFailedError(RunFailedError):

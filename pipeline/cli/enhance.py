@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -13,6 +14,9 @@ from pipeline.cli.console import out, say, say_error
 from pipeline.cli.plan import tell
 from pipeline.errors import RunFailedError
 from pipeline.job.report import NOTE
+
+if TYPE_CHECKING:
+    from pipeline.config import Flags
 
 __all__ = ["register"]
 
@@ -28,6 +32,7 @@ _BESIDE: Final = {
 def register(app: typer.Typer) -> None:
     """Add the command to the program."""
     app.command("enhance")(enhance)
+    app.command("run")(run_graph)
 
 
 def enhance(
@@ -45,34 +50,74 @@ def enhance(
     address: option.Address = None,
     overwrite: option.Overwrite = False,
     resume: option.Resume = True,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, as `aminet plan` does.")
-    ] = False,
+    dry_run: option.DryRun = False,
 ) -> None:
     """Write the same videos with the faces restored, a report, and before/after sheets."""
-    from nodes.reports import left_alone
-    from pipeline.api import enhance as run
-    from pipeline.api import enhance_stream
-    from pipeline.config import GraphFlags, merge_settings
-    from pipeline.job.monitors import left_alone_lines, monitor_for
-    from pipeline.stream.job import is_stream
+    from pipeline.config import Flags
 
-    given = settings or ()
-    flags = GraphFlags(
+    flags = Flags(
         scale=scale,
         strength=strength,
         faces=faces,
         from_s=from_s,
         to_s=to_s,
         evidence=evidence or None,
+        runner=runner,
+        address=address,
     )
+    _go(inputs, output, flags, config, settings or [], overwrite, resume, dry_run)
+
+
+def run_graph(
+    graph: Annotated[str, typer.Argument(metavar="GRAPH", help="A graph's name, or its file.")],
+    inputs: option.Inputs,
+    output: option.Output,
+    from_s: option.From = None,
+    to_s: option.To = None,
+    config: option.ConfigFile = None,
+    settings: option.Settings = None,
+    runner: option.Runner = None,
+    address: option.Address = None,
+    overwrite: option.Overwrite = False,
+    resume: option.Resume = True,
+    dry_run: option.DryRun = False,
+) -> None:
+    """Take videos through any graph: `enhance` is this with the graph of that name."""
+    from pipeline.config import Flags
+
+    flags = Flags(graph=graph, from_s=from_s, to_s=to_s, runner=runner, address=address)
+    _go(inputs, output, flags, config, settings or [], overwrite, resume, dry_run)
+
+
+def _go(
+    inputs: list[str],
+    output: str,
+    flags: Flags,
+    config: Path | None,
+    settings: list[str],
+    overwrite: bool,
+    resume: bool,
+    dry_run: bool,
+) -> None:
+    from nodes.reports import left_alone
+    from pipeline.api import enhance as run
+    from pipeline.api import enhance_stream
+    from pipeline.config import graph_flags, merge_settings
+    from pipeline.job.monitors import left_alone_lines, monitor_for
+    from pipeline.stream.job import is_stream
+
     if dry_run:
-        run_config = merge_settings(config, given, **flags, runner=runner, address=address)
+        run_config = merge_settings(config, settings, **flags)
         tell(inputs, output, run_config, overwrite=overwrite, resume=resume)
         return
     if len(inputs) == 1 and is_stream(inputs[0], output):
         result = enhance_stream(
-            inputs[0], output, **flags, config=config, settings=given, overwrite=overwrite
+            inputs[0],
+            output,
+            **graph_flags(flags),
+            config=config,
+            settings=settings,
+            overwrite=overwrite,
         )
         frames, patches = result.progress.frames, result.progress.faces
         say_error(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
@@ -84,10 +129,8 @@ def enhance(
         inputs,
         output,
         **flags,
-        runner=runner,
-        address=address,
         config=config,
-        settings=given,
+        settings=settings,
         overwrite=overwrite,
         resume=resume,
         monitor=monitor_for(out),

@@ -10,6 +10,7 @@ import typer
 __all__ = [
     "Address",
     "ConfigFile",
+    "DryRun",
     "Evidence",
     "Faces",
     "From",
@@ -69,4 +70,7 @@ Resume = Annotated[
     typer.Option(
         "--resume/--no-resume", help="Use what an interrupted run of the same command finished."
     ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, as `aminet plan` does.")
 ]

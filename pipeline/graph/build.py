@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -49,8 +49,12 @@ def build_graph(
     made: dict[str, GraphNode] = {}
     for name in _order(spec):
         entry = spec.nodes[name]
-        config = {**_substitute(name, entry.config, values), **overrides.get(name, {})}
-        made[name] = _make_node(name, entry, config, made)
+        try:
+            config = {**_substitute(name, entry.config, values), **overrides.get(name, {})}
+            made[name] = _make_node(name, entry, config, made)
+        except GraphError as error:
+            error.node = name
+            raise
     graph = Graph(spec.name, tuple(made.values()), values)
     _check_ends(graph)
     return graph
@@ -100,35 +104,44 @@ def _parse_edge(node: str, port: str, source: str) -> Edge:
 
 
 def _substitute(node: str, config: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, str) and value.startswith("$"):
-            _require(value[1:], params, f"{node}.{key} refers to the unknown parameter {value!r}")
-            out[key] = params[value[1:]]
-        else:
-            out[key] = value
-    return out
+    return {key: _resolved(f"{node}.{key}", value, params) for key, value in config.items()}
+
+
+def _resolved(where: str, value: Any, params: Mapping[str, Any]) -> Any:
+    """Return a setting with its parameters put in, however deep they are; `$$` stands for `$`."""
+    if isinstance(value, str) and value.startswith("$$"):
+        return value[1:]
+    if isinstance(value, str) and value.startswith("$"):
+        _require(value[1:], params, f"{where} refers to the unknown parameter {value!r}")
+        return params[value[1:]]
+    if isinstance(value, dict):
+        mapping = cast("dict[Any, Any]", value)
+        return {key: _resolved(f"{where}.{key}", item, params) for key, item in mapping.items()}
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        return [_resolved(f"{where}.{at}", item, params) for at, item in enumerate(items)]
+    return value
 
 
 def _make_node(
     name: str, entry: NodeEntry, config: Mapping[str, Any], made: Mapping[str, GraphNode]
 ) -> GraphNode:
     try:
-        node_class = find_node(entry.type)
+        node_class = find_node(entry.type) if isinstance(entry.type, str) else entry.type
         checked = node_class.Config.model_validate(config)
     except NodeConfigError as error:
         raise GraphError(f"node {name!r}: {error}") from error
     except ValidationError as error:
-        raise GraphError(f"node {name!r} ({entry.type}): {explain(error)}") from error
+        raise GraphError(f"node {name!r} ({entry.type_name}): {explain(error)}") from error
     ports = {port.name: port for port in node_class.spec.inputs}
     edges = {port: _parse_edge(name, port, source) for port, source in entry.inputs.items()}
     for port in edges:
-        _require(port, ports, f"node {name!r} ({entry.type}) has no input {port!r}")
+        _require(port, ports, f"node {name!r} ({entry.type_name}) has no input {port!r}")
     for port in ports.values():
         _check_edge(name, port, edges.get(port.name), made)
     if ports and not edges:
         raise GraphError(
-            f"node {name!r} ({entry.type}) has no input connected; it has: {', '.join(ports)}"
+            f"node {name!r} ({entry.type_name}) has no input connected; it has: {', '.join(ports)}"
         )
     return GraphNode(name, node_class, checked, edges)
 

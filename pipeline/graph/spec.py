@@ -11,19 +11,33 @@ for a parameter of the graph:
       crop: {type: aminet.crop, inputs: {...}, config: {scale: $scale}}
 
 The same in Python is a `GraphSpec` made of `NodeEntry`s, given to `pipeline.graph.build`.
+
+A file with `extends: enhance` (or with the name of a file, counted from its own folder) says only
+what differs: its parameters and nodes are laid over those of the other graph, key by key, and
+`null` takes a node out.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from aminet.settings import check_settings, read_settings
+from nodes.node import Node
 from pipeline.errors import GraphError
+from pipeline.graph.files import graph_file
 
-__all__ = ["GraphSpec", "NodeEntry", "read_graph_spec"]
+__all__ = ["GraphSpec", "NodeEntry", "graph_files", "read_graph_spec"]
+
+
+def _node_class(given: type[Any]) -> type[Node[Any]]:
+    if not issubclass(given, Node):
+        raise ValueError("expected the name of a node type, or a subclass of nodes.node.Node")
+    return cast("type[Node[Any]]", given)
 
 
 class NodeEntry(BaseModel):
@@ -31,12 +45,17 @@ class NodeEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    type: str
-    """Registered name of the node type, such as `aminet.track`."""
+    type: str | Annotated[type[Any], AfterValidator(_node_class)]
+    """Registered name of the node type, such as `aminet.track`; in Python also its class."""
     inputs: dict[str, str] = Field(default_factory=dict)
     """For each input port, the output that feeds it, as `node.port`."""
     config: dict[str, Any] = Field(default_factory=dict)
-    """The node's own configuration; `$name` takes a parameter of the graph."""
+    """The node's own configuration; `$name`, however deep, takes a parameter of the graph."""
+
+    @property
+    def type_name(self) -> str:
+        """The name of the node's type."""
+        return self.type if isinstance(self.type, str) else self.type.spec.type_name
 
 
 class GraphSpec(BaseModel):
@@ -56,15 +75,53 @@ class GraphSpec(BaseModel):
             (node, key): value[1:]
             for node, entry in self.nodes.items()
             for key, value in entry.config.items()
-            if isinstance(value, str) and value.startswith("$")
+            if isinstance(value, str) and re.fullmatch(r"\$[^$].*", value)
         }
 
 
 def read_graph_spec(path: Path) -> GraphSpec:
-    """Read a graph file.
+    """Read a graph file, and those that it extends.
 
     Raises:
-        GraphError: the file cannot be read, is not YAML, or has unknown or missing keys.
+        GraphError: a file cannot be read, is not YAML, has unknown or missing keys, or extends
+            itself.
     """
-    data = read_settings(path, "graph file", GraphError)
-    return check_settings(GraphSpec, data, f"graph file {path}", GraphError)
+    data: dict[str, Any] = {}
+    for file in reversed(graph_files(path)):
+        own = read_settings(file, "graph file", GraphError)
+        own.pop("extends", None)
+        data = _merged(data, own)
+    return check_settings(GraphSpec, data, f"graph file {path}", GraphError, file=path)
+
+
+def graph_files(path: Path) -> list[Path]:
+    """Return a graph file and those that it extends, each before the one that it extends.
+
+    Raises:
+        GraphError: a file cannot be read, or extends itself.
+    """
+    files = [path]
+    while (base := read_settings(files[-1], "graph file", GraphError).get("extends")) is not None:
+        if not isinstance(base, str):
+            raise GraphError(f"graph file {files[-1]}: extends {base!r}, expected a graph's name")
+        file = graph_file(base, files[-1].parent)
+        if any(file.absolute() == other.absolute() for other in files):
+            raise GraphError(f"graph file {files[-1]}: extends {base!r}, which extends it again")
+        files.append(file)
+    return files
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
+    """Return settings with others laid over them, section by section; null takes a node out."""
+    out = dict(base)
+    for key, value in over.items():
+        below = out.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            sections = cast("dict[str, Any]", below), cast("dict[str, Any]", value)
+            out[key] = _merged(*sections, depth + 1)
+        else:
+            out[key] = value
+    if depth == 0 and isinstance(nodes := out.get("nodes"), dict):
+        named = cast("dict[str, Any]", nodes)
+        out["nodes"] = {name: node for name, node in named.items() if node is not None}
+    return out

@@ -94,7 +94,8 @@ WALLS: Final = {
             pipeline.segments pipeline.evidence pipeline.terminal
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.api": """
-            pipeline.config pipeline.run pipeline.storage pipeline.stream pipeline.job""",
+            pipeline.errors pipeline.graph pipeline.config pipeline.run pipeline.storage
+            pipeline.stream pipeline.job""",
         "pipeline": "pipeline.api",
         "pipeline.cli": f"""{_BELOW_CLI}
             nodes aminet aminet.errors aminet.judge aminet.training""",

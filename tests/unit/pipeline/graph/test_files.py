@@ -1,0 +1,133 @@
+"""Graph files: one that extends another, keys that are there twice, and the line of an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nodes.tracks import Tracks
+from pipeline.config import available_graphs, load_config, load_graph, merge_settings
+from pipeline.errors import ConfigError, GraphError
+from pipeline.graph.build import build_graph
+from pipeline.graph.spec import GraphSpec, NodeEntry, read_graph_spec
+
+
+def write(file: Path, text: str) -> Path:
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_a_graph_says_only_what_differs_from_the_one_it_extends(tmp_path: Path) -> None:
+    mine = """
+extends: enhance
+name: mine
+params: {strength: 0.5, sigma: 2}
+nodes:
+  encode: {config: {crf: 30}}
+  sheet: null
+  evidence: null
+"""
+    graph = load_graph(merge_settings(None, (), graph=write(tmp_path / "mine.yaml", mine)))
+    base = load_graph(merge_settings(None, ()))
+    names = {node.name for node in graph.nodes}
+    assert names == {node.name for node in base.nodes} - {"sheet", "evidence"}
+    assert graph.params["strength"] == 0.5
+    assert graph.params["scale"] == 1
+    (encode,) = (node for node in graph.nodes if node.name == "encode")
+    assert encode.config.model_dump()["crf"] == 30
+    assert encode.inputs
+
+
+def test_files_count_from_the_file_that_names_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    write(deep / "base.yaml", "extends: tracks-only\nname: base\n")
+    write(deep / "mine.yaml", "extends: base.yaml\nname: mine\n")
+    run = write(deep / "run.yaml", "graph: mine.yaml\n")
+    monkeypatch.chdir(tmp_path)
+    assert load_graph(load_config(run)).name == "mine"
+
+
+def test_graphs_that_extend_each_other_are_refused(tmp_path: Path) -> None:
+    one = write(tmp_path / "one.yaml", "extends: two.yaml\n")
+    write(tmp_path / "two.yaml", "extends: one.yaml\n")
+    with pytest.raises(GraphError, match=r"two\.yaml: extends 'one\.yaml', which extends it again"):
+        read_graph_spec(one)
+
+
+def test_a_key_that_is_there_twice_is_refused_with_its_line(tmp_path: Path) -> None:
+    text = "name: x\nnodes:\n  decode: {type: aminet.decode}\n  decode: {type: aminet.decode}\n"
+    file = write(tmp_path / "twice.yaml", text)
+    with pytest.raises(GraphError, match=r"key 'decode' is there twice.*twice\.yaml\", line 4"):
+        read_graph_spec(file)
+    with pytest.raises(ConfigError, match=r"key 'run' is there twice.*line 2"):
+        load_config(write(tmp_path / "run.yaml", "run: {threads: 1}\nrun: {threads: 2}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "name: x\nnodes:\n  a:\n    typ: aminet.decode\n",
+            r"x\.yaml: .*line 4: nodes\.a\.typ: unk",
+        ),
+        (
+            "name: x\nnodes:\n  a: {type: no.such}\n",
+            r"x\.yaml, line 3: node 'a': unknown node",
+        ),
+        (
+            "extends: tracks-only\nname: x\nnodes:\n  track:\n    config: {min_scor: 1}\n",
+            r"x\.yaml, line 4: node 'track' .*min_scor: unknown key",
+        ),
+        (
+            "extends: tracks-only\nname: x\nnodes:\n  track: {config: {min_score: $none}}\n",
+            r"x\.yaml, line 4: track\.min_score refers to the unknown parameter '\$none'",
+        ),
+    ],
+)
+def test_an_error_names_file_and_line(text: str, message: str, tmp_path: Path) -> None:
+    file = write(tmp_path / "x.yaml", text)
+    with pytest.raises(GraphError, match=message):
+        load_graph(merge_settings(None, (), graph=file))
+
+
+def test_parameters_are_put_in_however_deep_they_are() -> None:
+    spec = GraphSpec(
+        name="deep",
+        params={"parquet": False},
+        nodes={
+            "decode": NodeEntry(type="aminet.decode"),
+            "track": NodeEntry(type="aminet.track", inputs={"frames": "decode.frames"}),
+            "rows": NodeEntry(
+                type=Tracks, inputs={"faces": "track.faces"}, config={"parquet": "$parquet"}
+            ),
+        },
+    )
+    graph = build_graph(spec)
+    (rows,) = (node for node in graph.nodes if node.name == "rows")
+    assert rows.config.model_dump() == {"parquet": False}
+    from pipeline.graph.build import _substitute
+
+    given = {"a": ["$x", {"b": "$x"}], "c": "$$x", "d": 1}
+    assert _substitute("n", given, {"x": 5}) == {"a": [5, {"b": 5}], "c": "$x", "d": 1}
+    with pytest.raises(GraphError, match=r"n\.a\.1\.b refers to the unknown parameter '\$y'"):
+        _substitute("n", {"a": [1, {"b": "$y"}]}, {})
+
+
+def test_a_class_that_is_no_node_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"subclass of nodes\.node\.Node"):
+        NodeEntry(type=dict)
+
+
+@pytest.mark.parametrize("path", available_graphs(), ids=lambda path: path.stem)
+def test_every_shipped_graph_is_valid_and_named_after_its_file(path: Path) -> None:
+    graph = load_graph(
+        merge_settings(
+            None, ("params.weights=bicubic",) * (path.stem == "enhance"), graph=path.stem
+        )
+    )
+    assert graph.name == path.stem
+    assert read_graph_spec(path).description
