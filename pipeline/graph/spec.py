@@ -25,13 +25,14 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from aminet.settings import check_settings, read_settings
 from nodes.node import Node
 from pipeline.errors import GraphError
 from pipeline.graph.files import graph_file
 
-__all__ = ["GraphSpec", "NodeEntry", "graph_files", "read_graph_spec"]
+__all__ = ["GraphSpec", "NodeEntry", "graph_files", "graph_schema", "read_graph_spec"]
 
 
 def _node_class(given: type[Any]) -> type[Node[Any]]:
@@ -45,7 +46,7 @@ class NodeEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    type: str | Annotated[type[Any], AfterValidator(_node_class)]
+    type: str | Annotated[SkipJsonSchema[type[Any]], AfterValidator(_node_class)]
     """Registered name of the node type, such as `aminet.track`; in Python also its class."""
     inputs: dict[str, str] = Field(default_factory=dict)
     """For each input port, the output that feeds it, as `node.port`."""
@@ -77,6 +78,19 @@ class GraphSpec(BaseModel):
             for key, value in entry.config.items()
             if isinstance(value, str) and re.fullmatch(r"\$[^$].*", value)
         }
+
+
+def graph_schema() -> dict[str, Any]:
+    """Return the JSON Schema of graph files, for editors."""
+    schema = GraphSpec.model_json_schema()
+    # In files there are names of types only; one that extends another may leave most out.
+    schema["$defs"]["NodeEntry"]["properties"]["type"] = {"type": "string"}
+    schema["$defs"]["NodeEntry"].pop("required", None)
+    schema["properties"]["extends"] = {"type": "string"}
+    schema["required"] = ["name"]
+    entry = {"$ref": "#/$defs/NodeEntry"}
+    schema["properties"]["nodes"]["additionalProperties"] = {"anyOf": [entry, {"type": "null"}]}
+    return schema
 
 
 def read_graph_spec(path: Path) -> GraphSpec:
