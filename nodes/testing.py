@@ -27,6 +27,7 @@ import av
 import numpy as np
 from pydantic import ValidationError
 
+from nodes.errors import UnsupportedFormatError
 from nodes.geometry.alignment import compose, crop_from_frame, translation
 from nodes.join import SegmentPart
 from nodes.node import (
@@ -44,6 +45,7 @@ from nodes.node import (
     State,
     Timed,
 )
+from nodes.picture.layout import pixel_layout, plane_samples
 from nodes.types import (
     ColorTags,
     Face,
@@ -364,7 +366,7 @@ def _content(value: Any) -> Any:
     """Return everything that a packet says, to compare it with another or with itself later."""
     if isinstance(value, av.VideoFrame):
         facts = (value.pts, value.width, value.height, value.format.name, value.colorspace)
-        return [*facts, value.color_range, [bytes(cast("bytes", plane)) for plane in value.planes]]
+        return [*facts, value.color_range, _samples(value)]
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if is_dataclass(value):
@@ -374,6 +376,16 @@ def _content(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_content(item) for item in cast("Sequence[Any]", value)]
     return value
+
+
+def _samples(picture: av.VideoFrame) -> list[bytes]:
+    """Return a picture's samples, without what pads its lines where that is known."""
+    try:
+        layout = pixel_layout(picture.format.name)
+    except UnsupportedFormatError:
+        return [bytes(cast("bytes", plane)) for plane in picture.planes]
+    planes = range(len(picture.planes))
+    return [plane_samples(picture, layout, index).tobytes() for index in planes]
 
 
 def _content_at(location: str) -> bytes | None:

@@ -55,7 +55,7 @@ WALLS: Final = {
         "nodes.models": "",
         "nodes.geometry": "nodes",
         "nodes.picture": "nodes.errors nodes.values",
-        "nodes.testing": "nodes nodes.geometry",
+        "nodes.testing": "nodes nodes.geometry nodes.picture",
         "nodes.media": "nodes nodes.picture",
         **dict.fromkeys(NODES, _NODE),
         "nodes.enhance": f"{_NODE} aminet aminet.device",
