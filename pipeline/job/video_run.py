@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from pipeline.config import RunOptions
+from pipeline.errors import NodeFailedError
 from pipeline.graph.graph import Graph
 from pipeline.job.failure import explained
 from pipeline.job.finish import VideoSegments, finish_video
@@ -126,6 +127,8 @@ class VideoRun:
         log.debug("segment %d of %s", number, self.plan.video.source, exc_info=error)
         where = f"segment {number + 1} of {self.total}" if self.total > 1 else "the run"
         failure = explained(error, where)
+        if isinstance(failure, NodeFailedError) and self.total > 1:
+            failure.message = f"{where}: {failure.message}"
         self._error = self._error or failure
         return failure
 

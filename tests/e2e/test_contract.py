@@ -51,8 +51,21 @@ NAMES = dict(
             "encode",
             "sheet",
             "tracks",
+            "evidence",
         ),
-        ("read", "follow", "cut", "join", "better", "calm", "glue", "write", "page", "rows"),
+        (
+            "read",
+            "follow",
+            "cut",
+            "join",
+            "better",
+            "calm",
+            "glue",
+            "write",
+            "page",
+            "rows",
+            "proof",
+        ),
         strict=True,
     )
 )

@@ -145,10 +145,10 @@ def test_a_video_that_fails_stops_no_other_and_goes_on_when_it_can(
     report = job(footage, out, failing(config, mended), watch)
     (failed,) = report.failed
     assert failed.source == str(footage / "b.mkv")
-    assert failed.error == "segment 2 of 3 failed (ValueError: the node broke)"
+    assert failed.error == "segment 2 of 3: node 'fail' (toy.fail): ValueError: the node broke"
     assert watch.ends == [("a.mkv", "done"), ("b.mkv", "failed")]
     assert any(
-        note.endswith("(ValueError: the node broke); its other segments go on")
+        note.endswith("ValueError: the node broke; its other segments go on")
         for note in watch.notes
     )
     assert any("2 of 3 segments are finished and kept" in note for note in watch.notes)
@@ -170,7 +170,9 @@ def test_the_only_video_of_a_job_raises_what_is_wrong(
     config: RunConfig, footage: Path, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.mkv"
-    with pytest.raises(RunFailedError, match=r"segment 2 of 3 failed \(ValueError"):
+    with pytest.raises(
+        RunFailedError, match=r"segment 2 of 3: node 'fail' \(toy.fail\): ValueError"
+    ):
         job(footage / "b.mkv", target, failing(config, tmp_path / "never"))
     assert not target.exists()
     assert (tmp_path / ".out.mkv.aminet-part" / "00002" / "manifest.json").exists()

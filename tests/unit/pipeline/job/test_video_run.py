@@ -201,7 +201,7 @@ def test_a_failed_segment_fails_the_video_and_keeps_the_others(
     good, error, other = work(run, tasks, failing)
     assert (good, other) == (None, None)
     assert isinstance(error, RunFailedError)
-    assert str(error) == "segment 2 of 3 failed (ValueError: the node broke)"
+    assert str(error) == "segment 2 of 3: node 'fail' (toy.fail): ValueError: the node broke"
     assert isinstance(error.__cause__, ValueError)
     assert run.ended
     with pytest.raises(RunFailedError) as caught:

@@ -12,7 +12,7 @@ from upath import UPath
 from nodes.decode import Decode
 from nodes.encode import Encode, EncodeConfig
 from nodes.encode.writer import VIDEO_FILE
-from pipeline.errors import RunFailedError
+from pipeline.errors import NodeFailedError, RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.run.contract import Progress
 from pipeline.segments.store import SegmentStore
@@ -91,7 +91,11 @@ def test_a_task_travels_and_tells_how_far_it_is(tmp_path: Path) -> None:
 def test_a_segment_whose_node_fails_leaves_nothing_and_stops_no_other(tmp_path: Path) -> None:
     graph = copy_graph(fail=FailConfig(at_pts=600))
     outcomes = run_tasks(graph, tasks_of(tmp_path, graph))
-    assert [type(outcome.error) for outcome in outcomes] == [type(None), ValueError, type(None)]
+    assert [type(outcome.error) for outcome in outcomes] == [
+        type(None),
+        NodeFailedError,
+        type(None),
+    ]
     store = store_in(tmp_path)
     assert set(store.finished()) == {0, 2}
     assert {path.name for path in (tmp_path / "store").iterdir()} == {"00000", "00002"}
