@@ -231,7 +231,7 @@ class Node(ABC, Generic[ConfigT_co]):
 
         Args:
             segment: the part of a video, and where sinks may write.
-            inputs: the video that the packets belong to, by connected input port.
+            inputs: for each connected input port, the video that its packets belong to.
 
         Returns:
             The video that the node's outputs belong to.

@@ -18,7 +18,7 @@ RgbImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class ColorTags:
-    """How a stream's code values mean colours: libav's numbers (ITU-T H.273), 2 is unspecified."""
+    """Colour description of a stream, in libav's numbers (ITU-T H.273); 2 is unspecified."""
 
     matrix: int = 2
     """AVCOL_SPC_*: 1 BT.709, 5 and 6 BT.601, 9 BT.2020."""
@@ -29,5 +29,5 @@ class ColorTags:
     transfer: int = 2
     """AVCOL_TRC_*."""
     chroma: int = 0
-    """AVCHROMA_LOC_*, where subsampled chroma lies among the luma samples: 1 left, 2 centre, 3 top
-    left, 4 top, 5 bottom left, 6 bottom; 0 unspecified."""
+    """AVCHROMA_LOC_*, the siting of subsampled chroma: 1 left, 2 centre, 3 top left, 4 top,
+    5 bottom left, 6 bottom; 0 unspecified."""

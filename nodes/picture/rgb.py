@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
 import av
 import numpy as np
@@ -41,8 +41,8 @@ def picture_rgb(picture: av.VideoFrame, color: ColorTags) -> RgbImage:
     Raises:
         UnsupportedFormatError: the pixel format or the matrix cannot be edited in place.
     """
-    # Its own rows, without a plane's padding between them.
-    return RegionReader(color).rgb(picture, (0, 0, picture.width, picture.height)).copy()
+    rgb = RegionReader(color).rgb(picture, (0, 0, picture.width, picture.height))
+    return cast("RgbImage", np.ascontiguousarray(rgb))
 
 
 def picture_with_rgb(picture: av.VideoFrame, rgb: RgbImage, color: ColorTags) -> av.VideoFrame:

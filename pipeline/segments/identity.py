@@ -13,7 +13,7 @@ from nodes.code_version import code_versions
 from nodes.media.picture_files import files_of
 from nodes.node import Node, NodeConfig
 from pipeline.containers.probe import PacketScan
-from pipeline.evidence.versions import PACKAGE, pixel_versions
+from pipeline.evidence.versions import pixel_versions
 from pipeline.graph.graph import Graph
 from pipeline.segments.plan import SegmentPlan
 from pipeline.storage.digests import file_sha256
