@@ -83,7 +83,7 @@ def identify(
 
 def _version(graph: Graph) -> str:
     code = code_versions(node.node_class for node in graph.nodes)
-    return f"{PACKAGE} {version(PACKAGE)}; {code}"
+    return f"aminet-video {version('aminet-video')}; {code}"
 
 
 def fingerprint(source: str, scan: PacketScan | None) -> str:
