@@ -16,7 +16,7 @@ from pipeline.job.report import NOTE
 __all__ = ["register"]
 
 _BESIDE: Final = {SHEET: "before/after", TRACKS: "tracks", PARQUET: "tracks"}
-"""What files beside the output are called here, by their endings."""
+"""Labels of the files beside the output, by ending."""
 
 
 def register(app: typer.Typer) -> None:

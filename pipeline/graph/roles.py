@@ -1,4 +1,4 @@
-"""Nodes found by what they do in a graph, never by their names in it."""
+"""Finding nodes by class; their names in a graph are free."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["encode_node"]
 
 
 def encode_node(graph: Graph) -> GraphNode:
-    """Return the node that makes the output video.
+    """Return the node that encodes the output video.
 
     Raises:
         GraphError: there is none, or more than one.
