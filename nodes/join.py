@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["PARQUET", "SHEET", "SHOTS", "TRACKS", "SegmentPart"]
+__all__ = ["FRAMES", "PARQUET", "SHEET", "SHOTS", "TRACKS", "SegmentPart"]
 
 SHEET: Final = ".faces.png"
 """Ending of the contact sheet, to which `VideoReport.sheet` refers."""
@@ -15,6 +15,8 @@ SHOTS: Final = ".faces"
 """Ending of the folder with a sheet for each face."""
 TRACKS: Final = ".tracks.jsonl"
 """Ending of the file with a row for each face in each frame."""
+FRAMES: Final = ".frames.jsonl"
+"""Ending of the file with the digests and changes of each frame."""
 PARQUET: Final = ".tracks.parquet"
 """Ending of the same rows as Parquet."""
 

@@ -235,7 +235,8 @@ class Node(ABC, Generic[ConfigT_co]):
     def report(self) -> dict[str, Any]:
         """Return this node's entry for the segment in `report.json`. Called after `close`.
 
-        A list of texts under `warnings` is also shown to the user. Frames before
+        A list of texts under `warnings` is also shown to the user, and so is what lies under
+        `left_alone`: why faces were not restored, in words -> how many. Frames before
         `segment.start_pts` must not be counted: another segment counts them.
         """
         return {}

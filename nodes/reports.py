@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["sum_reports"]
+__all__ = ["left_alone", "sum_reports"]
 
 
 def sum_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -22,6 +23,18 @@ def sum_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         for key, value in report.items():
             merged[key] = _sum(merged[key], value) if key in merged else value
     return merged
+
+
+def left_alone(reports: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return why faces were left as they were, in words, and how many, the most common one first.
+
+    Args:
+        reports: of the nodes of a graph; each may have a mapping `left_alone`.
+    """
+    counts: Counter[str] = Counter()
+    for report in reports:
+        counts.update(report.get("left_alone", {}))
+    return dict(counts.most_common())
 
 
 def _sum(before: Any, after: Any) -> Any:

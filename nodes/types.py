@@ -26,10 +26,12 @@ __all__ = [
     "Box",
     "ColorTags",
     "Face",
+    "FaceChange",
     "FaceHistory",
     "FaceOval",
     "FacePatch",
     "Frame",
+    "FrameChanges",
     "FrameFaces",
     "FramePatches",
     "FrameRestored",
@@ -326,5 +328,32 @@ class FrameRestored:
     patches: tuple[RestoredPatch, ...] = field(default=())
 
 
-Packet = Frame | FrameFaces | FramePatches | FusedPatches | FrameRestored
+@dataclass(frozen=True, slots=True)
+class FaceChange:
+    """What putting a restored face into a frame changed; levels are the frame's code values."""
+
+    track_id: int
+    region_xyxy_px: tuple[int, int, int, int]
+    """Where, in the output frame: nothing outside was changed for this face."""
+    strength: float
+    """How much of the residual was added, 0 to 1."""
+    area_px: int
+    """Luma samples that changed."""
+    largest: int
+    """The greatest change of a sample of any plane, in levels."""
+    mean: float
+    """Mean absolute change of the luma samples that changed, in levels."""
+    consistency_db: float | None = None
+    """As `RestoredPatch.consistency_db`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameChanges:
+    """All that was changed in one frame, compared with the source (enlarged, if it was)."""
+
+    pts: int
+    faces: tuple[FaceChange, ...] = ()
+
+
+Packet = Frame | FrameFaces | FramePatches | FusedPatches | FrameRestored | FrameChanges
 """The packets of the nodes in this package. A third-party node may send any object with a `pts`."""

@@ -33,6 +33,7 @@ def enhance(
     overwrite: bool = False,
     resume: bool = True,
     monitor: Monitor | None = None,
+    command: Sequence[str] = (),
     **flags: Unpack[Flags],
 ) -> RunReport:
     """Restore the faces in videos and leave everything else as it was.
@@ -45,6 +46,7 @@ def enhance(
         overwrite: replace outputs that exist.
         resume: use what an earlier call with the same arguments finished.
         monitor: receives the progress; None shows nothing.
+        command: the command line to put into the report.
         flags: `scale`, `strength`, `faces`, `from_s`, `to_s`, `runner`, `address`: see
             `pipeline.config.Flags`.
 
@@ -64,6 +66,7 @@ def enhance(
         overwrite=overwrite,
         resume=resume,
         monitor=monitor or SilentMonitor(),
+        command=command,
     )
 
 

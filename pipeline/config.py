@@ -135,6 +135,8 @@ class GraphFlags(TypedDict, total=False):
     as `01:30`."""
     to_s: float | str | None
     """End before the first frame at or after this time."""
+    evidence: bool | None
+    """Encode without loss, and make the output reproducible byte for byte."""
 
 
 class Flags(GraphFlags, total=False):

@@ -17,7 +17,7 @@ from nodes.crop.detail import detail
 from nodes.geometry.alignment import pitch_deg, yaw_deg
 from nodes.types import Box, Face, GateReason
 
-__all__ = ["Share", "detail_shares", "gated", "shares"]
+__all__ = ["Share", "detail_shares", "gated", "reason_in_words", "shares"]
 
 Share = tuple[float, GateReason]
 """The strength that a gate allows, 0 to 1, and the reason to report if it is 0."""
@@ -29,6 +29,30 @@ _FADE_SCORE, _FADE_SIZE, _FADE_DEG, _FADE_DETAIL, _FADE_BLUR = 0.15, 1.2, 10.0, 
 """Widths of the gates' ranges: score, size (factor), degrees, detail (factor), blur (factor)."""
 _ENLARGED_PX: Final = 0.15
 """Blur that enlarging adds: standard deviation in source pixels."""
+
+
+def reason_in_words(reason: GateReason, config: CropConfig) -> str:
+    """Say why faces were left alone, with the limit that they are beyond.
+
+    Args:
+        reason: the gate.
+        config: with the limits.
+    """
+    chosen = f"faces: {config.faces}" if config.faces != "all" else "by track, time or place"
+    words: dict[GateReason, str] = {
+        "unconfirmed": "seen too briefly to be sure that they are faces",
+        "too_small": f"too small (under {config.min_eye_distance_px:g} px between the eyes)",
+        "too_large": f"too large (over {config.max_eye_distance_px or math.inf:g} px between the"
+        " eyes)",
+        "low_score": f"too unsure (the detector's confidence is under {config.min_score:g})",
+        "turned": f"turned away (over {config.max_yaw_deg:g} degrees to a side or"
+        f" {config.max_pitch_deg:g} up or down)",
+        "blurred": "too blurred (they show no more than a face that is too small)",
+        "sharp": "sharp already (they lack nothing at the output's size)",
+        "outside": "cut off (their middle is outside the picture)",
+        "not_selected": f"not asked for ({chosen})",
+    }
+    return words[reason]
 
 
 def _rising(value: float, none: float, full: float) -> float:

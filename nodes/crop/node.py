@@ -19,7 +19,7 @@ import numpy.typing as npt
 from av.codec.codec import UnknownCodecError
 
 from nodes.crop.config import CropConfig
-from nodes.crop.gates import detail_shares, gated, shares
+from nodes.crop.gates import detail_shares, gated, reason_in_words, shares
 from nodes.crop.softness import softness
 from nodes.geometry.alignment import (
     Matrix,
@@ -100,7 +100,7 @@ class Crop(MapNode[CropConfig]):
         self._wanted = config
         self._seen: dict[int, _Seen] = {}
         self._patches = 0
-        self._gated: Counter[str] = Counter()
+        self._gated: Counter[GateReason] = Counter()
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Reset the state; return the video with the scale of the faces.
@@ -153,7 +153,12 @@ class Crop(MapNode[CropConfig]):
 
     def report(self) -> dict[str, Any]:
         """Return the number of patches, and of faces not restored, by reason."""
-        return {"patches": self._patches, "gated": dict(sorted(self._gated.items()))}
+        gated_by = sorted(self._gated.items())
+        return {
+            "patches": self._patches,
+            "gated": dict(gated_by),
+            "left_alone": {reason_in_words(why, self.config): count for why, count in gated_by},
+        }
 
     def _patch(
         self, reader: RegionReader, picture: av.VideoFrame, face: Face, pts: int

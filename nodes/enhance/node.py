@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from itertools import compress, islice
+from itertools import chain, compress, islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import numpy as np
@@ -50,6 +50,9 @@ class EnhanceConfig(NodeConfig):
     """`auto` takes the first GPU, else the CPU; or `cpu`, `cuda`, `cuda:1`."""
     max_batch: int | None = Field(default=None, ge=1)
     """Most faces in one batch; None: 16 on a CPU, 128 on a GPU."""
+    exact: bool = False
+    """Restore each face by itself, on one CPU thread: the last bits of what comes out then depend
+    on nothing but the face and the weights. Takes longer."""
     self_ensemble: bool = False
     """Average the results for each face and its mirror image: a little better, twice the time."""
 
@@ -95,7 +98,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         """
         import torch
 
-        torch.set_num_threads(max(1, threads))
+        torch.set_num_threads(1 if self.config.exact else max(1, threads))
         self._device = resolve_device(self.config.device)
         if self.config.weights != BASELINE:
             from aminet.restorer import Restorer
@@ -131,7 +134,9 @@ class Enhance(PoolNode[EnhanceConfig]):
     def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:
         """Restore the faces of many frames."""
         frames = [inputs.get("patches", FramePatches) for inputs in batch]
-        restored = iter(self._restore([patch for frame in frames for patch in frame.patches]))
+        patches = [patch for frame in frames for patch in frame.patches]
+        together = [[patch] for patch in patches] if self.config.exact else [patches]
+        restored = chain.from_iterable(map(self._restore, together))
         return [
             {"restored": FrameRestored(frame.pts, tuple(islice(restored, len(frame.patches))))}
             for frame in frames

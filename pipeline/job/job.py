@@ -46,6 +46,7 @@ def run_job(
     overwrite: bool,
     resume: bool,
     monitor: Monitor,
+    command: Sequence[str] = (),
 ) -> RunReport:
     """Run the configured graph on every input.
 
@@ -56,6 +57,7 @@ def run_job(
         overwrite: replace outputs that exist.
         resume: use what an earlier run of the same job finished.
         monitor: receives the progress.
+        command: the command line, for the report.
 
     Returns:
         The report, which is also written as JSON to the output folder or beside a single output.
@@ -65,7 +67,7 @@ def run_job(
         AminetError: nothing could be started, or the only video failed.
     """
     graph = load_graph(config)
-    job = _Job(graph, config.run, plan_files(inputs, location_of(output)), monitor)
+    job = _Job(graph, config.run, plan_files(inputs, location_of(output)), monitor, command)
     with postponed(), holding(job.files.report):
         return job.save(job.run(overwrite=overwrite, resume=resume))
 
@@ -90,12 +92,18 @@ class _Job:
     """The state of a job."""
 
     def __init__(
-        self, graph: Graph, options: RunOptions, files: JobFiles, monitor: Monitor
+        self,
+        graph: Graph,
+        options: RunOptions,
+        files: JobFiles,
+        monitor: Monitor,
+        command: Sequence[str],
     ) -> None:
         self._graph = graph
         self._options = options
         self.files = files
         self._monitor = monitor
+        self._command = tuple(command)
         self._reports: dict[str, VideoReport] = {}
         self._started = time.perf_counter()
         self._began = datetime.now(UTC)
@@ -139,7 +147,7 @@ class _Job:
         for video in self._start(plan):
             try:
                 make_folder(video.files, self.files.report.parent)
-                run = VideoRun(video, plan.graph, plan.options)
+                run = VideoRun(video, plan.graph, plan.options, command=self._command)
                 runs.append((run, run.start()))
             except FAILURES as error:
                 self._fail(video.files, error)
@@ -159,6 +167,7 @@ class _Job:
                 if video.source in self._reports
             ),
             skipped=self.files.skipped,
+            command=self._command,
             config={
                 "run": self._options.model_dump(mode="json"),
                 "graph": self._graph.resolved(),

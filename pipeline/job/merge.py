@@ -14,14 +14,14 @@ from typing import Final, cast
 from aminet.errors import AminetError
 from nodes.join import SegmentPart
 from nodes.node import NodeConfig, SinkNode, State, TrackingNode
-from nodes.types import FrameFaces, FramePatches, FrameRestored
+from nodes.types import FrameChanges, FrameFaces, FramePatches, FrameRestored
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.run.contract import Flow, Progress, SegmentResult, sink_folder
 
 __all__ = ["join_sinks", "merge_results", "side_endings", "tracks_followed", "why_uncut"]
 
-_NUMBERED: Final = (FrameFaces, FramePatches, FrameRestored)
+_NUMBERED: Final = (FrameChanges, FrameFaces, FramePatches, FrameRestored)
 """Packets that contain track numbers."""
 
 _ENDING: Final = re.compile(r"\.[^/\\]+(/[^/\\]+)*")

@@ -21,7 +21,14 @@ from pipeline.job.report import VideoReport
 from pipeline.run.contract import Progress
 from pipeline.terminal import printable
 
-__all__ = ["BarMonitor", "LineMonitor", "Monitor", "SilentMonitor", "monitor_for"]
+__all__ = [
+    "BarMonitor",
+    "LineMonitor",
+    "Monitor",
+    "SilentMonitor",
+    "left_alone_lines",
+    "monitor_for",
+]
 
 LINE_EVERY_S: Final = 5.0
 
@@ -196,7 +203,20 @@ def _summary(video: VideoFiles, report: VideoReport) -> list[str]:
         return [f"{video.source}: FAILED: {report.error}"]
     facts = (f"{report.frames} frames", *_faces(report), f"{report.frames_per_s:.1f} frames/s")
     done = f"{video.source} -> {report.output}: {', '.join(facts)}"
-    return [done, *(f"  note: {note}" for note in report.notes)]
+    notes = (f"  note: {note}" for note in report.notes)
+    return [done, *left_alone_lines(report.left_alone), *notes]
+
+
+def left_alone_lines(left_alone: Mapping[str, int]) -> list[str]:
+    """Return a line for each reason why faces were left as they were.
+
+    Args:
+        left_alone: the reason in words -> how many faces, over all frames.
+    """
+    return [
+        f"  {count} {'face' if count == 1 else 'faces'} left alone: {why}"
+        for why, count in left_alone.items()
+    ]
 
 
 def _faces(report: VideoReport) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -54,6 +54,8 @@ class VideoPlan:
     """Stamp of the source, from `pipeline.segments.sources.source_stamp`."""
     output_kind: OutputKind | None = None
     """The kind of pictures of the output, None for video."""
+    weights: Mapping[str, str] = field(default_factory=dict[str, str])
+    """SHA-256 of the files that each node loads, by node."""
 
 
 def plan_video(
@@ -83,7 +85,8 @@ def plan_video(
     stamp = source_stamp(video.source)
     with staged(video.source, scratch_of(options.scratch_dir, options.scratch_bytes)) as source:
         plan = _plan_video(video, source, graph, threads, options.segment_s, contents)
-    return replace(plan, stamp=stamp)
+    weights = {name: content for name, content in contents.items() if content}
+    return replace(plan, stamp=stamp, weights=weights)
 
 
 def _plan_video(
@@ -110,6 +113,7 @@ def _plan_video(
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Independent of the number of cores, because the output of encoders depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
+    used = SEGMENT_THREADS if config.lossless else used
     identity = identify(
         fingerprint=fingerprint(source, scan),
         plan=plan,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline.config import RunOptions
 from pipeline.graph.graph import Graph
@@ -26,19 +26,28 @@ log = logging.getLogger(__name__)
 class VideoRun:
     """Tracks the segments of one video. Finished segments are on disk at once."""
 
-    def __init__(self, planned: PlannedVideo, graph: Graph, options: RunOptions) -> None:
+    def __init__(
+        self,
+        planned: PlannedVideo,
+        graph: Graph,
+        options: RunOptions,
+        *,
+        command: Sequence[str] = (),
+    ) -> None:
         """Start with the segments that an earlier run finished, and remove unusable ones.
 
         Args:
             planned: the video; it has a plan.
             graph: the dataflow.
             options: the options for scratch space are used.
+            command: the command line, for the report.
         """
         assert planned.plan is not None  # noqa: S101 - for the type checker
         self.plan = plan = planned.plan
         self._planned = planned
         self._graph = graph
         self._options = options
+        self._command = tuple(command)
         self._store = SegmentStore(plan.video.work_dir)
         self._results = {number: manifest.result for number, manifest in planned.done.items()}
         self._notes = list(plan.notes)
@@ -146,6 +155,7 @@ class VideoRun:
                 reused=self._reused,
                 attempts=self._attempts,
                 notes=self.notes,
+                command=self._command,
             ),
         )
 

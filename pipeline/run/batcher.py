@@ -45,7 +45,7 @@ class BatchStats:
         return sum(weight * count for weight, count in self.batches.items())
 
     def wait_ms(self, share: float) -> int:
-        """Return the waiting time that this share of all faces did not exceed, ms; 0 without any."""
+        """Return a quantile of the waiting times, ms; 0 without faces."""
         left = share * self.waits_ms.total()
         for wait_ms, count in sorted(self.waits_ms.items()):
             left -= count

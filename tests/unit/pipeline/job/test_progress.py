@@ -12,6 +12,7 @@ from pipeline.job import monitors as module
 from pipeline.job.files import VideoFiles
 from pipeline.job.monitors import BarMonitor, LineMonitor
 from pipeline.job.progress import Expected, RunProgress, format_s
+from pipeline.job.report import VideoReport
 from pipeline.run.contract import Progress
 from pipeline.storage.locations import location_of
 
@@ -87,3 +88,14 @@ def test_bars_show_all_and_each_video_under_way() -> None:
     assert "faces/s" in overall
     assert "one.mp4" in video
     assert "frame 60/100, 120 faces" in video
+
+
+def test_it_is_said_why_faces_were_left_alone() -> None:
+    text = io.StringIO()
+    left = {"too large (over 64 px between the eyes)": 60, "cut off": 1}
+    report = VideoReport("in/one.mp4", "out/one.mp4", "done", frames=60, tracks=2, left_alone=left)
+    LineMonitor(Console(file=text, width=40)).ended(ONE, report)
+    done, large, cut = text.getvalue().splitlines()
+    assert "2 faces followed, 0 patches restored" in done
+    assert large == "  60 faces left alone: too large (over 64 px between the eyes)"
+    assert cut == "  1 face left alone: cut off"
