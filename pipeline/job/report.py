@@ -87,7 +87,7 @@ class VideoReport:
     identity: Identity | None = None
     """Identity of the output: a later run with the same identity skips the video."""
     evidence: Evidence | None = None
-    """Digests of all inputs and outputs, and the changed parts of the picture; None of a failure."""
+    """Digests of inputs and outputs, and the changed parts of pictures; None after a failure."""
 
     @property
     def outputs_are_there(self) -> bool:
