@@ -39,8 +39,8 @@ MOST_OF_THEIRS = 0.3
 HEAD = """# Comparison with deface
 
 Made by `make bench-deface`; do not edit. Nine small synthetic videos are processed by this program
-(without the network) and by deface {version} with default settings (`--keep-audio`, onnxrt backend).
-Both encode with x264, preset veryfast, crf 16.
+(without the network) and by deface {version} with default settings (`--keep-audio`, onnxrt
+backend). Both encode with x264, preset veryfast, crf 16.
 
 Compared are: number of frames, their times (in ms, from the first), size, bit depth, chroma,
 rotation, pixel aspect, number of sound streams.
@@ -54,10 +54,10 @@ pytestmark = [
     pytest.mark.skipif(not DEFACE.exists(), reason="`make bench-deface` installs deface"),
 ]
 
-NOTE = f"""deface detects faces in the whole of every frame. This program detects known faces in every frame,
-and new ones where something moves: once in half a second in the first row, in every frame in the
-second. The cost of the second row depends on the film: if all of a 1080p picture moves, it takes 147
-detector runs per frame. The goal for the first row is {MOST_OF_THEIRS} of deface's time."""
+NOTE = f"""deface searches the whole of every frame. This program detects known faces in every
+frame, and new ones where something moves: every half second in the first row, in every frame in the
+second. The cost of the second row depends on the film: if all of a 1080p picture moves, it takes
+147 detector runs per frame. The goal for the first row is {MOST_OF_THEIRS} of deface's time."""
 
 SAMPLE = SAMPLES / "street.mp4"
 FRAMES = (5, 45)

@@ -19,9 +19,9 @@ TABLE = ROOT / "docs" / "conformance.md"
 
 HEAD = """# Conformance
 
-Made by `make conformance`; do not edit. Each row is a small synthetic video that is processed by the
-whole program without the network, with default settings (codec and container are chosen for the
-source), and compared with the output.
+Made by `make conformance`; do not edit. Each row is a small synthetic video that is processed by
+the whole program without the network, with default settings (codec and container are chosen for
+the source), and compared with the output.
 
 | column | "yes" means |
 |---|---|
@@ -32,8 +32,9 @@ source), and compared with the output.
 | streams | every packet of every other stream byte for byte, at its distance from the video |
 | tags | colour matrix, range, primaries, transfer; chapters; metadata; the expected codec |
 
-"no" means that the output format cannot hold it; the last column gives the reason. "refused" means that
-the run fails before it starts, with the message shown and exit code 2 (3 for an unreadable file).
+"no" means that the output format cannot hold it; the last column gives the reason. "refused" means
+that the run fails before it starts, with the message shown and exit code 2 (3 for an unreadable
+file).
 """
 
 TITLES = {
