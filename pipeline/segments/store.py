@@ -1,13 +1,13 @@
 """Storing the finished segments of a video beside its output, in folders with a manifest.
 
-On a file system a segment is made in a folder named `00003.(something).part`, which gets the name
-`00003` when its files are written out and described by the manifest. In an object store the files
-are put there one by one, in a folder of each worker's own, the manifest last. So whatever has a
-manifest of its own files' digests is whole, and the first whole one of the same identity stays: a
-worker that was given up as lost may still be alive.
+On a file system a segment is written to a folder named `00003.(something).part`, which is renamed
+to `00003` when its files are on disk and its manifest is complete. In an object store the files are
+uploaded to a subfolder of each worker, and the manifest last. A segment with a manifest that
+matches its files is therefore complete. The first complete segment of an identity is kept, because
+a worker that was given up may still be alive.
 
-When the segments are one video, a record of it comes before the output gets its name: a run that is
-killed between the two, or before its report is written, knows the output as its own.
+When the segments are joined, the video's report is stored here before the output is published. A
+run that is killed in between, or before its own report is written, can so recognise the output.
 """
 
 from __future__ import annotations
