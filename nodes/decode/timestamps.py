@@ -1,4 +1,4 @@
-"""Presentation times that always increase, whatever the source says."""
+"""Making presentation times strictly increasing."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ MAX_NAMED_FRAMES = 20
 
 @dataclass(slots=True)
 class PresentationClock:
-    """Gives each frame of a stream a strictly increasing pts, its own wherever that is possible.
+    """Assigns each frame of a stream a strictly increasing pts, its own if possible.
 
-    A missing time is put one average frame after the one before. A repeated or backward time is put
-    half a frame after it, so that the good times which follow stay as they are; where four in a row
-    are bad, the clock runs on at the average rate until the source's times are ahead again. Where
-    they go back by more than a second and stay there, the source's clock has started again: all
-    that follows keeps its distances, and begins one average frame later.
+    A frame without pts is placed one average frame after the previous one. A repeated or backward
+    pts is placed half a frame after the previous one, so that following correct times are kept;
+    after four of them in a row times continue at the average rate until the source's are ahead
+    again. If times go back by more than a second and stay there, the source's clock has restarted:
+    the following times are shifted to begin one average frame after the previous one.
     """
 
     step_ticks: Fraction
     """Ticks between two frames at the average rate."""
     restart_ticks: Fraction | None = None
-    """Ticks that are `RESTART_S`; None: the clock never starts again."""
+    """`RESTART_S` in ticks; None disables the detection of restarts."""
     missing: int = 0
     disordered: int = 0
     frames: list[int] = field(default_factory=list[int])
-    """Numbers of the first frames whose time was made up."""
+    """Numbers of the first frames whose time was computed."""
     restarts: list[Restart] = field(default_factory=list[Restart])
     _last: Fraction | None = None
     _last_own: int = 0
@@ -44,7 +44,7 @@ class PresentationClock:
     _bad_in_a_row: int = 0
 
     def count_back(self, known: int, frames: int) -> int:
-        """Begin so many frames before the first known time; return the first frame's pts."""
+        """Start this many frames before the first known pts; return the pts of the first frame."""
         self._last = known - (frames + 1) * self.step_ticks
         return int(known - frames * self.step_ticks)
 

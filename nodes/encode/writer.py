@@ -83,11 +83,11 @@ class Writer:
         return av.open(file_url(self._path), "w", format=muxer, container_options=_MUXER_OPTIONS)
 
     def add_stream(self, threads: int) -> VideoStream:
-        """Add the video, its encoder set but not open."""
+        """Add the video stream, with the encoder configured but not opened."""
         plan, info = self._plan, self._info
         rate = info.average_rate or Fraction(25)
         options = dict(plan.options)
-        # A source that does not say where its chroma lies does not get a claim about it.
+        # The siting is set only if the source gives one.
         if info.color.chroma:
             options["chroma_sample_location"] = chroma_siting(info.color)[0]
         stream = self._container.add_stream(plan.encoder, rate=rate, options=options)
@@ -191,10 +191,10 @@ class Writer:
         self._finished = True
 
     def close(self) -> None:
-        """Let go of the file, and remove what was not finished."""
+        """Close the file, and remove it if it is unfinished."""
         if self._finished:
             return
-        # The file is removed anyway, and the error that led here is already on its way.
+        # The file is removed anyway, and the original error is being raised.
         with suppress(FFmpegError, OSError):
             self._container.close()
         self._path.unlink(missing_ok=True)

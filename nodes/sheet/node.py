@@ -33,16 +33,16 @@ __all__ = ["BEST_SHOTS", "SHEET_NAME", "Sheet", "SheetConfig"]
 
 SHEET_NAME: Final = "sheet.png"
 BEST_SHOTS: Final = "face_*.png"
-"""Names of the sheets of single faces."""
+"""Pattern for the sheets of single faces."""
 _BEST: Final = ""
-"""The kind of the shot that is the best all in all."""
+"""Kind of the shot with the best overall quality."""
 
 _BETTER: Final = 1.15
-"""A new shot must beat the kept one by this factor: reading regions costs time."""
+"""A new shot replaces the kept one if it is better by this factor, because reading takes time."""
 _LEAST_TURN_DEG: Final = 10.0
-"""Turns are not known more exactly."""
+"""Poses below this count as frontal, deg, since they are not known more exactly."""
 _SHARP_ENOUGH: Final = 0.02
-"""Mean step between neighbouring pixels, of full scale, from which sharper counts no more."""
+"""Mean difference of neighbouring pixels, of full scale, above which sharpness is not rewarded."""
 
 
 class SheetConfig(NodeConfig):

@@ -1,4 +1,4 @@
-"""Which part of a video another one was made of."""
+"""Finding the part of a video from which another one was made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nodes.media.open import open_media, read_packets, video_stream
 __all__ = ["find_part", "pictures_of"]
 
 _COMPARED: Final = 25
-"""Frames at the beginning of the part that are looked for."""
+"""Frames at the start of the part that are compared."""
 
 _WIDTH_PX, _HEIGHT_PX = 32, 24
 
@@ -81,7 +81,7 @@ def _count(path: Path) -> int:
 
 
 def _thumbnails(pictures: Iterator[av.VideoFrame]) -> tuple[Thumbnails, list[float]]:
-    """Return small pictures, and when they are shown."""
+    """Return reduced pictures, and their times."""
     scaler = VideoReformatter()
     small: list[npt.NDArray[np.uint8]] = []
     times_s: list[float] = []
