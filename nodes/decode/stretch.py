@@ -272,10 +272,10 @@ def _paced(info: VideoInfo, rate: float, name: str, container: InputContainer) -
 
 
 def _trimmed(info: VideoInfo, config: DecodeConfig, first_pts: int) -> VideoInfo:
-    """Return `info` of the part that is wanted."""
+    """Return `info` with `span_pts` set."""
     if not config.trims:
         return info
-    # To the nearest microsecond, so that 0.1 means a tenth.
+    # Rounded to microseconds, so that 0.1 is exact.
     first, after = (
         None
         if time_s is None
@@ -306,12 +306,12 @@ def _bounds(segment: Segment, info: VideoInfo) -> tuple[int | None, int | None]:
 
 
 def _editable(info: VideoInfo) -> VideoInfo:
-    """Return `info` as it is once the pictures are in a format that can be edited in place."""
+    """Return `info` for pictures that are converted to an editable pixel format."""
     pix_fmt = editable_format(info.pix_fmt)
     if pix_fmt == info.pix_fmt:
         return info
     source, color = VideoFormat(info.pix_fmt), info.color
     if source.is_rgb or source.has_palette:
-        # RGB is full range; the matrix is ours to choose, and BT.709 is what players expect.
+        # RGB has full range; the matrix can be chosen, and players expect BT.709.
         color = ColorTags(1, 2, color.primaries, color.transfer, chroma=1)
     return replace(info, pix_fmt=pix_fmt, bit_depth=bit_depth(pix_fmt), color=color)

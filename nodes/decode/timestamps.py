@@ -10,10 +10,10 @@ from nodes.types import Restart
 __all__ = ["RESTART_S", "PresentationClock"]
 
 TRUSTED_REPEATS = 4
-"""So many repeated or backward times in a row are slips; more, and the source's clock is broken."""
+"""Most repeated or backward times in a row after which later times are still trusted."""
 
 RESTART_S = 1
-"""A clock that goes back by more has started again: recordings were joined."""
+"""Times that go back by more than this, s, mean that the clock restarted: joined recordings."""
 
 MAX_NAMED_FRAMES = 20
 
@@ -49,7 +49,7 @@ class PresentationClock:
         return int(known - frames * self.step_ticks)
 
     def next(self, index: int, pts: int | None) -> int:
-        """Return the pts of frame `index`, whose own is `pts` (None when it has none)."""
+        """Return the pts to use for frame `index`, whose own is `pts` (None if it has none)."""
         last = self._last
         if pts is not None:
             self._offset = self._offset_of(pts)
@@ -66,16 +66,16 @@ class PresentationClock:
             self.disordered += 1
             self._bad_in_a_row += 1
             step = self.step_ticks / (2 if self._bad_in_a_row <= TRUSTED_REPEATS else 1)
-        # The sum is kept as a fraction, so that a rate like 30000/1001 does not drift.
+        # A fraction, so that rates such as 30000/1001 do not drift.
         self._last = Fraction(0) if last is None else max(last + step, Fraction(int(last) + 1))
         return int(self._last)
 
     def _offset_of(self, pts: int) -> int:
-        """Return what is added to a frame's own time."""
+        """Return the offset to add to a frame's own pts."""
         last, limit = self._last, self.restart_ticks
         if last is None or limit is None or last < pts + self._offset <= last + limit:
             return self._offset
-        # A single stray time: the clock is where it was before.
+        # It was a single wrong time, and the clock has not restarted.
         for count, known in enumerate((0, *(restart.offset_ticks for restart in self.restarts))):
             if last < pts + known <= last + limit:
                 self.disordered += 1

@@ -38,19 +38,19 @@ def write_animation(
 
     Args:
         pictures: in order.
-        target: the file.
-        source: what it was made of; says how often it is repeated.
+        target: the file to write.
+        source: path or URL of the source, from which the number of repetitions is taken.
         info: the encoded video.
-        last_duration_ticks: how long the last picture is shown, in ticks of the source.
+        last_duration_ticks: duration of the last picture, in ticks of the source.
 
     Returns:
-        When each picture is shown, and what these times are counted in.
+        The pts of each picture, and their time base.
     """
     kind = animation_format(target)
     assert kind is not None  # noqa: S101 - `output_kind_of` saw to that
     tick = kind.tick_s or info.time_base
     times: list[int] = []
-    # An animation that begins late would show nothing until then, which none of these can say.
+    # These formats have no start time, so that times begin at 0.
     first_pts: int | None = None
     settings = _repeats(source, kind)
     last_s = last_duration_ticks * info.time_base

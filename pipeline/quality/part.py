@@ -30,14 +30,15 @@ Thumbnails = npt.NDArray[np.float32]
 
 
 def find_part(whole: Path, part: Path) -> slice:
-    """Return which frames of a video another one shows: all, or those that look most like it.
+    """Return the range of frames of a video from which another one was made, by similarity.
 
     Args:
         whole: a video.
-        part: what was made of a stretch of it, in as many frames, at any size.
+        part: a video made from consecutive frames of it, at any size.
 
     Raises:
-        MediaError: one cannot be read; or the part has more frames, or its first ones are missing.
+        MediaError: a file cannot be read, the part has more frames, or its first frames are not
+            found.
     """
     count, wanted = _count(whole), _count(part)
     if wanted > count:
@@ -51,7 +52,7 @@ def find_part(whole: Path, part: Path) -> slice:
         for first in range(len(there) - wanted + 1)
     ]
     first = int(np.argmin(off))
-    # The time of what was cut out on purpose begins anew.
+    # A trimmed video starts at 0; equal times mean that its first frames are missing.
     if first and abs(begin_s[0] - there_s[first]) < _SAME_TIME_S:
         raise MediaError(
             f"{part} begins at {begin_s[0]:.3f} s, expected a frame at {there_s[0]:.3f} s as in"
