@@ -1,8 +1,8 @@
 """Muxing the encoded segments with the other streams of the source.
 
 The packets of the segments are concatenated, which requires equal encoder settings. Packets of
-other streams are copied. The decoding times of the video are computed again, because the encoder may
-reorder differently from the source: dts_i = sorted_pts[i - D], where D is the largest reorder.
+other streams are copied. The decoding times of the video are computed again, because the encoder
+may reorder differently from the source: dts_i = sorted_pts[i - D], D being the largest reorder.
 """
 
 from __future__ import annotations
