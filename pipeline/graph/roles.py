@@ -1,4 +1,4 @@
-"""Nodes found by what they do in a graph, never by their names in it."""
+"""Finding nodes by class; their names in a graph are free."""
 
 from __future__ import annotations
 
