@@ -42,7 +42,7 @@ class VideoReport:
 
     source: str
     output: str | None
-    """The output, None if the video failed."""
+    """The output, the first of several; None if the video failed, or the graph has no encoder."""
     status: Literal["done", "failed"]
     error: str | None = None
     """The one-line reason of a failure."""
@@ -80,10 +80,14 @@ class VideoReport:
     nodes: dict[str, Any] = field(default_factory=dict[str, Any])
     """The reports of the nodes, by name."""
     mux: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Results of muxing: other streams, timing and metadata."""
+    """Results of muxing: other streams, timing and metadata; of the first of several outputs. Those
+    of each output are in its encoder's report in `nodes`."""
+    outputs: dict[str, str] = field(default_factory=dict[str, str])
+    """The output of each encoder, by the name of its node."""
     output_bytes: int = 0
+    """Of all outputs."""
     sha256: dict[str, str] = field(default_factory=dict[str, str])
-    """SHA-256 of each file of the output, by name."""
+    """SHA-256 of each file of the outputs, by name."""
     identity: Identity | None = None
     """Identity of the output: a later run with the same identity skips the video."""
     evidence: Evidence | None = None
@@ -91,14 +95,21 @@ class VideoReport:
 
     @property
     def outputs_are_there(self) -> bool:
-        """Whether the output and the files beside it still exist unchanged."""
-        files = written(location_of(self.output)) if self.output else {}
-        if not files or sum(files.values()) != self.output_bytes:
+        """Whether the outputs and the files beside them still exist unchanged."""
+        outputs = [location_of(output) for output in self.outputs.values()]
+        files = [
+            (output.with_name(name), size)
+            for output in outputs
+            for name, size in written(output).items()
+        ]
+        if sum(size for _, size in files) != self.output_bytes or not all(map(written, outputs)):
             return False
-        target = location_of(self.output or "")
-        if isinstance(target, Path) and self.sha256 != {
-            name: file_sha256(target.with_name(name)) for name in files
-        }:
+        digests = {
+            location.name: file_sha256(location)
+            for location, _ in files
+            if isinstance(location, Path)
+        }
+        if digests and digests != self.sha256:
             return False
         return all(size_of(location_of(side)) is not None for side in self.beside.values())
 
