@@ -139,7 +139,7 @@ class Paste(MapNode[PasteConfig]):
         }
 
     def close(self) -> None:
-        """Let go of swscale's context."""
+        """Free swscale's context."""
         self._scaler = None
 
     def report(self) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class RunOptions(BaseModel):
     scratch_bytes: ByteSize = ByteSize(50_000_000_000)
     """Most bytes in it, such as `20GB`; processes wait for free space."""
     attempts: int = Field(default=3, ge=1)
-    """How often a segment is tried under Ray when its worker dies."""
+    """Most attempts for a segment under Ray whose worker dies."""
 
     @field_validator("scratch_dir")
     @classmethod

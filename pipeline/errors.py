@@ -7,7 +7,7 @@
         ├── OutputError (also OSError)      the output cannot be written where asked       exit 2
         ├── StorageError (also OSError)     an object store or the scratch folder          exit 2
         ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
-        └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
+        └── RunFailedError (also RuntimeError)  the run failed, or a part of it            exit 4
             └── NodeFailedError                 a node raised an error or broke its contract
 
 `nodes.errors.MediaError` gives exit code 3, but its subclass `WriteError` gives 4.

@@ -21,7 +21,7 @@ from nodes.types import Frame, VideoInfo
 __all__ = ["Encode"]
 
 LOSSLESS_THREADS: Final = 2
-"""What some encoders make depends on their threads."""
+"""The output of some encoders depends on their number of threads."""
 
 
 class Encode(SinkNode[EncodeConfig]):

@@ -1,8 +1,7 @@
 """`aminet.tracks`: writes a row for each face in each frame, as JSON Lines.
 
-One row a frame and face, also for faces that were left alone: where it is, which track, how sure,
-how turned, and what was done to it or why nothing was. Faces alone are enough: without `patches`
-and `restored`, nothing was done to any.
+A row has the position, track, score and pose of the face, and its restoration or the reason why it
+was not restored. Without the inputs `patches` and `restored` no face counts as restored.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def probe(
 
 
 def list_nodes() -> None:
-    """List the node types that graphs can use, third-party ones included."""
+    """List the installed node types, including third-party ones."""
     from nodes.errors import NodeConfigError
     from nodes.registry import find_node, registered_nodes
 

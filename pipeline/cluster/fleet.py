@@ -41,8 +41,7 @@ RESTARTS = 5
 """How often Ray restarts an enhancer; after that it is replaced, if it ever worked."""
 
 DOUBT_S = 45.0
-"""How long a cluster may take to notice that a machine is lost, s: more than Ray's health checks
-need."""
+"""How long a cluster may take to notice that a machine is lost, s."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,7 @@ def encode_nodes(graph: Graph) -> tuple[GraphNode, ...]:
 
 
 def encode_node(graph: Graph) -> GraphNode:
-    """Return the node that makes the output video of a stream.
+    """Return the node that encodes the output of a stream.
 
     Raises:
         GraphError: there is none, or more than one.

@@ -53,27 +53,27 @@ class VideoFiles:
     source: str
     """Path or URL."""
     target: UPath
-    """Where the finished video appears, all at once. In a graph without an encoder, or with
-    several, no file has this name, and those of all that is made begin like it."""
+    """Location of the finished video. In a graph without an encoder or with several, no file has
+    this name, but the names of all files begin like it."""
     named: bool
     """Whether the user chose the name of the target; if not, its suffix may change."""
     twin: bool = False
     """Whether another output differs by the suffix only: `a.mp4` and `a.mkv`."""
     key: str | None = None
-    """The name below the output folder that an input's name asks for, None for the target's own:
-    in an object store it may be anything."""
+    """Name of the input relative to its folder, None for the target's name; in an object store it
+    may contain anything."""
     named_outputs: tuple[UPath, ...] | None = None
-    """The output of each encoder of the graph, None where that is one and the target its output."""
+    """The output of each encoder of the graph, None if there is one, which writes the target."""
 
     @property
     def outputs(self) -> tuple[UPath, ...]:
-        """Where each encoder's finished video appears, in the order of the graph."""
+        """The location of each encoder's finished video, in the order of the graph."""
         return (self.target,) if self.named_outputs is None else self.named_outputs
 
     def for_encoders(self, names: Sequence[str]) -> VideoFiles:
         """Return the same video with an output for each encoder of a graph.
 
-        One encoder's is the target; several have their names in it: `door.proxy.mp4`.
+        A single encoder writes the target; several have their names in it: `door.proxy.mp4`.
         """
         if len(names) == 1:
             return self
@@ -86,7 +86,7 @@ class VideoFiles:
         )
 
     def with_outputs(self, outputs: Sequence[UPath]) -> VideoFiles:
-        """Return the same video with other names for its outputs, as many as there were."""
+        """Return the same video with other outputs, of the same number."""
         if self.named_outputs is None:
             (target,) = outputs
             return replace(self, target=target)

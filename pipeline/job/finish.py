@@ -132,8 +132,7 @@ def _gathered(
 def _parts(
     encode: GraphNode, results: Sequence[SegmentResult], folders: Iterable[Path]
 ) -> list[Path]:
-    """Return what an encoder made of the segments that have frames."""
-    # A segment of which nothing could be decoded has none to join.
+    """Return an encoder's files of the segments; segments without decodable frames are left out."""
     return [
         sink_folder(folder, encode.name) / VIDEO_FILE
         for folder, result in zip(folders, results, strict=True)
@@ -195,7 +194,7 @@ def _check_sides(planned: PlannedVideo, sides: Iterable[str]) -> None:
 def _publish(
     planned: PlannedVideo, graph: Graph, made: Iterable[_Output], sides: Mapping[str, Path]
 ) -> None:
-    """Give everything its name, the outputs last."""
+    """Publish all files, the outputs last."""
     video = planned.files
     video.drop_sides({*side_endings(graph), *_earlier_endings(planned)})
     for ending, file in sides.items():

@@ -156,7 +156,8 @@ def plan_job(
         resume: use what an earlier run of the same job finished.
 
     Raises:
-        AminetError: the graph makes no video of that name, or what its nodes load is not there.
+        AminetError: the graph has no output of this name, or files that its nodes need do not
+            exist.
     """
     encoders = [node.name for node in encode_nodes(graph)]
     if not encoders and any(video.named for video in files.videos):

@@ -42,8 +42,7 @@ class VideoReport:
 
     source: str
     output: str | None
-    """The file that was written, of several the first; None when the video failed, or the graph has
-    no encoder."""
+    """The output, the first of several; None if the video failed, or the graph has no encoder."""
     status: Literal["done", "failed"]
     error: str | None = None
     """The one-line reason of a failure."""
@@ -81,14 +80,14 @@ class VideoReport:
     nodes: dict[str, Any] = field(default_factory=dict[str, Any])
     """The reports of the nodes, by name."""
     mux: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What became of the other streams, of timing and of metadata; of several outputs the first's,
-    and each one's in its encoder's report in `nodes`."""
+    """Results of muxing: other streams, timing and metadata; of the first of several outputs. Those
+    of each output are in its encoder's report in `nodes`."""
     outputs: dict[str, str] = field(default_factory=dict[str, str])
     """The output of each encoder, by the name of its node."""
     output_bytes: int = 0
     """Of all outputs."""
     sha256: dict[str, str] = field(default_factory=dict[str, str])
-    """Of the outputs: the name of each file that they consist of -> SHA-256."""
+    """SHA-256 of each file of the outputs, by name."""
     identity: Identity | None = None
     """Identity of the output: a later run with the same identity skips the video."""
     evidence: Evidence | None = None
@@ -96,7 +95,7 @@ class VideoReport:
 
     @property
     def outputs_are_there(self) -> bool:
-        """Whether the outputs are still the files that were written, with what belongs to them."""
+        """Whether the outputs and the files beside them still exist unchanged."""
         outputs = [location_of(output) for output in self.outputs.values()]
         files = [
             (output.with_name(name), size)

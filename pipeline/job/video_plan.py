@@ -42,7 +42,7 @@ class VideoPlan:
     """The plan of a video that can be processed."""
 
     video: VideoFiles
-    """With the outputs' suffixes decided."""
+    """The files, with the final suffixes of the outputs."""
     frames: int | None
     """Number of frames, counted or from the container; None if unknown. For progress only."""
     notes: tuple[str, ...]
@@ -144,7 +144,7 @@ def _plan_video(
 def _fitting(
     target: UPath, named: bool, source: str, codec: str, convert: Mapping[int, str]
 ) -> tuple[UPath, list[str]]:
-    """Return an output whose container holds all, and what that changes.
+    """Choose the container unless the user did; return the output, and notes about changes.
 
     Raises:
         OutputError: the user's container cannot hold the video or its other streams.

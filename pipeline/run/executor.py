@@ -104,7 +104,7 @@ class SegmentExecutor:
             listener: called with the progress every 0.1 s, in this thread.
 
         Raises:
-            AminetError: the first error of any node, naming it, after every node was closed.
+            AminetError: the first error of any node, with its name, after all nodes were closed.
         """
         started = time.perf_counter()
         infos: dict[str, VideoInfo] = {}

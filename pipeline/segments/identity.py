@@ -87,7 +87,7 @@ def _version(graph: Graph) -> str:
 
 
 def fingerprint(source: str, scan: PacketScan | None) -> str:
-    """Tell one input from another by the SHA-256 of all that it holds.
+    """Return a fingerprint of an input: the SHA-256 of its content.
 
     Where a file lies and when it was copied does not matter. What is read from the network is
     known by its address alone.
