@@ -38,21 +38,20 @@ from nodes.types import (
 __all__ = ["UPSCALE", "Paste", "PasteConfig"]
 
 UPSCALE: Final = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-"""How frames are enlarged."""
+"""Scaler for frames."""
 
 
 class PasteConfig(NodeConfig):
-    """How much of the restoration the output gets."""
+    """How the residuals are added."""
 
     scale: int | None = Field(default=None, ge=1, le=4)
-    """None enlarges the frames as the faces were cut out for (`crop.scale`); another scale than
-    theirs is refused."""
+    """Must be the scale of the faces (`crop.scale`) if given; None uses that."""
     strength: float = Field(default=1.0, ge=0, le=1)
-    """0 leaves the faces as they were, 1 restores them fully."""
+    """Share of the restoration to apply: 0 does not change the faces, 1 restores them fully."""
 
 
 class Paste(MapNode[PasteConfig]):
-    """Makes the output frames."""
+    """Adds residuals to frames, and enlarges them."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.paste",
@@ -73,7 +72,7 @@ class Paste(MapNode[PasteConfig]):
         self._faces = 0
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Return the video with its new size; enlarged, it also names its colour matrix.
+        """Return the video with its new size; if enlarged, with its colour matrix set.
 
         Raises:
             NodeConfigError: the faces were cut out for another scale than is configured.
@@ -83,12 +82,12 @@ class Paste(MapNode[PasteConfig]):
         if self.config.scale not in (None, scale):
             raise NodeConfigError(
                 f"paste.scale is {self.config.scale}, but the faces are cut out for scale {scale}"
-                " (crop.scale): set params.scale, and leave paste.scale away"
+                " (crop.scale): set params.scale, and remove paste.scale"
             )
         matrix, _ = resolve_color(info.color, pixel_layout(info.pix_fmt), info.height_px)
         self._scaler = VideoReformatter()
         self._threads = max(1, segment.threads)
-        # Untagged video means another matrix from 720 lines on, so enlarging has to name it.
+        # The default matrix of untagged video changes at 720 lines, so that it must be set.
         self._color = replace(info.color, matrix=matrix)
         order = ("tff" if info.top_field_first else "bff") if info.interlaced else None
         self._interlaced = info.interlaced
@@ -101,10 +100,10 @@ class Paste(MapNode[PasteConfig]):
         return replace(info, width_px=width_px, height_px=height_px, color=self._color)
 
     def process(self, inputs: Inputs) -> Outputs:
-        """Make one output frame.
+        """Make an output frame.
 
         Raises:
-            NodeConfigError: a face was restored at another scale than its video says.
+            NodeConfigError: the scale of a face is not that of its video.
         """
         if self._scaler is None:
             raise RuntimeError("Paste.process was called before open or after close")
@@ -140,7 +139,7 @@ class Paste(MapNode[PasteConfig]):
         }
 
     def close(self) -> None:
-        """Let go of swscale's context."""
+        """Free swscale's context."""
         self._scaler = None
 
     def report(self) -> dict[str, Any]:
@@ -148,7 +147,7 @@ class Paste(MapNode[PasteConfig]):
         return {"frames": self._frames, "faces": self._faces}
 
     def _enlarged(self, scaler: VideoReformatter, picture: av.VideoFrame) -> av.VideoFrame:
-        # swscale takes each field of a picture that is marked as interlaced by itself.
+        # For a picture that is marked as interlaced swscale scales each field separately.
         whole = whole_fields(picture) if self._interlaced else picture
         enlarged = scaler.reformat(
             self._view.of(whole),
@@ -176,19 +175,19 @@ def _change_of(patch: RestoredPatch, strength: float, change: Change) -> FaceCha
 
 
 def _touch(patch: RestoredPatch, other: RestoredPatch) -> bool:
-    """Tell whether the regions of two faces overlap."""
+    """Return whether the regions of two faces overlap."""
     ax0, ay0, ax1, ay1 = patch.region_xyxy_px
     bx0, by0, bx1, by1 = other.region_xyxy_px
     return ax0 < bx1 and bx0 < ax1 and ay0 < by1 and by0 < ay1
 
 
 def _share(patch: RestoredPatch, others: Sequence[RestoredPatch]) -> npt.NDArray[np.float32]:
-    """Return how much of a face's residual to add where other faces add theirs.
+    """Return the share of a face's residual to add, given other faces.
 
-    Masks of faces side by side overlap: where they come to more than 1, each gets its part.
+    Where the masks of neighbouring faces sum to more than 1, each gets its part of the sum.
 
     Returns:
-        Shape of the region.
+        Shape of the region, 0 to 1.
     """
     total = sum((_mask(face, patch) for face in (patch, *others)), np.float32(0))
     return np.asarray(1 / np.maximum(1, total), np.float32)

@@ -1,10 +1,9 @@
-"""`aminet.steady`: keeps restored faces from flickering.
+"""`aminet.steady`: reduces the flicker of restored faces.
 
-Each face is blended with itself in the frame before, laid over it by the transform that
-`aminet.fuse` found. What is blended is the picture, source and residual together: the noise of
-both averages out, and a residual alone would be steady on a source that is not. The blend stops,
-pixel by pixel, where the source moved in a way that this did not explain, so nothing trails. Slow
-changes of light are the source's in every frame. Only luma is filtered: it is what flickers.
+Each face is blended with the one in the previous frame, aligned by the transform that `aminet.fuse`
+found. The sum of source and residual is blended, because a steady residual on a flickering source
+would flicker. A pixel is not blended where the source moved otherwise, so that there are no trails.
+Slow changes of light are kept. Only luma is filtered.
 """
 
 from __future__ import annotations
@@ -27,31 +26,30 @@ __all__ = ["Steady", "SteadyConfig"]
 
 _LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 _LIGHT_SIGMA: Final = 0.4
-"""In eye distances: coarser changes between frames are light, and stay."""
+"""Standard deviation, in eye distances, above which changes between frames are light and kept."""
 _GATE_SIGMA_PX: Final = 1.5
 _STRENGTH_TIME_S: Final = 0.3
-"""Time constant of the strength: the detector's confidence is noisy."""
+"""Time constant over which the strength is smoothed, s: the detector's confidence is noisy."""
 _STRENGTH_WARMUP: Final = 3
-"""Time constants after which 5 % is left of what came before."""
+"""Time constants of warm-up for the strength, after which 5 % of the initial error is left."""
 _UNKNOWN_RATE: Final = 25
-"""Frames a second where the container does not say."""
+"""Frame rate if the container does not give one, 1/s."""
 
 
 class SteadyConfig(NodeConfig):
-    """How much of the frames before goes into a face."""
+    """How strongly faces are blended over time."""
 
     memory_frames: int = Field(default=5, ge=1)
-    """Most frames that a pixel is the mean of, where nothing moves; 1 leaves the faces as they
-    come."""
+    """Most frames in the mean of a pixel, where nothing moves; 1 disables blending."""
     noise: float = Field(default=0.022, gt=0)
     """Change of the source between frames that counts as noise, of full scale."""
     slack_px: float = Field(default=0.15, ge=0)
-    """Misplacement that is not taken for motion, in source pixels."""
+    """Registration error that does not count as motion, source pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shown:
-    """A face as it was shown."""
+    """A face as it was output."""
 
     pts: int
     patch: FacePatch
@@ -60,12 +58,12 @@ class _Shown:
     shown: Plane
     """Luma of the source, enlarged, with the whole residual."""
     age: Plane
-    """For each pixel of the patch, how many frames it is the mean of, less one at most."""
+    """Number of earlier frames in the mean of each pixel of the patch."""
     strength: float
 
 
 class Steady(MapNode[SteadyConfig]):
-    """Blends each track's faces over time; forgets a track that misses a frame."""
+    """Blends each track's faces over time. The state of a track ends with a missed frame."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.steady",
@@ -82,7 +80,7 @@ class Steady(MapNode[SteadyConfig]):
         self._seconds_per_tick = 1.0
 
     def warmup_s(self, source: VideoInfo) -> float:
-        """Return how long the frames before go into a face, and into its strength."""
+        """Return the time over which faces and their strength depend on earlier frames."""
         memory_frames = self.config.memory_frames
         if memory_frames == 1:
             return 0.0
@@ -90,7 +88,7 @@ class Steady(MapNode[SteadyConfig]):
         return max(memory_frames / rate, _STRENGTH_WARMUP * _STRENGTH_TIME_S)
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Forget all faces."""
+        """Start without tracks."""
         del segment
         info = inputs["restored"]
         self._shown = {}
@@ -98,7 +96,7 @@ class Steady(MapNode[SteadyConfig]):
         return info
 
     def process(self, inputs: Inputs) -> Outputs:
-        """Steady the faces of one frame."""
+        """Blend the faces of one frame with the previous ones."""
         patches = inputs.get("patches", FusedPatches).patches
         restored = inputs.get("restored", FrameRestored)
         before, self._shown = self._shown, {}
@@ -109,13 +107,13 @@ class Steady(MapNode[SteadyConfig]):
         return {"restored": replace(restored, patches=tuple(steadied))}
 
     def close(self) -> None:
-        """Let go of the faces."""
+        """Free the faces."""
         self._shown = {}
 
     def _steadied(
         self, patch: FacePatch, face: RestoredPatch, pts: int, before: _Shown | None
     ) -> RestoredPatch:
-        # Where nothing was restored nothing may change.
+        # Pixels that were not restored must not change.
         if self.config.memory_frames == 1 or not face.residual_rgb.any():
             return face
         top = np.float32((1 << patch.bit_depth) - 1)
@@ -145,11 +143,11 @@ class Steady(MapNode[SteadyConfig]):
         shown: Plane,
         before: _Shown,
     ) -> tuple[Plane, Plane]:
-        """Lay the frame before over this one.
+        """Blend with the previous frame.
 
         Returns:
-            What the blend adds to the luma of `shown`, exactly 0 outside the face; and how many
-            earlier frames that makes each pixel of the source the mean of.
+            The change of the luma of `shown`, exactly 0 outside the face; and the number of earlier
+            frames in the mean of each source pixel.
         """
         oval = _oval(patch, source.shape, 1)
         moved = source - warped(before.source, now_from_before, source.shape)
@@ -167,7 +165,7 @@ class Steady(MapNode[SteadyConfig]):
         return change.astype(np.float32), age
 
     def _still(self, moved: npt.NDArray[np.floating], source: Plane) -> Plane:
-        """Return for each pixel how surely it shows what it showed before, 0 to 1."""
+        """Return for each pixel the confidence that it did not move, 0 to 1."""
         along_y, along_x = np.gradient(gaussian_filter(source, 0.7))
         slope = gaussian_filter(along_x**2 + along_y**2, _GATE_SIGMA_PX)
         allowed = self.config.noise**2 + self.config.slack_px**2 * slope
@@ -183,7 +181,7 @@ def _oval(patch: FacePatch, shape: tuple[int, int], scale: int) -> Plane:
 
 
 def _light(moved: Plane, oval: Plane, sigma_px: float) -> Plane:
-    """Return the slow part of a change over the face."""
+    """Return the low frequencies of a change over the face."""
     both = (gaussian_filter(plane, sigma_px, truncate=2) for plane in (moved * oval, oval))
     weighted, weights = both
     return (weighted / np.maximum(weights, 1e-3)).astype(np.float32)

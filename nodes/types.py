@@ -341,13 +341,13 @@ class FrameRestored:
 
 @dataclass(frozen=True, slots=True)
 class FaceChange:
-    """What putting a restored face into a frame changed; levels are the frame's code values."""
+    """The changes of a frame by one restored face; levels are code values of the frame."""
 
     track_id: int
     region_xyxy_px: tuple[int, int, int, int]
     """Where, in the output frame: nothing outside was changed for this face."""
     strength: float
-    """How much of the residual was added, 0 to 1."""
+    """Share of the residual that was added, 0 to 1."""
     area_px: int
     """Luma samples that changed."""
     largest: int

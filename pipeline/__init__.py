@@ -1,6 +1,6 @@
-"""The dataflow: graphs, runners and jobs.
+"""Graphs, runners and jobs.
 
-From Python, the main job is one call:
+The main job is one call from Python:
 
     import pipeline
     report = pipeline.enhance("in.mp4", "out.mp4", scale=2)
@@ -45,7 +45,7 @@ __version__ = version("aminet-video")
 
 
 def __getattr__(name: str) -> Any:
-    """Load what takes a second when it is asked for: the program takes over signals before."""
+    """Import the API on first use: it takes a second, and signal handlers are installed before."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from pipeline import api

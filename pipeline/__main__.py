@@ -1,4 +1,4 @@
-"""`python -m pipeline` is `aminet`."""
+"""Entry point of the program `aminet` and of `python -m pipeline`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 def main() -> NoReturn:
-    """Run the program, with the signals taken over before what takes a second to load."""
+    """Install the signal handlers, then import and run the program."""
     interrupts.install()
     from pipeline.cli.app import main as run
 

@@ -1,6 +1,6 @@
-"""The main job as one Python call, as a plan, and on a stream.
+"""The Python interface: `enhance`, `plan` and `enhance_stream`.
 
-The settings that all three take as keywords are `pipeline.config.Flags`.
+Their keyword settings are `pipeline.config.Flags`.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def enhance(
             `pipeline.config.Flags`.
 
     Returns:
-        What was done. With several videos, failed ones are in `report.failed`.
+        The report. With several videos, those that failed are in `report.failed`.
 
     Raises:
         nodes.errors.MediaError: the only input cannot be read as video.
@@ -130,23 +130,22 @@ def plan(
     resume: bool = True,
     **flags: Unpack[Flags],
 ) -> JobPlan:
-    """Return what `enhance` would do with the same arguments; change nothing.
+    """Plan what `enhance` would do with the same arguments, without changing anything.
 
     Args:
-        inputs: see `enhance`, as for all that follow.
-        output: where to.
+        inputs: see `enhance` for all arguments.
+        output: path or URL.
         config: a run's YAML file.
         settings: single settings.
         overwrite: replace outputs that exist.
         resume: use what an earlier call finished.
-        flags: the settings that have a name of their own.
+        flags: see `pipeline.config.Flags`.
 
     Returns:
-        Each video with its segments, what is done already and what stands in the way: see
-        `JobPlan.problem`.
+        The videos with their segments, what is done already, and problems (`JobPlan.problem`).
 
     Raises:
-        pipeline.errors.ConfigError, GraphError: a setting or the graph cannot work.
+        pipeline.errors.ConfigError, GraphError: a setting or the graph is invalid.
     """
     return plan_inputs(
         _absolute(inputs),
@@ -166,21 +165,21 @@ def enhance_stream(
     overwrite: bool = False,
     **flags: Unpack[GraphFlags],
 ) -> SegmentResult:
-    """Restore the faces in a pipe or a live source, written as it comes.
+    """Restore the faces in a pipe or a live source, frame by frame.
 
     Args:
         source: `-` for standard input, a URL or a path.
         output: `-` for standard output, or a file.
-        config: see `enhance`, as for all that follow.
+        config: a run's YAML file.
         settings: single settings.
         overwrite: replace an output that exists.
-        flags: the settings that have a name of their own and are the graph's.
+        flags: see `pipeline.config.GraphFlags`.
 
     Returns:
-        Frames, faces, and the nodes' reports.
+        The number of frames and faces, and the nodes' reports.
 
     Raises:
-        nodes.errors.MediaError: the source cannot be read as video, or the output's reader is gone.
+        nodes.errors.MediaError: the source cannot be read as video, or the output pipe is closed.
         pipeline.errors.OutputError: the output exists, or cannot be written.
     """
     run_config = merge_settings(config, settings, **flags)
@@ -188,6 +187,6 @@ def enhance_stream(
 
 
 def _absolute(inputs: Location | Sequence[Location]) -> list[str]:
-    """Return what is read, as every machine and working folder understands it."""
+    """Return the inputs as absolute paths and URLs."""
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     return [absolute(path) for path in given]

@@ -1,4 +1,4 @@
-"""Configuration of a run: defaults < YAML file < `--set` < flags, each level checked.
+"""Configuration of a run: defaults < YAML file < `--set` < flags.
 
 A run's YAML file has the sections of `RunConfig`:
 
@@ -7,11 +7,11 @@ A run's YAML file has the sections of `RunConfig`:
     nodes: {encode: {crf: 20}}
     run: {threads: 4}
 
-and `--set encode.crf=20`, `--set params.scale=2`, `--set run.threads=4` say the same on the
-command line. Everything that starts neither with `params.` nor with `run.` names a node.
+On the command line this is `--set encode.crf=20`, `--set params.scale=2`, `--set run.threads=4`.
+Keys that start neither with `params.` nor with `run.` begin with the name of a node.
 
-What the graph takes from a parameter has one value, whichever name it is set by: with
-`crop: {config: {faces: $faces}}` in the graph, `crop.faces` is `params.faces`.
+A setting that the graph takes from a parameter is the same as the parameter: with
+`crop: {config: {faces: $faces}}` in the graph, `crop.faces` and `params.faces` are one value.
 """
 
 from __future__ import annotations
@@ -50,53 +50,54 @@ _DEFAULT_GRAPH: Final = "enhance"
 class RunOptions(BaseModel):
     """How a graph is run.
 
-    Of these only `segment_s` and `threads` reach what comes out: an encoder starts anew with each
-    segment, and what some encoders make depends on their threads.
+    Only `segment_s` and `threads` affect the output: encoders are restarted for each segment, and
+    the output of some depends on the number of threads.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     runner: Literal["auto", "local", "ray"] = "auto"
-    """`auto` takes Ray for several videos, a long one on many cores, or when `address` is set."""
+    """`auto` uses Ray for several videos, for a long one on many cores, or if `address` is set."""
     address: str | None = None
     """Ray cluster to join, such as `ray://head:10001` or `auto`; None starts one here."""
     threads: int | None = Field(default=None, ge=1)
-    """CPU threads to use on this machine; None takes every core this process may use."""
+    """CPU threads to use on this machine; None uses all cores available to this process."""
     segment_s: float = Field(default=20.0, ge=0)
-    """About how long a segment is; a video shorter than 1.5 of them is one, and 0 never cuts."""
+    """Approximate length of a segment, s. A video shorter than 1.5 segments is not split; 0 never
+    splits."""
     window_frames: int = Field(default=32, ge=2)
-    """Frames of one video that may be under way at once: the bound on memory."""
+    """Most frames of a segment in flight, which bounds memory."""
     max_latency_s: float | None = Field(default=2.0, gt=0)
-    """Frames of a live source that have waited longer are left out and counted; None keeps all."""
+    """Frames of a live source that have waited for longer, s, are dropped and counted; None keeps
+    all."""
     max_wait_s: float = Field(default=0.004, ge=0)
-    """How long a batch of faces may wait for more."""
+    """How long a batch waits for more faces, s."""
     block_frames: int = Field(default=8, ge=1)
-    """Frames whose faces travel together to an enhancer under Ray."""
+    """Frames whose faces are sent to an enhancer together, under Ray."""
     workers: int | None = Field(default=None, ge=1)
-    """Segment workers under Ray; None sizes them from the cluster."""
+    """Segment workers under Ray; None computes it from the cluster."""
     enhancers: int | None = Field(default=None, ge=1)
-    """Enhancer actors under Ray; None sizes them from the cluster."""
+    """Enhancer actors under Ray; None computes it from the cluster."""
     enhancer_gpus: float | None = Field(default=None, ge=0)
-    """GPUs of each enhancer under Ray: 0.5 puts two on each, 0 uses none; None gives each one."""
+    """GPUs per enhancer under Ray: 0.5 puts two on a GPU, 0 uses CPUs; None is 1."""
     store_mb: int | None = Field(default=None, ge=1)
-    """Megabytes of faces that may be under way in Ray's object store; None takes 30 % of it."""
+    """Most megabytes of faces in flight in Ray's object store; None is 30 % of the smallest one."""
     scratch_dir: Path | None = None
-    """Where each machine keeps copies of what is in object stores; None takes its temporary folder.
-    """
+    """Folder for local copies of stored files, on each machine; None is its temporary folder."""
     scratch_bytes: ByteSize = ByteSize(50_000_000_000)
-    """How much may lie there, such as `20GB`; who finds no space waits."""
+    """Most bytes in it, such as `20GB`; processes wait for free space."""
     attempts: int = Field(default=3, ge=1)
-    """How often a segment is tried under Ray when its worker dies."""
+    """Most attempts for a segment under Ray whose worker dies."""
 
     @field_validator("scratch_dir")
     @classmethod
     def _same_on_every_machine(cls, folder: Path | None) -> Path | None:
-        # Workers elsewhere have other working folders.
+        # Workers have other working folders.
         return None if folder is None else folder.absolute()
 
     @property
     def wishes(self) -> Wishes:
-        """What is asked for of the sizes under Ray."""
+        """The sizes that are configured for Ray."""
         return Wishes(
             workers=self.workers,
             enhancers=self.enhancers,
@@ -106,7 +107,7 @@ class RunOptions(BaseModel):
 
 
 class RunConfig(BaseModel):
-    """Everything a run depends on besides its input."""
+    """The whole configuration of a run."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -116,7 +117,7 @@ class RunConfig(BaseModel):
     params: dict[str, Any] = Field(default_factory=dict)
     """Parameters of the graph."""
     nodes: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """For each node name, configuration that replaces the graph's."""
+    """Settings that replace those in the graph, by node name."""
     run: RunOptions = Field(default_factory=RunOptions)
 
 
@@ -129,20 +130,20 @@ class GraphFlags(TypedDict, total=False):
     scale: int | None
     """Output pixels per source pixel, 1 to 4."""
     strength: float | None
-    """How much of the restoration is applied, 0 to 1."""
+    """Share of the restoration to apply, 0 to 1."""
     faces: str | int | None
-    """`all`, the `largest`, or so many of the largest in each frame."""
+    """`all`, `largest`, or how many of the largest faces in each frame."""
     from_s: float | str | None
-    """Begin at the first frame at or after that time: seconds from the first picture, or text such
+    """Start at the first frame at or after this time: seconds from the first picture, or text such
     as `01:30`."""
     to_s: float | str | None
-    """End before the first frame at or after that time."""
+    """End before the first frame at or after this time."""
     evidence: bool | None
-    """Lose nothing, and let the same input and settings give the same bytes, however it is run."""
+    """Encode without loss, and make the output reproducible byte for byte."""
 
 
 class Flags(GraphFlags, total=False):
-    """All flags that `enhance` and `plan` have in common; the rest are the run's options."""
+    """The flags of `enhance` and `plan`."""
 
     runner: str | None
     """`auto`, `local` or `ray`."""
@@ -158,7 +159,7 @@ def graph_flags(flags: Flags) -> GraphFlags:
 def merge_settings(
     file: str | os.PathLike[str] | None, settings: Iterable[str], **flags: Unpack[Flags]
 ) -> RunConfig:
-    """Merge the levels of configuration, with the highest one as a command's flags.
+    """Merge the levels of configuration, with flags as keyword arguments.
 
     Args:
         file: a run's YAML file.
@@ -193,12 +194,12 @@ def load_config(
     Args:
         file: a run's YAML file.
         settings: `dotted.key=value` texts; values are read as YAML.
-        flags: dotted keys and their values, None meaning "not given".
+        flags: values by dotted key; None means "not given".
 
     Raises:
-        ConfigError: a level cannot be read, has an unknown key or an impossible value, or sets one
+        ConfigError: a level cannot be read, has an unknown key or an invalid value, or sets one
             value twice.
-        GraphError: the graph's file cannot be read.
+        GraphError: the graph file cannot be read.
     """
     data = read_settings(file, "configuration", ConfigError) if file else {}
     if file and isinstance(data.get("graph"), str):
@@ -218,7 +219,7 @@ def load_config(
 
 
 def load_graph(config: RunConfig) -> Graph:
-    """Build the graph a configuration names, with its parameters and node settings.
+    """Build the graph of a configuration.
 
     Raises:
         ConfigError: there is no such graph.
@@ -251,7 +252,7 @@ def _bound_keys(graph: object) -> Mapping[tuple[str, str], str]:
 
 
 def _path_of(dotted: str, bound: Mapping[tuple[str, str], str]) -> list[str]:
-    """Return the keys that lead to `a.b.c`; a first part that is no section names a node."""
+    """Split `a.b.c` into keys; a first part that is not a section is the name of a node."""
     path = dotted.split(".")
     path = path if path[0] in RunConfig.model_fields else ["nodes", *path]
     if path[0] == "nodes" and len(path) > 2 and (path[1], path[2]) in bound:
@@ -260,7 +261,7 @@ def _path_of(dotted: str, bound: Mapping[tuple[str, str], str]) -> list[str]:
 
 
 def _bring_to_parameters(data: dict[str, Any], bound: Mapping[tuple[str, str], str]) -> None:
-    """Set the parameters by which a file's settings of nodes are bound in the graph."""
+    """Move a file's node settings that the graph takes from parameters to these parameters."""
     nodes = data.get("nodes")
     for (node, key), param in bound.items():
         settings = nodes.get(node) if isinstance(nodes, dict) else None

@@ -1,8 +1,8 @@
-"""Errors of the dataflow and of jobs, and the exit code each one leads to.
+"""Errors of graphs, runners and jobs, and their exit codes.
 
     AminetError
     └── PipelineError
-        ├── ConfigError (also ValueError)   a configuration or an option cannot work       exit 2
+        ├── ConfigError (also ValueError)   a configuration or an option is invalid        exit 2
         ├── GraphError (also ValueError)    a graph is not a valid dataflow                exit 2
         ├── OutputError (also OSError)      the output cannot be written where asked       exit 2
         ├── StorageError (also OSError)     an object store or the scratch folder          exit 2
@@ -11,9 +11,9 @@
             ├── RunCancelledError               the caller asked a run to end
             └── NodeFailedError                 a node raised an error or broke its contract
 
-`nodes.errors.MediaError` leads to exit 3, but its child `WriteError` to 4. `NodeConfigError` and
-the errors of the network's weights, data, device and settings lead to exit 2. Attributes are
-optional keywords, because required ones do not survive pickling through Ray.
+`nodes.errors.MediaError` gives exit code 3, but its subclass `WriteError` gives 4.
+`NodeConfigError` and the errors of weights, data, devices and settings give 2. Attributes are
+optional keyword arguments, because required ones do not survive pickling.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ EXIT_RUN_FAILED = 4
 
 
 class PipelineError(AminetError):
-    """The dataflow or the job could not do its work."""
+    """Base of all errors of graphs, runners and jobs."""
 
 
 class ConfigError(PipelineError, ValueError):
-    """A configuration file or an option has an unknown key or an impossible value."""
+    """A configuration file or an option has an unknown key or an invalid value."""
 
 
 class GraphError(PipelineError, ValueError):
@@ -57,19 +57,19 @@ class GraphError(PipelineError, ValueError):
 
 
 class OutputError(PipelineError, OSError):
-    """The output cannot be written where it was asked for."""
+    """The output cannot be written."""
 
 
 class StorageError(PipelineError, OSError):
-    """An object store cannot be used as asked, or this machine's scratch folder is too small."""
+    """An object store cannot be used, or this machine's scratch folder is too small."""
 
 
 class ClusterError(PipelineError, RuntimeError):
-    """Ray could not be started, joined, or lost too much to go on."""
+    """Ray could not be started or joined, or lost too many machines or actors."""
 
 
 class RunFailedError(PipelineError, RuntimeError):
-    """Work began and some of it failed; the report says which."""
+    """The run failed, or a part of it; the report says which."""
 
 
 class RunCancelledError(RunFailedError):

@@ -1,11 +1,11 @@
-"""SIGINT and SIGTERM end the program at any moment, and never break what must stay whole.
+"""Handling of SIGINT and SIGTERM, which raise only where that is safe.
 
-Python raises in the middle of whatever runs. Clean-ups do not survive that, some callbacks swallow
-it, and libraries are left half loaded. Here a signal raises only inside `interruptible` work. At
-other times it is put off until such work begins, or until the program is over. It raises once, so
-that whatever comes next leaves the clean-ups on the way out alone.
+Python raises KeyboardInterrupt anywhere, which breaks clean-up code, is swallowed by some
+callbacks, and leaves libraries half imported. With the handlers of this module a signal raises only
+inside `interruptible` code. Elsewhere it is deferred until such code begins, or until the program
+ends. It raises once: further signals do not interrupt the clean-up.
 
-Nothing changes for a program that uses this package as a library: the signals stay its own.
+The handlers are installed by the program only, not when this package is used as a library.
 """
 
 from __future__ import annotations
@@ -32,24 +32,24 @@ __all__ = [
 ]
 
 EXIT_INTERRUPTED: Final = 130
-"""What a shell reports of a program that SIGINT ended."""
+"""Exit code after SIGINT, as shells report it (128 + 2)."""
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 _AGAIN_S: Final = 0.05
-"""After an interrupt was swallowed."""
+"""Delay after which a swallowed interrupt is raised again, s."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """An interrupt on its way out.
+    """Raised for SIGINT and SIGTERM.
 
-    Not `KeyboardInterrupt` itself: Python takes note of one that passes an `exec` of text, with
-    which dataclasses are made, and in the end kills itself with SIGINT, whatever `sys.exit` said.
+    A subclass of `KeyboardInterrupt`: if that one itself passes through an `exec` of text, as used
+    by dataclasses, Python ends by killing itself with SIGINT, whatever the exit code.
     """
 
 
 class _State:
-    """What the handlers and the work know of each other; signals come to the main thread only."""
+    """State shared by the handlers and the code; handlers run in the main thread only."""
 
     interrupted = False
     on_its_way = False
@@ -61,8 +61,8 @@ _state = _State()
 
 
 def install() -> None:
-    """Take over both signals, which are put off until work is `interruptible`."""
-    # Ray, when it is loaded, is to leave SIGTERM to Python: its own handler prints a stack.
+    """Install the handlers; signals are deferred until code is `interruptible`."""
+    # Otherwise Ray installs its own handler for SIGTERM, which prints a stack.
     os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
     for number in _SIGNALS:
         signal.signal(number, _on_signal)
@@ -71,7 +71,7 @@ def install() -> None:
 
 
 def finish(code: int) -> int:
-    """Be deaf from now on, while Python ends; return the exit code, by what came until now."""
+    """Ignore signals while Python exits; return `code`, or `EXIT_INTERRUPTED` after a signal."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -79,12 +79,12 @@ def finish(code: int) -> int:
 
 
 def interrupted() -> bool:
-    """Say whether the program is to end, or is about to."""
+    """Return whether a signal has arrived."""
     return _state.interrupted
 
 
 def raise_pending() -> None:
-    """Raise what has come and was put off, or was swallowed by somebody's bare `except`."""
+    """Raise an interrupt that was deferred, or swallowed by a bare `except`."""
     if _state.interrupted and _state.allowed:
         _state.on_its_way = True
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -93,7 +93,7 @@ def raise_pending() -> None:
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """Let signals raise in here, and what was put off at once."""
+    """Let signals raise inside this context; a deferred one raises at once."""
     before, _state.allowed = _state.allowed, True
     try:
         raise_pending()
@@ -105,7 +105,7 @@ def interruptible() -> Generator[None]:
 
 @contextmanager
 def postponed() -> Generator[None]:
-    """Put signals off while this lasts: for clean-ups, and for what is done whole or not at all."""
+    """Defer signals inside this context: for clean-up and for steps that must be atomic."""
     before, _state.allowed = _state.allowed, False
     try:
         yield
@@ -117,9 +117,9 @@ def postponed() -> Generator[None]:
 
 @contextmanager
 def first_signal_calls(end: Callable[[], None]) -> Generator[None]:
-    """Let the first signal do no more than this; the next one is an interrupt.
+    """Call `end` for the first signal inside this context; the next one is an interrupt.
 
-    Takes over the signals while it lasts, also in a program that has its own.
+    Installs the handlers for the time of the context, also when used as a library.
     """
     before = {number: signal.signal(number, _on_signal) for number in _SIGNALS}
     _state.on_first = end
@@ -135,7 +135,7 @@ def first_signal_calls(end: Callable[[], None]) -> Generator[None]:
 
 @contextmanager
 def keeping_sigterm() -> Generator[None]:
-    """Let SIGTERM mean what it did, whatever `ray.init` makes of it: leave by `sys.exit`."""
+    """Restore the handler of SIGTERM, which `ray.init` replaces by one that calls `sys.exit`."""
     before = signal.getsignal(signal.SIGTERM)
     terminated = False
     try:
@@ -167,7 +167,7 @@ def _on_alarm(number: int, frame: FrameType | None) -> None:
 
 
 def _on_swallowed(what: sys.UnraisableHookArgs) -> None:
-    """Try again in a moment where Python cannot pass an interrupt on, as in `__del__`."""
+    """Raise an interrupt again later if Python could not propagate it, as in `__del__`."""
     if isinstance(what.exc_value, Interrupted):
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
     else:

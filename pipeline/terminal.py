@@ -1,4 +1,4 @@
-"""Text of others on a terminal: what a file's name or metadata may not do there."""
+"""Escaping text from files for a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNSAFE: Final = re.compile(
 
 
 def printable(text: str) -> str:
-    r"""Return `text` in one line that moves no cursor: `\x1b` and the like in place of the rest."""
+    r"""Return `text` with control and similar characters escaped, such as `\x1b`, in one line."""
     return _UNSAFE.sub(_escaped, text)
 
 
@@ -30,7 +30,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 class PrintableFormatter(logging.Formatter):
-    """Writes each record's message in one line, and tracebacks as they are."""
+    """Formats each message as one escaped line; tracebacks are not changed."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """Return the record's line, without its traceback."""

@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 MOST_EARLIER: Final = 12
-"""Most frames before the one to restore; more add little, since the weight is n / (n + 1)."""
+"""Most frames before the one to restore."""
 
 
 @dataclass(frozen=True, slots=True)

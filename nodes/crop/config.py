@@ -1,4 +1,4 @@
-"""Which faces are restored, and how large AMINet sees them."""
+"""The settings of `crop`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _in_order(times_s: tuple[float, float]) -> tuple[float, float]:
 
 
 class CropConfig(NodeConfig):
-    """Which faces are restored, and how large AMINet sees them."""
+    """Which faces are restored, and at which size of the network's input."""
 
     scale: int = Field(default=1, ge=1, le=4)
     """Output pixels per source pixel. It is passed on with the faces, and `paste` enlarges the

@@ -32,7 +32,7 @@ _ENLARGED_PX: Final = 0.15
 
 
 def reason_in_words(reason: GateReason, config: CropConfig) -> str:
-    """Say why faces were left alone, with the limit that they are beyond.
+    """Return texts that say why faces were not restored, with the limit.
 
     Args:
         reason: the gate.

@@ -1,4 +1,4 @@
-"""Reads a video: the source of every graph."""
+"""The node that decodes a video, the source of a graph."""
 
 from nodes.decode.config import DecodeConfig
 from nodes.decode.node import Decode

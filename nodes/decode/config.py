@@ -1,4 +1,4 @@
-"""Which part of a video to decode, and how."""
+"""Settings of the decoder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["DecodeConfig", "Seconds"]
 
 
 def _seconds(value: object) -> object:
-    """Turn `1:02:03.5` and `02:03.5` into seconds; leave everything else to the type."""
+    """Convert `1:02:03.5` and `02:03.5` to seconds; return other values unchanged."""
     if not isinstance(value, str) or not _CLOCK.fullmatch(value):
         return value
     return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
@@ -26,21 +26,21 @@ Seconds = Annotated[float, Field(ge=0), BeforeValidator(_seconds)]
 
 
 class DecodeConfig(NodeConfig):
-    """Which part of a video is wanted: times count from its first picture."""
+    """The part of a video to decode, and how. Times count from the first picture."""
 
     from_s: Seconds | None = None
-    """Where to begin: the first frame at or after that time. None: at the start."""
+    """Start at the first frame at or after this time; None: at the start."""
     to_s: Seconds | None = None
-    """Where to end: before the first frame at or after that time. None: at the end."""
+    """End before the first frame at or after this time; None: at the end."""
     rate: float | None = Field(default=None, gt=0, le=1000)
-    """Pictures a second of what stores no times: numbered pictures (None: 25) and raw streams such
-    as .h264 (None: what its header says, else 25)."""
+    """Frame rate of sources without times, 1/s: numbered pictures (None: 25) and raw streams such
+    as .h264 (None: the rate in the header, else 25)."""
     deinterlace: bool = False
-    """Make whole pictures of interlaced ones, as many as there were; otherwise they stay woven."""
+    """Deinterlace interlaced pictures, keeping their number; else they stay interlaced."""
 
     @property
     def trims(self) -> bool:
-        """Whether less than the whole video is wanted."""
+        """Whether only a part of the video is decoded."""
         return self.from_s is not None or self.to_s is not None
 
     def uncut_reason(self) -> str | None:

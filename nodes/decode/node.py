@@ -1,4 +1,4 @@
-"""Decode: the source node. Every picture of a video, in its own planes, with a time it can keep."""
+"""`aminet.decode`: the source node, which decodes a video to frames with increasing pts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ __all__ = ["Decode"]
 
 
 class Decode(SourceNode[DecodeConfig]):
-    """Yields each decoded frame of `segment.input`, from its best video stream.
+    """Yields the decoded frames of the best video stream of `segment.input`.
 
-    What cannot be decoded is left out and counted, with the number and time of the frame that
-    follows; a picture that the decoder patched over is kept and counted too. A picture whose pixel
-    format cannot be edited in place is converted to the nearest that can; one whose size or format
-    differs from the first picture's is converted to the first's. `report` says all of it.
+    Data that cannot be decoded is skipped and counted, with the number and time of the next frame;
+    pictures that the decoder has concealed are kept and counted. Pictures whose pixel format cannot
+    be edited in place are converted to the nearest one that can. Pictures with another size or
+    format than the first one are converted to that of the first. `report` has all of this.
     """
 
     spec: ClassVar[NodeSpec] = NodeSpec(
@@ -38,18 +38,18 @@ class Decode(SourceNode[DecodeConfig]):
     def __init__(self, config: DecodeConfig) -> None:
         super().__init__(config)
         self.on_other: PacketHandler | None = None
-        """Given the packets of all other streams, for a source that can be read only once."""
+        """Called with the packets of all other streams, for a source that can be read only once."""
         self.live_until: threading.Event | None = None
-        """For a live source: ends it when it is set."""
+        """For a live source: set it to end the source."""
         self._stretch: Stretch | None = None
         self._report: dict[str, Any] = {}
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Open the file, decode its first picture, and describe the video by it.
+        """Open the file, decode its first picture, and describe the video.
 
         Raises:
-            MediaError: the file is missing, empty, not a video, or nothing in it can be decoded.
-            UnsupportedFormatError: the pictures cannot be brought into an editable pixel format.
+            MediaError: the file is missing, empty, not a video, or no picture can be decoded.
+            UnsupportedFormatError: the pixel format cannot be converted to an editable one.
         """
         del inputs
         self._report = {}
@@ -69,7 +69,7 @@ class Decode(SourceNode[DecodeConfig]):
 
     @property
     def delay_s(self) -> float:
-        """How long ago what was read last had come, of a live source; 0 of all others."""
+        """Age of the last packet that was read from a live source, s; 0 for other sources."""
         return 0.0 if self._stretch is None else self._stretch.delay_s
 
     @property
@@ -91,12 +91,12 @@ class Decode(SourceNode[DecodeConfig]):
             self._stretch = None
 
     def report(self) -> dict[str, Any]:
-        """Return frames, first and last pts, damage, made-up times and conversions, for JSON."""
+        """Return frames, first and last pts, damage, computed times and conversions."""
         return self._report
 
     @classmethod
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Add the counts up; the times are the first segment's first and the last one's last."""
+        """Add the counts; take the first pts of the first segment and the last pts of the last."""
         known = [report for report in reports if report["first_pts"] is not None] or reports
         merged = sum_reports(reports) | {
             "first_pts": known[0]["first_pts"],

@@ -1,4 +1,4 @@
-"""The part of a video that one segment decodes, from opening the file to closing it."""
+"""Decoding the part of a video that belongs to a segment."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from nodes.types import ColorTags, Frame, VideoInfo
 __all__ = ["MAX_NAMED_EVENTS", "Stretch", "warnings_of"]
 
 MOST_UNTIMED = 32
-"""Pictures at the beginning that may wait for the first that has a time."""
+"""Most pictures without a pts at the start of a video that are kept until one has a pts."""
 
 MAX_NAMED_EVENTS = 50
-"""Damaged places that the report names one by one; all are counted."""
+"""Most damaged places that the report lists; all are counted."""
 
 
 class Stretch:
-    """One video, opened: its description, and the frames of one segment of it."""
+    """An open video, its description, and the frames of a segment."""
 
     def __init__(
         self,
@@ -49,13 +49,13 @@ class Stretch:
 
         Args:
             segment: what to decode.
-            config: which part of the video is wanted.
-            on_other: given the packets of all other streams.
-            live_until: for a live source: ends it when it is set.
+            config: the decoder's settings.
+            on_other: called with the packets of all other streams.
+            live_until: for a live source: set it to end the source.
 
         Raises:
-            MediaError: the file is missing, empty, not a video, or nothing in it can be decoded.
-            UnsupportedFormatError: its pictures cannot be brought into an editable pixel format.
+            MediaError: the file is missing, empty, not a video, or no picture can be decoded.
+            UnsupportedFormatError: the pixel format cannot be converted to an editable one.
         """
         self._counts_from = segment.start_pts
         self._damage: list[dict[str, Any]] = []
@@ -112,7 +112,7 @@ class Stretch:
     def _first_time(self, pictures: Iterator[av.VideoFrame]) -> tuple[int, Iterator[av.VideoFrame]]:
         """Return the pts of the first picture, and all pictures.
 
-        Where the first ones have no time, the first that has one is waited for.
+        If the first pictures have no pts, it is computed from the first one that has.
         """
         waiting = list(islice(pictures, 1))
         while waiting[-1].pts is None and len(waiting) < MOST_UNTIMED:
@@ -133,7 +133,7 @@ class Stretch:
 
     @property
     def delay_s(self) -> float:
-        """How long ago what was read last had come, of a live source; 0 of all others."""
+        """Age of the last packet that was read from a live source, s; 0 for other sources."""
         return self._reader.delay_s
 
     def frames(self) -> Iterator[Frame]:
@@ -166,7 +166,7 @@ class Stretch:
             )
             self._conversions[what] = self._conversions.get(what, 0) + 1
         converted.pts, converted.time_base = pts, self.info.time_base
-        # An encoder would take the source's picture type as an order.
+        # An encoder would use the source's picture type.
         converted.pict_type = PictureType.NONE
         frame = Frame(self._emitted, pts, duration, converted)
         self._emitted += 1
@@ -184,7 +184,7 @@ class Stretch:
             self._damage.append({"what": what, "before_frame": self._emitted, "time_s": time_s})
 
     def report(self) -> dict[str, Any]:
-        """Return what happened, for JSON."""
+        """Return the report, as JSON types."""
         result: dict[str, Any] = {
             "frames": self._emitted - self._warmup_frames,
             "warmup_frames": self._warmup_frames,
@@ -212,13 +212,13 @@ class Stretch:
         return result
 
     def close(self) -> None:
-        """Close the file, and let go of its pictures."""
+        """Close the file, and free its pictures."""
         self._reader.close()
         self._pictures = iter(())
 
 
 def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
-    """Return what the user should know, a line each; `whole` says that this is the whole video."""
+    """Return messages for the user; `whole`: whether the report is of the whole video."""
     lines: list[str] = []
     damage = report["damage"]
     if damage["events"]:
@@ -249,10 +249,10 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
 
 
 def _paced(info: VideoInfo, rate: float, name: str, container: InputContainer) -> VideoInfo:
-    """Return the info of what stores no times with another rate.
+    """Return `info` with another rate, for a source without times.
 
     Raises:
-        NodeConfigError: it does store times.
+        NodeConfigError: the source has times.
     """
     exact = Fraction(rate).limit_denominator(1001)
     if not stores_times(container.format.name):
@@ -272,10 +272,10 @@ def _paced(info: VideoInfo, rate: float, name: str, container: InputContainer) -
 
 
 def _trimmed(info: VideoInfo, config: DecodeConfig, first_pts: int) -> VideoInfo:
-    """Return `info` of the part that is wanted."""
+    """Return `info` with `span_pts` set."""
     if not config.trims:
         return info
-    # To the nearest microsecond, so that 0.1 means a tenth.
+    # Rounded to microseconds, so that 0.1 is exact.
     first, after = (
         None
         if time_s is None
@@ -293,7 +293,7 @@ def _trimmed(info: VideoInfo, config: DecodeConfig, first_pts: int) -> VideoInfo
 
 
 def _bounds(segment: Segment, info: VideoInfo) -> tuple[int | None, int | None]:
-    """Return first and end pts of what is both wanted and in the segment with its warm-up."""
+    """Return first and end pts of the segment with its warm-up, limited to `span_pts`."""
     starts = [segment.first_pts]
     ends = [segment.end_pts]
     if info.span_pts is not None:
@@ -306,12 +306,12 @@ def _bounds(segment: Segment, info: VideoInfo) -> tuple[int | None, int | None]:
 
 
 def _editable(info: VideoInfo) -> VideoInfo:
-    """Return `info` as it is once the pictures are in a format that can be edited in place."""
+    """Return `info` for pictures that are converted to an editable pixel format."""
     pix_fmt = editable_format(info.pix_fmt)
     if pix_fmt == info.pix_fmt:
         return info
     source, color = VideoFormat(info.pix_fmt), info.color
     if source.is_rgb or source.has_palette:
-        # RGB is full range; the matrix is ours to choose, and BT.709 is what players expect.
+        # RGB has full range; the matrix can be chosen, and players expect BT.709.
         color = ColorTags(1, 2, color.primaries, color.transfer, chroma=1)
     return replace(info, pix_fmt=pix_fmt, bit_depth=bit_depth(pix_fmt), color=color)

@@ -1,4 +1,4 @@
-"""Presentation times that always increase, whatever the source says."""
+"""Making presentation times strictly increasing."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from nodes.types import Restart
 __all__ = ["RESTART_S", "PresentationClock"]
 
 TRUSTED_REPEATS = 4
-"""So many repeated or backward times in a row are slips; more, and the source's clock is broken."""
+"""Most repeated or backward times in a row after which later times are still trusted."""
 
 RESTART_S = 1
-"""A clock that goes back by more has started again: recordings were joined."""
+"""Times that go back by more than this, s, mean that the clock restarted: joined recordings."""
 
 MAX_NAMED_FRAMES = 20
 
 
 @dataclass(slots=True)
 class PresentationClock:
-    """Gives each frame of a stream a strictly increasing pts, its own wherever that is possible.
+    """Assigns each frame of a stream a strictly increasing pts, its own if possible.
 
-    A missing time is put one average frame after the one before. A repeated or backward time is put
-    half a frame after it, so that the good times which follow stay as they are; where four in a row
-    are bad, the clock runs on at the average rate until the source's times are ahead again. Where
-    they go back by more than a second and stay there, the source's clock has started again: all
-    that follows keeps its distances, and begins one average frame later.
+    A frame without pts is placed one average frame after the previous one. A repeated or backward
+    pts is placed half a frame after the previous one, so that following correct times are kept;
+    after four of them in a row times continue at the average rate until the source's are ahead
+    again. If times go back by more than a second and stay there, the source's clock has restarted:
+    the following times are shifted to begin one average frame after the previous one.
     """
 
     step_ticks: Fraction
     """Ticks between two frames at the average rate."""
     restart_ticks: Fraction | None = None
-    """Ticks that are `RESTART_S`; None: the clock never starts again."""
+    """`RESTART_S` in ticks; None disables the detection of restarts."""
     missing: int = 0
     disordered: int = 0
     frames: list[int] = field(default_factory=list[int])
-    """Numbers of the first frames whose time was made up."""
+    """Numbers of the first frames whose time was computed."""
     restarts: list[Restart] = field(default_factory=list[Restart])
     _last: Fraction | None = None
     _last_own: int = 0
@@ -44,12 +44,12 @@ class PresentationClock:
     _bad_in_a_row: int = 0
 
     def count_back(self, known: int, frames: int) -> int:
-        """Begin so many frames before the first known time; return the first frame's pts."""
+        """Start this many frames before the first known pts; return the pts of the first frame."""
         self._last = known - (frames + 1) * self.step_ticks
         return int(known - frames * self.step_ticks)
 
     def next(self, index: int, pts: int | None) -> int:
-        """Return the pts of frame `index`, whose own is `pts` (None when it has none)."""
+        """Return the pts to use for frame `index`, whose own is `pts` (None if it has none)."""
         last = self._last
         if pts is not None:
             self._offset = self._offset_of(pts)
@@ -66,16 +66,16 @@ class PresentationClock:
             self.disordered += 1
             self._bad_in_a_row += 1
             step = self.step_ticks / (2 if self._bad_in_a_row <= TRUSTED_REPEATS else 1)
-        # The sum is kept as a fraction, so that a rate like 30000/1001 does not drift.
+        # A fraction, so that rates such as 30000/1001 do not drift.
         self._last = Fraction(0) if last is None else max(last + step, Fraction(int(last) + 1))
         return int(self._last)
 
     def _offset_of(self, pts: int) -> int:
-        """Return what is added to a frame's own time."""
+        """Return the offset to add to a frame's own pts."""
         last, limit = self._last, self.restart_ticks
         if last is None or limit is None or last < pts + self._offset <= last + limit:
             return self._offset
-        # A single stray time: the clock is where it was before.
+        # It was a single wrong time, and the clock has not restarted.
         for count, known in enumerate((0, *(restart.offset_ticks for restart in self.restarts))):
             if last < pts + known <= last + limit:
                 self.disordered += 1

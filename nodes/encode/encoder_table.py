@@ -1,4 +1,4 @@
-"""All that is known of encoders, one row each: adding one takes no other change."""
+"""The table of encoders. To add an encoder, add a row."""
 
 from __future__ import annotations
 
@@ -25,52 +25,53 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """All that is known of one of libav's encoders; the defaults are right for most."""
+    """The properties of one of libav's encoders; the defaults apply to most."""
 
     name: str
     """libav's name, such as `libx264`."""
     crf: float | None = None
-    """Default quality on the encoder's own scale, None for an encoder without one."""
+    """Default quality on the encoder's scale, None if it has no constant quality."""
     preset: str | None = None
-    """Default speed in the encoder's own words, None to leave it to the encoder."""
+    """Default preset, None for the encoder's own default."""
     crf_option: str = "crf"
     preset_option: str = "preset"
     options: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Further options by default."""
+    """Further default options."""
     lossless: Mapping[str, str] | None = None
-    """Options that make it lose nothing: none where it never does, None where it always does."""
+    """Options for lossless coding: empty if it is always lossless, None if it never is."""
     profiles: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Chroma sampling (`422`, `444`) -> the option `profile`."""
+    """Value of the option `profile`, by chroma sampling (`422`, `444`)."""
     max_bits: int | None = None
-    """Bits a sample beyond which the first successor takes its place, also if it was asked for."""
+    """Most bits per sample. With more the first successor is used, even if this one was configured.
+    """
     whole_chroma: bool = False
-    """Whether it refuses a width or height which the chroma planes do not divide."""
+    """Whether width and height must be multiples of the chroma subsampling."""
     interlaced: bool = False
-    """Whether it can code interlaced pictures as such."""
+    """Whether it supports interlaced coding."""
     zero_latency: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Options that make it give each picture back before it gets the next."""
+    """Options with which it returns each picture before it gets the next one."""
     words_option: str = ""
-    """Its option that holds words of its own, `key=value:key=value`, for the two fields below."""
+    """Its option with private parameters, `key=value:key=value`, for the two fields below."""
     thread_words: Callable[[int], str] | None = None
-    """Says how many threads it may use, to one with a thread pool of its own."""
+    """Returns the private parameters for a number of threads, if it has its own thread pool."""
     hdr_words: HdrWords | None = None
-    """How it is told of HDR10's mastering display, None if it cannot be."""
+    """Its private parameters for HDR10 metadata, None if it does not support it."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Variables that are set, unless they are, before it opens."""
+    """Environment variables to set before it is opened, unless they are set."""
     needs: str = ""
-    """What a machine must have for it to open, in words."""
+    """Requirement of the machine, for error messages."""
     segment_muxer: str = "nut"
-    """libav's muxer of a segment's file: NUT holds any time base, and any codec but ProRes."""
+    """libav's muxer for segments: NUT supports all time bases, and all codecs except ProRes."""
     containers: frozenset[str] = frozenset()
-    """libav's muxers that hold what it makes, and whose players expect it in them."""
+    """libav's muxers that support its codec, and whose players expect it."""
     continues: frozenset[str] = frozenset()
-    """Codecs of sources that it continues where the choice is left to us."""
+    """Codecs of sources for which it is the default."""
     successors: tuple[str, ...] = ()
-    """Keys of `ENCODERS` to try in turn where it cannot hold the frames."""
+    """Keys of `ENCODERS` to try in order if it does not support the frames."""
 
 
 def _x265_threads(threads: int) -> str:
-    # It speaks on the terminal, too.
+    # Also silences its messages on the terminal.
     return f"log-level=none:pools={threads}:frame-threads={min(threads, 4)}"
 
 
@@ -79,16 +80,16 @@ _ON_THE_WEB: Final = frozenset({"mp4", "matroska", "webm", "nut"})
 _NVIDIA: Final = "an NVIDIA GPU with its driver"
 
 ENCODERS: dict[str, Encoder] = {
-    # Measured on 350-pixel portraits, luma PSNR: veryfast at crf 16 gives 44.0 dB for 5 ms a frame;
-    # medium at crf 18, the usual threshold of what the eye can tell, 43.2 dB for 16 ms and a
-    # quarter fewer bytes. CPU is dearer than bytes here. The other scales are set to about 44 dB.
+    # Measured on 350-pixel portraits, luma PSNR: veryfast at crf 16 gives 44.0 dB in 5 ms a frame;
+    # medium at crf 18, usually called visually lossless, 43.2 dB at 16 ms and a quarter fewer
+    # bytes. CPU time matters more than bytes here. Other encoders are set to about 44 dB.
     "x264": Encoder(
         "libx264",
         crf=16,
         preset="veryfast",
         whole_chroma=True,
         interlaced=True,
-        # Not crf 0, which loses something of more than 8 bits.
+        # Not crf 0, which is lossy above 8 bits.
         lossless={"qp": "0"},
         zero_latency={"tune": "zerolatency"},
         words_option="x264-params",

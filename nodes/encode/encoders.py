@@ -1,9 +1,8 @@
-"""Which encoder a video gets, and its settings: pure decisions, no file is touched.
+"""Choosing the encoder of a video, and its settings.
 
-The default keeps the source's codec family, bit depth and chroma, and is visually lossless: a
-restored video is an intermediate that somebody will look at closely or encode again. Where the
-family's encoder cannot hold the pixel format, the first of its `successors` that can takes its
-place.
+The default keeps the source's codec family, bit depth and chroma subsampling, and is visually
+lossless, because a restored video may be examined closely or encoded again. If the encoder does not
+support the pixel format, the first of its `successors` that does is used.
 """
 
 from __future__ import annotations
@@ -26,22 +25,22 @@ __all__ = ["EncodeConfig", "EncoderPlan", "plan_encoder"]
 
 @dataclass(frozen=True, slots=True)
 class EncoderPlan:
-    """An encoder and everything it is told."""
+    """An encoder and its settings."""
 
     encoder: str
     """libav's name of the encoder, such as `libx264`."""
     codec_name: str
-    """libav's name of what it makes, such as `h264`."""
+    """libav's name of the codec, such as `h264`."""
     pix_fmt: str
-    """What the encoder is given."""
+    """Pixel format for the encoder."""
     options: Mapping[str, str]
     """Private options of the encoder."""
     bitrate_bps: int | None
-    """Target, None where quality decides."""
+    """Target bit rate, bits per second; None for constant quality."""
     facts: Encoder
-    """What is known of the encoder."""
+    """The row of the encoder in the table."""
     lossless: bool
-    """Whether what is decoded is what was encoded, bit by bit."""
+    """Whether decoding gives the encoded pictures exactly."""
 
 
 class EncodeConfig(NodeConfig):
@@ -51,22 +50,23 @@ class EncodeConfig(NodeConfig):
     """`auto` (the source's family); a key of `nodes.encode.encoder_table.ENCODERS`, such as x264,
     x265, av1, vp9, ffv1, prores, nvenc or hevc_nvenc; or the name of any libav encoder."""
     crf: float | None = Field(default=None, ge=0, le=63)
-    """Constant quality, smaller is better; the encoder's own scale. None: visually lossless."""
+    """Constant quality on the encoder's scale, smaller is better. None: visually lossless."""
     preset: str | None = None
-    """Speed against size, in the encoder's own words. None: a fast one."""
+    """The encoder's preset. None: a fast one."""
     lossless: bool = False
-    """Lose nothing, in place of constant quality, and let nothing but the frames decide what comes
-    out: also on the number of threads."""
+    """Encode without loss instead of with constant quality, and reproducibly: the output does not
+    depend on the number of threads."""
     pix_fmt: str = "auto"
     """Pixel format of the output; `auto` keeps the source's."""
     bitrate_bps: int | None = Field(default=None, gt=0)
-    """Average bits a second, in place of constant quality."""
+    """Average bit rate, bits per second, instead of constant quality."""
     options: dict[str, str] = Field(default_factory=dict)
     """Further private options of the encoder."""
     convert: dict[int, str] = Field(default_factory=dict)
-    """Streams beside the video that are not copied but converted: number -> libav encoder."""
+    """Streams to convert instead of copying: libav's name of the encoder, by stream index."""
     quality: int = Field(default=95, ge=1, le=100)
-    """Of JPEG and lossy WebP pictures; a JPEG made of a JPEG keeps that one's tables instead."""
+    """Quality of JPEG and lossy WebP pictures; a JPEG from a JPEG source uses its tables instead.
+    """
 
     @model_validator(mode="after")
     def _one_quality(self) -> Self:
@@ -76,20 +76,20 @@ class EncodeConfig(NodeConfig):
 
 
 _QUALITY_OPTIONS: Final = frozenset({"qp", "cq", "crf", "lossless"})
-"""Encoders' own words for quality: one given among the options takes the place of ours."""
+"""Encoders' options for quality; if the user gives one, the default quality is not set."""
 
 
 def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> EncoderPlan:
-    """Decide how `info`'s frames are encoded.
+    """Choose the encoder and its settings.
 
     Args:
-        choice: what the user asked for.
-        info: the video whose frames will come.
-        threads: CPU threads the encoder may use; part of the plan, as outputs depend on it.
+        choice: the configuration.
+        info: the video to encode.
+        threads: CPU threads that the encoder may use; the output depends on it.
 
     Raises:
         NodeConfigError: the encoder is unknown or not in this build of libav.
-        UnsupportedFormatError: the chosen encoder, or none, can hold the pixel format.
+        UnsupportedFormatError: the encoder and its successors do not support the pixel format.
     """
     wanted = info.pix_fmt if choice.pix_fmt == "auto" else choice.pix_fmt
     if choice.codec != "auto":
@@ -166,7 +166,7 @@ def _plan(
 
 
 def _lossless_options(encoder: Encoder, given: Mapping[str, str]) -> dict[str, str]:
-    """Return what makes an encoder lose nothing, whatever else it is told in words of its own."""
+    """Return the options for lossless coding, combined with other private parameters."""
     options = dict(encoder.lossless or {})
     if (words := encoder.words_option) in options:
         options[words] = ":".join(filter(None, (given.get(words), options[words])))
@@ -174,7 +174,7 @@ def _lossless_options(encoder: Encoder, given: Mapping[str, str]) -> dict[str, s
 
 
 def _words(encoder: Encoder, info: VideoInfo, threads: int) -> list[str]:
-    """Return what an encoder is told in words of its own, before the user's."""
+    """Return the private parameters of an encoder, before those of the user."""
     words: list[str] = []
     if encoder.hdr_words is not None and info.hdr is not None:
         words.append(encoder.hdr_words.of(info.hdr))
@@ -184,11 +184,11 @@ def _words(encoder: Encoder, info: VideoInfo, threads: int) -> list[str]:
 
 
 def _lossless_format(encoder: str, pix_fmt: str) -> str | None:
-    """Return the pixel format in which `encoder` holds `pix_fmt` without loss, or None."""
+    """Return the pixel format in which `encoder` stores `pix_fmt` without loss, or None."""
     formats = _formats(encoder)
     if not formats or pix_fmt in formats:
         return pix_fmt
-    # `yuvj` names only repeat what the range tag says.
+    # `yuvj` formats differ by the range only, which is a tag.
     plain = pix_fmt.replace("yuvj", "yuv")
     return plain if plain in formats else nearest_format(plain, _plain(formats))
 

@@ -1,7 +1,7 @@
-"""Encode: the sink node. Frames to one file in the work folder: video only, times exact.
+"""`aminet.encode`: encodes the frames of a segment to a file with exact times.
 
-Sound, subtitles and everything else are copied from the source once, by
-`pipeline.containers.mux`, when all is encoded.
+The file contains the video only. Other streams are copied from the source by
+`pipeline.containers.mux`, when all segments are encoded.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from nodes.types import Frame, VideoInfo
 __all__ = ["Encode"]
 
 LOSSLESS_THREADS: Final = 2
-"""What some encoders make depends on their threads."""
+"""The output of some encoders depends on their number of threads."""
 
 
 class Encode(SinkNode[EncodeConfig]):
-    """Encodes frames with their own pts in the source's time base.
+    """Encodes frames with their pts in the source's time base.
 
-    Pixels are converted only where the encoder cannot hold the frames' format, then to the nearest
-    that loses nothing, and `report` says so.
+    If the encoder does not support the frames' pixel format, they are converted to the nearest one
+    without loss, which `report` mentions.
     """
 
     spec: ClassVar[NodeSpec] = NodeSpec(
@@ -64,7 +64,7 @@ class Encode(SinkNode[EncodeConfig]):
         return info
 
     def make_writer(self, segment: Segment, plan: EncoderPlan, info: VideoInfo) -> Writer:
-        """Start the file that the frames go to."""
+        """Create the writer for the file."""
         return Writer(segment.work_dir / VIDEO_FILE, plan, info, segment.threads)
 
     def process(self, inputs: Inputs) -> None:
@@ -77,7 +77,7 @@ class Encode(SinkNode[EncodeConfig]):
         self._opened().write(inputs.get("frames", Frame))
 
     def finish(self) -> None:
-        """Complete the file and check that it holds every frame.
+        """Complete the file and check that it contains all frames.
 
         Raises:
             MediaError: the encoder lost frames, or the disk is full.
@@ -85,7 +85,7 @@ class Encode(SinkNode[EncodeConfig]):
         self._opened().finish()
 
     def close(self) -> None:
-        """Close the file; one that was not finished is removed."""
+        """Close the file, and remove it if it is unfinished."""
         if self._writer is not None:
             self._report = self._writer.report()
             self._writer.close()
@@ -97,7 +97,7 @@ class Encode(SinkNode[EncodeConfig]):
 
     @classmethod
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Add frames and bytes up; everything else is alike but for the last frame's duration."""
+        """Add frames and bytes; other values are equal, except the last frame's duration."""
         sums = {key: sum(report[key] for report in reports) for key in ("frames", "bytes")}
         return {**reports[-1], **sums}
 
@@ -105,7 +105,7 @@ class Encode(SinkNode[EncodeConfig]):
     def join(
         cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
     ) -> dict[str, Path]:
-        """Return nothing: the segments' videos, joined, are the output itself."""
+        """Return nothing, since the joined videos of the segments are the output itself."""
         del parts, folder, config
         return {}
 

@@ -1,4 +1,4 @@
-"""One encoded file from its first frame to its last: video only, times exact."""
+"""Writing an encoded file with exact times."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ VIDEO_FILE = "encoded.video"
 """Name of the file in the node's own folder."""
 
 _MUXER_OPTIONS = {
-    # The muxer's own remedy for negative decoding times is to move all times.
+    # By default muxers shift all times if decoding times are negative.
     "avoid_negative_ts": "disabled",
-    # QuickTime and its kin keep `PTS_OFFSET_KEY` only if told to; others do not know the option.
+    # MP4 and QuickTime keep `PTS_OFFSET_KEY` only with this option, which others do not have.
     "movflags": "use_metadata_tags",
 }
 
 PTS_OFFSET_KEY = "aminet_pts_offset"
-"""Metadata of the file: ticks to add to its pts. NUT cannot hold negative times."""
+"""Metadata key of the ticks to add to the file's pts, because NUT has no negative times."""
 
 
 class Writer:
-    """One file from open to close. `pipeline.stream.nodes` writes another kind."""
+    """Writes one file. `pipeline.stream.nodes` has a subclass for streams."""
 
     def __init__(self, path: Path, plan: EncoderPlan, info: VideoInfo, threads: int) -> None:
         """Open the encoder and start the file.
 
         Args:
-            path: of the file.
+            path: the file to write.
             plan: the encoder and its settings.
-            info: the video whose frames will come.
+            info: the video to encode.
             threads: CPU threads of the encoder.
 
         Raises:
@@ -78,16 +78,16 @@ class Writer:
         return self._info.interlaced and self._plan.facts.interlaced
 
     def open_container(self) -> OutputContainer:
-        """Start the file."""
+        """Open the output container."""
         muxer = self._plan.facts.segment_muxer
         return av.open(file_url(self._path), "w", format=muxer, container_options=_MUXER_OPTIONS)
 
     def add_stream(self, threads: int) -> VideoStream:
-        """Add the video, its encoder set but not open."""
+        """Add the video stream, with the encoder configured but not opened."""
         plan, info = self._plan, self._info
         rate = info.average_rate or Fraction(25)
         options = dict(plan.options)
-        # A source that does not say where its chroma lies does not get a claim about it.
+        # The siting is set only if the source gives one.
         if info.color.chroma:
             options["chroma_sample_location"] = chroma_siting(info.color)[0]
         stream = self._container.add_stream(plan.encoder, rate=rate, options=options)
@@ -133,7 +133,7 @@ class Writer:
             )
 
     def write(self, frame: Frame) -> None:
-        """Encode one frame and write what the encoder gives back."""
+        """Encode a frame and write the packets that the encoder returns."""
         picture, info = frame.picture, self._info
         if (picture.width, picture.height) != (info.width_px, info.height_px):
             raise MediaError(
@@ -154,13 +154,13 @@ class Writer:
         self._encode(picture)
         self._frames += 1
         if self._last is not None:
-            # Some demuxers say a duration of one tick, whatever it is.
+            # Some demuxers give every frame a duration of one tick.
             step_ticks = frame.pts - self._last.pts
             self._knows_durations = 2 * self._last.duration_ticks >= step_ticks
         self._last = frame
 
     def offset_of(self, first_pts: int) -> int:
-        """Return the ticks by which the file's times are less than they should be."""
+        """Return the ticks to add to the file's times; see `PTS_OFFSET_KEY`."""
         return min(0, first_pts)
 
     def put(self, packet: Packet[VideoStream]) -> None:
@@ -176,7 +176,7 @@ class Writer:
             raise WriteError(f"{self._path}: cannot write ({error.strerror})") from error
 
     def finish(self) -> None:
-        """Empty the encoder, complete the file, check it."""
+        """Flush the encoder, complete the file, and check it."""
         if self._last is not None:
             self._encode(None)
         try:
@@ -191,10 +191,10 @@ class Writer:
         self._finished = True
 
     def close(self) -> None:
-        """Let go of the file, and remove what was not finished."""
+        """Close the file, and remove it if it is unfinished."""
         if self._finished:
             return
-        # The file is removed anyway, and the error that led here is already on its way.
+        # The file is removed anyway, and the original error is being raised.
         with suppress(FFmpegError, OSError):
             self._container.close()
         self._path.unlink(missing_ok=True)
@@ -222,7 +222,7 @@ class Writer:
         return self._last.duration_ticks if self._last and self._knows_durations else 0
 
     def report(self) -> dict[str, Any]:
-        """Return what was done, for JSON."""
+        """Return the writer's report, as JSON types."""
         plan = self._plan
         converted = plan.pix_fmt != self._info.pix_fmt
         return {

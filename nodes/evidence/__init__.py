@@ -1,4 +1,4 @@
-"""A digest of every frame before and after, and what was changed in it."""
+"""The node that writes digests and changes of every frame."""
 
 from nodes.evidence.node import Evidence, EvidenceConfig
 

@@ -1,7 +1,7 @@
-"""`aminet.evidence`: writes digests of every frame before and after, and what was changed where.
+"""`aminet.evidence`: writes digests of every frame before and after, and its changed regions.
 
-One row a frame. With them anybody can show later which pictures went in and which came out, and
-that nothing changed outside the regions that are named.
+There is a row for each frame. The rows prove which pictures were processed, which ones resulted,
+and that nothing changed outside of the listed regions.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ __all__ = ["Evidence", "EvidenceConfig"]
 
 
 class EvidenceConfig(NodeConfig):
-    """Nothing to choose: evidence with parts left out is none."""
+    """There are no settings, since the record must be complete."""
 
 
 class Evidence(SinkNode[EvidenceConfig]):
-    """Writes a row of digests and changes for every frame."""
+    """Writes a row with digests and changes for every frame."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.evidence",
@@ -53,13 +53,13 @@ class Evidence(SinkNode[EvidenceConfig]):
         return inputs["source"]
 
     def process(self, inputs: Inputs) -> None:
-        """Write one frame's row."""
+        """Write the row of a frame."""
         if self._file is None:
             raise RuntimeError("Evidence.process was called before open or after close")
         source = inputs.get("source", Frame).picture
         written = inputs.get("written", Frame).picture
         before = picture_sha256(source)
-        # Frames without a change are handed on as they are.
+        # Frames without changes are passed on as the same picture.
         after = before if written is source else picture_sha256(written)
         changes = inputs.get("changes", FrameChanges).faces
         self._file.write(row_text(inputs.pts, before, after, changes))
@@ -73,21 +73,21 @@ class Evidence(SinkNode[EvidenceConfig]):
             self._file = None
 
     def close(self) -> None:
-        """Remove a file that was not finished."""
+        """Remove an unfinished file."""
         if self._file is not None and self._path is not None:
             self._file.close()
             self._path.unlink(missing_ok=True)
         self._file = None
 
     def report(self) -> dict[str, Any]:
-        """Count frames, and those whose every sample is the source's."""
+        """Return the number of frames, and of frames without changes."""
         return {"frames": self._frames, "unchanged_frames": self._unchanged}
 
     @classmethod
     def join(
         cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
     ) -> dict[str, Path]:
-        """Make one file of all rows; without any frame, none.
+        """Join the rows of all segments; without frames no file is written.
 
         Raises:
             OSError: a file cannot be read or written.

@@ -1,4 +1,4 @@
-"""The rows of `frames.jsonl`: a frame's digests and changes; those of segments made one file."""
+"""The rows of `frames.jsonl` with a frame's digests and changes, and merging those of segments."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ ROWS_NAME: Final = "frames.jsonl"
 
 
 class FaceRow(TypedDict):
-    """What was changed for one face; nothing outside `region_xyxy_px` was."""
+    """The changes for one face, all of which are inside `region_xyxy_px`."""
 
     track_id: int
     region_xyxy_px: tuple[int, int, int, int]
-    """In the output frame, half open."""
+    """Region in the output frame, half open."""
     strength: float
-    """How much of the restoration the face got, 0 to 1."""
+    """Strength of the restoration, 0 to 1."""
     area_px: int
-    """Luma samples that changed."""
+    """Number of luma samples that changed."""
     largest: int
-    """The greatest change of a sample, in levels of the output's bit depth."""
+    """Largest change of a sample, in levels of the output's bit depth."""
     mean: float
     """Mean absolute change of the luma samples that changed, in levels."""
     consistency_db: float | None
-    """How well the restored face, reduced to the source's resolution, matches the source."""
+    """PSNR between the source and the restored face reduced to its resolution, dB."""
 
 
 class FrameRow(TypedDict):
@@ -46,7 +46,7 @@ class FrameRow(TypedDict):
     source: str
     """SHA-256 of the decoded picture."""
     written: str | None
-    """SHA-256 of the picture that was handed to the encoder, None where it is the source's."""
+    """SHA-256 of the picture that was encoded, None if it is that of the source."""
     faces: list[FaceRow]
 
 
@@ -54,7 +54,7 @@ _ROW: Final = TypeAdapter(FrameRow)
 
 
 def row_text(pts: int, source: str, written: str, changes: Sequence[FaceChange]) -> str:
-    """Return a frame's row as a line of JSON."""
+    """Return a row as a line of JSON."""
     row = FrameRow(
         pts=pts,
         source=source,
@@ -76,10 +76,10 @@ def row_text(pts: int, source: str, written: str, changes: Sequence[FaceChange])
 
 
 def merge_rows(parts: Sequence[SegmentPart], target: Path) -> int:
-    """Make one file of the segments' files, with the video's numbers of the tracks.
+    """Merge the files of segments, with the track numbers of the whole video.
 
     Returns:
-        How many rows there are.
+        The number of rows.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -101,7 +101,7 @@ def read_rows(path: Path) -> Iterator[FrameRow]:
     """Yield the rows of a file.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
         MediaError: a line is not a row.
     """
     with path.open(encoding="utf-8", errors="surrogateescape") as lines:

@@ -22,11 +22,11 @@ from nodes.media.urls import file_url, is_url
 __all__ = ["allowing", "open_allowed"]
 
 FILE_TIMEOUT_S: Final = (60.0, 120.0)
-"""How long opening a file, and reading one packet from it, may take: a disk that hangs, a demuxer
-that does not come to an end."""
+"""Timeouts for opening a file and for reading one packet, s: for disks that hang and demuxers that
+do not end."""
 
 NETWORK_TIMEOUT_S: Final = (30.0, 60.0)
-"""The same of a URL."""
+"""The same for URLs."""
 
 _FORMATS: Final = frozenset(
     """3dostr 4xm aac ac3 ac4 aiff alias_pix amr amv anm apng apv asf asf_o av1 avi avs avs2 avs3
@@ -93,20 +93,20 @@ def open_allowed(
 ) -> InputContainer:
     """Open a file, a pipe such as `pipe:0`, or a URL for reading.
 
-    Metadata that is not UTF-8 comes as surrogate escapes, so that it can be written back as it was.
+    Metadata that is not UTF-8 is decoded with surrogate escapes, to be written back unchanged.
 
     Args:
-        source: path or URL; what does not begin with a scheme and `://` is a path, whatever it is.
-        demuxer: libav's name, None to let libav find out.
-        options: of that demuxer.
+        source: path or URL; text without a scheme and `://` at the start is a path.
+        demuxer: libav's name, None to let libav detect it.
+        options: options of the demuxer.
 
     Raises:
-        MediaError: the scheme of the URL is not one that is read here.
-        FFmpegError: nothing that is allowed can be read there.
+        MediaError: the scheme of the URL is not allowed.
+        FFmpegError: it cannot be read in an allowed format.
     """
     formats, protocols, timeout_s = _FORMATS | _PICTURES, "file", FILE_TIMEOUT_S
     if source.startswith("pipe:") and is_url(source):
-        # A pipe waits for who writes to it, however long that takes.
+        # No timeout for pipes, which wait for their writer.
         protocols, timeout_s = "pipe", None
     elif is_url(source):
         scheme = source.partition("://")[0].lower()

@@ -16,10 +16,10 @@ _SITING: Final = re.compile(rb"\x55\xb7\x81(.)\x55\xb8\x81(.)", re.DOTALL)
 """Matroska's ChromaSitingHorz and ChromaSitingVert."""
 
 _LOCATIONS: Final = {(1, 2): 1, (2, 2): 2, (1, 1): 3, (2, 1): 4}
-"""Matroska's numbers -> AVCHROMA_LOC_*."""
+"""AVCHROMA_LOC_*, by Matroska's numbers."""
 
 _OF_CODEC: Final = {"webp": 2}
-"""Codecs whose encoders average each block, and which cannot say so."""
+"""AVCHROMA_LOC_* of codecs that cannot signal it, but whose encoders average each block."""
 
 
 def chroma_location(stream: VideoStream) -> int:

@@ -124,11 +124,11 @@ def video_stream(container: InputContainer, source: str) -> VideoStream:
 
 
 def codec_name(stream: Stream) -> str:
-    """Return libav's name of a stream's codec; of an attachment its file name; or `unknown`."""
+    """Return libav's name of a stream's codec; for attachments the file name; or `unknown`."""
     context = getattr(stream, "codec_context", None)
     if context is not None:
         return context.codec.canonical_name
-    # PyAV's streams without a decoder lack the attribute, whatever its type stubs say.
+    # PyAV's streams without a decoder lack the attribute, unlike its type stubs say.
     return getattr(stream, "name", None) or "unknown"
 
 
@@ -143,11 +143,11 @@ def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet
         try:
             packet = next(packets, None)
         except IndexError:
-            # PyAV stumbles at the end over streams that appeared in mid-file, as MPEG-TS lets them.
+            # At the end PyAV fails on streams that appeared in mid-file, as in MPEG-TS.
             return
         if packet is None:
             return
-        # At the end PyAV adds an empty packet a stream, to empty the decoders with.
+        # At the end PyAV adds an empty packet for each stream, to flush decoders.
         if packet.size or packet.dts is not None:
             yield packet
 
@@ -169,13 +169,13 @@ def stores_times(demuxer: str) -> bool:
 
 
 def frame_rate(stream: VideoStream) -> Fraction | None:
-    """Return the average frames a second, None when the container does not know.
+    """Return the average frame rate, 1/s; None if the container does not give one.
 
-    A raw stream's is what its own header says: its demuxer's is 25, whatever it is.
+    For a raw stream it is the rate in its header, since the demuxer always reports 25.
     """
     if stores_times(stream.container.format.name):
         return stream.average_rate or stream.guessed_rate or None
-    # libav guesses twice the rate of some H.264, and takes MPEG-4's ticks for its rate.
+    # libav's guess is twice the rate for some H.264, and the tick rate for MPEG-4.
     said = (stream.codec_context.framerate, stream.guessed_rate)
     return min((rate for rate in said if rate), default=None)
 
@@ -238,10 +238,10 @@ def describe_video(
 
 
 def _top_field_first(picture: av.VideoFrame, field_order: int) -> bool:
-    """Return the picture's own word on its fields, else the container's."""
+    """Return the field order of the picture if it has one, else that of the container."""
     if not picture.interlaced_frame:
         return field_order not in _BOTTOM_FIRST
-    # PyAV does not show the flag, but libav's `select` filter lets only top-first pictures pass.
+    # PyAV has no attribute for it, but libav's `select` filter can test it.
     only_top_first = PictureFilter(
         picture,
         picture.time_base or Fraction(1, 90_000),

@@ -1,6 +1,6 @@
-"""Pictures in files of their own: photographs, numbered sequences, animations.
+"""Opening picture files: photographs, numbered sequences and animations.
 
-libav reads all of them but animated WebP, which Pillow reads and which is handed on as a lossless
+libav reads all of them except animated WebP, which is read with Pillow and converted to a lossless
 video in memory.
 """
 
@@ -44,16 +44,16 @@ _NUMBER: Final = re.compile(r"%(0\d+)?d")
 _SUFFIXES: Final = PICTURE_FORMATS.keys() | {
     f".{name}" for name in ContainerFormat("image2", "w").extensions
 }
-"""Of pictures that may be numbered: `100%d.mp4` is one file."""
+"""Pattern of numbered files, for suffixes of pictures only: `100%d.mp4` is one file."""
 
 _FIRST: Final = "start_number"
-"""libav's option for the first of numbered pictures."""
+"""libav's option for the number of the first picture."""
 
 _MILLISECONDS: Final = Fraction(1, 1000)
 
 
 def is_numbered(name: str) -> bool:
-    """Say whether a name stands for numbered files, such as `frame_%05d.png`."""
+    """Return whether a name is a pattern for numbered files, such as `frame_%05d.png`."""
     path = Path(name)
     if path.suffix.lower() not in _SUFFIXES or not _NUMBER.search(path.name):
         return False
@@ -61,7 +61,7 @@ def is_numbered(name: str) -> bool:
 
 
 def numbered(pattern: str | Path) -> dict[int, Path]:
-    """Return the files of a pattern that exist, by number, in order."""
+    """Return the existing files of a pattern, by number, in order."""
     pattern = Path(pattern)
     names = [path.name for path in pattern.parent.iterdir()] if pattern.parent.is_dir() else []
     found = numbers_among(pattern.name, names)
@@ -69,26 +69,26 @@ def numbered(pattern: str | Path) -> dict[int, Path]:
 
 
 def numbers_among(pattern: str, names: Iterable[str]) -> dict[int, str]:
-    """Return those of some files' names that a pattern stands for, by number, in order."""
+    """Return the names that match a pattern, by number, in order."""
     before, _, after = _split(pattern)
     numbered = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
     found: dict[int, str] = {}
     for name in names:
         match = numbered.fullmatch(name)
-        # The digits must be those that the pattern would write: %03d has no file named 7.
+        # The digits must be those that the pattern would write: %03d does not match 7.
         if match and numbered_name(pattern, int(match[1])) == name:
             found[int(match[1])] = name
     return dict(sorted(found.items()))
 
 
 def numbered_name(pattern: str, number: int) -> str:
-    """Return the name that a pattern stands for."""
+    """Return the name of a number in a pattern."""
     before, number_format, after = _split(pattern)
     return before + number_format % number + after
 
 
 def files_of(name: str | Path) -> list[Path]:
-    """Return the files that a name stands for: itself, or the numbered ones; existing ones only."""
+    """Return the existing files of a name: the file itself, or those of a pattern."""
     if is_numbered(str(name)):
         return list(numbered(name).values())
     path = Path(name)
@@ -96,7 +96,7 @@ def files_of(name: str | Path) -> list[Path]:
 
 
 def open_numbered(pattern: str) -> InputContainer:
-    """Open numbered pictures as one video of 25 pictures a second.
+    """Open numbered pictures as a video with 25 pictures per second.
 
     Raises:
         MediaError: there are none, or one is missing between two others.
@@ -115,12 +115,12 @@ def open_numbered(pattern: str) -> InputContainer:
 
 
 def opened_numbered(container: InputContainer) -> bool:
-    """Say whether a container is one that `open_numbered` returned."""
+    """Return whether a container was opened by `open_numbered`."""
     return _FIRST in container.options
 
 
 def is_animated_webp(path: Path) -> bool:
-    """Say whether a file is a WebP with more than one picture, by its header."""
+    """Return whether a file is a WebP with several pictures, by its header."""
     with path.open("rb") as file:
         head = file.read(21)
     is_extended = head[:4] == b"RIFF" and head[8:16] == b"WEBPVP8X"
@@ -129,10 +129,10 @@ def is_animated_webp(path: Path) -> bool:
 
 @contextmanager
 def pillow_image(path: Path) -> Generator[Image.Image]:
-    """Open a picture's file with Pillow, which may raise anything over a damaged one.
+    """Open a picture with Pillow, converting its errors.
 
     Raises:
-        MediaError: it cannot be read, or is of more pixels than Pillow takes for harmless.
+        MediaError: it cannot be read, or has more pixels than Pillow allows.
     """
     try:
         image = Image.open(path)
@@ -147,7 +147,7 @@ def _line(error: Exception) -> str:
 
 
 def open_animated_webp(path: Path) -> InputContainer:
-    """Open an animated WebP as a lossless video in memory, transparency and times kept.
+    """Open an animated WebP as a lossless video in memory, with its transparency and times.
 
     Raises:
         MediaError: it is damaged.
@@ -174,7 +174,7 @@ def open_animated_webp(path: Path) -> InputContainer:
 
 
 def _escaped(pattern: str) -> str:
-    """Return a pattern of files for libav, to which each other `%` is doubled."""
+    """Return a pattern for libav, in which every other `%` is doubled."""
     path = Path(pattern)
     before, number_format, after = _split(path.name)
     doubled = before.replace("%", "%%") + number_format + after.replace("%", "%%")

@@ -1,6 +1,6 @@
-"""Formats of picture files, one row each: adding one takes no other change.
+"""The table of picture file formats. To add a format, add a row.
 
-libav reads them all; a row says how one is written.
+libav reads all of them; a row describes how the format is written.
 """
 
 from __future__ import annotations
@@ -24,49 +24,49 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PhotoFormat:
-    """How one picture is written to a file of its own."""
+    """How a single picture is written."""
 
     name: str
     """Pillow's name of the format."""
     takes: tuple[str, ...] = ()
-    """What Pillow is handed: of what it says of the source (`exif`, `icc_profile` ...), and of
-    `quality` (1 to 100) and `lossless` (whether the source is)."""
+    """Arguments for Pillow: metadata of the source (`exif`, `icc_profile` ...), `quality` (1 to
+    100) and `lossless` (whether the source is lossless)."""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Further options for Pillow."""
     alpha: bool = True
-    """Whether it holds transparency, which is left out otherwise."""
+    """Whether it supports transparency."""
     may_be_cmyk: bool = False
-    """Whether its files may be in the colours of print, which nothing here can edit."""
+    """Whether its files may be in CMYK, which is not supported."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnimationFormat:
-    """How several pictures are written to one file that is played."""
+    """How an animation is written."""
 
     muxer: str
     """libav's name."""
     encoder: str
     """libav's name."""
     options: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Of the encoder."""
+    """Options of the encoder."""
     pix_fmt: str | None = None
-    """What the encoder is given; None for RGB, or RGBA where a picture has transparency."""
+    """Pixel format for the encoder; None for RGB, or RGBA with transparency."""
     palette: bool = False
     """Whether each picture has 256 colours."""
     tick_s: Fraction | None = None
-    """Seconds between the times that it can tell apart; None where it has fractions."""
+    """Resolution of its times, s; None if times are fractions."""
     loop_option: str = "loop"
-    """The muxer's option for how often it is shown; 0 is without end."""
+    """The muxer's option for the number of repetitions; 0 is infinite."""
     loop_once: int = 1
-    """That option for once."""
+    """Value of that option to show it once."""
     final_delay: bool = False
-    """Whether the muxer must be told how long the last picture is shown: `final_delay`, in ticks,
-    or in seconds where it has fractions."""
+    """Whether the muxer needs the duration of the last picture as `final_delay`, in ticks, or in
+    seconds if times are fractions."""
 
 
 @dataclass(frozen=True, slots=True)
 class PictureFormat:
-    """What files of one suffix may hold."""
+    """The formats of files with one suffix."""
 
     photo: PhotoFormat | None = None
     animation: AnimationFormat | None = None
@@ -107,21 +107,21 @@ PICTURE_FORMATS: dict[str, PictureFormat] = {
         )
     ),
 }
-"""Suffix in lower case -> what such files may hold."""
+"""Formats by suffix, in lower case."""
 
 
 def picture_format(path: PurePath | str) -> PictureFormat | None:
-    """Return what a file of that name may hold, None if it is not a picture's name."""
+    """Return the format of a file by its suffix, None if it is not a picture."""
     return PICTURE_FORMATS.get(PurePath(path).suffix.lower())
 
 
 def photo_format(path: PurePath | str) -> PhotoFormat | None:
-    """Return how a file of that name holds one picture, None if it does not."""
+    """Return the format of a single picture by its suffix, None if there is none."""
     known = picture_format(path)
     return None if known is None else known.photo
 
 
 def animation_format(path: PurePath | str) -> AnimationFormat | None:
-    """Return how a file of that name holds pictures that move, None if it does not."""
+    """Return the format of an animation by its suffix, None if there is none."""
     known = picture_format(path)
     return None if known is None else known.animation

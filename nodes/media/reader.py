@@ -1,4 +1,4 @@
-"""Reading pictures from a file: damage does not stop it, seeks are checked, tails are not lost."""
+"""Decoding the pictures of a file, robust against damage and inexact seeks."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ from nodes.media.open import (
 __all__ = ["DamageHandler", "PacketHandler", "PictureReader", "first_picture"]
 
 DamageHandler = Callable[[str, int | None], None]
-"""Told what happened, and the pts nearest to it in stream ticks where one is known."""
+"""Called with a description of the damage, and the nearest pts in stream ticks, if known."""
 
 PacketHandler = Callable[["Packet[Stream]"], None]
-"""Given a packet of a stream that is not decoded."""
+"""Called with packets of streams that are not decoded."""
 
 SEEK_BACK_S = (0.0, 2.0, 4.0, 8.0)
-"""How far before the wanted time to look for a keyframe, before reading from the beginning."""
+"""How far before the wanted time to seek, s, in this order, before reading from the start."""
 
 MAX_READ_ERRORS = 8
 """Read errors in a row after which a file counts as ended."""
 
 
 def _unheard(_what: str, _pts: int | None) -> None:
-    """Take the place of a handler where nobody listens, or nobody any more."""
+    """Default handler, which ignores damage."""
 
 
 class PictureReader:
@@ -64,13 +64,13 @@ class PictureReader:
         Args:
             source: path or URL.
             threads: CPU threads to decode with.
-            on_damage: told of each packet that cannot be read or decoded; nobody is by default.
-            on_other: given the packets of all other streams as they come, from a source that can be
-                read only once; None leaves them unread.
-            live_until: ends a live source when it is set; None for all others.
+            on_damage: called for each packet that cannot be read or decoded.
+            on_other: called with the packets of all other streams, for a source that can be read
+                only once; None does not read them.
+            live_until: set it to end a live source; None for other sources.
 
         Raises:
-            MediaError: it cannot be opened, or holds no video that can be decoded.
+            MediaError: the source cannot be opened, or has no video that can be decoded.
         """
         self._source = source
         self._threads = threads
@@ -79,8 +79,8 @@ class PictureReader:
         self._live_until = live_until
         self._live: LivePackets | None = None
         self.ended_early = False
-        """True once reading ended in an error, in a packet cut short, or before the end that the
-        container's header announces."""
+        """Whether reading ended with an error, with an incomplete packet, or before the end given
+        in the container's header."""
         self._open()
 
     def _open(self) -> None:
@@ -95,27 +95,26 @@ class PictureReader:
                 other.discard = Discard.all
         self._wanted = [self.stream] if self._on_other is None else list(self.container.streams)
         self.stream.codec_context.thread_count = self._threads
-        # Decoding several frames at once means waiting for the later ones.
+        # Frame threads would delay each picture until later ones are decoded.
         self.stream.thread_type = "AUTO" if self._live_until is None else "SLICE"
         self.time_base = ticks_of(self.stream)
-        # AVI stores no presentation times; where pictures are reordered, what libav makes of its
-        # packet numbers is in decoding order.
+        # AVI stores no presentation times; with reordered pictures libav's times are in decoding
+        # order.
         self._pts_from_dts = (
             self.container.format.name == "avi" and self.stream.codec_context.reorder_depth > 0
         )
         self.stores_times = stores_times(self.container.format.name)
-        """False for raw streams: what libav makes of their times is at the rate that it guesses."""
+        """False for raw streams, whose times libav computes from a guessed rate."""
         self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
         self._packets_read: int | None = 0
         self._landed: Iterator[av.VideoFrame] | None = None
 
     def close(self) -> None:
-        """Close the file and let go of the decoder; safe to call again.
+        """Close the file and free the decoder; may be called again.
 
-        A generator that is kept by the object it works on is a circle, and so is a handler of the
-        object that keeps this one. Left alone they would keep decoder, threads and pictures, some
-        80 MB of 1080p, until Python happens to look for circles.
+        This also breaks reference cycles with generators and handlers. Otherwise decoder, threads
+        and pictures, about 80 MB for 1080p, would be kept until Python's garbage collection.
         """
         self._close_file()
         self._on_damage = _unheard
@@ -127,7 +126,7 @@ class PictureReader:
 
     @property
     def delay_s(self) -> float:
-        """How long ago the last packet that was read had come; 0 for what is not live."""
+        """Age of the last packet that was read from a live source, s; 0 for other sources."""
         return 0.0 if self._live is None else time.monotonic() - self._live.arrived_s
 
     def _read_packets(self) -> Iterable[Packet[Stream]]:
@@ -138,16 +137,16 @@ class PictureReader:
         return self._live
 
     def reopen(self) -> None:
-        """Start again at the very beginning, which a seek does not reach in every format."""
+        """Start again at the beginning, which a seek does not reach in all formats."""
         self._close_file()
         self._open()
 
     def seek(self, pts: int) -> None:
-        """Go to where the picture shown at `pts` can be decoded, having seen that it can.
+        """Seek to a position from which the picture at `pts` can be decoded, and verify it.
 
-        Demuxers without an index land after the wanted time, or between keyframes; and what is
-        marked as a keyframe may be the begin of a gradual refresh, without a picture of its own.
-        Where nothing helps, reading starts at the very beginning.
+        Demuxers without an index may land after the wanted time or between keyframes, and a packet
+        that is marked as a keyframe may only start a gradual refresh. If no position works, reading
+        starts at the beginning.
         """
         for back_s in () if self._pts_from_dts else SEEK_BACK_S:
             if self._lands_before(pts, int(back_s / self.time_base)):
@@ -179,7 +178,7 @@ class PictureReader:
         return True
 
     def pictures(self) -> Iterator[av.VideoFrame]:
-        """Return every picture from the current position to the end, one after the other."""
+        """Yield all pictures from the current position to the end."""
         pictures, self._landed = self._landed or self._decoded(), None
         return pictures
 
@@ -188,7 +187,7 @@ class PictureReader:
         first_dts: int | None = None
         for packet in self._packets:
             waiting += not packet.is_discard
-            # A packet flagged as cut short counts only if nothing whole comes after it.
+            # An incomplete packet means a truncated file only if no complete one follows.
             self.ended_early = packet.is_corrupt
             if packet.is_corrupt:
                 self._on_damage("packet incomplete or damaged", packet.pts)
@@ -224,7 +223,7 @@ class PictureReader:
         return picture
 
     def _demux(self) -> Iterator[Packet[Stream]]:
-        """Yield the stream's packets, going on after read errors while anything still comes."""
+        """Yield the stream's packets, continuing after read errors."""
         errors = 0
         while errors < MAX_READ_ERRORS:
             try:
@@ -234,7 +233,7 @@ class PictureReader:
                         continue
                     if self._packets_read is not None:
                         self._packets_read += 1
-                    # An empty packet would tell the decoder that the stream is over.
+                    # An empty packet would flush the decoder.
                     if packet.size:
                         errors = 0
                         yield packet
@@ -256,10 +255,10 @@ class PictureReader:
             return []
 
     def _lost_tail(self) -> Iterator[av.VideoFrame]:
-        """Yield what the last pictures' threads took down with them.
+        """Yield the last pictures, if an error of a frame-threaded decoder has hidden them.
 
-        When a decoder that works on several frames at once meets an error while it is emptied,
-        PyAV cannot ask it for the pictures behind the error. One thread alone gives them.
+        If such a decoder fails while it is flushed, PyAV cannot get the pictures after the error.
+        They are decoded again with one thread.
         """
         last = self._last_pts
         if last is None or self._pts_from_dts or self._on_other is not None:
@@ -281,16 +280,16 @@ class PictureReader:
 
 @contextmanager
 def first_picture(source: str) -> Generator[tuple[PictureReader, av.VideoFrame | None]]:
-    """Read a file up to its first picture.
+    """Decode the first picture of a file.
 
     Args:
         source: path or URL.
 
     Yields:
-        The reader, and the picture; None if none can be decoded.
+        The reader, and the picture; None if no picture can be decoded.
 
     Raises:
-        MediaError: it cannot be opened, or holds no video that can be decoded.
+        MediaError: the source cannot be opened, or has no video that can be decoded.
     """
     reader = PictureReader(source, 1)
     try:

@@ -1,11 +1,10 @@
-"""What a decoded picture carries beside its samples.
+"""Reading the side data of decoded pictures.
 
-PyAV's container of side data must never see a picture as a decoder gives it. It wraps each entry's
-own dictionary of names in an object that frees it, while the picture frees it too (measured with
-PyAV 18.1.0: every PNG with an `iCCP` chunk, whose profile's name libav keeps there, ends the
-process). It also reads all entries or none, and raises over kinds that are newer than it, such as
-EXIF, after the damage is done. So every entry but the wanted one is taken off by libav first, from
-a second reference to the picture, and only kinds are asked for to which libav gives no dictionary.
+PyAV's side data must not be used on pictures as they come from a decoder. It wraps the metadata
+dictionary of each entry in an object that frees it, which the picture does as well (with PyAV
+18.1.0 every PNG with an `iCCP` chunk crashes the process). It also reads all entries at once, and
+raises for kinds that it does not know, such as EXIF. Therefore libav first removes all other
+entries from a second reference to the picture, and only kinds without a dictionary are read.
 """
 
 from __future__ import annotations
@@ -27,23 +26,23 @@ from nodes.picture.filters import PictureFilter
 __all__ = ["Kind", "display_matrix", "side_data"]
 
 Kind = Literal["DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"]
-"""Names in `av.sidedata.sidedata.Type` of plain structures, to which libav adds no dictionary."""
+"""Names in `av.sidedata.sidedata.Type` of kinds without a metadata dictionary."""
 
 _KINDS: Final = 64
-"""More than libav has kinds of side data (FFmpeg 8 has 33), known to PyAV or not."""
+"""An upper bound of the number of libav's side data kinds (FFmpeg 8 has 33)."""
 
-# PyAV's type stubs leave out what it is made from.
+# PyAV's type stubs lack the constructor's argument.
 _read = cast("Callable[[av.VideoFrame], Mapping[str, Buffer]]", SideDataContainer)
 
 
 def side_data(picture: av.VideoFrame, kind: Kind) -> bytes | None:
-    """Return a picture's side data of one kind, as libav's structure in memory; None without it."""
+    """Return a picture's side data of one kind as the bytes of libav's structure, or None."""
     found = _read(_with_only(picture, kind)).get(kind)
     return None if found is None else bytes(found)
 
 
 def _with_only(picture: av.VideoFrame, kind: Kind) -> av.VideoFrame:
-    """Return a reference to the picture that carries no side data of any other kind."""
+    """Return a reference to the picture without side data of other kinds."""
     unwanted = set(range(_KINDS)) - {Type[kind].value}
 
     def add(graph: Graph) -> list[FilterContext]:
@@ -55,7 +54,7 @@ def _with_only(picture: av.VideoFrame, kind: Kind) -> av.VideoFrame:
 
 
 def display_matrix(picture: av.VideoFrame) -> tuple[int, ...] | None:
-    """Return the nine numbers of a picture's display matrix, None when it has none."""
+    """Return the nine numbers of a picture's display matrix, None if it has none."""
     matrix = side_data(picture, "DISPLAYMATRIX")
     if matrix is not None:
         return struct.unpack("=9i", matrix)

@@ -1,4 +1,4 @@
-"""What libav is told of where media is."""
+"""Telling paths from URLs for libav."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|pipe:\d+$")
 
 
 def file_url(path: str | os.PathLike[str]) -> str:
-    """Return the URL of a file, whatever its name: libav takes `12:30:05.mp4` for a protocol."""
+    """Return a file URL, because libav would take the start of `12:30:05.mp4` for a protocol."""
     return f"file:{os.fspath(path)}"
 
 
 def is_url(source: str) -> bool:
-    """Say whether a source is a URL or a pipe, not the path of a file."""
+    """Return whether a source is a URL or a pipe, not a path."""
     return _URL.match(source) is not None

@@ -1,1 +1,1 @@
-"""Pictures in the decoder's own planes: layout, colour regions, residuals, fields."""
+"""Pixel operations in the decoder's own planes: layouts, regions, residuals and fields."""

@@ -1,4 +1,4 @@
-"""How far the samples of a picture were changed in a region."""
+"""Measuring the changes of samples in a region of a picture."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Change", "RegionBefore"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What became of the samples of a region, in levels of the video's bit depth."""
+    """Changes of the samples in a region, in levels of the video's bit depth."""
 
     area_px: int
-    """Luma samples that are not as they were."""
+    """Number of changed luma samples."""
     largest: int
-    """The greatest change of a sample of any plane."""
+    """Largest change of a sample of any plane."""
     mean: float
-    """Mean absolute change of the luma samples that are not as they were."""
+    """Mean absolute change of the changed luma samples."""
 
 
 class RegionBefore:
-    """Keeps a region of a picture that is about to be changed."""
+    """A copy of a region, to compare with it after changes."""
 
     def __init__(self, picture: av.VideoFrame, region: Region) -> None:
         """Copy the samples.
@@ -39,7 +39,7 @@ class RegionBefore:
         self._before = [plane.copy() for plane in self._planes()]
 
     def change(self) -> Change:
-        """Compare the samples with what the picture holds now."""
+        """Compare the copy with the picture's current samples."""
         shift = self._layout.shift
         steps = [
             np.abs((now >> shift).astype(np.int32) - (before >> shift).astype(np.int32))

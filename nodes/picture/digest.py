@@ -1,4 +1,4 @@
-"""What tells one decoded picture from another: a digest of its samples."""
+"""Digests of decoded pictures."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ __all__ = ["picture_sha256"]
 
 
 def picture_sha256(picture: av.VideoFrame) -> str:
-    """Return the SHA-256 of a picture's samples, plane after plane, without line padding.
+    """Return the SHA-256 of a picture's samples, plane by plane, without line padding.
 
-    That is libav's raw video, so `ffmpeg -i FILE -map 0:v:0 -f framehash -hash sha256 -` prints
-    the same. Size, pixel format and time are not part of it.
+    This is the digest of libav's raw video, as printed by
+    `ffmpeg -i FILE -map 0:v:0 -f framehash -hash sha256 -`. It does not include size, pixel format
+    and time.
 
     Raises:
         UnsupportedFormatError: the pixel format is not Y'CbCr or gray.
@@ -24,7 +25,7 @@ def picture_sha256(picture: av.VideoFrame) -> str:
     layout = pixel_layout(picture.format.name)
     digest = hashlib.sha256()
     for index in range(len(picture.planes)):
-        # Without padding nothing is copied.
+        # Planes without padding are not copied.
         samples = np.ascontiguousarray(plane_samples(picture, layout, index))
         digest.update(samples.data)
     return digest.hexdigest()

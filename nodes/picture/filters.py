@@ -1,4 +1,4 @@
-"""libav's filters on decoded pictures."""
+"""Applying libav filters to decoded pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["PictureFilter"]
 
 
 class PictureFilter:
-    """Filters that pictures of one size and pixel format go through, one after the other."""
+    """A chain of filters for pictures of one size and pixel format."""
 
     def __init__(
         self,
@@ -27,19 +27,19 @@ class PictureFilter:
         """Set the filters up.
 
         Args:
-            template: of the pictures' size and pixel format.
-            time_base: seconds a tick of the pictures' times lasts.
-            add: adds filters to the graph and returns those that are to be linked in line; what
-                else it adds it links itself.
+            template: a picture of that size and pixel format.
+            time_base: time base of the pictures' times, s.
+            add: adds filters to the graph and returns those to link in a chain; it links any
+                others itself.
         """
         self._graph = Graph()
-        # PyAV asks for a stream, and reads no more of it than a picture has too.
+        # PyAV expects a stream, but uses only attributes that a picture has, too.
         source = self._graph.add_buffer(cast("VideoStream", template), time_base=time_base)
         self._graph.link_nodes(source, *add(self._graph), self._graph.add("buffersink"))
         self._graph.configure()
 
     def push(self, picture: av.VideoFrame | None) -> list[av.VideoFrame]:
-        """Hand a picture in, or None after the last one; return what comes out by then."""
+        """Push a picture, or None after the last one; return the pictures that come out."""
         self._graph.vpush(picture)
         done: list[av.VideoFrame] = []
         while True:

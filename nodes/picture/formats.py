@@ -1,4 +1,4 @@
-"""Which pixel formats can be edited in place, and turning the others into one that can."""
+"""Pixel formats that can be edited in place, and converting others to one of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PREFERRED: Final = tuple(
     for depth in ("", "9le", "10le", "12le", "14le", "16le")
     for name in ("yuv420p", "yuv422p", "yuv444p", "gray")
 )
-"""What pictures are converted to: planar, in all depths."""
+"""Formats to which others are converted: planar, in all depths."""
 
 _QUALITY: Final = (
     Interpolation.BICUBIC
@@ -42,12 +42,12 @@ def bit_depth(pix_fmt: str) -> int:
 
 @cache
 def editable_format(pix_fmt: str) -> str:
-    """Return `pix_fmt` if the face nodes can edit it in place, else the nearest that they can.
+    """Return `pix_fmt` if it can be edited in place, else the nearest format that can.
 
-    The nearest has at least the same depth and chroma resolution; alpha is not kept.
+    That has at least the same depth and chroma resolution; alpha is lost.
 
     Raises:
-        UnsupportedFormatError: nothing near exists (hardware surfaces).
+        UnsupportedFormatError: there is no such format, as for hardware surfaces.
     """
     try:
         return pixel_layout(pix_fmt).pix_fmt
@@ -62,16 +62,16 @@ def editable_format(pix_fmt: str) -> str:
 
 
 def nearest_format(pix_fmt: str, candidates: Iterable[str]) -> str | None:
-    """Return the candidate that holds all of `pix_fmt` but alpha at the least cost, or None."""
+    """Return the cheapest candidate that holds `pix_fmt` without loss except alpha, or None."""
     source = VideoFormat(pix_fmt)
     depth = max((component.bits for component in source.components), default=0)
-    # Palettes, mosaics and packed colours below 8 bits spread over a full 8-bit colour.
+    # Palettes, Bayer patterns and packed colours below 8 bits need full 8-bit colours.
     small_rgb = source.has_palette or source.is_bayer or (source.is_rgb and depth < 8)
     deep_enough = [name for name in candidates if bit_depth(name) >= min(depth, 16)]
     if not deep_enough:
         return None
     best, loss = find_best_pix_fmt_of_list(deep_enough, "rgb24" if small_rgb else pix_fmt)
-    # Nothing is deeper than 16 bits: floating point has to lose some.
+    # No candidate is deeper than 16 bits, so that floating point loses some.
     forbidden = _RESOLUTION_LOSS if depth <= 16 else _RESOLUTION_LOSS & ~PixFmtLoss.DEPTH
     return None if best is None or loss & forbidden else best.name
 
@@ -79,7 +79,7 @@ def nearest_format(pix_fmt: str, candidates: Iterable[str]) -> str | None:
 class PictureConverter:
     """Converts pictures of one stream to one size and pixel format with swscale.
 
-    Keeps swscale's context, so each thread and stream has its own; does not pickle.
+    Use one for each thread and stream. Cannot be pickled.
     """
 
     def __init__(self, width_px: int, height_px: int, pix_fmt: str, color: ColorTags) -> None:
@@ -108,7 +108,7 @@ class PictureConverter:
             src_color_range=ColorRange.JPEG if is_full else ColorRange.MPEG,
             dst_color_range=ColorRange.JPEG if target_full else ColorRange.MPEG,
             interpolation=_QUALITY,
-            # swscale starts a thread for each core unless told otherwise.
+            # By default swscale starts a thread for each core.
             threads=1,
         )
         result.colorspace, result.color_range = self._color.matrix, self._color.range
@@ -116,7 +116,7 @@ class PictureConverter:
 
 
 def _matrix(tag: int, height_px: int) -> int:
-    """Return swscale's number of a matrix, guessing what is untagged as players do."""
+    """Return swscale's number of a matrix, with players' default for untagged video."""
     if tag in (1, 4, 5, 6, 7, 9):
         return {6: 5, 10: 9}.get(tag, tag)
     return Colorspace.ITU601 if height_px < 720 else Colorspace.ITU709

@@ -1,7 +1,4 @@
-"""Interlaced pictures: two fields, half a frame apart in time, woven line by line.
-
-They are kept unless the user wants whole pictures.
-"""
+"""Interlaced pictures: deinterlacing, and padding of their fields."""
 
 from __future__ import annotations
 
@@ -22,16 +19,15 @@ from nodes.picture.regions import copy_tags
 __all__ = ["deinterlaced", "of_height", "whole_fields"]
 
 _PICTURE_NUMBERS: Final = Fraction(1, 25)
-"""Time base of the filter, which is given the pictures' numbers: their own times may be missing."""
+"""Time base for the filter, which gets the numbers of pictures because pts may be missing."""
 
 
 def deinterlaced(
     pictures: Iterator[av.VideoFrame], *, top_field_first: bool
 ) -> Iterator[av.VideoFrame]:
-    """Yield a whole picture for each interlaced one, with its own pts and duration.
+    """Deinterlace pictures with libavfilter's `bwdif`, keeping their number, pts and durations.
 
-    Motion between the fields decides which lines are kept and which are made anew (libavfilter's
-    `bwdif`, of the BBC's w3fdif and yadif). Pictures of another size begin afresh.
+    The filter is restarted if the size or pixel format changes.
     """
     bwdif: PictureFilter | None = None
     last_layout: tuple[int, int, str] | None = None
@@ -64,17 +60,17 @@ def _timed(
 
 
 def whole_fields(picture: av.VideoFrame) -> av.VideoFrame:
-    """Return an interlaced picture with both fields, and their chroma, of the same height.
+    """Pad an interlaced picture at the bottom, so that its fields and their chroma match in height.
 
-    Some lines more at the bottom complete it, each the last one of its own field; swscale would
-    read what lies behind the picture. A picture that is complete is returned as it is.
+    The last lines of each field are repeated. Without padding swscale would read beyond the
+    picture. A picture that needs none is returned unchanged.
     """
     lines_of_both = 2 << pixel_layout(picture.format.name).log2_sub_y
     return of_height(picture, -(-picture.height // lines_of_both) * lines_of_both)
 
 
 def of_height(picture: av.VideoFrame, height_px: int) -> av.VideoFrame:
-    """Return an interlaced picture cut off at the bottom, or completed; see `whole_fields`."""
+    """Return an interlaced picture cropped or padded at the bottom; see `whole_fields`."""
     if picture.height == height_px:
         return picture
     made = av.VideoFrame(picture.width, height_px, picture.format.name)
@@ -90,5 +86,5 @@ def of_height(picture: av.VideoFrame, height_px: int) -> av.VideoFrame:
 
 
 def _lines(plane: VideoPlane) -> npt.NDArray[np.uint8]:
-    """View a plane's bytes line by line, padding and all; writing to it changes the picture."""
+    """Return a writable view of a plane's bytes, (lines, line size), with line padding."""
     return plane_codes(plane, np.uint8)[: plane.height]

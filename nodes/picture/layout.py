@@ -1,4 +1,4 @@
-"""Where a pixel format keeps its samples, and views of them that copy nothing.
+"""The memory layout of pixel formats, and views of their samples.
 
 Convention: regions are half open `xyxy_px` in luma pixels, aligned to the chroma grid or ending at
 the frame's edge. Codes are those of the stream's bit depth.
@@ -41,10 +41,10 @@ Region = tuple[int, int, int, int]
 """Half-open box x0, y0, x1, y1 in luma pixels."""
 
 Values = npt.NDArray[np.float32]
-"""Codes, or what is added to them, to reckon with."""
+"""Code values, or changes of them, for computations."""
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""Codes as a plane stores them."""
+"""Code values as stored in a plane."""
 
 LUMA_WEIGHTS: Final[dict[int, tuple[float, float]]] = {
     1: (0.2126, 0.0722),
@@ -55,7 +55,7 @@ LUMA_WEIGHTS: Final[dict[int, tuple[float, float]]] = {
     9: (0.2627, 0.0593),
     10: (0.2627, 0.0593),
 }
-"""AVCOL_SPC_* -> red and blue weights of luma (ITU-T H.273)."""
+"""Red and blue weights of luma (ITU-T H.273), by AVCOL_SPC_*."""
 
 _NOT_YCBCR: Final = {0: "RGB", 8: "YCgCo", 11: "Y'D'zD'x", 14: "ICtCp"}
 
@@ -70,17 +70,17 @@ _CHROMA_SITINGS: Final = {
     5: ("bottomleft", 0.0, 1.0),
     6: ("bottom", 0.5, 1.0),
 }
-"""AVCHROMA_LOC_* -> see `chroma_siting`."""
+"""Results of `chroma_siting`, by AVCHROMA_LOC_*."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelLayout:
-    """Where a pixel format keeps its samples."""
+    """The layout of a pixel format."""
 
     pix_fmt: str
     bit_depth: int
     shift: int
-    """Bits below the value in each sample word (P010 keeps 10 bits at the top of 16)."""
+    """Unused low bits of a sample word (P010 has 10 bits at the top of 16)."""
     chroma: Literal["none", "planar", "uv", "vu"]
     """No chroma, two planes, or one plane of interleaved pairs."""
     log2_sub_x: int
@@ -91,7 +91,7 @@ class PixelLayout:
 
     @property
     def dtype(self) -> type[np.uint8] | type[np.uint16]:
-        """Type of one stored sample."""
+        """The dtype of a stored sample."""
         return np.uint8 if self.bit_depth == 8 else np.uint16
 
 
@@ -100,8 +100,8 @@ def pixel_layout(pix_fmt: str) -> PixelLayout:
     """Return the layout of a pixel format.
 
     Raises:
-        UnsupportedFormatError: for a format that is not Y/Cb/Cr or gray, little endian, 8 to 16
-            bits, without alpha.
+        UnsupportedFormatError: the format is not Y/Cb/Cr or gray, little endian, with 8 to 16 bits
+            and without alpha.
     """
     if m := re.fullmatch(r"yuv(j?)(420|422|444|440|411)p(?:(9|10|12|14|16)le)?", pix_fmt):
         depth, sub = int(m[3] or 8), _SUBSAMPLING[m[2]]
@@ -122,12 +122,13 @@ def pixel_layout(pix_fmt: str) -> PixelLayout:
 
 
 def resolve_color(color: ColorTags, layout: PixelLayout, height_px: int) -> tuple[int, bool]:
-    """Return the matrix (AVCOL_SPC_*) and whether the range is full, guessing what is untagged.
+    """Return the matrix (AVCOL_SPC_*), and whether the range is full.
 
-    Untagged video below 720 lines is BT.601, else BT.709, and limited, as players assume.
+    As players do, untagged video is taken as BT.601 below 720 lines and else as BT.709, with
+    limited range.
 
     Raises:
-        UnsupportedFormatError: the matrix is not of the Y/Cb/Cr kind.
+        UnsupportedFormatError: the matrix is not a Y/Cb/Cr matrix.
     """
     if color.matrix in _NOT_YCBCR and layout.chroma != "none":
         raise UnsupportedFormatError(
@@ -140,17 +141,17 @@ def resolve_color(color: ColorTags, layout: PixelLayout, height_px: int) -> tupl
 
 
 def chroma_siting(color: ColorTags) -> tuple[str, float, float]:
-    """Return where subsampled chroma lies, unspecified on the left, as players assume.
+    """Return the chroma siting; unspecified is left, as players assume.
 
     Returns:
-        libav's name of it, and its distance from the first luma sample of its block, right and
-        down: 0 on that sample, 0.5 in the middle, 1 on the last sample.
+        libav's name, and the horizontal and vertical distance from the first luma sample of the
+        block: 0 at that sample, 0.5 at the centre, 1 at the last sample.
     """
     return _CHROMA_SITINGS.get(color.chroma, _CHROMA_SITINGS[1])
 
 
 def align_region(xyxy_px: Box, layout: PixelLayout, width_px: int, height_px: int) -> Region | None:
-    """Grow a box to whole chroma samples and clip it to the frame; None when nothing is left."""
+    """Expand a box to whole chroma samples and clip it to the frame; None if it is outside."""
     step_x, step_y = 1 << layout.log2_sub_x, 1 << layout.log2_sub_y
     x0 = max(0, int(np.floor(xyxy_px[0] / step_x)) * step_x)
     y0 = max(0, int(np.floor(xyxy_px[1] / step_y)) * step_y)
@@ -160,13 +161,13 @@ def align_region(xyxy_px: Box, layout: PixelLayout, width_px: int, height_px: in
 
 
 def plane_codes(plane: VideoPlane, dtype: type[np.uint8] | type[np.uint16]) -> npt.NDArray[Any]:
-    """View a whole plane, line padding and all; writing to it changes the picture."""
+    """Return a writable view of a plane, with line padding."""
     buffer = cast("memoryview[int]", plane)
     return np.frombuffer(buffer, dtype).reshape(-1, plane.line_size // dtype().itemsize)
 
 
 def plane_samples(picture: av.VideoFrame, layout: PixelLayout, index: int) -> Samples:
-    """View one plane without its line padding; (H, W) or, with interleaved chroma, (H, W, 2)."""
+    """Return a view of a plane without line padding: (H, W), for interleaved chroma (H, W, 2)."""
     plane = picture.planes[index]
     rows: Samples = plane_codes(plane, layout.dtype)
     if index == 0:
@@ -178,7 +179,7 @@ def plane_samples(picture: av.VideoFrame, layout: PixelLayout, index: int) -> Sa
 
 
 def plane_slices(layout: PixelLayout, index: int, region: Region) -> tuple[slice, slice]:
-    """Return the rows and columns of a plane that a region covers; index 0 is luma."""
+    """Return the rows and columns of a region in a plane; plane 0 is luma."""
     x0, y0, x1, y1 = region
     if index == 0:
         return slice(y0, y1), slice(x0, x1)
@@ -191,14 +192,14 @@ def plane_slices(layout: PixelLayout, index: int, region: Region) -> tuple[slice
 def region_samples(
     picture: av.VideoFrame, layout: PixelLayout, index: int, region: Region
 ) -> Samples:
-    """Return a writable view of one plane over a region, shaped as by `plane_samples`."""
+    """Return a writable view of a region of a plane; shape as in `plane_samples`."""
     return plane_samples(picture, layout, index)[plane_slices(layout, index, region)]
 
 
 def chroma_samples(
     picture: av.VideoFrame, layout: PixelLayout, region: Region
 ) -> tuple[Samples, Samples]:
-    """Return writable views of Cb and Cr over a region."""
+    """Return writable views of Cb and Cr in a region, each (H, W)."""
     if layout.chroma == "planar":
         return region_samples(picture, layout, 1, region), region_samples(
             picture, layout, 2, region

@@ -1,7 +1,7 @@
-"""Reading small regions of a frame, and copying a frame.
+"""Converting regions of a frame to RGB, and copying frames.
 
-A 1080p frame is never converted whole: the region around a face is copied out and converted by
-swscale, and what AMINet adds to it goes back as a Y/Cb/Cr residual (`nodes.picture.residual`).
+Frames are not converted as a whole: only the region around a face is converted by swscale, and the
+residual is added in Y/Cb/Cr (`nodes.picture.residual`).
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _READ_FLAGS: Final = (
 
 
 def copy_picture(picture: av.VideoFrame) -> av.VideoFrame:
-    """Copy a picture's planes, timing and colour tags, so that the original can be left alone.
+    """Copy a picture's planes, times and colour tags.
 
-    The copy's `pict_type` is unset: an encoder would take it as an order.
+    `pict_type` is not copied, because encoders would use it.
     """
     copy = av.VideoFrame(picture.width, picture.height, picture.format.name)
     for plane, source in zip(copy.planes, picture.planes, strict=True):
@@ -56,7 +56,7 @@ def copy_picture(picture: av.VideoFrame) -> av.VideoFrame:
 
 
 def copy_tags(picture: av.VideoFrame, copy: av.VideoFrame) -> None:
-    """Give a picture another one's timing and colour tags."""
+    """Copy the times and colour tags of one picture to another."""
     copy.pts, copy.dts, copy.duration = picture.pts, picture.dts, picture.duration
     if picture.time_base is not None:
         copy.time_base = picture.time_base
@@ -65,9 +65,9 @@ def copy_tags(picture: av.VideoFrame, copy: av.VideoFrame) -> None:
 
 
 def luma_samples(picture: av.VideoFrame, step_px: int) -> Values:
-    """Return every `step_px`-th luma sample both ways, over the largest code: 0 to 1.
+    """Return every `step_px`-th luma sample in both directions, scaled to 0 to 1; (rows, columns).
 
-    Cheap enough for every frame: it reads the plane where it lies and converts nothing.
+    Fast, because it reads the plane directly.
     """
     layout = pixel_layout(picture.format.name)
     luma = plane_samples(picture, layout, 0)[::step_px, ::step_px]
@@ -77,7 +77,7 @@ def luma_samples(picture: av.VideoFrame, step_px: int) -> Values:
 class RegionReader:
     """Converts regions of pictures of one stream to RGB.
 
-    Keeps swscale's context, so each thread and stream has its own; does not pickle.
+    Use one for each thread and stream. Cannot be pickled.
     """
 
     def __init__(self, color: ColorTags) -> None:
@@ -87,7 +87,7 @@ class RegionReader:
         self._blank: av.VideoFrame | None = None
 
     def rgb(self, picture: av.VideoFrame, region_xyxy_px: Region) -> RgbImage:
-        """Convert one region at its own size and bit depth.
+        """Convert a region, keeping its size and bit depth.
 
         Args:
             picture: any supported pixel format.
@@ -108,9 +108,9 @@ class RegionReader:
     def thumbnail(
         self, picture: av.VideoFrame, region_xyxy_px: Region, width_px: int, height_px: int
     ) -> npt.NDArray[np.uint8]:
-        """Convert one region to 8-bit RGB of another size; shape (height_px, width_px, 3).
+        """Convert a region to 8-bit RGB of another size; shape (height_px, width_px, 3).
 
-        Chroma may be half a pixel off, which a detector does not see, and saves its time.
+        Chroma may be off by half a pixel, which is faster and does not matter for detection.
         """
         layout = pixel_layout(picture.format.name)
         small = self._cut(picture, layout, region_xyxy_px, av.VideoFrame)
@@ -129,7 +129,7 @@ class RegionReader:
     ) -> av.VideoFrame:
         x0, y0, x1, y1 = region
         gray = layout.chroma == "none"
-        # swscale takes every gray format as full range; with neutral chroma it heeds the range.
+        # swscale takes gray formats as full range; with neutral chroma it uses the given range.
         pix_fmt = layout.pix_fmt.replace("gray", "yuv444p") if gray else layout.pix_fmt
         small = blank(x1 - x0, y1 - y0, pix_fmt)
         small.colorspace, full = resolve_color(self._color, layout, picture.height)
@@ -145,10 +145,10 @@ class RegionReader:
         return small
 
     def _marked(self, width_px: int, height_px: int, pix_fmt: str) -> av.VideoFrame:
-        """Return a picture to be filled that says where its chroma lies.
+        """Return an empty picture with the chroma siting set.
 
-        Only a filter can say it, and takes ten times as long to set up as scaling a tiny picture
-        that says it, since faces differ in size.
+        The siting can be set only by a filter, whose set-up for each size of region takes ten times
+        as long as scaling a tiny picture that has the siting.
         """
         if self._blank is None or self._blank.format.name != pix_fmt:
             blank = av.VideoFrame(8, 8, pix_fmt)
@@ -160,7 +160,7 @@ class RegionReader:
     def _convert(
         self, small: av.VideoFrame, width_px: int, height_px: int, pix_fmt: str, flags: int
     ) -> RgbImage:
-        # swscale starts a thread for each core unless told otherwise.
+        # By default swscale starts a thread for each core.
         image = self._scaler.reformat(
             small,
             width_px,

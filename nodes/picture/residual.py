@@ -1,7 +1,7 @@
-"""Adding what AMINet changes to a region of a frame, in the frame's own Y/Cb/Cr samples.
+"""Adding an RGB residual to a region of a frame, in its Y/Cb/Cr samples.
 
-YUV is linear in RGB, so this needs no RGB round trip, and a sample whose residual is 0 keeps its
-code value bit for bit.
+Y/Cb/Cr is linear in RGB, so that the frame need not be converted to RGB, and samples with a
+residual of 0 do not change.
 """
 
 from __future__ import annotations
@@ -35,14 +35,13 @@ def add_rgb_residual(
     residual: npt.NDArray[np.floating],
     color: ColorTags,
 ) -> None:
-    """Add an RGB residual to a region of `picture`, in place, in its own Y/Cb/Cr samples.
+    """Add an RGB residual to a region of `picture`, in place.
 
-    Where the residual is 0 in a whole chroma block the samples stay as they are. Sums are
-    rounded and kept in the legal range, unless the sample was already outside it: footroom and
-    headroom of the source are no worse afterwards, and not cut either.
+    Samples do not change where the residual is 0 in the whole chroma block. Results are rounded and
+    clipped to the legal range, or to the sample's own value if that was outside of it.
 
     Args:
-        picture: changed in place: see `copy_picture`.
+        picture: changed in place; see `copy_picture`.
         region_xyxy_px: inside the picture, aligned to its chroma grid.
         residual: shape (height, width, 3) of the region, in units of full RGB scale.
         color: the stream's tags.
@@ -77,13 +76,13 @@ def add_rgb_residual(
 def _changed_part(
     residual: npt.NDArray[np.floating], region: Region, layout: PixelLayout
 ) -> tuple[Region, Values] | None:
-    """Return the part of a region with all of the residual, and that residual as (3, H, W)."""
+    """Return the smallest region with the whole residual, and the residual there as (3, H, W)."""
     changes = residual != 0
     rows, columns = (np.flatnonzero(changes.any(axis=axes)) for axes in ((1, 2), (0, 2)))
     if not rows.size:
         return None
     x0, y0, x1, y1 = region
-    # One chroma sample more on each side: it is a mean of pixels that reach beyond its block.
+    # One more chroma sample on each side, because chroma depends on pixels beyond its block.
     grown_x, grown_y = 1 << layout.log2_sub_x, 1 << layout.log2_sub_y
     left = max(0, columns[0] - grown_x) >> layout.log2_sub_x << layout.log2_sub_x
     above = max(0, rows[0] - grown_y) >> layout.log2_sub_y << layout.log2_sub_y
@@ -108,22 +107,22 @@ def _add(
 
 
 def _subsampled(values: Values, layout: PixelLayout, siting: Sequence[float]) -> Values:
-    """Reduce (H, W) to the chroma grid; the last block is completed by repetition.
+    """Reduce (H, W) to the chroma grid; an incomplete last block is padded by repetition.
 
     Args:
-        values: of luma pixels.
-        layout: its chroma grid.
-        siting: where chroma lies in its block, right and down; see `chroma_siting`.
+        values: values of luma pixels.
+        layout: the pixel layout.
+        siting: horizontal and vertical siting; see `chroma_siting`.
     """
     columns = _reduced(values.T, 1 << layout.log2_sub_x, siting[0]).T
     return _reduced(columns, 1 << layout.log2_sub_y, siting[1])
 
 
 def _reduced(values: Values, step: int, siting: float) -> Values:
-    """Return every `step`-th row's surroundings.
+    """Reduce rows by `step`.
 
-    Chroma between the rows is the mean of its block. On a row it is that one with its neighbours,
-    weighted by their distance up to `step`, such as [1 2 1] / 4.
+    Chroma that is centred between rows is the mean of its block. Chroma on a row is the weighted
+    mean of that row and its neighbours, with weights such as [1 2 1] / 4.
     """
     if step == 1:
         return values

@@ -1,8 +1,7 @@
-"""Another picture around the samples of one that is shared: nothing is copied.
+"""Pictures that share the samples of another one but have their own times and tags.
 
-A packet is read-only for all who get it, but libav keeps a picture's times and colour tags with its
-samples: an encoder wants its own times there, and PyAV's `reformat` sets the tags of its source
-while it works.
+Packets are read-only, but libav stores times and colour tags in the picture: an encoder needs its
+own times there, and PyAV's `reformat` sets tags of its source temporarily.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ __all__ = ["PictureView"]
 
 
 class PictureView:
-    """Makes such pictures, for one thread. Pickles until it has made one."""
+    """Makes such pictures, for one thread. Can be pickled until it is used."""
 
     def __init__(
         self, field_order: Literal["tff", "bff"] | None = None, chroma: str | None = None
     ) -> None:
-        """Say what the pictures are marked as; None leaves a mark as it is. PyAV cannot set them.
+        """Set marks that PyAV cannot set itself; None does not change a mark.
 
         Args:
-            field_order: top or bottom field first; encoders and swscale believe each picture.
-            chroma: libav's name of where chroma lies, which swscale believes.
+            field_order: top or bottom field first, as used by encoders and swscale.
+            chroma: libav's name of the chroma siting, as used by swscale.
         """
         marks = {"field_mode": field_order, "chroma_location": chroma}
         self._marks = ":".join(f"{key}={value}" for key, value in marks.items() if value)
@@ -37,7 +36,7 @@ class PictureView:
         self._filter: PictureFilter | None = None
 
     def of(self, picture: av.VideoFrame) -> av.VideoFrame:
-        """Return a picture of the same samples, whose times and tags may be set."""
+        """Return a picture with the same samples, whose times and tags may be set."""
         kind = (picture.width, picture.height, picture.format.name, picture.time_base)
         if self._filter is None or kind != self._of:
             tick = picture.time_base or Fraction(1, 25)

@@ -1,4 +1,4 @@
-"""Contact sheets of the faces before and after."""
+"""The node that writes contact sheets of the faces before and after."""
 
 from nodes.sheet.node import Sheet, SheetConfig
 

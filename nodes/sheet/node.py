@@ -1,10 +1,11 @@
-"""`aminet.sheet`: contact sheets of what was restored.
+"""`aminet.sheet`: writes contact sheets of the restored faces.
 
-One shows the best shot of each face; each face also has one of its own, with its sharpest, its
-largest and its most frontal shot.
+One sheet shows the best shot of each face. Each face also has its own sheet with its sharpest,
+largest and most frontal shot.
 
-The source (bicubic) and the restored face lie side by side, aligned by the same transform, with
-the track's number, the time and the eye distance. The caption says what a restored face is.
+The source (enlarged by bicubic) and the restored face are side by side, aligned by the same
+transform, with the track number, time and eye distance. The caption says that a restored face is an
+estimate.
 """
 
 from __future__ import annotations
@@ -32,27 +33,27 @@ __all__ = ["BEST_SHOTS", "SHEET_NAME", "Sheet", "SheetConfig"]
 
 SHEET_NAME: Final = "sheet.png"
 BEST_SHOTS: Final = "face_*.png"
-"""Names of the sheets of single faces."""
+"""Pattern for the sheets of single faces."""
 _BEST: Final = ""
-"""The kind of the shot that is the best all in all."""
+"""Kind of the shot with the best overall quality."""
 
 _BETTER: Final = 1.15
-"""A new shot must beat the kept one by this factor: reading regions costs time."""
+"""A new shot replaces the kept one if it is better by this factor, because reading takes time."""
 _LEAST_TURN_DEG: Final = 10.0
-"""Turns are not known more exactly."""
+"""Poses below this count as frontal, deg, since they are not known more exactly."""
 _SHARP_ENOUGH: Final = 0.02
-"""Mean step between neighbouring pixels, of full scale, from which sharper counts no more."""
+"""Mean difference of neighbouring pixels, of full scale, above which sharpness is not rewarded."""
 
 
 class SheetConfig(NodeConfig):
-    """How large the contact sheet grows."""
+    """Size of the contact sheet."""
 
     max_tracks: int = Field(default=24, ge=1, le=200)
-    """Faces shown at most; those with the best shots stay."""
+    """Most faces on the sheet; those with the best shots are kept."""
     face_px: int = Field(default=256, ge=64, le=512)
     """Side of each picture of a face."""
     columns: int = Field(default=3, ge=1, le=8)
-    """Pairs side by side."""
+    """Pairs of pictures per row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class _Shot:
 
 
 class Sheet(SinkNode[SheetConfig]):
-    """Collects the best shot of each track, and writes them as one PNG."""
+    """Collects the best shots of each track, and writes them as PNG files."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.sheet",
@@ -92,7 +93,7 @@ class Sheet(SinkNode[SheetConfig]):
         """Start an empty sheet.
 
         Raises:
-            NodeConfigError: the frames after are not enlarged as the faces were restored.
+            NodeConfigError: the restored frames do not have the scale of the faces.
         """
         before, after = inputs["before"], inputs["after"]
         scale = inputs["patches"].patch_scale
@@ -110,7 +111,7 @@ class Sheet(SinkNode[SheetConfig]):
         return before
 
     def process(self, inputs: Inputs) -> None:
-        """Keep this frame's faces where they are better than the ones kept."""
+        """Keep the faces of a frame that are better than those kept so far."""
         for patch in inputs.get("patches", FramePatches).patches:
             qualities = shot_qualities(patch)
             kept = self._shots.get(patch.track_id)
@@ -131,7 +132,7 @@ class Sheet(SinkNode[SheetConfig]):
                 del self._shots[min(self._shots, key=self._quality)]
 
     def finish(self) -> None:
-        """Write the sheets; without any face there is no file."""
+        """Write the sheets; without faces no file is written."""
         if not self._shots or self._path is None:
             return
         pairs = [self._pair(track_id, shots[_BEST]) for track_id, shots in self._shots.items()]
@@ -144,19 +145,19 @@ class Sheet(SinkNode[SheetConfig]):
         self._written = True
 
     def close(self) -> None:
-        """Let go of the pictures."""
+        """Free the pictures."""
         self._readers = None
         self._shots = {}
 
     def report(self) -> dict[str, Any]:
-        """Name the sheet, if there is one."""
+        """Return the name of the sheet, if there is one."""
         return {"sheet": SHEET_NAME if self._written else None}
 
     @classmethod
     def join(
         cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
     ) -> dict[str, Path]:
-        """Make one sheet of the best shots of all segments, and one for each face.
+        """Make a sheet of the best shots of all segments, and a sheet for each face.
 
         Raises:
             OSError: a file cannot be read or written.
@@ -175,7 +176,7 @@ class Sheet(SinkNode[SheetConfig]):
         return {SHEET: folder / SHEET_NAME} | {f"{SHOTS}/{page.name}": page for page in made}
 
     def _least_quality(self) -> float:
-        """Return what a new track must beat to get in."""
+        """Return the quality that a new track must exceed to be added."""
         full = len(self._shots) >= self.config.max_tracks
         return min(map(self._quality, self._shots)) if full else 0.0
 
@@ -208,7 +209,7 @@ class Sheet(SinkNode[SheetConfig]):
 
     def _face(self, rgb: RgbImage, crop_from_rgb: Matrix, size_px: int) -> Image.Image:
         """Warp a region to the aligned square of the sheet."""
-        # Drawn at twice the size and halved, so that large faces do not alias.
+        # Drawn at twice the size and reduced, so that large faces do not alias.
         side_px = 2 * self.config.face_px
         rgb_from_face = invert(compose(scaling(side_px / size_px), crop_from_rgb))
         return (
@@ -235,7 +236,7 @@ class Sheet(SinkNode[SheetConfig]):
 
 
 def shot_qualities(patch: FacePatch) -> dict[str, float]:
-    """Judge how good a shot of a face this is, all in all and in each respect; higher is better."""
+    """Return the quality of a shot, overall and by kind; higher is better."""
     luma = patch.rgb[..., 1].astype(np.float32) / ((1 << patch.bit_depth) - 1)
     steps = (np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()) / 2
     sharp = min(float(steps) / _SHARP_ENOUGH, 1.0)

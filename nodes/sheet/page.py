@@ -1,7 +1,7 @@
-"""The page of a contact sheet: pairs of faces drawn on it, and read from it again.
+"""Writing and reading the pages of contact sheets.
 
-The PNG itself says where which face is (in a text chunk, as JSON), so the pages of a video's
-segments become one page without any other file between.
+The positions of the faces are stored in the PNG as JSON in a text chunk, so that the pages of a
+video's segments can be merged without other files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LINE_PX: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class PagePair:
-    """One face on a page, before and after, both square and equally large."""
+    """A face on a page, before and after: two squares of the same size."""
 
     track_id: int
     quality: float
@@ -39,16 +39,16 @@ class PagePair:
     before: Image.Image
     after: Image.Image
     kind: str = ""
-    """What it is the best shot in, on a page of one face's best shots."""
+    """The kind of shot, on the page of a single face."""
 
 
 def write_page(pairs: Iterable[PagePair], path: Path, *, columns: int) -> None:
-    """Draw pairs by their numbers, of one face as given, and save them as PNG.
+    """Draw pairs in the order of their track numbers, and save the page as PNG.
 
     Args:
-        pairs: at least one.
-        path: where to write.
-        columns: pairs side by side at most.
+        pairs: the pairs; at least one.
+        path: the file to write.
+        columns: most pairs per row.
 
     Raises:
         OSError: the file cannot be written.
@@ -80,11 +80,11 @@ def write_page(pairs: Iterable[PagePair], path: Path, *, columns: int) -> None:
 
 
 def read_page(path: Path) -> list[PagePair]:
-    """Return the pairs of a page that `write_page` wrote, pixel by pixel.
+    """Return the pairs of a page that `write_page` wrote, with identical pixels.
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: it is no such page.
+        ValueError: it is not such a page.
     """
     with Image.open(path) as opened:
         text = opened.info.get(_INDEX)
@@ -113,21 +113,21 @@ def read_page(path: Path) -> list[PagePair]:
 def merge_pages(
     pages: Sequence[tuple[Path, Mapping[int, int]]], target: Path, *, max_tracks: int, columns: int
 ) -> bool:
-    """Make one page of the best pair of each face.
+    """Merge the pages of segments into one with the best pair of each face.
 
     Args:
-        pages: of the segments; each with the common number of each of its own faces, where that is
-            another. Pages that do not exist had no face.
-        target: where to write.
-        max_tracks: faces shown at most; those with the best pairs stay.
-        columns: pairs side by side at most.
+        pages: the page of each segment, with a mapping of its track numbers to those of the video.
+            Pages that do not exist are skipped.
+        target: the file to write.
+        max_tracks: most faces; those with the best pairs are kept.
+        columns: most pairs per row.
 
     Returns:
         Whether there was any face; without one nothing is written.
 
     Raises:
         OSError: a file cannot be read or written.
-        ValueError: one of `pages` is no contact sheet.
+        ValueError: one of `pages` is not a contact sheet.
     """
     best: dict[int, PagePair] = {}
     for path, numbers in pages:
@@ -143,15 +143,16 @@ def merge_pages(
 
 
 def merge_best_shots(pages: Sequence[tuple[Path, Mapping[int, int]]], folder: Path) -> list[Path]:
-    """Make one page for each face, of the best pair of each kind.
+    """Make a page for each face with the best pair of each kind.
 
     Args:
-        pages: of one face of a segment each, with the common numbers of its segment's faces.
-        folder: where to write them, named by the faces' numbers.
+        pages: pages of single faces, each with a mapping of the segment's track numbers to those of
+            the video.
+        folder: folder for the pages, which are named by track number.
 
     Raises:
         OSError: a file cannot be read or written.
-        ValueError: one of `pages` is no contact sheet.
+        ValueError: one of `pages` is not a contact sheet.
     """
     best: dict[int, dict[str, PagePair]] = {}
     for path, numbers in pages:

@@ -1,4 +1,4 @@
-"""A row for every face in every frame."""
+"""The node that writes a row for each face in each frame."""
 
 from nodes.tracks.node import Tracks, TracksConfig
 

@@ -1,8 +1,7 @@
-"""`aminet.tracks`: writes what became of every face in every frame, as JSON Lines.
+"""`aminet.tracks`: writes a row for each face in each frame, as JSON Lines.
 
-One row a frame and face, also for faces that were left alone: where it is, which track, how sure,
-how turned, and what was done to it or why nothing was. Faces alone are enough: without `patches`
-and `restored`, nothing was done to any.
+A row has the position, track, score and pose of the face, and its restoration or the reason why it
+was not restored. Without the inputs `patches` and `restored` no face counts as restored.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ __all__ = ["Tracks", "TracksConfig"]
 
 
 class TracksConfig(NodeConfig):
-    """What is written of the faces besides JSON Lines."""
+    """Output formats besides JSON Lines."""
 
     parquet: bool = Field(default=True)
-    """Write the same rows as Parquet too, if pyarrow is installed (extra `parquet`)."""
+    """Also write the rows as Parquet, if pyarrow is installed (extra `parquet`)."""
 
 
 class Tracks(SinkNode[TracksConfig]):
-    """Writes a row for every face of every frame."""
+    """Writes a row for each face in each frame."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.tracks",
@@ -66,7 +65,7 @@ class Tracks(SinkNode[TracksConfig]):
         return info
 
     def process(self, inputs: Inputs) -> None:
-        """Write one frame's rows."""
+        """Write the rows of a frame."""
         if self._file is None:
             raise RuntimeError("Tracks.process was called before open or after close")
         for row in self._rows_of(inputs):
@@ -75,27 +74,27 @@ class Tracks(SinkNode[TracksConfig]):
         self._frames += 1
 
     def finish(self) -> None:
-        """Complete the file; without any face it is empty."""
+        """Complete the file; without faces it is empty."""
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def close(self) -> None:
-        """Remove a file that was not finished."""
+        """Remove an unfinished file."""
         if self._file is not None and self._path is not None:
             self._file.close()
             self._path.unlink(missing_ok=True)
         self._file = None
 
     def report(self) -> dict[str, Any]:
-        """Count frames and rows."""
+        """Return the number of frames and rows."""
         return {"frames": self._frames, "rows": self._rows}
 
     @classmethod
     def join(
         cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
     ) -> dict[str, Path]:
-        """Make one file of all rows; without any row, none.
+        """Join the rows of all segments; without rows no file is written.
 
         Raises:
             OSError: a file cannot be read or written.

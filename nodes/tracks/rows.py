@@ -1,4 +1,4 @@
-"""The rows of `tracks.jsonl`: those of a video's segments made one file, and Parquet of it."""
+"""Merging the `tracks.jsonl` files of segments, and converting them to Parquet."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ TRACKS_NAME: Final = "tracks.jsonl"
 _ROWS_AT_ONCE: Final = 20_000
 
 TrackRow = dict[str, Any]
-"""One face in one frame, in JSON's types; docs/tracking.md says what each value is."""
+"""One face in one frame, as JSON types; see docs/tracking.md."""
 
 
 def merge_tracks(parts: Sequence[SegmentPart], target: Path) -> int:
-    """Make one file of the segments' files: frames are counted on, tracks have common numbers.
+    """Merge the files of segments, with frame and track numbers of the whole video.
 
     Returns:
-        How many rows there are.
+        The number of rows.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -47,7 +47,7 @@ def read_tracks(path: Path) -> Iterator[TrackRow]:
     """Yield the rows of a file.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
         ValueError: a line is not JSON.
     """
     with path.open(encoding="utf-8") as lines:
@@ -59,7 +59,7 @@ def write_parquet(tracks: Path, target: Path) -> bool:
     """Write the rows of a JSON Lines file as Parquet, if pyarrow is installed.
 
     Returns:
-        Whether it was written; of a file without rows nothing is.
+        Whether it was written; a file without rows is not converted.
 
     Raises:
         OSError: a file cannot be read or written.

@@ -1,4 +1,4 @@
-"""The program `aminet`: its commands put together, and what becomes of errors."""
+"""The program `aminet`: registers the commands and handles errors."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _root(
 
 
 def main() -> int:
-    """Run the command line; every expected error becomes one line and an exit code."""
+    """Run the command line; expected errors are printed in one line and give an exit code."""
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -59,14 +59,14 @@ def main() -> int:
         with interruptible():
             app()
     except SystemExit as done:
-        # Click ends so when all is well, too.
+        # Click raises this after success, too.
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except AminetError as error:
         say_error(f"aminet: {error}")
         _tell_trace(error)
         return exit_code(error)
     except BaseException:
-        # What a library makes of an interrupt, such as an ImportError, is one still.
+        # Libraries may turn an interrupt into another error, such as an ImportError.
         if not interrupted():
             raise
         return EXIT_INTERRUPTED

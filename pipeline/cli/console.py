@@ -1,4 +1,4 @@
-"""What the commands write on the terminal."""
+"""Writing to the terminal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _err: Final = Console(stderr=True)
 
 
 def say(text: str) -> None:
-    """Write one line on standard output as it is: no markup, no wrapping, no colours."""
+    """Write one line to standard output, without markup, wrapping or colours."""
     out.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def say_error(text: str) -> None:
-    """Write one line on standard error as it is."""
+    """Write one line to standard error, without markup, wrapping or colours."""
     _err.print(printable(text), markup=False, highlight=False, soft_wrap=True)

@@ -26,7 +26,7 @@ _BESIDE: Final = {
     PARQUET: "tracks",
     FRAMES: "evidence",
 }
-"""What files beside the output are called here, by their endings."""
+"""Labels of the files beside the output, by ending."""
 
 
 def register(app: typer.Typer) -> None:

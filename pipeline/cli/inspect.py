@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def probe(
     source: Annotated[str, typer.Argument(metavar="FILE", help="A video file or URL.")],
 ) -> None:
-    """Say what a video holds: streams, timing, colours, frames counted by reading it through."""
+    """Show a video's streams, timing and colours, and its frames counted by reading the file."""
     from pipeline.containers.probe import probe as run
 
     out.print_json(data=asdict(run(source)), default=str)

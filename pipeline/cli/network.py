@@ -1,4 +1,4 @@
-"""The network's own commands: `aminet train`, `aminet eval`, `aminet models`."""
+"""The commands `aminet train`, `aminet eval` and `aminet models`."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def train(
 ) -> None:
     """Train a network, or several on the same batches.
 
-    Log, curves, sheets and checkpoints go to each config's `out`. Without a config the paper's line
-    is trained: bicubic-x8.
+    Log, curves, sheets and checkpoints are written to each config's `out`. Without a config the
+    protocol of the face papers is trained: bicubic-x8.
     """
     from aminet.training.config import load_config
     from aminet.training.train import train as run
@@ -89,9 +89,9 @@ def evaluate(
         typer.Option(metavar="FILE", help="Weights of LPIPS or of dlib's face embedding."),
     ] = None,
 ) -> None:
-    """Compare networks and plain resizing: a table by trial and group, and a page of faces.
+    """Compare networks with plain resizing, in a table by trial and group, and on a page of faces.
 
-    Each trial's page has the faces that the last model serves worst, in the middle, and best.
+    A trial's page shows the worst, median and best faces of the last model.
     """
     from aminet.judge.evaluate import EvaluationRequest
     from aminet.judge.evaluate import evaluate as run
@@ -122,7 +122,7 @@ def models(
         Path | None, typer.Option("--output", "-o", help="The .safetensors file to write.")
     ] = None,
 ) -> None:
-    """List the networks that ship, or make weights of a training checkpoint."""
+    """List the networks that ship, or export the weights of a training checkpoint."""
     from aminet.model_files import list_weights, load_network, save_weights
 
     if export is not None:

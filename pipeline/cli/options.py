@@ -1,4 +1,4 @@
-"""What `enhance` and `plan` are asked for: each argument and option, declared once."""
+"""The arguments and options that `enhance` and `plan` share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`aminet plan`: says what `aminet enhance` would do."""
+"""`aminet plan`: shows what `aminet enhance` would do."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def plan(
     overwrite: option.Overwrite = False,
     resume: option.Resume = True,
 ) -> None:
-    """Say what `enhance` would do with the same options, as its --dry-run does."""
+    """Show what `enhance` would do with the same options, as its --dry-run does."""
     from pipeline.config import merge_settings
 
     run_config = merge_settings(
@@ -61,11 +61,11 @@ def plan(
 def tell(
     inputs: list[str], output: str, config: RunConfig, *, overwrite: bool, resume: bool
 ) -> None:
-    """Print what a job would do: segments, what is done, where it would run, how long.
+    """Print a job's plan: segments, what is done already, where it runs, and an estimate.
 
     Raises:
-        ConfigError: it is about a stream, which cannot be looked at first.
-        AminetError: what the job itself would end with, as far as it is known before the work.
+        ConfigError: the input is a stream, which cannot be planned.
+        AminetError: the error with which the job would end, if it is known in advance.
     """
     from pipeline.job.plan import plan_inputs
     from pipeline.storage.locations import absolute

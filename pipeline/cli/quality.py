@@ -1,4 +1,4 @@
-"""`aminet eval-video`: how steady, faithful and good the faces of a restored video are."""
+"""`aminet eval-video`: measures the faces of a restored video."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A member of a pool: the actor that runs one pool node for many segment workers."""
+"""The enhancer: an actor that runs a pool node for many segment workers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["EnhancerActor"]
 
 
 class EnhancerActor:
-    """An async actor around one pool node and its batcher. Stateless: Ray may restart it."""
+    """An async actor with a pool node and its batcher. Stateless, so that Ray may restart it."""
 
     def __init__(
         self, name: str, node: Shared[Node[NodeConfig]], threads: int, max_wait_s: float
@@ -26,10 +26,10 @@ class EnhancerActor:
         """Set the node up.
 
         Args:
-            name: of the node in its graph.
-            node: prepared.
-            threads: CPU threads its libraries may use.
-            max_wait_s: how long a batch may wait for more.
+            name: name of the node in its graph.
+            node: the node, prepared.
+            threads: CPU threads that its libraries may use.
+            max_wait_s: how long a batch waits for more work, s.
         """
         if not ray.get_gpu_ids():
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -42,20 +42,17 @@ class EnhancerActor:
     async def process(
         self, block: Sequence[Inputs], caller: str, alone: bool
     ) -> tuple[list[Outputs], float]:
-        """Return the answers to a block of frames' packets, and the seconds of work in them.
-
-        Safe to repeat.
-        """
+        """Process a block of frames; return the outputs and the seconds of work. Idempotent."""
         shares_s: list[float] = []
         answer = self._batcher.submit(block, caller=caller, alone=alone, spent=shares_s.append)
         return await asyncio.wrap_future(answer), sum(shares_s)
 
     async def where(self) -> str:
-        """Return the machine this runs on, by Ray's id. An answer says that it is there."""
+        """Return the Ray id of this machine. Callers also use it to learn that the actor runs."""
         return ray.get_runtime_context().get_node_id()
 
     async def report(self) -> dict[str, Any]:
-        """Return the node's report and its batches, since the process began."""
+        """Return the node's report and batch statistics since the start of the process."""
         context = ray.get_runtime_context()
         return {
             "machine": context.get_node_id(),

@@ -1,4 +1,4 @@
-"""The actors of a run, kept in step with a cluster that grows, shrinks and loses machines."""
+"""The actors of a run, adapted to a cluster that grows, shrinks and loses machines."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ __all__ = ["DOUBT_S", "RESTARTS", "Fleet", "Worker"]
 log = logging.getLogger(__name__)
 
 REPORT_S = 30.0
-"""How long an enhancer may take to say what it did."""
+"""Timeout for an enhancer's report, s."""
 
 PLACED_S = 5.0
-"""How long to wait for an actor that is to be ended while it is being placed."""
+"""Timeout for an actor to be placed before it is killed, s; see `_end`."""
 
 RESTARTS = 5
-"""How often Ray restarts an enhancer; one that worked in between is then made anew."""
+"""How often Ray restarts an enhancer; after that it is replaced, if it ever worked."""
 
 DOUBT_S = 45.0
-"""How long a cluster may take to notice that a machine is gone."""
+"""How long a cluster may take to notice that a machine is lost, s."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Worker:
-    """A segment worker and where it is."""
+    """A segment worker and its machine."""
 
     actor: ActorHandle[SegmentWorker]
     machine: str
     claims: Claims
-    """What it claims."""
+    """The resources that it claims."""
     first_answer: Any
-    """Ray's promise of it: while it is open, the worker waits for room or is starting."""
+    """Ray reference to its first answer, which is pending until the worker has started."""
 
     @property
     def settled(self) -> bool:
-        """Whether it is there, or has failed and will say so when it is given a segment."""
+        """Whether it has started or failed."""
         return bool(ray.wait([self.first_answer], timeout=0)[0])
 
 
@@ -66,18 +66,18 @@ class _Enhancer:
     member: Member
     machine: str
     claims: Claims
-    """What it claims."""
+    """The resources that it claims."""
     answer: Any
-    """Ray's promise that it says where it is; it lasts over restarts."""
+    """Ray reference to its machine's id, which stays pending over restarts."""
     lived: bool = False
-    """Whether it ever said so."""
+    """Whether it ever answered."""
     lost: RayError | None = None
-    """Why it is gone for good."""
+    """The error with which it was lost for good."""
     lost_s: float = 0.0
-    """When that was noticed."""
+    """When that was noticed, by `time.monotonic`."""
 
     def poll(self) -> bool:
-        """Notice whether it is there; return whether it is newly lost."""
+        """Check whether it has answered; return whether it is newly lost."""
         if self.lost is not None or not ray.wait([self.answer], timeout=0)[0]:
             return False
         try:
@@ -90,7 +90,7 @@ class _Enhancer:
 
     @property
     def never_starts(self) -> bool:
-        """Whether it was lost as it started, and surely not with its machine."""
+        """Whether it was lost before its first answer, and not together with its machine."""
         if self.lived or self.lost is None:
             return False
         raised = isinstance(self.lost, RayActorError) and self.lost.actor_init_failed
@@ -99,17 +99,17 @@ class _Enhancer:
 
 @dataclass(slots=True)
 class Fleet:
-    """Starts and ends actors as a sizing says. Workers that have work are left to finish it."""
+    """Starts and ends actors according to a sizing. Workers with a segment finish it first."""
 
     graph: Graph
     nodes: InitVar[Mapping[str, Node[NodeConfig]]]
-    """Its nodes, as `prepared` makes them."""
+    """Its nodes, from `pipeline.graph.prepare.prepared`."""
     options: RunOptions
     workers: set[Worker] = field(default_factory=set[Worker])
     _prepared_pools: dict[str, Shared[Node[NodeConfig]]] = field(init=False)
-    """Each pool node, prepared: weights are fetched once a machine, not by each actor."""
+    """The prepared pool nodes; each machine fetches them once."""
     _prepared_others: Shared[dict[str, Node[NodeConfig]]] = field(init=False)
-    """All others, prepared."""
+    """The other prepared nodes."""
     _enhancers: dict[str, list[_Enhancer]] = field(default_factory=dict[str, list[_Enhancer]])
     _retired: dict[str, list[dict[str, Any]]] = field(
         default_factory=dict[str, list[dict[str, Any]]]
@@ -124,7 +124,7 @@ class Fleet:
 
     @property
     def pools(self) -> Pools:
-        """The enhancers to send to, for each pool node."""
+        """The enhancers of each pool node that are not lost."""
         return {
             name: [enhancer.member for enhancer in members if enhancer.lost is None]
             for name, members in self._enhancers.items()
@@ -132,12 +132,12 @@ class Fleet:
 
     @property
     def starting(self) -> list[Any]:
-        """Ray's promises of the workers that are not settled."""
+        """Ray references of the workers that have not started yet."""
         return [worker.first_answer for worker in self.workers if not worker.settled]
 
     @property
     def failure(self) -> ClusterError | None:
-        """Why the run cannot go on: nobody of a pool ever starts; None if it can."""
+        """The error if no member of a pool can be started, else None."""
         for name, members in self._enhancers.items():
             if members and all(enhancer.never_starts for enhancer in members):
                 return _never_starts(name, members[0].lost)
@@ -145,7 +145,7 @@ class Fleet:
 
     @property
     def claims(self) -> Mapping[str, Claims]:
-        """For each machine, what actors hold which are surely there."""
+        """The resources of actors that have started, by machine."""
         enhancers = chain.from_iterable(self._enhancers.values())
         there: list[Worker | _Enhancer] = [
             *(worker for worker in self.workers if worker.settled),
@@ -157,11 +157,11 @@ class Fleet:
         return claims
 
     def fit(self, sizing: Sizing, busy: Iterable[Worker]) -> bool:
-        """Start what is missing and end what is too much.
+        """Start missing actors and end surplus ones.
 
         Args:
-            sizing: what is wanted where.
-            busy: workers that have a segment; they stay.
+            sizing: the actors wanted on each machine.
+            busy: workers that have a segment and are kept.
 
         Returns:
             Whether the enhancers changed.
@@ -175,7 +175,7 @@ class Fleet:
                 have[worker.machine] -= 1
                 surplus.append(worker)
         self.end(*surplus)
-        # Enhancers first: where room runs out, workers without them would hold cores for nothing.
+        # Enhancers first, because workers are useless without them.
         changes = [self._fit_pool(entry, sizing) for entry in _pool_nodes(self.graph)]
         for placement in sizing.placements:
             for _ in range(placement.workers - have[placement.machine]):
@@ -183,19 +183,19 @@ class Fleet:
         return any(changes)
 
     def end(self, *workers: Worker) -> None:
-        """End workers, which may be dead already."""
+        """End workers; they may have died already."""
         self.workers.difference_update(workers)
         _end([(worker.actor, worker.first_answer) for worker in workers])
 
     def reports(self) -> dict[str, list[dict[str, Any]]]:
-        """Return what each member of each pool did, also those that were ended on the way."""
+        """Return the reports of all pool members, including those that were ended earlier."""
         return {
             name: [*self._retired.get(name, ()), *_reports_of(members)]
             for name, members in self._enhancers.items()
         }
 
     def close(self) -> None:
-        """End every actor, which gives their cores and GPUs back to the cluster."""
+        """End all actors, which frees their cores and GPUs."""
         enhancers = chain.from_iterable(self._enhancers.values())
         _end(
             [
@@ -273,7 +273,7 @@ class Fleet:
 
 
 def _stand_ins(entry: GraphNode, members: Sequence[_Enhancer], sizing: Sizing) -> list[_Enhancer]:
-    """Return those on CPUs, made when others held the GPUs: they work until one on a GPU does."""
+    """Return enhancers on CPUs that are to be replaced by ones on GPUs, which are free now."""
     on_gpus = entry.spec.gpu and any(placement.enhancer_gpus for placement in sizing.placements)
     return [enhancer for enhancer in members if on_gpus and not enhancer.claims.gpus]
 
@@ -283,15 +283,15 @@ def _pool_nodes(graph: Graph) -> Iterator[GraphNode]:
 
 
 def _on(placement: Placement) -> NodeAffinitySchedulingStrategy:
-    """Ask for a machine; without it the actor is of no use, and another one is made elsewhere."""
+    """Require a machine: an actor that cannot be placed there is replaced by one elsewhere."""
     return NodeAffinitySchedulingStrategy(placement.machine, soft=False)
 
 
 def _end(actors: Sequence[tuple[ActorHandle[Any], Any]]) -> None:
-    """End actors, each with a promise of its answer.
+    """End actors, given with a Ray reference to an answer of each.
 
-    One that is ended in the moment it is placed leaves its room taken for as long as the driver
-    lives (Ray 2.60 keeps the lease), so those that were just made are waited for.
+    If an actor is killed while it is being placed, its resources stay allocated until the driver
+    ends (Ray 2.60 keeps the lease), so new actors are waited for.
     """
     answers = [answer for _, answer in actors]
     if answers:
@@ -315,7 +315,7 @@ def _never_starts(name: str, lost: RayError | None) -> ClusterError:
 
 
 def _reports_of(enhancers: Iterable[_Enhancer]) -> list[dict[str, Any]]:
-    """Return what those say that can; others are lost, or wait for room."""
+    """Return the reports of the enhancers that answer."""
     replies: list[Any] = []
     for enhancer in enhancers:
         enhancer.poll()

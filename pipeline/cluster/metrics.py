@@ -1,7 +1,6 @@
-"""What a run counts while it runs, for Ray's metrics: Prometheus reads them, Grafana draws them.
+"""Metrics of a run, exported by Ray for Prometheus and Grafana.
 
-Ray puts `ray_` before each name and the actor's machine and session beside each value. The table in
-docs/metrics.md names all of them.
+Ray prefixes each name with `ray_` and adds labels such as the machine. docs/metrics.md lists them.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _WAITS_S: Final = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.
 
 
 class WorkerMetrics:
-    """What one segment worker has done."""
+    """Metrics of a segment worker."""
 
     def __init__(self) -> None:
         self._frames = Counter("aminet_frames_total", "Frames through every node.")
@@ -34,7 +33,7 @@ class WorkerMetrics:
         self._at = Progress()
 
     def advance(self, to: Progress) -> None:
-        """Count what the segment under way has gained."""
+        """Count the progress of the current segment since the last call."""
         if to.frames > self._at.frames:
             self._frames.inc(to.frames - self._at.frames)
         if to.faces > self._at.faces:
@@ -47,10 +46,10 @@ class WorkerMetrics:
 
 
 class PoolMetrics:
-    """What one enhancer has done: called for each batch."""
+    """Metrics of an enhancer; called for each batch."""
 
     def __init__(self, pool: str) -> None:
-        """Count for one pool.
+        """Create the metrics of one pool.
 
         Args:
             pool: name of the pool node.
@@ -70,7 +69,7 @@ class PoolMetrics:
             metric.set_default_tags({"pool": pool})
 
     def __call__(self, faces: int, wait_s: float, queued: int) -> None:
-        """Note a batch; see `pipeline.run.batcher.BatchObserver`."""
+        """Count a batch; see `pipeline.run.batcher.BatchObserver`."""
         if faces:
             self._sizes.observe(faces)
             self._waits.observe(max(wait_s, 1e-6))

@@ -1,4 +1,4 @@
-"""The way from a segment worker to a pool of enhancers, which come and go."""
+"""The client of a segment worker for a pool of enhancers, whose members may change."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from pipeline.sizing.routing import Load, choose
 __all__ = ["Member", "RayPoolClient"]
 
 IDLE_FLUSH_S: Final = 0.005
-"""A block that is not full leaves after this long without new frames."""
+"""An incomplete block is sent after this time without new frames, s."""
 
 CRASHES: Final = 4
-"""How many enhancers may crash on a block before it is given up."""
+"""How many enhancers may crash with a block before it fails."""
 
 _Request = tuple[Inputs, Future[Outputs]]
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """An enhancer, by a name of its own."""
+    """An enhancer with a unique name."""
 
     name: str
     actor: ActorHandle[EnhancerActor]
@@ -40,7 +40,7 @@ class Member:
 
 @dataclass(slots=True)
 class _Peer:
-    """What this worker knows of a member."""
+    """The state of a member as seen by this worker."""
 
     actor: ActorHandle[EnhancerActor]
     under_way: int = 0
@@ -56,21 +56,21 @@ class _Peer:
 class _Block:
     requests: Sequence[_Request]
     crashes: int = 0
-    """How many members were lost with this block."""
+    """How many members were lost while they processed this block."""
 
     @property
     def suspect(self) -> bool:
-        """Whether this block may be what they are lost to: two in a row are no accident."""
+        """Whether this block may be the cause."""
         return self.crashes > 1
 
 
 class RayPoolClient:
-    """Gathers frames into blocks and sends each to a member of the pool.
+    """Collects frames into blocks and sends each block to a member of the pool.
 
-    Blocks without work are answered on the spot. A block whose member was lost goes to another, or
-    waits for one, which the driver makes: the node is stateless, so repeating is safe. A block with
-    which members are lost again and again goes alone, then is given up, so that it does no harm to
-    other segments.
+    Blocks without work are processed here. If a member is lost, its blocks are sent to another one,
+    or wait for one to be started; this is safe because the node is stateless. A block with which
+    several members were lost is run in batches of its own, and finally fails, so that it does not
+    affect other segments.
     """
 
     def __init__(self, node: PoolNode[NodeConfig], block_frames: int) -> None:
@@ -82,13 +82,13 @@ class RayPoolClient:
         self._lock = threading.RLock()
         self._queue: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         self.busy_s = 0.0
-        """Seconds that members have worked on answered blocks."""
+        """Time that members have spent on finished blocks, s."""
         self.caller = ""
-        """Whose frames these are, for the statistics."""
+        """Name of the source, for the statistics."""
         threading.Thread(target=self._send_blocks, name="pool-client", daemon=True).start()
 
     def use(self, members: Sequence[Member]) -> None:
-        """Send to these members from now on; others finish what they have."""
+        """Send to these members from now on; others finish their blocks."""
         with self._lock:
             wanted = {member.name: member.actor for member in members}
             for name in self._peers.keys() - wanted.keys():
@@ -98,7 +98,7 @@ class RayPoolClient:
                 self._ask(name)
 
     def submit(self, inputs: Inputs) -> Future[Outputs]:
-        """Hand in one frame's packets."""
+        """Submit the packets of one frame."""
         answer: Future[Outputs] = Future()
         self._queue.put((inputs, answer))
         return answer
@@ -160,7 +160,7 @@ class RayPoolClient:
             self._lost(block, name, error)
 
     def _lost(self, block: _Block, name: str, error: RayActorError) -> None:
-        # A member that is gone for good was ended with its machine, or by the driver.
+        # Other errors mean that the member was ended with its machine or by the driver.
         block.crashes += isinstance(error, ActorUnavailableError)
         with self._lock:
             peer = self._peers.get(name)
@@ -179,7 +179,7 @@ class RayPoolClient:
         )
 
     def _ask(self, name: str) -> None:
-        """Wait, in the background, until a member is there (again)."""
+        """Wait in the background until a member has (re)started."""
         actor = self._peers[name].actor
         reply = actor.where.options(max_task_retries=-1).remote()
         _when_done(reply, partial(self._answered, name))
@@ -214,4 +214,4 @@ def _reject(requests: Sequence[_Request], error: BaseException) -> None:
 
 
 Pools = Mapping[str, Sequence[Member]]
-"""For each pool node of a graph, its members."""
+"""The members of each pool node, by its name."""

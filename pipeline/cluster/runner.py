@@ -1,7 +1,7 @@
-"""The graph on a Ray cluster: segment workers, and a pool of enhancers for each pool node.
+"""The Ray runner: segment workers, and a pool of enhancers for each pool node.
 
-Frames never leave the worker that decoded them; only face patches travel. Workers are actors, not
-tasks: a task that waits in `ray.get` gives its core away and the machine is over-subscribed.
+Frames stay in the worker that decoded them; only face patches are sent. Workers are actors, not
+tasks, because Ray frees the core of a task that waits in `ray.get`, which over-subscribes machines.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ __all__ = ["RayRunner"]
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.25
-"""How often progress is asked for."""
+"""Interval at which results and progress are checked, s."""
 
 CLUSTER_POLL_S: Final = 1.0
-"""How often the cluster is looked at for machines that came or went."""
+"""Interval at which the cluster's machines are checked, s."""
 
 NO_MACHINE_S: Final = 300.0
-"""How long a run without any machine waits for one, before the rest of it fails."""
+"""How long a run waits for a machine before it fails, s."""
 
 _WORKER_LOST = (
     ActorUnschedulableError,
@@ -61,7 +61,7 @@ _WORKER_LOST = (
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A task to do, and the machines on which workers were lost with it."""
+    """A task, and the machines on which workers were lost with it."""
 
     task: Task
     lost_on: tuple[str, ...] = ()
@@ -71,11 +71,11 @@ class _Attempt:
         return len(self.lost_on) + 1
 
     def lost(self, worker: Worker) -> _Attempt:
-        """Return it as one with which that worker was lost."""
+        """Return the next attempt, after this worker was lost."""
         return replace(self, lost_on=(*self.lost_on, worker.machine))
 
     def blamed(self, machines: Sequence[Machine]) -> int:
-        """Return how often it may be to blame: a machine that went took its worker along."""
+        """Return how many workers were lost on machines that are still there."""
         alive = {machine.name for machine in machines}
         return sum(name in alive for name in self.lost_on)
 
@@ -85,11 +85,11 @@ class _Running:
     worker: Worker
     attempt: _Attempt
     progress: Any = None
-    """Ray's promise of it, None while not asked for."""
+    """Ray reference to its progress, None if not requested."""
 
 
 class RayRunner:
-    """Runs segments side by side on a Ray cluster."""
+    """Runs segments in parallel on a Ray cluster."""
 
     name = "ray"
 
@@ -102,14 +102,14 @@ class RayRunner:
         threads: int,
         segments: int,
     ) -> None:
-        """Start or join the cluster and make the actors.
+        """Start or join the cluster and start the actors.
 
         Args:
             graph: the dataflow.
-            nodes: its nodes, as `prepared` makes them.
-            options: how to run it.
-            threads: cores to give to a cluster started here.
-            segments: how many segments there will be.
+            nodes: its nodes, from `pipeline.graph.prepare.prepared`.
+            options: run options.
+            threads: cores of a cluster that is started here.
+            segments: the number of segments to run.
 
         Raises:
             ClusterError: the cluster cannot be started or joined.
@@ -133,10 +133,10 @@ class RayRunner:
         self._fit(segments)
 
     def run(self, tasks: Sequence[Task], listener: ProgressListener) -> Iterator[TaskOutcome]:
-        """Yield each task's outcome as it comes; retry those whose worker died."""
+        """Yield the outcome of each task when it is done; retry tasks whose worker died."""
         self._waiting.extend(_Attempt(task) for task in tasks)
         while self._open:
-            # In this order: a worker that is there and has nothing to do is ended by the look.
+            # In this order, because following the cluster ends idle workers.
             self._hand_out()
             self._follow_cluster()
             for reply in self._finished():
@@ -150,11 +150,11 @@ class RayRunner:
 
     @property
     def restarts(self) -> int:
-        """How many segment workers were lost and replaced so far."""
+        """Number of segment workers that were lost and replaced so far."""
         return self._lost
 
     def report(self) -> dict[str, Any]:
-        """Return the cluster's size, the plan, and what each pool member did."""
+        """Return the cluster's size, the largest sizing, and the reports of the pools."""
         return {
             "cluster": {k: v for k, v in ray.cluster_resources().items() if k in {"CPU", "GPU"}},
             "workers": self._largest.workers,
@@ -166,7 +166,7 @@ class RayRunner:
         }
 
     def release(self) -> None:
-        """End every actor made here, which gives their cores and GPUs back to the cluster."""
+        """End all actors, which frees their cores and GPUs."""
         if self._demand:
             self._demand.ask([])
         self._fleet.close()
@@ -185,7 +185,7 @@ class RayRunner:
         return len(self._waiting) + len(self._busy) + len(self._doubtful)
 
     def _follow_cluster(self) -> None:
-        """Follow the cluster: machines come and go, and fewer segments need fewer workers."""
+        """Adapt the actors to the cluster's machines and the segments that are left."""
         if time.monotonic() - self._polled_s > CLUSTER_POLL_S:
             self._fit(self._open)
 
@@ -227,12 +227,12 @@ class RayRunner:
 
     @property
     def _on_gpus(self) -> bool:
-        """Whether the network runs on GPUs where there are free ones."""
+        """Whether the network runs on GPUs if any are free."""
         wish = self._options.enhancer_gpus
         return bool(wish) or (wish is None and any(machine.gpus for machine in self._machines))
 
     def _leave_lost_machines(self) -> None:
-        """Take back what lost machines had: Ray may say so late, or never."""
+        """Retry the segments of lost machines: Ray may report the loss late or never."""
         alive = {machine.name for machine in self._machines}
         for reply, running in list(self._busy.items()):
             if running.worker.machine not in alive:
@@ -246,7 +246,7 @@ class RayRunner:
         self._fleet.end(worker)
 
     def _hand_out(self) -> None:
-        # One that waits for room may do so until the end: others are to do its part.
+        # Not to workers that have not started: they may wait for resources until the end.
         busy = {running.worker for running in self._busy.values()}
         idle = [worker for worker in self._fleet.workers - busy if worker.settled]
         while self._waiting and idle:
@@ -264,7 +264,7 @@ class RayRunner:
         return [reply for reply in done if reply in self._busy]
 
     def _completed(self, reply: Any) -> TaskOutcome | None:
-        """Return what became of a segment, None if it is to be tried again or in doubt."""
+        """Return the outcome of a segment, or None if it is retried or the cause is not clear."""
         running = self._busy.pop(reply)
         outcome = _outcome(reply, running.attempt)
         if not isinstance(outcome.error, _WORKER_LOST):
@@ -283,7 +283,7 @@ class RayRunner:
         self._waiting.append(attempt)
 
     def _settled(self) -> Iterator[TaskOutcome]:
-        """Give up what lost too many workers, once it is sure that no machine was the reason."""
+        """Yield segments that lost too many workers, once it is clear that no machine was lost."""
         for case in list(self._doubtful):
             attempt, outcome, since_s = case
             if attempt.blamed(self._machines) < self._options.attempts:
@@ -294,7 +294,7 @@ class RayRunner:
                 yield outcome
 
     def _without_machine(self) -> Iterator[TaskOutcome]:
-        """Give up what waits when there has been no machine for it for long; a full one is one."""
+        """Fail waiting segments if there was no machine for `NO_MACHINE_S`; busy ones count."""
         if self._busy or any(machine.cpus for machine in self._machines):
             self._machine_seen_s = time.monotonic()
         elif time.monotonic() - self._machine_seen_s > NO_MACHINE_S:
@@ -304,7 +304,7 @@ class RayRunner:
             yield from self._given_up(error)
 
     def _without_enhancers(self) -> Iterator[TaskOutcome]:
-        """Give up everything when enhancers never start: what is under way waits for them."""
+        """Fail all segments if enhancers cannot be started, since running ones wait for them."""
         error = self._fleet.failure
         if error is None:
             return
@@ -320,7 +320,7 @@ class RayRunner:
             yield TaskOutcome(attempt.task, error=error, attempts=attempt.number)
 
     def _tell(self, listener: ProgressListener) -> None:
-        """Pass on the progress that has come, and ask for more; a worker may be slow to answer."""
+        """Report progress that has arrived and request it again; workers may answer slowly."""
         pending = {job.progress: job for job in self._busy.values() if job.progress is not None}
         if pending:
             done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=0)
@@ -342,12 +342,12 @@ def _outcome(reply: Any, attempt: _Attempt) -> TaskOutcome:
     try:
         return TaskOutcome(attempt.task, result=ray.get(reply), attempts=attempt.number)
     except RayTaskError as error:
-        # What the segment itself raised, without Ray's wrapping.
+        # The segment's own error, without Ray's wrapper.
         return TaskOutcome(attempt.task, error=error.cause, attempts=attempt.number)
     except _WORKER_LOST as error:
         return TaskOutcome(attempt.task, error=error, attempts=attempt.number)
 
 
 def _in_doubt(outcome: TaskOutcome) -> bool:
-    """Say whether Ray may not have noticed yet that the worker's machine is gone."""
+    """Return whether the worker's machine may be lost without Ray having noticed yet."""
     return isinstance(outcome.error, ActorUnavailableError | ActorUnschedulableError)

@@ -1,4 +1,4 @@
-"""The Ray cluster itself: starting or joining it, and what its machines have."""
+"""Starting or joining a Ray cluster, and listing its machines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pipeline.sizing.spare import Claims, SpareCapacity
 __all__ = ["Demand", "connect", "free_machines", "machines"]
 
 _SUBMITTED: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""Set by Ray for what `ray job submit` runs."""
+"""Set by Ray in jobs that were started by `ray job submit`."""
 
 _PACKAGES: Final = (aminet.__file__, nodes.__file__, __file__)
 
@@ -38,10 +38,10 @@ def connect(address: str | None, threads: int) -> bool:
 
     Args:
         address: of the cluster to join; None starts one on this machine.
-        threads: cores to give to a cluster started here.
+        threads: cores of a cluster that is started here.
 
     Returns:
-        Whether this process is to leave it again; not if it was in one already.
+        Whether this process must shut Ray down at the end; not if it was connected before.
 
     Raises:
         ClusterError: the cluster cannot be started or joined.
@@ -49,10 +49,10 @@ def connect(address: str | None, threads: int) -> bool:
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    logging.getLogger("ray").setLevel(logging.ERROR)  # it is chatty before init sets its own
+    logging.getLogger("ray").setLevel(logging.ERROR)  # before `init` sets its level
     try:
         if address is None:
-            # A bare ray.init() would join whatever cluster this machine last knew.
+            # Without an address ray.init() would join the last cluster of this machine.
             _init(
                 address="local",
                 num_cpus=threads,
@@ -61,11 +61,11 @@ def connect(address: str | None, threads: int) -> bool:
                 logging_level=logging.ERROR,
             )
         elif _SUBMITTED in os.environ:
-            # The job's own environment says where the packages come from.
+            # The packages come from the job's runtime environment.
             _init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
-            # The packages themselves travel: `nodes` and `pipeline` are common names, and a path
-            # might mean something else on another machine.
+            # The packages are sent to the workers, because `nodes` and `pipeline` are common names,
+            # and paths may differ between machines.
             _init(
                 address=address,
                 runtime_env={"py_modules": [str(Path(file or "").parent) for file in _PACKAGES]},
@@ -85,7 +85,7 @@ def _init(**settings: Any) -> None:
 
 
 def free_machines(address: str) -> list[Machine]:
-    """Join a cluster, return what its machines have for a new run, and leave it again.
+    """Join a cluster, return the resources that are free for a new run, and leave it again.
 
     Raises:
         ClusterError: the cluster cannot be joined.
@@ -99,7 +99,7 @@ def free_machines(address: str) -> list[Machine]:
 
 
 def machines() -> list[Machine]:
-    """Return what each living machine of the cluster has, in an order that stays."""
+    """Return the live machines of the cluster, in a stable order."""
     # Ray's client (ray://) cannot ask what is free.
     free = {} if client.ray.is_connected() else available_resources_per_node()
     return [
@@ -117,15 +117,16 @@ def machines() -> list[Machine]:
 
 
 def _of(free: Mapping[str, float] | None, kind: str) -> float | None:
-    """Return how much is free, None if unknown; what is used up is not in it at all."""
+    """Return how much of a resource is free, None if unknown; used-up ones are not listed."""
     return None if free is None else free.get(kind, 0.0)
 
 
 class Demand:
-    """Lets an autoscaler know what is missing, as placement groups that wait for room.
+    """Requests resources from an autoscaler, by pending placement groups.
 
-    They end with the driver, however it ends; `ray.autoscaler.sdk.request_resources` would outlive
-    a killed one and keep machines up. Where nothing grows they wait and harm nobody.
+    They are removed when the driver ends in any way, whereas `ray.autoscaler.sdk.request_resources`
+    would outlive a killed driver and keep machines running. Without an autoscaler they have no
+    effect.
     """
 
     def __init__(self) -> None:
@@ -133,7 +134,7 @@ class Demand:
 
     @property
     def claims(self) -> Mapping[str, Claims]:
-        """For each machine, what has found room there and was not yet let go of."""
+        """The resources of placement groups that were placed and not yet removed, by machine."""
         table = placement_group_table()
         claims: dict[str, Claims] = {}
         for bundle, group in self._asked:
@@ -145,7 +146,7 @@ class Demand:
         return claims
 
     def ask(self, bundles: Sequence[dict[str, float]]) -> None:
-        """Ask for this from now on, instead of what was asked for before."""
+        """Replace the current requests."""
         left = list(bundles)
         for request in list(self._asked):
             bundle, group = request
@@ -153,7 +154,7 @@ class Demand:
                 left.remove(bundle)
                 if not group.wait(0):
                     continue
-                # There is room now, which is for the actors.
+                # The resources are there now, and are needed by the actors.
             self._asked.remove(request)
             remove_placement_group(group)
         self._asked += [(bundle, placement_group([bundle])) for bundle in left]

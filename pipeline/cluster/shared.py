@@ -1,4 +1,4 @@
-"""Values that all actors of a run need: each machine gets one copy, however many read it there."""
+"""Sharing values with all actors of a run, with one copy per machine."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Shared(Generic[T]):
-    """A value in Ray's object store, where it stays until the driver ends."""
+    """A value in Ray's object store, which is kept until the driver ends."""
 
     ticket: bytes
-    """Ray's promise of the value, pickled by hand: if Ray saw it among the arguments of an actor
-    that may start again, it would print an error, for fear that the value is gone by then."""
+    """Pickled Ray reference. Ray prints an error for a plain reference among the arguments of a
+    restartable actor, because the value could be lost."""
 
     def get(self) -> T:
-        """Return the value, from this machine's store; the first to ask on a machine fetches it."""
+        """Return the value from this machine's store; the first call on a machine fetches it."""
         return cast("T", ray.get(cloudpickle.loads(self.ticket)))
 
 
 def share(value: T) -> Shared[T]:
-    """Put a value that pickles into the store."""
+    """Put a value that can be pickled into the store."""
     return Shared(cloudpickle.dumps(ray.put(value)))  # pyright: ignore[reportPrivateImportUsage]

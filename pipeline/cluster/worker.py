@@ -1,4 +1,4 @@
-"""A segment worker: the actor that takes segments through the graph, one at a time."""
+"""The segment worker: an actor that runs the graph on one segment after another."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["SegmentWorker"]
 
 
 class SegmentWorker:
-    """Holds the graph's nodes, set up once. `progress` and `use` may be called while `run` runs."""
+    """Sets up the graph's nodes and runs tasks. `progress` and `use` may be called during `run`."""
 
     def __init__(
         self,
@@ -34,14 +34,14 @@ class SegmentWorker:
 
         Args:
             graph: the dataflow.
-            nodes: those of its nodes that run here, prepared.
-            options: how to run it.
-            threads: CPU threads each node's libraries may use.
-            window_bytes: bytes of faces that may be under way at once, None for any.
+            nodes: its prepared nodes, except pool nodes.
+            options: run options.
+            threads: CPU threads that each node's libraries may use.
+            window_bytes: most bytes of faces in flight, None for no limit.
         """
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
         limit_malloc_arenas()
-        # These run elsewhere: here they are asked only what needs no setup.
+        # Pool nodes run in enhancers; these instances are used without `setup`.
         far = {
             entry.name: cast("PoolNode[NodeConfig]", entry.make())
             for entry in graph.nodes
@@ -62,7 +62,7 @@ class SegmentWorker:
         )
 
     def run(self, task: Task, pools: Pools) -> SegmentResult:
-        """Run one task; what it made is kept when this returns."""
+        """Run a task; its results are stored when this returns."""
         self._progress = Progress()
         self.use(pools)
         for client in self._clients.values():
@@ -83,7 +83,7 @@ class SegmentWorker:
             client.use(pools[name])
 
     def progress(self) -> Progress:
-        """Return how far the segment under way has come."""
+        """Return the progress of the current segment."""
         return self._progress
 
     def _note(self, progress: Progress) -> None:

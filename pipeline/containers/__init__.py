@@ -1,1 +1,1 @@
-"""Container files: probing, timing, muxing, and converting what is not video."""
+"""Container files: probing, timing, muxing, and converting other streams."""

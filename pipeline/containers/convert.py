@@ -1,6 +1,6 @@
-"""Converting one stream beside the video, where the output cannot hold it as it is.
+"""Converting a sound or subtitle stream to another codec.
 
-Only on demand (`encode.convert`): every other stream is copied packet for packet.
+Only streams in `encode.convert` are converted; all others are copied packet by packet.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 _BITS_A_SAMPLE: Final = 4
 _MOST_BITS_A_CHANNEL: Final = 96_000
-"""A second, of sound that is coded with loss: about twice what is heard as good."""
+"""Bit rate of lossy sound, bits per second: about twice what is needed for good quality."""
 
 _SUGGESTED: Final = {
     "audio": {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "nut": "flac"},
@@ -35,14 +35,14 @@ _SUGGESTED: Final = {
 }
 
 _LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
-"""What so many channels usually are."""
+"""Usual channel layouts, by number of channels."""
 
 _TEXTS: Final = frozenset({"ass", "mov_text", "ssa", "subrip", "text", "webvtt"})
-"""Subtitles that are not pictures."""
+"""Codecs of text subtitles."""
 
 
 def suggested_codec(stream: Stream, container: str) -> str | None:
-    """Return what a stream is best converted to for a container, None if nothing is sensible."""
+    """Return the best codec for converting a stream for a container, None if there is none."""
     codec = _SUGGESTED.get(stream.type or "", {}).get(container)
     if stream.type == "subtitle" and codec_name(stream) not in _TEXTS:
         return None
@@ -50,7 +50,7 @@ def suggested_codec(stream: Stream, container: str) -> str | None:
 
 
 def converts(stream: Stream, codec: str, container: str) -> bool:
-    """Say whether a stream can be converted to a codec in a container, by trying."""
+    """Return whether a stream can be converted to a codec in a container, by trying it."""
     try:
         with av.open(io.BytesIO(), "w", format=container) as trial:
             StreamConverter(trial, stream, codec)
@@ -61,24 +61,24 @@ def converts(stream: Stream, codec: str, container: str) -> bool:
 
 
 class StreamConverter:
-    """Turns the packets of one stream of sound or text into another codec's."""
+    """Converts the packets of a sound or subtitle stream to another codec."""
 
     def __init__(self, output: OutputContainer, stream: Stream, codec: str) -> None:
         """Add the converted stream to `output`.
 
         Args:
-            output: not started yet.
-            stream: of the open source; sound or text.
+            output: the output, before its header is written.
+            stream: a sound or subtitle stream of the open source.
             codec: libav's name of the encoder.
 
         Raises:
-            ValueError: the codec is unknown, of another kind, or not one for the container; or the
-                stream's own cannot be decoded.
-            FFmpegError: it refuses the stream's sample rate or channels.
+            ValueError: the codec is unknown, of another kind, or not supported by the container; or
+                the stream cannot be decoded.
+            FFmpegError: the encoder does not support the sample rate or channels.
         """
         if Codec(codec, "w").type != stream.type or stream.type not in _SUGGESTED:
             raise ValueError(f"{codec} does not encode {stream.type}")
-        # PyAV has no codec context where libav has no decoder, whatever its type stubs say.
+        # PyAV's codec context is None where libav has no decoder, unlike its type stubs say.
         if getattr(stream, "codec_context", None) is None:
             raise ValueError(f"stream {stream.index} is in a codec that nothing here can decode")
         self._source = stream
@@ -90,7 +90,7 @@ class StreamConverter:
         self.stream.disposition = stream.disposition
 
     def packets(self, packet: Packet[Stream] | None) -> list[Packet[Stream]]:
-        """Return what a packet becomes; with None, what is left at the end."""
+        """Convert a packet; with None, flush the encoder."""
         if isinstance(self.stream, SubtitleStream):
             text = None if packet is None else self._text(packet)
             return [] if text is None else [text]
@@ -118,7 +118,7 @@ class StreamConverter:
 def _add_sound(output: OutputContainer, stream: AudioStream, codec: str) -> AudioStream:
     context, rates = stream.codec_context, Codec(codec, "w").audio_rates
     if context.layout.name.endswith("channels"):
-        # Some files count channels and do not say where they belong.
+        # Some files have a number of channels but no layout.
         context.layout = _LAYOUTS.get(context.layout.nb_channels, context.layout)
     rate_hz = context.sample_rate
     if rates and rate_hz not in rates:

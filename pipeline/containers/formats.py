@@ -1,4 +1,4 @@
-"""What each container can hold, found out before any work starts."""
+"""Checking what a container can hold, before the run starts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 _NONE: Final[Mapping[int, str]] = {}
 
 _CHOICES: Final = (".mkv", ".mov", ".mp4")
-"""What we advise, best first: Matroska holds nearly everything, QuickTime the telephone codecs."""
+"""Containers to suggest, best first: Matroska supports most codecs, QuickTime those of phones."""
 
 _FORMATS: Final[Mapping[str, str]] = {
     ".mp4": "mp4",
@@ -47,60 +47,60 @@ _FORMATS: Final[Mapping[str, str]] = {
     ".m2ts": "mpegts",
     ".nut": "nut",
 }
-"""Suffix -> libav's name of the muxer. AVI is not here: it stores no presentation times."""
+"""libav's muxers, by suffix. Without AVI, which stores no presentation times."""
 
 _TS_CODECS: Final = frozenset(
     """aac aac_latm ac3 dts dvb_subtitle dvb_teletext eac3 hdmv_pgs_subtitle mp1 mp2 mp3 opus
     pcm_bluray s302m truehd klv scte_35 timed_id3 epg""".split()  # noqa: SIM905 - easier to read
 )
-"""What MPEG-TS has numbers for; libav writes the rest too, as data that nothing can read."""
+"""Codecs with a stream type in MPEG-TS; libav writes others as data that nothing can read."""
 
 _UNTURNED: Final = frozenset({"mpegts", "nut"})
-"""Containers without a display matrix."""
+"""Containers that do not store a display matrix."""
 
 _NOT_COPIED: Final = frozenset({"unknown", "bin_data"})
-"""Names of data streams that libav does not know how to write."""
+"""Codec names of data streams that libav cannot write."""
 
 _OPTIONAL_TYPES: Final = frozenset({"data", "attachment", "unknown"})
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing of the source that the target cannot hold."""
+    """A part of the source that the target cannot hold."""
 
     stream: int | None
     """Index of the source's stream, None for the restored video."""
     what: str
-    """What cannot be held, and where it matters why."""
+    """What cannot be held, and if needed why."""
     advice: str
-    """What to do about it, or what is done."""
+    """What the user can do about it, or what is done."""
     fatal: bool = True
-    """False for what is left out with a note: timecode and other data, covers, attachments."""
+    """Whether the run is refused; not for timecode and other data, covers and attachments."""
 
     @property
     def message(self) -> str:
-        """Both in one line."""
+        """The problem and the advice in one line."""
         return f"{self.what}: {self.advice}"
 
 
 def container_format(path: PurePath) -> str | None:
-    """Return libav's name of the muxer for a file of that name, None if we do not write it."""
+    """Return libav's name of the muxer for a file name, None if the suffix is not supported."""
     return _FORMATS.get(path.suffix.lower())
 
 
 def default_suffix(
     source: str, video_codec: str, convert: Mapping[int, str] = _NONE
 ) -> tuple[str, str | None]:
-    """Choose the container of an output whose name the user left to us.
+    """Choose the container of an output whose name the user did not choose.
 
     Args:
         source: path or URL of the source.
         video_codec: libav's name of the codec of the encoded video.
-        convert: streams that are converted, and to what.
+        convert: codecs of the streams to convert, by stream index.
 
     Returns:
-        The suffix with its dot: the source's where that can hold everything, else the first of
-        `.mkv`, `.mov` and `.mp4` that can. And for the report the reason of a change, else None.
+        The suffix with its dot: that of the source if it can hold everything, else the first of
+        `.mkv`, `.mov` and `.mp4` that can; and the reason for a change, or None.
 
     Raises:
         MediaError: the source cannot be opened.
@@ -110,7 +110,7 @@ def default_suffix(
     if not wrong:
         return suffix, None
     others = [other for other in _CHOICES if not _fatal(source, other, video_codec, convert)]
-    # Where nothing holds everything, the check of that choice tells the user what is in the way.
+    # If no container can hold everything, `check_target` reports the problem.
     chosen = others[0] if others else _CHOICES[0]
     return chosen, f"{chosen} chosen, as " + "; ".join(problem.what for problem in wrong)
 
@@ -118,7 +118,7 @@ def default_suffix(
 def check_target(
     source: str, target: PurePath, video_codec: str, convert: Mapping[int, str] = _NONE
 ) -> list[Problem]:
-    """Return what `target`'s container cannot hold of the source, before any work is done.
+    """Return the parts of the source that the target's container cannot hold.
 
     Args:
         source: path or URL of the source.
@@ -128,7 +128,7 @@ def check_target(
 
     Raises:
         MediaError: the source cannot be opened or holds no video.
-        NodeConfigError: `convert` names a stream that is not there or cannot become that.
+        NodeConfigError: a stream in `convert` does not exist or cannot be converted.
     """
     name = container_format(target)
     if name is None:
@@ -157,7 +157,7 @@ def check_target(
 
 
 def fits(stream: Stream, container: str) -> bool:
-    """Say whether a muxer takes a stream of the source as it is, by asking it.
+    """Return whether a muxer accepts a stream of the source unchanged, by trying it.
 
     Args:
         stream: of an open source.
@@ -175,7 +175,7 @@ def fits(stream: Stream, container: str) -> bool:
 
 
 def _allowed(stream: Stream, container: str) -> bool:
-    """Say no where the muxer would take a stream, and write what nothing can read."""
+    """Return False for streams that the muxer accepts but writes in an unreadable way."""
     if isinstance(stream, AttachmentStream):
         return container == "matroska"
     if is_cover(stream):
@@ -190,13 +190,13 @@ def _allowed(stream: Stream, container: str) -> bool:
 
 
 def made_anew(stream: Stream, container: str) -> bool:
-    """Say whether the muxer makes such a stream itself, from chapters and timecode metadata."""
+    """Return whether the muxer creates this stream itself, from chapters or timecode metadata."""
     is_ours = codec_name(stream) == "bin_data" or "timecode" in stream.metadata
     return container in ("mp4", "mov") and stream.type == "data" and is_ours
 
 
 def copy_stream(output: OutputContainer, stream: Stream) -> Stream:
-    """Add to `output` a stream for the unchanged packets of `stream`.
+    """Add a stream to `output` for copying the packets of `stream`.
 
     Raises:
         ValueError: the container does not support the codec, or the codec is unknown.
@@ -219,16 +219,16 @@ def _rotation_deg(source: str) -> int:
 def check_conversions(
     streams: Sequence[Stream], convert: Mapping[int, str], container: str, shown: str | None = None
 ) -> None:
-    """Make sure that streams can be converted as it is asked.
+    """Check that streams can be converted.
 
     Args:
-        streams: those of the source beside the video.
-        convert: their numbers, and to what.
+        streams: the streams of the source except the video.
+        convert: codecs of the streams to convert, by stream index.
         container: libav's name of the muxer.
-        shown: how the container is called in an error, if not so.
+        shown: name of the container in error messages, if different.
 
     Raises:
-        NodeConfigError: one is not there or cannot become that.
+        NodeConfigError: a stream does not exist or cannot be converted.
     """
     by_index = {stream.index: stream for stream in streams}
     for index, codec in convert.items():
@@ -252,7 +252,7 @@ def _fatal(source: str, suffix: str, video_codec: str, convert: Mapping[int, str
 
 
 def is_cover(stream: Stream) -> bool:
-    """Say whether a stream is a cover picture, not moving ones."""
+    """Return whether a video stream is a cover picture."""
     return bool(stream.disposition & Disposition.attached_pic)
 
 

@@ -1,9 +1,8 @@
-"""Putting the encoded segments and the source's other streams together again, unchanged.
+"""Muxing the encoded segments with the other streams of the source.
 
-The segments' packets follow each other in one stream, which needs that all were encoded alike.
-Every packet that is not the restored video's is copied as it is. The video's decoding times are
-made anew, since the encoder may reorder otherwise than the source did: the i-th packet is decoded
-when the picture shown D before it is, where D is the largest reorder.
+The packets of the segments are concatenated, which requires equal encoder settings. Packets of
+other streams are copied. The decoding times of the video are computed again, because the encoder
+may reorder differently from the source: dts_i = sorted_pts[i - D], D being the largest reorder.
 """
 
 from __future__ import annotations
@@ -43,46 +42,46 @@ __all__ = ["MuxReport", "mux"]
 _CONTAINER_KEYS: Final = frozenset(
     {"major_brand", "minor_version", "compatible_brands", "encoder", "software"}
 )
-"""Metadata that speaks of the source's file, not of what is in it; compared in lower case."""
+"""Metadata keys about the source's file, not its content, which are not copied; in lower case."""
 
 _MOV_KEYS: Final = frozenset(
     """album album_artist artist comment composer copyright creation_time date description
     episode_id genre grouping location location-eng lyrics network show synopsis title
     track handler_name timecode""".split()  # noqa: SIM905 - easier to read
 )
-"""What MP4 and QuickTime keep in their classic form, which every player reads."""
+"""Metadata keys that MP4 and QuickTime store as standard atoms, which all players read."""
 
 
 _CLOCKS: Final = frozenset({"mpegts", "mpeg"})
-"""Demuxers of what MPEG-TS continues: the time of a broadcast, a clock of 26.5 hours."""
+"""Demuxers whose times are kept in MPEG-TS: broadcast times, with a clock of 26.5 hours."""
 
 _ANYWHERE: Final = _CLOCKS | {"dhav", "flv", "live_flv", "asf", "rtsp", "sdp"}
-"""Demuxers whose times count from anywhere."""
+"""Demuxers whose times have an arbitrary start."""
 
 _LONGEST_LEAD_S: Final = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class MuxReport:
-    """What was put together, as read back from the finished file."""
+    """The result of muxing, as read back from the finished file."""
 
     container: str
     """libav's name of the muxer."""
     frames: int
     """Video packets in the output."""
     time_base: str
-    """The video's in the output; the source's may not be one that the container can have."""
+    """Time base of the video in the output; the container may not support that of the source."""
     shift_s: float
-    """How much later everything is than in the source; not 0 where the container's clock cannot
-    start as early as the source's."""
+    """Shift of all times relative to the source, s; not 0 if the container cannot start as early.
+    """
     max_deviation_s: float
-    """Largest distance of a frame from its exact time (plus `shift_s`); 0 where ticks are equal."""
+    """Largest deviation of a frame from its exact time plus `shift_s`, s."""
     copied: tuple[CopiedStream, ...]
     left_out: tuple[str, ...]
     """Streams of the source that the container cannot hold."""
     chapters: int
     notes: tuple[str, ...] = ()
-    """What the user should know of the other streams."""
+    """Messages for the user about other streams."""
 
 
 def mux(
@@ -96,23 +95,23 @@ def mux(
     convert: Mapping[int, str] | None = None,
     restarts: Sequence[Restart] = (),
 ) -> MuxReport:
-    """Write `target`: the pictures of `videos`, and everything else of `source`.
+    """Write the frames of `videos` and all other streams of `source` to `target`.
 
     Args:
-        videos: what `nodes.encode` made of the video's segments, in order.
+        videos: the encoded segments, in order.
         source: path or URL of the source.
-        target: written in place: give a temporary name, and rename it when this returns.
-        info: the encoded video; its time base is the one of the source.
-        container: libav's name of the muxer, if `target`'s suffix does not say it.
-        last_duration_ticks: how long the last frame is shown; 0 takes the one before as a guide.
-        convert: streams that are converted, and to what; all others are copied.
-        restarts: where the source's clock starts again, as `nodes.decode` found it.
+        target: written in place; pass a temporary name and rename it afterwards.
+        info: the encoded video, in the source's time base.
+        container: libav's name of the muxer; needed if the suffix of `target` does not give it.
+        last_duration_ticks: duration of the last frame; 0 uses that of the frame before.
+        convert: codecs of the streams to convert, by stream index; all others are copied.
+        restarts: restarts of the source's clock, as found by `nodes.decode`.
 
     Raises:
-        MediaError: one of `videos` or `source` cannot be read, the segments do not follow each
-            other in one stream, or the target does not hold every frame.
-        OutputError: the target cannot be written, or its container cannot hold the streams; call
-            `pipeline.containers.formats.check_target` before the work to find out.
+        MediaError: a file cannot be read, the segments cannot be joined, or frames are missing in
+            the target.
+        OutputError: the target cannot be written, or its container cannot hold the streams; see
+            `pipeline.containers.formats.check_target`.
     """
     name = container or container_format(target)
     if name is None:
@@ -136,7 +135,7 @@ def mux(
 
 
 class _Mux:
-    """One output on its way."""
+    """State of muxing an output."""
 
     def __init__(
         self,
@@ -179,8 +178,8 @@ class _Mux:
             return {"movflags": flags}
         if self._container == "mpegts" and target.suffix.lower() == ".m2ts":
             return {"mpegts_m2ts_mode": "1"}
-        # NUT stores no decoding times: that the video's begin below zero needs no shift, unless
-        # there are other clocks beside the video's, which its synchronisation points then confuse.
+        # NUT stores no decoding times, so that negative ones need no shift. With other streams they
+        # do, because of its synchronisation points.
         alone = len(self._original.streams) == 1
         if self._container == "nut" and alone and self._timing.shown[0] >= 0:
             return {"avoid_negative_ts": "disabled"}
@@ -220,7 +219,7 @@ class _Mux:
         }
 
     def _interleave(self, output: OutputContainer) -> None:
-        """Write packets by decoding time; libav's own queue then stays short."""
+        """Write packets in the order of decoding times, which keeps libav's queue short."""
         others = self._other_packets()
         other = next(others, None)
         for packet in self._video_packets():
@@ -250,7 +249,7 @@ class _Mux:
             wanted = [self._main, *wanted]
         else:
             self._main.discard = Discard.all
-        # What cannot be read further was told by `nodes.decode`, which met it first.
+        # Read errors were already reported by `nodes.decode`.
         with suppress(FFmpegError):
             for packet in read_packets(self._original, *wanted):
                 self._restarts.move(packet)
@@ -263,7 +262,7 @@ class _Mux:
         return self._trim is None or is_cover(packet.stream) or self._trim.keeps(packet)
 
     def report(self, target: Path) -> MuxReport:
-        """Read the finished file back and compare."""
+        """Read the finished file and compare it."""
         with open_media(str(target)) as written:
             time_base = written.streams[self._video.index].time_base or Fraction(1)
             chapters = len(written.chapters())
@@ -300,7 +299,7 @@ class _Mux:
 
     @property
     def _begin_s(self) -> Fraction:
-        """Where the output's time begins in the source's, where the user did not say it."""
+        """Return the source's time that is 0 in the output, if the video is not trimmed."""
         if self._trim is None or self._info.span_pts is not None:
             return Fraction(0)
         return self._trim.start_s
@@ -309,10 +308,10 @@ class _Mux:
 def _origin(
     original: InputContainer, info: VideoInfo, timing: VideoTiming, container: str
 ) -> int | None:
-    """Return what of the source's clock is 0 in the output; None: the clock goes on as it is.
+    """Return the source's time that is 0 in the output, None to keep the source's times.
 
-    The times of broadcasts and recorders count from anywhere. Elsewhere a late start means that
-    nothing is shown until then; but nobody means hours.
+    The times of broadcasts and recorders have an arbitrary start. In other files a late start
+    delays the picture, and is kept unless it is hours.
     """
     start_s = timing.shown[0] * info.time_base
     if any(stream.start_time is not None for stream in original.streams):
@@ -334,7 +333,7 @@ def _packets_of(videos: Sequence[Path]) -> Iterator[Packet[VideoStream]]:
 
 
 def _check_headers(videos: Sequence[Path]) -> None:
-    """Make sure that one header serves all segments: a stream has only one."""
+    """Check that all segments have the same codec header, since a stream has only one."""
     header: bytes | None = None
     for index, video in enumerate(videos):
         with open_media(str(video)) as container:

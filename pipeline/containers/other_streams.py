@@ -1,4 +1,4 @@
-"""The streams of a source beside its video: each is copied, converted or left out of the output."""
+"""Copying, converting or leaving out the streams of a source other than its video."""
 
 from __future__ import annotations
 
@@ -20,37 +20,37 @@ from pipeline.containers.packet_clock import PacketClock, Written
 __all__ = ["CopiedStream", "OtherStreams"]
 
 _EMPTY_TEXT: Final = b"\0\0"
-"""MP4's timed text of no length."""
+"""An empty sample of MP4's timed text."""
 
 _COMPARED: Final = frozenset({"audio", "video"})
-"""Kinds of streams whose packets a container keeps one by one."""
+"""Stream types whose packets are compared one by one with the finished file."""
 
 
 OFF_S: Final = 0.002
-"""More than the coarsest container's clock, Matroska's, explains."""
+"""Deviation that is reported, s: more than the resolution of Matroska, the coarsest one."""
 
 
 @dataclass(frozen=True, slots=True)
 class CopiedStream:
-    """One stream of the source that went into the output."""
+    """A stream of the source in the output."""
 
     source_index: int
     target_index: int
     kind: str
     codec: str
     converted_to: str | None = None
-    """The encoder it went through on demand, None for a copy packet for packet."""
+    """The encoder if it was converted, None if it was copied."""
     packets: int = 0
     retimed_packets: int = 0
-    """Packets whose decoding time did not increase in the source and was moved up to do so."""
+    """Packets whose decoding time did not increase in the source and was changed."""
     lost_packets: int = 0
-    """Packets that the finished file does not hold."""
+    """Packets that are missing in the finished file."""
     max_deviation_s: float = 0.0
-    """Largest distance of a packet, read back, from the time that it was to have."""
+    """Largest deviation of a packet's time in the finished file, s."""
 
     @property
     def notes(self) -> list[str]:
-        """What the user should know, a line each."""
+        """Messages for the user."""
         name, lines = f"{self.kind} stream {self.source_index} ({self.codec})", list[str]()
         if self.retimed_packets:
             lines.append(f"{name}: {self.retimed_packets} times went back or stood still: moved up")
@@ -62,7 +62,7 @@ class CopiedStream:
 
 
 class OtherStreams:
-    """The streams beside the video of one source, on their way into one output."""
+    """Writes the other streams of a source to an output."""
 
     def __init__(
         self,
@@ -74,18 +74,18 @@ class OtherStreams:
         *,
         source: str | None = None,
     ) -> None:
-        """Take the two ends.
+        """Decide what to do with each stream.
 
         Args:
             original: the open source.
-            video: the source's stream that is not one of the others.
-            output: its header is not written yet.
+            video: the video stream of the source.
+            output: the output, before its header is written.
             container: libav's name of the output's muxer.
-            convert: numbers of streams that are converted, and to what; all others are copied.
+            convert: codecs of the streams to convert, by stream index; all others are copied.
             source: path or URL of the source, None if it can be read only once.
 
         Raises:
-            NodeConfigError: a stream that is to be converted is not there or cannot become that.
+            NodeConfigError: a stream to convert does not exist or cannot be converted.
         """
         self._original, self._video, self._output = original, video, output
         self._container, self._convert, self._source = container, convert, source
@@ -95,9 +95,9 @@ class OtherStreams:
         self._packets: Counter[int] = Counter()
         self._clocks: dict[int, PacketClock] = {}
         self.read: list[Stream] = []
-        """The source's streams whose packets are wanted."""
+        """The streams of the source whose packets are needed."""
         self.left_out: list[str] = []
-        """What the container cannot hold of the source, one stream each."""
+        """The streams that the container cannot hold."""
         others = [stream for stream in original.streams if stream is not video]
         check_conversions(others, convert, container)
 
@@ -147,7 +147,7 @@ class OtherStreams:
             self.read.append(stream)
 
     def write(self, packet: Packet[Stream]) -> None:
-        """Write what becomes of a packet of the source; nothing, of a stream that is left out."""
+        """Copy or convert a packet of the source; ignore it if the stream is left out."""
         index = packet.stream_index
         if not packet.size or self._is_gap(packet):
             return
@@ -165,13 +165,13 @@ class OtherStreams:
         self._output.mux(packet)
 
     def finish(self) -> None:
-        """Write what the converted streams still hold."""
+        """Flush the converted streams."""
         for converter in self._converters.values():
             self._output.mux(converter.packets(None))
 
     @property
     def copied(self) -> tuple[CopiedStream, ...]:
-        """What went into the output, with the packets so far."""
+        """The streams in the output, with the packets so far."""
         return tuple(
             replace(
                 copy,
@@ -182,11 +182,11 @@ class OtherStreams:
         )
 
     def compared(self, written: Mapping[int, Written]) -> tuple[CopiedStream, ...]:
-        """Return what went into the output, with what a finished file lacks of it.
+        """Return the streams in the output, compared with the finished file.
 
         Args:
-            written: the packets of each stream of the output, as read back, their times moved to
-                where the video belongs.
+            written: the packets of each stream in the finished file, with their times shifted like
+                the video.
         """
         found: list[CopiedStream] = []
         for copy in self.copied:
@@ -199,13 +199,13 @@ class OtherStreams:
         return tuple(found)
 
     def _is_gap(self, packet: Packet[Stream]) -> bool:
-        """Say whether it is an empty text between two, which the muxer makes anew."""
+        """Return whether a packet is an empty text between two others, which muxers create."""
         is_timed_text = self._container in ("mp4", "mov") and packet.size == len(_EMPTY_TEXT)
         return is_timed_text and bytes(packet) == _EMPTY_TEXT and packet.stream.type == "subtitle"
 
 
 def _attach_cover(output: OutputContainer, stream: Stream, source: str) -> Stream:
-    """Add a cover to a Matroska file, which keeps it as an attached file with the header."""
+    """Add a cover to a Matroska file, as an attachment."""
     with open_media(source) as container:
         packets = container.demux(container.streams[stream.index])
         content = next((bytes(packet) for packet in packets if packet.size), b"")

@@ -1,4 +1,4 @@
-"""The times of a stream's packets in the output: they increase by its own ticks."""
+"""Making the decoding times of a stream's packets strictly increasing in the output's ticks."""
 
 from __future__ import annotations
 
@@ -19,39 +19,39 @@ _OVERLAP_S: Final = 0.1
 
 @dataclass(slots=True)
 class Written:
-    """The packets of one stream of a finished file, in its order."""
+    """The packets of a stream in the finished file, in file order."""
 
     shown_s: array[float] = field(default_factory=lambda: array("d"))
     bytes: array[int] = field(default_factory=lambda: array("q"))
 
 
 class PacketClock:
-    """Gives the packets of one stream times in ticks of the output.
+    """Assigns times in ticks of the output to the packets of a stream.
 
-    Muxers refuse decoding times that stand still or go back, as worn recordings have them. Such a
-    packet follows where the one before it ends, as it does if only its time is wrong. But where
-    several overlap a little they are a tick apart, so that the good times which follow stay.
+    Muxers refuse decoding times that do not increase, which damaged recordings have. Such a packet
+    is placed at the end of the previous one. If several packets overlap a little, they are placed a
+    tick apart, so that following correct times are kept.
     """
 
     def __init__(self, tick: Fraction) -> None:
-        """Begin.
+        """Start a stream.
 
         Args:
-            tick: seconds, of the output's stream once its header is written.
+            tick: time base of the output's stream after its header is written, s.
         """
         self._tick = tick
         self._last_dts: int | None = None
         self._end = 0
         self._bad_in_a_row = 0
         self.moved = 0
-        """How many packets were moved up."""
+        """Number of packets whose time was changed."""
         self.shown = array("q")
-        """When each packet is to be shown, in ticks."""
+        """Presentation time of each packet, in ticks."""
         self.bytes = array("q")
-        """How large each one is."""
+        """Size of each packet, bytes."""
 
     def place(self, packet: Packet[Stream]) -> None:
-        """Complete the times of a packet, in ticks of the output, and move them up if need be."""
+        """Set the times of a packet, in ticks of the output."""
         dts = packet.pts if packet.dts is None else packet.dts
         pts = dts if packet.pts is None else packet.pts
         scale = packet.time_base / self._tick
@@ -75,11 +75,11 @@ class PacketClock:
     def compared(self, written: Written) -> tuple[int, float]:
         """Compare with the packets of the finished file.
 
-        QuickTime cuts plain samples anew, so where the packets are others, what is compared is when
-        each byte is shown.
+        QuickTime splits uncompressed sound into other packets. In this case the times of bytes are
+        compared.
 
         Returns:
-            How many packets are not there; if none, how far off in seconds the farthest is.
+            The number of missing packets; and if none, the largest deviation in seconds.
         """
         own_s = np.asarray(self.shown, np.float64) * float(self._tick)
         there_s, missing = np.asarray(written.shown_s), len(own_s) - len(written.shown_s)

@@ -1,4 +1,4 @@
-"""The facts of a file: its streams, its video, and its timing by reading it through."""
+"""Probing a file: its streams, its video, and its timing from all packets."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _NOT_MEDIA_SUFFIXES: Final = frozenset(
     .sub .svg .tif .tiff .toml .txt .vtt .xls .xlsx .xml .yaml .yml .zip
     """.split()  # noqa: SIM905 - easier to read
 )
-"""Names that are not worth opening, beside those of photographs."""
+"""Suffixes of files that are not media and are not opened, besides those of photographs."""
 
 _PICTURE_FORMATS: Final = ("image2", "_pipe")
-"""Ends of the names of demuxers that read single pictures."""
+"""Suffixes of the names of libav's demuxers for single pictures."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """One stream, as its container describes it."""
+    """A stream, as described by its container."""
 
     index: int
     kind: str
@@ -59,7 +59,7 @@ class StreamFacts:
 
 @dataclass(frozen=True, slots=True)
 class TimingFacts:
-    """The video's packets, counted and compared; nothing is decoded."""
+    """The timing of the video's packets."""
 
     frames: int
     """Packets that are shown."""
@@ -82,35 +82,35 @@ class TimingFacts:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """What a file holds."""
+    """The description of a file."""
 
     source: str
     container: str
     """libav's names of the demuxer."""
     start_s: float | None
     duration_s: float | None
-    """As claimed by the container."""
+    """From the container, which may be wrong."""
     streams: tuple[StreamFacts, ...]
     video: VideoInfo
-    """The stream whose faces would be restored."""
+    """The video stream whose faces are restored."""
     video_stream: int
     """Its index."""
     edited_as: str
-    """The pixel format its frames are worked on in."""
+    """The pixel format in which frames are processed."""
     timing: TimingFacts
     chapters: int
     metadata: dict[str, str]
 
 
 def probe(source: str) -> ProbeResult:
-    """Read a file through, without decoding more than its first picture.
+    """Read all packets of a file, and decode its first picture.
 
     Args:
         source: path or URL.
 
     Raises:
-        MediaError: it cannot be opened, or holds no video that can be decoded.
-        UnsupportedFormatError: its pictures cannot be edited or converted.
+        MediaError: it cannot be opened, or has no video that can be decoded.
+        UnsupportedFormatError: the pixel format is not supported.
     """
     info = _first_picture_info(source)
     with open_media(source) as container:
@@ -132,7 +132,7 @@ def probe(source: str) -> ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class PacketScan:
-    """The packets of one video stream, read through without decoding."""
+    """The packets of a video stream."""
 
     container: str
     """libav's names of the demuxer."""
@@ -142,12 +142,12 @@ class PacketScan:
     """Packets that are shown."""
     keyframes: int
     shown_pts: Sequence[int]
-    """Presentation times, sorted; packets without one are missing here."""
+    """Presentation times, sorted, without packets that have none."""
     keyframe_pts: Sequence[int]
     """Presentation times of the keyframes, sorted."""
     missing_pts: int
     backward_dts: int
-    """Packets that are to be decoded earlier than the one before them."""
+    """Number of packets with an earlier decoding time than the previous one."""
     damaged_packets: int
     """Packets that the demuxer marked as damaged or cut short."""
     ended_in_error: bool
@@ -157,20 +157,20 @@ class PacketScan:
 
 
 def scan_packets(source: str) -> PacketScan:
-    """Read the packets of a file's video through, without decoding.
+    """Read all packets of a file's video, without decoding.
 
     Args:
         source: path or URL.
 
     Raises:
-        MediaError: it cannot be opened, or holds no video that can be decoded.
+        MediaError: it cannot be opened, or has no video that can be decoded.
     """
     with open_media(source) as container:
         return _read_packets(container, video_stream(container, source))
 
 
 def is_media(path: PurePath) -> bool:
-    """Say whether a file holds moving pictures, by opening it unless its name speaks against it."""
+    """Return whether a file contains video. It is opened, unless its suffix excludes video."""
     if path.suffix.lower() in _NOT_MEDIA_SUFFIXES or photo_format(path) is not None:
         return False
     try:
@@ -275,7 +275,7 @@ def _kind(shown: Sequence[int], missing: int) -> Literal["constant", "variable",
 
 
 def _printable(metadata: dict[str, str]) -> dict[str, str]:
-    """Replace the surrogates that stand for bytes which are not UTF-8: no terminal takes them."""
+    """Replace surrogates of bytes that are not UTF-8, which terminals cannot show."""
     return {
         key: value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         for key, value in metadata.items()

@@ -1,4 +1,4 @@
-"""Moving the streams beside a video whose clock starts again, as its frames were moved."""
+"""Shifting the times of other streams at restarts of the source's clock, like the video."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from nodes.types import Restart
 __all__ = ["RestartedTimes"]
 
 _NEAR_S: Final = 1
-"""Streams of one recording end, and begin, within so much of each other."""
+"""Largest difference of the starts and ends of the streams of one recording, s."""
 
 
 class RestartedTimes:
-    """Adds to the times of all streams what was added to the video's, from the same place on.
+    """Adds the offsets of the video's times to all streams, from the same position on.
 
-    A stream that goes back by about as much as the video did has come to the next recording. One
-    without steady packets, such as texts, is where the video is in the file.
+    A stream whose times go back by about as much as the video's has reached the next recording.
+    Streams with irregular packets, such as subtitles, follow the position of the video in the file.
     """
 
     def __init__(self, restarts: Sequence[Restart], time_base: Fraction, video: Stream) -> None:
-        """Take what `nodes.decode` found.
+        """Use the restarts that `nodes.decode` found.
 
         Args:
-            restarts: in order.
-            time_base: of their times.
-            video: the stream that they are of.
+            restarts: the restarts, in order.
+            time_base: time base of their times.
+            video: the video stream.
         """
         self._jumps_s = [(r.first_pts - r.last_pts) * time_base for r in restarts]
         self._offsets_s = [Fraction(0), *(r.offset_ticks * time_base for r in restarts)]
@@ -40,11 +40,11 @@ class RestartedTimes:
         self._recording: defaultdict[int, int] = defaultdict(int)
 
     def __bool__(self) -> bool:
-        """Say whether there are any."""
+        """Return whether there are any restarts."""
         return bool(self._jumps_s)
 
     def move(self, packet: Packet[Stream]) -> None:
-        """Move a packet; those of all streams come in the file's order, the video's too."""
+        """Shift a packet. Call it with the packets of all streams, in file order."""
         ticks = packet.dts if packet.dts is not None else packet.pts
         if ticks is None or not self._jumps_s:
             return

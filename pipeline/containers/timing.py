@@ -1,4 +1,4 @@
-"""When the encoded pictures are shown and decoded, read from the files they were encoded to."""
+"""Presentation and decoding times of encoded segments."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["VideoTiming", "deviation", "packet_times", "read_timing"]
 
 @dataclass(frozen=True, slots=True)
 class VideoTiming:
-    """The encoded video's times, in ticks of the source's time base, in decoding order."""
+    """The times of an encoded video, in ticks of the source's time base."""
 
     pts: array[int]
     shown: array[int]
@@ -36,7 +36,7 @@ class VideoTiming:
         return self.shown[0] - (self.reorder - number) * gap
 
     def duration(self, number: int) -> int:
-        """Return how long the picture of packet `number` is shown."""
+        """Return the duration of the picture of packet `number`."""
         index = bisect_right(self.shown, self.pts[number])
         if index == len(self.shown):
             return self.last_duration_ticks
@@ -44,16 +44,16 @@ class VideoTiming:
 
 
 def read_timing(videos: Sequence[Path], info: VideoInfo, last_duration_ticks: int) -> VideoTiming:
-    """Read the times of every encoded packet, without decoding.
+    """Read the times of all encoded packets.
 
     Args:
-        videos: the encoded segments of one video, in order.
-        info: the video; the times are given in its time base.
-        last_duration_ticks: how long the last frame is shown, 0 if that is not known.
+        videos: the encoded segments, in order.
+        info: the encoded video, whose time base is used.
+        last_duration_ticks: duration of the last frame, 0 if unknown.
 
     Raises:
-        MediaError: a file cannot be read, is empty, has times off the source's ticks, or begins
-            before the one before it ends.
+        MediaError: a file cannot be read, is empty, has times between the source's ticks, or starts
+            before the end of the previous one.
     """
     pts = array("q")
     latest: int | None = None
@@ -73,14 +73,14 @@ def read_timing(videos: Sequence[Path], info: VideoInfo, last_duration_ticks: in
 
 
 def packet_times(video: Path, info: VideoInfo) -> Iterator[int]:
-    """Yield the presentation time of each packet, in decoding order, in ticks of the source.
+    """Yield the presentation time of each packet in decoding order, in ticks of the source.
 
     Args:
-        video: what `nodes.encode` made.
-        info: the video that was encoded.
+        video: an encoded segment.
+        info: the encoded video.
 
     Raises:
-        MediaError: the file cannot be read, or has times off the source's ticks.
+        MediaError: the file cannot be read, or has times between the source's ticks.
     """
     with open_media(str(video)) as container:
         stream = video_stream(container, str(video))
@@ -97,12 +97,12 @@ def packet_times(video: Path, info: VideoInfo) -> Iterator[int]:
 def deviation(
     ticks: Sequence[int], time_base: Fraction, exact: Sequence[int], exact_base: Fraction
 ) -> tuple[Fraction, Fraction]:
-    """Return how much later all of `ticks` is than `exact`, and the largest rest, in seconds."""
+    """Return the shift of `ticks` relative to `exact`, and the largest other deviation, s."""
     if not ticks:
         return Fraction(0), Fraction(0)
     first = ticks[0] * time_base - exact[0] * exact_base
     shift = first if abs(first) > time_base else Fraction(0)
-    # The distances from the first frame, compared as whole numbers of a common tick.
+    # Distances from the first frame are compared as integers of a common tick.
     unit = Fraction(1, lcm(time_base.denominator, exact_base.denominator))
     ours, theirs = int(time_base / unit), int(exact_base / unit)
     rests = array("q", (a * ours - b * theirs for a, b in zip(ticks, exact, strict=True)))

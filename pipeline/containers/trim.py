@@ -1,7 +1,7 @@
-"""Cutting everything beside the pictures to the stretch of a video that was asked for.
+"""Trimming other streams and chapters to the part of a video that is processed.
 
-The output's time begins at its first frame. Packets are kept whole: sound begins with the first
-packet that starts in the stretch, at its own distance from the pictures.
+The output's times start at 0 with the first frame. Packets are not split: sound starts with the
+first packet inside the part, at its exact time.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ __all__ = ["Trim"]
 
 
 _ROUNDING_S: Final = Fraction(2, 1_000_000)
-"""Containers say their start in whole microseconds."""
+"""Resolution of a container's start time."""
 
 
 class Trim:
-    """The stretch of a source that an output holds."""
+    """The part of a source that is in the output."""
 
     def __init__(self, info: VideoInfo, first_pts: int) -> None:
-        """Take the stretch that `nodes.decode` was told.
+        """Use the part that `nodes.decode` has decoded.
 
         Args:
-            info: the encoded video; without `span_pts` the stretch has no end.
-            first_pts: where the output's time begins, in ticks of `info.time_base`.
+            info: the encoded video; without `span_pts` the part has no end.
+            first_pts: time that is 0 in the output, in ticks of `info.time_base`.
         """
         end_pts = info.span_pts[1] if info.span_pts else None
         self._first_pts = first_pts
@@ -46,11 +46,11 @@ class Trim:
 
     @property
     def start_s(self) -> Fraction:
-        """Where the output's time begins in the source's."""
+        """The source's time that is 0 in the output."""
         return self._start_s
 
     def timing(self, timing: VideoTiming) -> VideoTiming:
-        """Return the video's times, counted from its first frame."""
+        """Return the video's times, relative to its first frame."""
         first = self._first_pts
         return replace(
             timing,
@@ -59,9 +59,9 @@ class Trim:
         )
 
     def keeps(self, packet: Packet[Stream]) -> bool:
-        """Say whether a packet belongs to the stretch, and move its times if it does.
+        """Return whether a packet is in the part, and shift its times if it is.
 
-        A text that is shown when the stretch begins is shown from there.
+        A subtitle that is shown at the start of the part begins there.
         """
         if packet.pts is None:
             packet.pts = packet.dts
@@ -84,7 +84,7 @@ class Trim:
         return True
 
     def chapters(self, chapters: Sequence[Chapter]) -> list[Chapter]:
-        """Return the chapters that overlap the stretch, cut to it, counted from its start."""
+        """Return the chapters that overlap the part, clipped to it, relative to its start."""
         kept: list[Chapter] = []
         for chapter in chapters:
             tick = chapter["time_base"] or Fraction(1)

@@ -1,4 +1,4 @@
-"""The restored video as a stream of an output, with all that the source says of its own."""
+"""Adding the restored video to an output, with the source's metadata of the video stream."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nodes.types import VideoInfo
 __all__ = ["add_video", "first_display_matrix"]
 
 _STATISTICS: Final = ("bps", "duration", "number_of_", "_statistics", "encoder")
-"""Beginnings of metadata keys that described the source's encoding of the video."""
+"""Prefixes of metadata keys about the source's encoding, which are not copied."""
 
 
 def add_video(
@@ -26,12 +26,12 @@ def add_video(
     container: str,
     matrix: tuple[int, ...] | None,
 ) -> VideoStream:
-    """Add the restored video to an output, with all that the source says of its own.
+    """Add the restored video to an output, with the source's metadata of the video stream.
 
     Args:
-        output: its header is not written yet.
-        encoded: the video as it was encoded.
-        original: the source's stream.
+        output: the output, before its header is written.
+        encoded: the stream of an encoded segment.
+        original: the video stream of the source.
         info: the encoded video.
         container: libav's name of the output's muxer.
         matrix: see `first_display_matrix`.
@@ -39,7 +39,7 @@ def add_video(
     stream = output.add_stream_from_template(encoded, opaque=True)
     stream.time_base = info.time_base
     context = stream.codec_context
-    # NUT keeps none of these; some codecs do inside their packets.
+    # NUT stores none of these, but some codecs do in their packets.
     context.colorspace, context.color_range = info.color.matrix, info.color.range
     context.color_primaries, context.color_trc = info.color.primaries, info.color.transfer
     context.sample_aspect_ratio = info.sample_aspect_ratio
@@ -60,6 +60,6 @@ def add_video(
 
 
 def first_display_matrix(source: str) -> tuple[int, ...] | None:
-    """Return the nine numbers of the source's display matrix, None when it has none."""
+    """Return the nine numbers of the source's display matrix, None if it has none."""
     with first_picture(source) as (_, first):
         return None if first is None else display_matrix(first)

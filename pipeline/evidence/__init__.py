@@ -1,1 +1,1 @@
-"""Evidence: what a result was made of and with, and what was altered in it."""
+"""The record of a result: its inputs, the software and settings, and the changes."""

@@ -1,4 +1,4 @@
-"""What `report.json` says of one video so that its making can be checked, and repeated."""
+"""The part of `report.json` with which a result can be verified and reproduced."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ __all__ = ["Evidence", "Work", "evidence_of"]
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What was run, so that it can be run again."""
+    """What was run, to reproduce it."""
 
     command: tuple[str, ...]
-    """The words of the command, empty when it was a call from Python."""
+    """The command line, empty for a call from Python."""
     versions: dict[str, str]
-    """Of this program and of the libraries that touch pixels, where the run was started."""
+    """Versions of this program and of the libraries that process pixels, where the run started."""
     weights: dict[str, str]
-    """Node -> SHA-256 of the files that it loads."""
+    """SHA-256 of the files that each node loads, by node."""
     graph: dict[str, Any]
-    """Every node with every setting."""
+    """All nodes with all settings."""
     segments: tuple[tuple[int | None, int | None, int | None], ...]
-    """For each segment, in ticks: its first pts, the first pts after it, and the pts from which
-    nodes are warmed up; None is the video's own start or end."""
+    """First pts, first pts after the end, and first pts of the warm-up of each segment, in ticks;
+    None is the start or end of the video."""
     threads: int
-    """Of each segment's decoder and encoder."""
+    """CPU threads of each segment's decoder and encoder."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Digests of all that went in and came out, and what was altered."""
+    """Digests of inputs and outputs, and the changes."""
 
     source_sha256: dict[str, str]
-    """Of the input: the name of each file -> SHA-256; nothing of what came from the network."""
+    """SHA-256 of the input files, by name; empty for network sources."""
     beside_sha256: dict[str, str]
-    """Of the files beside the output, by what their names end in."""
+    """SHA-256 of the files beside the output, by ending."""
     work: Work
     tracks: tuple[TrackRecord, ...]
-    """For each face that was followed, what was altered of it."""
+    """The changes of each track."""
 
 
 def evidence_of(source: str, sides: Mapping[str, Path], work: Work, time_base: float) -> Evidence:
-    """Put the evidence of a finished video together.
+    """Make the record of a finished video.
 
     Args:
         source: its local copy, or a URL.
-        sides: the files beside the output, by what their names end in.
+        sides: the files beside the output, by ending.
         work: what was run.
-        time_base: seconds a tick of the rows' pts.
+        time_base: time base of the rows' pts, s.
 
     Raises:
         OSError: a file cannot be read.
@@ -69,7 +69,7 @@ def evidence_of(source: str, sides: Mapping[str, Path], work: Work, time_base: f
 
 
 def source_sha256(source: str) -> dict[str, str]:
-    """Return the digest of each file of a source; nothing of a URL.
+    """Return the digest of each file of a source; empty for a URL.
 
     Raises:
         OSError: a file cannot be read.

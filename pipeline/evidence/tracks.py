@@ -1,4 +1,4 @@
-"""What was altered of each face, over all frames of a video."""
+"""Summing up the changes of each track over a video."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ __all__ = ["TrackRecord", "track_records"]
 
 @dataclass(frozen=True, slots=True)
 class TrackRecord:
-    """What was altered of one face; levels are code values of the output's bit depth."""
+    """The changes of one track; levels are code values of the output's bit depth."""
 
     track_id: int
     frames: int
-    """In which it was altered."""
+    """Number of frames in which it was changed."""
     first_s: float
     """Presentation time of the first of them."""
     last_s: float
     """Presentation time of the last of them."""
     within_xyxy_px: tuple[int, int, int, int]
-    """The part of the output's frame in which all changes lie, half open."""
+    """The region of the output frame that contains all changes, half open."""
     area_px: int
-    """Luma samples altered in a frame, on average."""
+    """Changed luma samples per frame, on average."""
     strength: float
-    """Share of the restoration that was applied, 0 to 1, on average."""
+    """Mean strength of the restoration, 0 to 1."""
     largest: int
-    """The greatest change of a sample, in levels."""
+    """Largest change of a sample, in levels."""
     mean: float
     """Mean absolute change of the luma samples that changed, in levels."""
     consistency_db: float | None
-    """How well the restored face, reduced to the source's resolution, matches the source: the mean
-    over frames of the PSNR, None where nothing was compared."""
+    """PSNR between the source and the restored face reduced to its resolution, dB: the mean over
+    frames, None if nothing was compared."""
     least_consistency_db: float | None
-    """That of the frame where it matches least."""
+    """The smallest value of a frame."""
 
 
 def track_records(rows: Path, time_base: float) -> tuple[TrackRecord, ...]:
-    """Sum up the rows of a video, by track.
+    """Sum up the rows of a video by track.
 
     Args:
-        rows: the file that `nodes.evidence` writes.
-        time_base: seconds a tick.
+        rows: the file from `nodes.evidence`.
+        time_base: time base of its pts, s.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
         MediaError: a line is not a row.
     """
     faces: dict[int, list[tuple[int, FaceRow]]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""Which versions of which programs touch the pixels."""
+"""The versions of the software that processes pixels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import av
 __all__ = ["PACKAGE", "pixel_versions"]
 
 PACKAGE: Final = "aminet-video"
-"""This program's package."""
+"""Name of this program's package."""
 
 _LIBRARIES: Final = (
     *("av", "kornia", "mediapipe", "numpy", "opencv-contrib-python", "pillow", "scipy", "torch"),
@@ -22,9 +22,9 @@ _LIBAV: Final = ("libavcodec", "libavfilter", "libavformat", "libswscale")
 
 @cache
 def pixel_versions() -> dict[str, str]:
-    """Return the versions of this program, of the libraries that touch pixels, and of Python.
+    """Return the versions of this program, of the libraries that process pixels, and of Python.
 
-    Those of the machine that asks; a cluster's machines have the same, or Ray refuses them.
+    These are the versions on this machine. Ray requires the same Python on all machines.
     """
     found = {name: _version(name) for name in (PACKAGE, *_LIBRARIES)}
     libav = {

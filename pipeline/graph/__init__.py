@@ -1,1 +1,1 @@
-"""Graphs: reading, building, and finding nodes by what they do."""
+"""Dataflow graphs: reading, building and describing them."""

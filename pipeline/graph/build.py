@@ -1,4 +1,4 @@
-"""From a graph as it is written to a checked dataflow: every edge typed, every setting valid."""
+"""Building a graph from its spec, with all edges and settings checked."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def build_graph(
     params: Mapping[str, Any] | None = None,
     overrides: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Graph:
-    """Check a spec and make the graph.
+    """Check a spec and build the graph.
 
     Args:
-        spec: the graph as written.
+        spec: the spec.
         params: values that replace the spec's parameters.
-        overrides: for each node name, configuration that replaces the spec's.
+        overrides: settings that replace the spec's, by node name.
 
     Raises:
-        GraphError: the spec is not a valid dataflow, or a value does not fit its node.
+        GraphError: the spec is not a valid dataflow, or a setting of a node is invalid.
     """
     values = dict(spec.params)
     for name, value in (params or {}).items():

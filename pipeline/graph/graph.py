@@ -1,4 +1,4 @@
-"""A checked dataflow of nodes, which can describe itself. `pipeline.graph.build` makes it."""
+"""A checked dataflow graph. `pipeline.graph.build` makes it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Edge", "Graph", "GraphNode"]
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """The output that feeds an input port."""
+    """The output that is connected to an input port."""
 
     node: str
     port: str
@@ -30,10 +30,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class GraphNode:
-    """One node of a valid graph: its class, its checked configuration, where its inputs come from.
-
-    Pickles, and makes as many instances as there are processes.
-    """
+    """One node of a graph: its class, its checked configuration and its inputs. Can be pickled."""
 
     name: str
     node_class: type[Node[NodeConfig]]
@@ -51,21 +48,21 @@ class GraphNode:
         return f"node {self.name!r} ({self.spec.type_name})"
 
     def make(self) -> Node[NodeConfig]:
-        """Return a fresh instance."""
+        """Return a new instance."""
         return self.node_class(self.config)
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A valid dataflow: acyclic, every input fed by an output of its type, one source, a sink."""
+    """A valid dataflow: acyclic, with one source and all inputs connected to matching outputs."""
 
     name: str
     nodes: tuple[GraphNode, ...]
-    """In an order in which every node comes after those that feed it."""
+    """In topological order."""
     params: Mapping[str, Any]
 
     def describe(self) -> str:
-        """Return the dataflow as text: one node a paragraph, in order, with where it runs."""
+        """Return a description as text, with a paragraph for each node in order."""
         lines = [f"graph {self.name}"]
         for node in self.nodes:
             spec = node.spec
@@ -101,7 +98,7 @@ class Graph:
         return "\n".join(lines)
 
     def resolved(self) -> dict[str, Any]:
-        """Return the graph with every default filled in, for the report: JSON types only."""
+        """Return the graph with all defaults filled in, as JSON types, for the report."""
         return {
             "name": self.name,
             "params": dict(self.params),
@@ -116,13 +113,13 @@ class Graph:
         }
 
     def warmups_s(self, source: VideoInfo) -> dict[str, float]:
-        """Return for each node that sees frames before a segment, how many seconds of them.
+        """Return how many seconds of warm-up each node sees, by name, for nodes that see any.
 
-        Those are nodes with bounded state and the nodes that feed them: each sees what it wants for
-        itself before what the nodes that it feeds want.
+        These are nodes with bounded state and all nodes before them. A node sees its own warm-up
+        before that of the nodes after it.
 
         Args:
-            source: the video as the source describes it.
+            source: the video as described by the source node.
         """
         wanted_s: dict[str, float] = {}
         for node in reversed(self.nodes):
@@ -135,25 +132,25 @@ class Graph:
         return wanted_s
 
     def ends_of(self, names: Collection[str]) -> frozenset[str]:
-        """Return those of `names` that feed none of the others, or the source if there are none."""
+        """Return those of `names` that are before none of the others, else the source."""
         feeders = {name for other in names for name in self._feeds(other)}
         return frozenset(names) - feeders or frozenset({self.source.name})
 
     @property
     def source(self) -> GraphNode:
-        """The node that everything comes from."""
+        """The source node."""
         return next(n for n in self.nodes if issubclass(n.node_class, SourceNode))
 
     def warmup_s(self, source: VideoInfo) -> float:
-        """Return the seconds before a segment that its nodes want to see: the longest path's sum.
+        """Return the seconds of warm-up before a segment: the largest sum along a path.
 
         Args:
-            source: the video as the source describes it.
+            source: the video as described by the source node.
         """
         return self.warmups_s(source).get(self.source.name, 0.0)
 
     def before(self, node: str) -> frozenset[str]:
-        """Return the nodes that a node's inputs come from, over however many nodes."""
+        """Return all nodes before a node, directly or indirectly."""
         found: set[str] = set()
         for entry in reversed(self.nodes):
             if entry.name == node or entry.name in found:
@@ -161,7 +158,7 @@ class Graph:
         return frozenset(found)
 
     def _feeds(self, node: str) -> set[str]:
-        """Return the nodes that feed `node`."""
+        """Return the nodes directly before `node`."""
         (entry,) = (n for n in self.nodes if n.name == node)
         return {edge.node for edge in entry.inputs.values()}
 

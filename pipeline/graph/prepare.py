@@ -1,4 +1,4 @@
-"""Nodes made ready to travel: what they load is read once, where the run starts."""
+"""Preparing a graph's nodes: the files they need are read once, where the run starts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["prepared"]
 
 
 def prepared(graph: Graph) -> dict[str, Node[NodeConfig]]:
-    """Return an instance of each node of a graph, with what it loads; they pickle.
+    """Return a prepared instance of each node of a graph, by name. They can be pickled.
 
     Raises:
         StorageError: an object store does not answer.
-        WeightsError: a node's weights are not there.
+        WeightsError: a node's weights do not exist.
     """
     nodes: dict[str, Node[NodeConfig]] = {}
     for entry in graph.nodes:

@@ -1,4 +1,4 @@
-"""Nodes found by what they do in a graph, never by their names in it."""
+"""Finding nodes by class; their names in a graph are free."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def encode_nodes(graph: Graph) -> tuple[GraphNode, ...]:
 
 
 def encode_node(graph: Graph) -> GraphNode:
-    """Return the node that makes the output video of a stream.
+    """Return the node that encodes the output of a stream.
 
     Raises:
         GraphError: there is none, or more than one.

@@ -1,7 +1,6 @@
-"""A graph as it is written down.
+"""The spec of a graph, as written in a graph file.
 
-A graph file names nodes, says which output feeds each input, and configures them; `$name` stands
-for a parameter of the graph:
+A graph file lists nodes with their inputs and settings; `$name` is a parameter of the graph:
 
     name: enhance
     params: {scale: 1}
@@ -49,7 +48,7 @@ class NodeEntry(BaseModel):
     type: str | Annotated[SkipJsonSchema[type[Any]], AfterValidator(_node_class)]
     """Registered name of the node type, such as `aminet.track`; in Python also its class."""
     inputs: dict[str, str] = Field(default_factory=dict)
-    """For each input port, the output that feeds it, as `node.port`."""
+    """The output for each input port, as `node.port`."""
     config: dict[str, Any] = Field(default_factory=dict)
     """The node's own configuration; `$name`, however deep, takes a parameter of the graph."""
 
@@ -60,7 +59,7 @@ class NodeEntry(BaseModel):
 
 
 class GraphSpec(BaseModel):
-    """A graph as it is written down, not yet checked against the nodes' specs."""
+    """A graph that is not checked against the nodes' specs yet."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -71,7 +70,7 @@ class GraphSpec(BaseModel):
     nodes: dict[str, NodeEntry]
 
     def bound_keys(self) -> dict[tuple[str, str], str]:
-        """Return which setting of which node takes its value from which parameter."""
+        """Return the parameter of each setting that uses one, by node and key."""
         return {
             (node, key): value[1:]
             for node, entry in self.nodes.items()

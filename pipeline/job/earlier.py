@@ -1,4 +1,4 @@
-"""What earlier runs of the same job left of a video, and whether it can still be used."""
+"""Finding the results of earlier runs, and checking whether they can be used."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["changes", "finished_report", "finished_segments", "own_record"]
 
 
 def finished_segments(plan: VideoPlan) -> tuple[dict[int, Manifest], str | None]:
-    """Look for what an earlier run left of a video.
+    """Find the segments of a video that an earlier run finished.
 
     Returns:
-        The finished segments that can be used, by number; and why others cannot, if there are any.
+        The segments that can be used, by number; and why others cannot, if there are any.
     """
     usable: dict[int, Manifest] = {}
     reason: str | None = None
@@ -29,17 +29,17 @@ def finished_segments(plan: VideoPlan) -> tuple[dict[int, Manifest], str | None]
 
 
 def own_record(plan: VideoPlan) -> VideoReport | None:
-    """Return what an earlier run noted of this very video just before its output got its name."""
+    """Return the report that an earlier run stored before it published this output, if any."""
     record = read_video(SegmentStore(plan.video.work_dir).recorded())
     return record if record is not None and _is_of(record, plan) else None
 
 
 def finished_report(plan: VideoPlan, earlier: Mapping[str, VideoReport]) -> VideoReport | None:
-    """Return the report of a video that is done as it would be done now, None if it is not.
+    """Return the report of an earlier run if its output is what this run would make, else None.
 
     Args:
         plan: the video.
-        earlier: what an earlier run's report says, by source.
+        earlier: the videos of an earlier run's report, by source.
     """
     for report in (earlier.get(plan.video.source), own_record(plan)):
         if report is not None and _is_of(report, plan) and report.outputs_are_there:
@@ -48,11 +48,11 @@ def finished_report(plan: VideoPlan, earlier: Mapping[str, VideoReport]) -> Vide
 
 
 def changes(plan: VideoPlan, earlier: VideoReport | None) -> str | None:
-    """Say of an output that an earlier run made why it is not what is asked for now, if it is so.
+    """Return why the output of an earlier run differs from what this run would make, if it does.
 
     Args:
         plan: the video.
-        earlier: what an earlier run's report says of it.
+        earlier: the video in an earlier run's report.
     """
     if earlier is None or earlier.identity is None or earlier.identity == plan.identity:
         return None

@@ -1,4 +1,4 @@
-"""What makes one video fail and stops no other, and how it is said."""
+"""Errors that make one video fail without stopping the others."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ from pipeline.errors import RunFailedError
 __all__ = ["FAILURES", "explained"]
 
 FAILURES: Final = (Exception, SystemExit)
-"""Whatever a node or a library may raise, a plug-in that leaves by `sys.exit` included. Interrupts
-are none of these: they end the run."""
+"""Errors of nodes and libraries, including a plug-in's `sys.exit`, but not interrupts."""
 
 
 def explained(error: BaseException, what: str) -> AminetError:
-    """Return a failure as an error with a message of one line for the user.
+    """Return an error with a one-line message for the user.
 
     Args:
-        error: whatever was raised; an error of this package stays as it is.
-        what: was being done, such as `the run`.
+        error: the error; one of this package is returned unchanged.
+        what: the failed step, such as `the run`.
     """
     if isinstance(error, AminetError):
         return error

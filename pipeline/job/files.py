@@ -1,4 +1,4 @@
-"""Which videos a job has, and where each one's output goes. Checked before any work starts."""
+"""The input and output files of a job, checked before it starts."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ VIDEO_SUFFIXES = frozenset(
     .mjpg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogv .rm .rmvb .ts .vob .webm .wmv .y4m
     """.split()  # noqa: SIM905 - a list of 35 quoted names is harder to read
 )
-"""Files of a folder that must be videos, as those named like pictures must be pictures: one that
-cannot be read is a failure, not skipped. Files with other names are opened to see: recorders invent
-suffixes. A file that is named is always tried.
+"""Suffixes of files in input folders that must be videos: one that cannot be read is an error, as
+for pictures. Files with other suffixes are opened to see whether they are media, and skipped if
+not. Files that the user names are always processed.
 """
 
 
@@ -53,27 +53,27 @@ class VideoFiles:
     source: str
     """Path or URL."""
     target: UPath
-    """Where the finished video appears, all at once. In a graph without an encoder, or with
-    several, no file has this name, and those of all that is made begin like it."""
+    """Location of the finished video. In a graph without an encoder or with several, no file has
+    this name, but the names of all files begin like it."""
     named: bool
-    """Whether the user chose the target's name; if not, its suffix may change."""
+    """Whether the user chose the name of the target; if not, its suffix may change."""
     twin: bool = False
-    """Whether another output is named alike but for the suffix: `a.mp4` beside `a.mkv`."""
+    """Whether another output differs by the suffix only: `a.mp4` and `a.mkv`."""
     key: str | None = None
-    """The name below the output folder that an input's name asks for, None for the target's own:
-    in an object store it may be anything."""
+    """Name of the input relative to its folder, None for the target's name; in an object store it
+    may contain anything."""
     named_outputs: tuple[UPath, ...] | None = None
-    """The output of each encoder of the graph, None where that is one and the target its output."""
+    """The output of each encoder of the graph, None if there is one, which writes the target."""
 
     @property
     def outputs(self) -> tuple[UPath, ...]:
-        """Where each encoder's finished video appears, in the order of the graph."""
+        """The location of each encoder's finished video, in the order of the graph."""
         return (self.target,) if self.named_outputs is None else self.named_outputs
 
     def for_encoders(self, names: Sequence[str]) -> VideoFiles:
         """Return the same video with an output for each encoder of a graph.
 
-        One encoder's is the target; several have their names in it: `door.proxy.mp4`.
+        A single encoder writes the target; several have their names in it: `door.proxy.mp4`.
         """
         if len(names) == 1:
             return self
@@ -86,7 +86,7 @@ class VideoFiles:
         )
 
     def with_outputs(self, outputs: Sequence[UPath]) -> VideoFiles:
-        """Return the same video with other names for its outputs, as many as there were."""
+        """Return the same video with other outputs, of the same number."""
         if self.named_outputs is None:
             (target,) = outputs
             return replace(self, target=target)
@@ -94,22 +94,22 @@ class VideoFiles:
 
     @property
     def name_below(self) -> str:
-        """The name by which the output is asked for below the output folder."""
+        """Name of the output relative to the output folder."""
         return self.target.name if self.key is None else self.key
 
     @property
     def work_dir(self) -> UPath:
-        """Private folder beside the target, in the same storage; gone after the run."""
+        """Private folder beside the target, in the same storage; removed after the run."""
         return self.target.with_name(f".{self.target.name}.aminet-part")
 
     def side(self, ending: str) -> UPath:
-        """Return where a file goes that belongs to the output, such as its contact sheet."""
+        """Return the location of a file beside the output, such as its contact sheet."""
         ending, _, name = ending.partition("/")
         location = beside(self.target, ending, whole_name=self.twin)
         return location / name if name else location
 
     def existing_sides(self, endings: Iterable[str]) -> list[UPath]:
-        """Return the files, and folders in their place, that are beside the output already.
+        """Return the files beside the output that exist, and folders in their place.
 
         Args:
             endings: as `nodes.node.SinkNode.endings`.
@@ -127,7 +127,7 @@ class VideoFiles:
         return found
 
     def drop_sides(self, endings: Iterable[str]) -> None:
-        """Remove what an earlier run left beside the output; files of others stay.
+        """Remove the files of an earlier run beside the output; other files are kept.
 
         Args:
             endings: as `nodes.node.SinkNode.endings`.
@@ -151,13 +151,13 @@ class JobFiles:
 
 
 def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:
-    """Decide what a job reads and writes.
+    """Determine the input and output files of a job.
 
-    One input file and an output that is not a folder make one video named `output`. Otherwise
-    `output` is a folder; each video keeps its name, and its place below the input folder.
+    With one input file and an output with a suffix, `output` is the video. Otherwise it is a
+    folder, in which each video keeps its name relative to the input folder.
 
     Raises:
-        MediaError: an input does not exist, or a folder holds no video.
+        MediaError: an input does not exist, or a folder contains no video.
         StorageError: an object store does not answer.
     """
     folders = [_folder(given) for given in inputs]
@@ -187,15 +187,15 @@ def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:
 
 
 def _below(folder: UPath, name: str) -> UPath:
-    """Return a place in a folder, also of a name that is refused later: absolute ones would win."""
+    """Return a location in a folder, even for an invalid name: an absolute one would replace it."""
     return folder / "/".join(part for part in name.split("/") if part not in ("", ".", ".."))
 
 
 def _twins(targets: Sequence[UPath]) -> set[UPath]:
-    """Return the outputs whose files beside them could be taken for another one's."""
+    """Return the outputs whose files beside them would have the same names as those of another."""
     plain = {target: beside(target, "") for target in targets}
     uses = Counter(plain.values())
-    # `a.mp4.mkv` without its suffix is the whole name of `a.mp4`.
+    # `a.mp4.mkv` without its suffix is `a.mp4`.
     return {
         target
         for target, name in plain.items()
@@ -210,16 +210,16 @@ def check_outputs(
     overwrite: bool,
     own: Container[VideoFiles] = (),
 ) -> None:
-    """Make sure, before hours of work, that no output is in the way of another or replaces one.
+    """Check before the run that outputs do not collide, and do not replace other files.
 
     Args:
-        videos: what is to be done.
-        endings: of the files that go beside each output, as `nodes.node.SinkNode.endings`.
-        overwrite: outputs may exist.
-        own: videos of which an earlier run of the same job may have written a part of the outputs.
+        videos: the videos to process.
+        endings: of the files beside each output, as in `nodes.node.SinkNode.endings`.
+        overwrite: whether outputs may exist.
+        own: videos whose outputs may exist, because an earlier run of the same job wrote them.
 
     Raises:
-        OutputError: two videos have one output, or an output exists, or it or what goes beside it
+        OutputError: two videos have one output, an output exists, or an output or a file beside it
             is an input.
     """
     endings = tuple(endings)
@@ -240,9 +240,9 @@ def check_outputs(
 
 
 def written(target: UPath) -> dict[str, int]:
-    """Return the files that an output consists of and that exist, by name, with their bytes.
+    """Return the existing files of an output with their sizes in bytes, by name.
 
-    That is the target itself, or the numbered pictures that its name stands for.
+    These are the target itself, or the numbered pictures of its pattern.
     """
     if isinstance(target, Path):
         return {file.name: file.stat().st_size for file in files_of(target)}
@@ -254,14 +254,15 @@ def written(target: UPath) -> dict[str, int]:
 
 
 def beside(target: UPath, ending: str, *, whole_name: bool = False) -> UPath:
-    """Return the name of a file that belongs to an output.
+    """Return the location of a file beside an output.
 
-    Beside a picture it has that one's whole name: telephones name a film and a picture alike.
+    Beside a picture the name includes the picture's suffix, because phones give a video and a
+    picture the same name.
 
     Args:
         target: the output.
-        ending: what the name ends in.
-        whole_name: keep the output's suffix in the name, whatever it is.
+        ending: the end of the name.
+        whole_name: whether to keep the output's suffix in the name in any case.
     """
     if is_numbered(target.name):
         return target.with_name(re.sub(r"[-_.]?%\d*d", "", target.stem) + ending)
@@ -270,12 +271,12 @@ def beside(target: UPath, ending: str, *, whole_name: bool = False) -> UPath:
 
 
 def _source(folder: UPath, name: str) -> str:
-    # An object's name may begin with a slash, which would be taken for an absolute path.
+    # An object's name may begin with a slash and would then be an absolute path.
     return f"{folder}/{name}" if is_remote(folder) else str(folder / name)
 
 
 def _folder(given: str) -> UPath | None:
-    """Return an input that is a folder as a place, None for a file and for a libav URL."""
+    """Return the location of an input folder, None for a file or a libav URL."""
     location = stored_at(given) if is_url(given) else location_of(given)
     return location if location is not None and is_folder(location) else None
 
@@ -295,14 +296,14 @@ def _existing(given: str) -> str:
 
 
 def _is_video(file: UPath) -> bool:
-    """Go by the name; files of unknown names are opened to see, where that costs no download."""
+    """Decide by the suffix; local files with unknown suffixes are opened."""
     if file.suffix.lower() in VIDEO_SUFFIXES or picture_format(file.name) is not None:
         return True
     return isinstance(file, Path) and is_media(file)
 
 
 def _files_below(folder: UPath, output: UPath) -> list[str]:
-    """Return the visible files of a folder, without those of an output folder that lies in it."""
+    """Return the files of a folder, except hidden ones and those of the output folder."""
     found: list[str] = []
     for name in list_files(folder):
         path = PurePosixPath(name)
@@ -317,7 +318,7 @@ def _same(one: UPath, other: UPath) -> bool:
 
 
 def _input_files(source: str) -> Iterator[UPath]:
-    """Yield the files that a source consists of; none of a libav URL."""
+    """Yield the files of a source; none for a libav URL."""
     location = stored_at(source) if is_url(source) else location_of(source)
     if isinstance(location, Path):
         yield from map(UPath, files_of(location))
@@ -326,7 +327,7 @@ def _input_files(source: str) -> Iterator[UPath]:
 
 
 def _identity(location: UPath) -> tuple[int, int] | str:
-    """Return what tells a file from others, whatever link or spelling leads to it."""
+    """Return a value that is equal for all paths and links to the same file."""
     if isinstance(location, Path) and location.exists():
         found = location.stat()
         return found.st_dev, found.st_ino

@@ -1,4 +1,4 @@
-"""The last step of a video: its segments joined, everything published, and the report of it."""
+"""The last step of a video: joining its segments, publishing the files, and its report."""
 
 from __future__ import annotations
 
@@ -44,33 +44,33 @@ __all__ = ["VideoSegments", "finish_video"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoSegments:
-    """All segments of a video, finished and in its store."""
+    """The finished segments of a video, which are in its store."""
 
     results: tuple[SegmentResult, ...]
     """In order."""
     reused: int
-    """How many of them an earlier run had finished."""
+    """Number of segments that an earlier run had finished."""
     attempts: int
-    """The most that one of them took."""
+    """Largest number of attempts for a segment."""
     notes: tuple[str, ...]
-    """What the user should know."""
+    """Messages for the user."""
     command: tuple[str, ...] = ()
-    """The words of the command, for the record."""
+    """The command line, for the report."""
 
 
 def finish_video(
     planned: PlannedVideo, graph: Graph, options: RunOptions, segments: VideoSegments
 ) -> VideoReport:
-    """Join the segments, then give all that was made its names; the segments stay.
+    """Join the segments of a video and publish its files. The segments are kept.
 
     Args:
-        planned: the video, which could be started.
-        graph: what was run.
-        options: where copies of what is in object stores go, and how much of them.
-        segments: all of the video's.
+        planned: the video.
+        graph: the graph that was run.
+        options: the options for scratch space are used.
+        segments: all segments of the video.
 
     Raises:
-        AminetError: the output cannot be put together.
+        AminetError: the segments cannot be joined.
         OSError: a file cannot be written or renamed.
     """
     plan = planned.plan
@@ -112,9 +112,9 @@ class _Output:
 def _gathered(
     plan: VideoPlan, store: SegmentStore, options: RunOptions
 ) -> Generator[tuple[str, list[Path], Path]]:
-    """Give the source, the segments' folders and a folder to join them in, all on this machine.
+    """Yield the source, the segments' folders and a working folder, all on this machine.
 
-    On a file system the latter two are the store's own.
+    On a file system the folders are those of the store.
     """
     numbers, key = range(len(plan.segments.intervals)), plan.identity.key
     scratch = scratch_of(options.scratch_dir, options.scratch_bytes)
@@ -123,7 +123,7 @@ def _gathered(
             here = store.folder
             yield source, [store.local(number, here, key=key) for number in numbers], here
             return
-        # The joined video takes about as much again as its segments.
+        # The joined video needs about as much space as its segments.
         need = 2 * sum(list_files(store.folder).values())
         with scratch.workspace(need, str(plan.video.target)) as workspace:
             yield source, [store.local(number, workspace, key=key) for number in numbers], workspace
@@ -132,8 +132,7 @@ def _gathered(
 def _parts(
     encode: GraphNode, results: Sequence[SegmentResult], folders: Iterable[Path]
 ) -> list[Path]:
-    """Return what an encoder made of the segments that have frames."""
-    # A segment of which nothing could be decoded has none to join.
+    """Return an encoder's files of the segments; segments without decodable frames are left out."""
     return [
         sink_folder(folder, encode.name) / VIDEO_FILE
         for folder, result in zip(folders, results, strict=True)
@@ -183,7 +182,7 @@ def _join_video(
 
 
 def _check_sides(planned: PlannedVideo, sides: Iterable[str]) -> None:
-    """Make sure that nothing is replaced that sinks did not declare before the work."""
+    """Check that files with endings that sinks did not declare do not replace others."""
     for ending in sides:
         location = planned.files.side(ending)
         if location in planned.files.outputs:
@@ -195,7 +194,7 @@ def _check_sides(planned: PlannedVideo, sides: Iterable[str]) -> None:
 def _publish(
     planned: PlannedVideo, graph: Graph, made: Iterable[_Output], sides: Mapping[str, Path]
 ) -> None:
-    """Give everything its name, the outputs last."""
+    """Publish all files, the outputs last."""
     video = planned.files
     video.drop_sides({*side_endings(graph), *_earlier_endings(planned)})
     for ending, file in sides.items():
@@ -209,7 +208,7 @@ def _publish(
 
 
 def _earlier_endings(planned: PlannedVideo) -> Iterable[str]:
-    """Return the endings of what the earlier run left whose output is replaced."""
+    """Return the endings of the files of the earlier run whose output is replaced."""
     earlier = planned.earlier
     outputs = [str(output) for output in planned.files.outputs]
     if earlier is None or list(earlier.outputs.values()) != outputs:
@@ -290,7 +289,7 @@ def _evidence(
 
 
 def _warnings(reports: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Return what nodes want the user to know, each with the node's name."""
+    """Return the nodes' warnings, each with the node's name."""
     return [
         f"{name}: {warning}"
         for name, report in reports.items()

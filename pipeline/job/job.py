@@ -1,8 +1,8 @@
-"""A job: many videos in, the same videos restored, each published whole or not at all.
+"""A job, which restores one or many videos and publishes each of them atomically.
 
-For each video: look at it and at its target, plan its segments, run those that no earlier run has
-finished (on whichever runner), join them and the source's other streams, and only then give the
-result its name. A video that cannot be done is reported and does not stop the others.
+For each video: check it and its target, plan its segments, run those that no earlier run has
+finished, join them with the source's other streams, and publish the result. A video that fails is
+reported and does not stop the others.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def run_job(
     monitor: Monitor,
     command: Sequence[str] = (),
 ) -> RunReport:
-    """Take every input through the configured graph.
+    """Run the configured graph on every input.
 
     Args:
         inputs: video files, folders of them, or URLs.
@@ -56,12 +56,12 @@ def run_job(
         config: graph, node settings and run options.
         overwrite: replace outputs that exist.
         resume: use what an earlier run of the same job finished.
-        monitor: told how it goes.
-        command: its words, for the report.
+        monitor: receives the progress.
+        command: the command line, for the report.
 
     Returns:
-        What was done; also written as JSON, in the output folder or beside a single output file.
-        With several videos, look at `report.failed`.
+        The report, which is also written as JSON to the output folder or beside a single output.
+        With several videos, check `report.failed`.
 
     Raises:
         AminetError: nothing could be started, or the only video failed.
@@ -80,7 +80,7 @@ def make_runner(
     threads: int,
     segments: int,
 ) -> Runner:
-    """Return the runner of that name, ready to run."""
+    """Return the runner of that name, set up."""
     if name == "ray":
         from pipeline.cluster.runner import RayRunner
 
@@ -89,7 +89,7 @@ def make_runner(
 
 
 class _Job:
-    """The videos of one run on their way."""
+    """The state of a job."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class _Job:
         self._began = datetime.now(UTC)
 
     def run(self, *, overwrite: bool, resume: bool) -> dict[str, Any]:
-        """Do every video; return what the runner has to say."""
+        """Process all videos; return the runner's report."""
         with ExitStack() as stack:
             stack.enter_context(self._monitor)
             with interruptible():
@@ -122,7 +122,7 @@ class _Job:
                 return self._run(runs, plan, stack) if runs else {}
 
     def _start(self, plan: JobPlan) -> list[PlannedVideo]:
-        """Say what is done already, what changed and what cannot be done; return the rest."""
+        """Report finished, changed and failed videos; return those to process."""
         due: list[PlannedVideo] = []
         for video in plan.videos:
             if video.error is not None:
@@ -143,7 +143,7 @@ class _Job:
         return due
 
     def _prepared(self, plan: JobPlan) -> list[tuple[VideoRun, list[Task]]]:
-        """Return the runs that can be started, with their tasks."""
+        """Return the video runs that can be started, with their tasks."""
         runs: list[tuple[VideoRun, list[Task]]] = []
         for video in self._start(plan):
             try:
@@ -155,7 +155,7 @@ class _Job:
         return runs
 
     def save(self, runner: dict[str, Any]) -> RunReport:
-        """Write the report of what has ended so far, and return it."""
+        """Write the report of the videos that have ended so far, and return it."""
         report = RunReport(
             path=str(self.files.report),
             version=version("aminet-video"),
@@ -222,7 +222,7 @@ class _Job:
         else:
             self._reports[run.plan.video.source] = report
             self._monitor.ended(run.plan.video, report)
-            # At once, so that a run that is killed later need not do this video again.
+            # At once, so that a killed run does not repeat this video.
             with postponed():
                 self.save({})
                 run.forget()
@@ -236,7 +236,7 @@ class _Job:
             self._monitor.noted(kept)
 
     def _fail(self, video: VideoFiles, error: BaseException) -> None:
-        """Record a failure, or raise it when there is no other video to go on with."""
+        """Record a failure, or raise it if there is only one video."""
         log.debug("%s failed", video.source, exc_info=error)
         failure = explained(error, video.source)
         if len(self.files.videos) == 1:

@@ -1,4 +1,4 @@
-"""The segments' results as the result of one video."""
+"""Merging the results of a video's segments."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pipeline.run.contract import Flow, Progress, SegmentResult, sink_folder
 __all__ = ["join_sinks", "merge_results", "side_endings", "tracks_followed", "why_uncut"]
 
 _NUMBERED: Final = (FrameChanges, FrameFaces, FramePatches, FrameRestored)
-"""Packets that name faces by their tracks' numbers."""
+"""Packets that contain track numbers."""
 
 _ENDING: Final = re.compile(r"\.[^/\\]+(/[^/\\]+)*")
 _TAKEN: Final = ".report.json"
@@ -30,7 +30,7 @@ _TAKEN: Final = ".report.json"
 
 
 def why_uncut(graph: Graph) -> str | None:
-    """Return why a graph's segments could not become one result, None if they can."""
+    """Return why videos cannot be split with a graph, None if they can."""
     for node in graph.nodes:
         what = node.label
         reason = node.config.uncut_reason()
@@ -49,7 +49,7 @@ def why_uncut(graph: Graph) -> str | None:
 
 
 def side_endings(graph: Graph) -> tuple[str, ...]:
-    """Return the endings of the files beside the output that a graph's sinks declare."""
+    """Return the endings that a graph's sinks declare."""
     prefixes = _prefixes(graph)
     return tuple(
         prefixes[node.name] + _named(ending, node)
@@ -61,28 +61,28 @@ def side_endings(graph: Graph) -> tuple[str, ...]:
 def join_sinks(
     graph: Graph, results: Sequence[SegmentResult], folders: Sequence[Path], made: Path
 ) -> dict[str, Path]:
-    """Let each sink make its files of the segments'.
+    """Call `join` of each sink.
 
     Args:
-        graph: what was run.
+        graph: the graph that was run.
         results: of all segments, in order.
-        folders: where each one's files are; they stay as they are.
-        made: a folder to write to; what is there goes.
+        folders: the folder of each segment, which must not be changed.
+        made: a folder to write to; its content is removed first.
 
     Returns:
-        What is to be published, by what its name beside the output ends in.
+        The files to publish, by ending.
 
     Raises:
-        RunFailedError: a sink cannot join its files, or gives one a name that it cannot have.
-        OSError: a folder cannot be made.
+        RunFailedError: a sink cannot join its files, or returns an invalid ending.
+        OSError: a folder cannot be created.
     """
-    # A run that was killed may have left some.
+    # A killed run may have left files.
     shutil.rmtree(made, ignore_errors=True)
     sides: dict[str, Path] = {}
     prefixes = _prefixes(graph)
     for node, sink in _sinks(graph):
         own, wrote = made / node.name, [sink_folder(folder, node.name) for folder in folders]
-        # An object store knows no empty folders.
+        # Empty folders do not exist in an object store.
         for folder in (own, *wrote):
             folder.mkdir(parents=True, exist_ok=True)
         parts = [
@@ -100,7 +100,7 @@ def join_sinks(
 
 
 def tracks_followed(graph: Graph, results: Sequence[SegmentResult]) -> int | None:
-    """Return how many different faces a graph's tracker followed, None if it has none."""
+    """Return the number of tracks, None if the graph has no tracker."""
     trackers = [node for node in graph.nodes if issubclass(node.node_class, TrackingNode)]
     if not trackers:
         return None
@@ -119,7 +119,7 @@ def _named(ending: str, node: GraphNode) -> str:
 
 
 def _prefixes(graph: Graph) -> dict[str, str]:
-    """Return for each sink what comes before its endings: its name where one of them is taken."""
+    """Return a prefix for the endings of each sink: its name if an ending is used already."""
     taken: set[str] = set()
     prefixes: dict[str, str] = {}
     for node, sink in _sinks(graph):
@@ -130,7 +130,7 @@ def _prefixes(graph: Graph) -> dict[str, str]:
 
 
 def _tracker_before(graph: Graph, name: str) -> GraphNode | None:
-    """Return the last of the nodes before a node that numbers faces."""
+    """Return the last tracker before a node."""
     before = graph.before(name)
     found = [n for n in graph.nodes if n.name in before and issubclass(n.node_class, TrackingNode)]
     return found[-1] if found else None
@@ -180,7 +180,7 @@ def _check_ending(node: GraphNode, ending: str, taken: Mapping[str, Path]) -> No
 
 
 def _moveable(file: Path, folder: Path) -> Path:
-    """Return a file that may be moved away: one of a segment stays there, the run may go on yet."""
+    """Return a file that may be moved; files in segment folders are linked or copied."""
     if file.is_relative_to(folder):
         return file
     twin = folder / f"{uuid.uuid4().hex}{file.suffix}"
@@ -192,10 +192,10 @@ def _moveable(file: Path, folder: Path) -> Path:
 
 
 def merge_results(graph: Graph, results: Sequence[SegmentResult]) -> SegmentResult:
-    """Add up what the segments of a video gave.
+    """Merge the results of a video's segments.
 
     Args:
-        graph: what was run.
+        graph: the graph that was run.
         results: of all segments, in order; at least one.
     """
     busy_s: Counter[str] = Counter()

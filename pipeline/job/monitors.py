@@ -1,4 +1,4 @@
-"""Telling a person how a run comes along: bars on a terminal, plain lines elsewhere, or nothing."""
+"""Showing the progress of a run: bars on a terminal, plain lines elsewhere, or nothing."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ LINE_EVERY_S: Final = 5.0
 
 
 class Monitor(Protocol):
-    """Is told what happens in a run."""
+    """Receives the events of a run."""
 
     def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
-        """The run starts; `videos` says what is known of each."""
+        """The run has started, with what is known of each video."""
         ...
 
     def advanced(self, video: VideoFiles, progress: Progress) -> None:
-        """A video has come this far."""
+        """A video has made progress."""
         ...
 
     def restarted(self, count: int) -> None:
-        """So many workers were lost and replaced so far."""
+        """This many workers were lost and replaced so far."""
         ...
 
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
@@ -53,7 +53,7 @@ class Monitor(Protocol):
         ...
 
     def noted(self, text: str) -> None:
-        """There is something else to know, in one line."""
+        """Another message, in one line."""
         ...
 
     def __enter__(self) -> Self: ...
@@ -62,7 +62,7 @@ class Monitor(Protocol):
 
 
 class SilentMonitor:
-    """Tells nothing: for the Python interface."""
+    """Shows nothing; the default of the Python interface."""
 
     def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
         """See `Monitor`."""
@@ -87,7 +87,7 @@ class SilentMonitor:
 
 
 class LineMonitor(SilentMonitor):
-    """Writes some lines now and then: for logs and pipes."""
+    """Writes lines from time to time, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -130,7 +130,7 @@ class LineMonitor(SilentMonitor):
 
 
 class BarMonitor(SilentMonitor):
-    """Draws a bar for the run, with speed and time left, and one for each video under way."""
+    """Draws a bar for the run, with speed and remaining time, and one for each active video."""
 
     def __init__(self, console: Console) -> None:
         self._bars = RichProgress(
@@ -193,12 +193,12 @@ class BarMonitor(SilentMonitor):
 
 
 def monitor_for(console: Console) -> Monitor:
-    """Return bars for a terminal, lines for anything else."""
+    """Return a `BarMonitor` for a terminal, else a `LineMonitor`."""
     return BarMonitor(console) if console.is_terminal else LineMonitor(console)
 
 
 def _summary(video: VideoFiles, report: VideoReport) -> list[str]:
-    """Return lines about a video that is over."""
+    """Return the lines to show when a video has ended."""
     if report.status == "failed":
         return [f"{video.source}: FAILED: {report.error}"]
     facts = (f"{report.frames} frames", *_faces(report), f"{report.frames_per_s:.1f} frames/s")
@@ -221,7 +221,7 @@ def left_alone_lines(left_alone: Mapping[str, int]) -> list[str]:
 
 
 def _faces(report: VideoReport) -> tuple[str, ...]:
-    """Return what is to be said of faces: nothing of a graph that has nothing to do with them."""
+    """Return texts about faces; none for a graph without face nodes."""
     followed = (f"{report.tracks} faces followed",) if report.tracks else ()
     restored = (f"{report.faces} patches restored",) if report.tracks or report.faces else ()
     if report.tracks == 0 and not report.faces:

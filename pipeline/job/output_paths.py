@@ -1,4 +1,4 @@
-"""Where a video's outputs may be written: below the output folder, by names that can be held."""
+"""Checking the paths of outputs: inside the output folder, with valid names."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pipeline.storage.private import folder_below
 __all__ = ["check_location", "check_names", "make_folder"]
 
 MOST_NAME_BYTES: Final = 255
-"""Of one file's name, on every file system that Linux and macOS write to."""
+"""Longest name of a file on common file systems of Linux and macOS, bytes."""
 
 
 def check_location(video: VideoFiles) -> None:
-    """Make sure that an output's name leads nowhere but below the output folder.
+    """Check that an output is inside the output folder.
 
     Raises:
-        OutputError: it is absolute, has an empty part or one that leads upwards.
+        OutputError: its name is absolute, or has a part that is empty, `.` or `..`.
     """
     name = video.name_below
     parts = name.split("/")
@@ -37,11 +37,11 @@ def check_location(video: VideoFiles) -> None:
 
 
 def check_names(video: VideoFiles, endings: Iterable[str]) -> None:
-    """Make sure that a file system can hold every name that belongs to an output.
+    """Check that the names of an output and of the files beside it are not too long.
 
     Args:
-        video: what is to be done.
-        endings: of the files that go beside the output, as `nodes.node.SinkNode.endings`.
+        video: the video.
+        endings: of the files beside the output, as in `nodes.node.SinkNode.endings`.
 
     Raises:
         OutputError: a name is too long.
@@ -59,14 +59,14 @@ def check_names(video: VideoFiles, endings: Iterable[str]) -> None:
 
 
 def make_folder(video: VideoFiles, root: UPath) -> None:
-    """Make the folder of an output that lies on a file system.
+    """Create the folder of an output on a file system.
 
     Args:
-        video: what is to be done.
-        root: the job's output folder, which no output may leave through a link.
+        video: the video.
+        root: the job's output folder; a link must not lead out of it.
 
     Raises:
-        OutputError: it cannot be made or written to, or lies elsewhere.
+        OutputError: the folder cannot be created or written to, or is outside of `root`.
     """
     folder = video.target.parent
     if not (isinstance(folder, Path) and isinstance(root, Path)):

@@ -1,6 +1,6 @@
-"""What a job will do, decided in one place for `aminet plan`, `--dry-run` and the run itself.
+"""Planning a job, for `aminet plan`, `--dry-run` and the run itself.
 
-Nothing is changed by planning: every input is looked at, and what earlier runs left.
+Planning reads the inputs and the results of earlier runs, and changes nothing.
 """
 
 from __future__ import annotations
@@ -38,27 +38,27 @@ class PlannedVideo:
     """One video of a job."""
 
     files: VideoFiles
-    """With the target's suffix decided, where the video can be started."""
+    """The files, with the final suffix of the target if there is a plan."""
     plan: VideoPlan | None = None
-    """How it will be done, None if it cannot be started."""
+    """None if the video cannot be processed."""
     error: AminetError | None = None
-    """Why it cannot be started, None if it can."""
+    """Why it cannot be processed, None if it can."""
     done: Mapping[int, Manifest] = field(default_factory=dict[int, Manifest])
     """The segments that an earlier run finished, by number from 0."""
     redo_reason: str | None = None
-    """Why other segments that an earlier run left cannot be used, if there are any."""
+    """Why other segments of an earlier run cannot be used, if there are any."""
     earlier: VideoReport | None = None
-    """What the report of an earlier run says of the source."""
+    """The source in the report of an earlier run."""
     changed: str | None = None
-    """Why the output of an earlier run is not what is asked for now, if it is so."""
+    """Why the output of an earlier run differs from what this run would make, if it does."""
     finished: VideoReport | None = None
-    """The report of the earlier run that has finished the whole video."""
+    """The report of an earlier run that finished the video."""
     may_replace: bool = False
-    """Whether the output, or what lies beside it, may be there already."""
+    """Whether the output and the files beside it may exist."""
 
     @property
     def segments_left(self) -> int:
-        """How many segments are left to do."""
+        """Number of segments to run."""
         if self.plan is None or self.finished is not None:
             return 0
         return len(self.plan.segments.intervals) - len(self.done)
@@ -70,23 +70,23 @@ class JobPlan:
 
     graph: Graph
     nodes: Mapping[str, Node[NodeConfig]]
-    """Prepared: read once, so that what is run is what the results are named after."""
+    """Prepared nodes, by name; read once, so that the run uses what the identity was made from."""
     options: RunOptions
     files: JobFiles
     threads: int
     """CPU threads to use on this machine."""
     videos: tuple[PlannedVideo, ...]
     conflict: OutputError | None
-    """Why no output can be written as asked, None if all can."""
+    """Why the outputs cannot be written, None if they can."""
 
     @property
     def segments_left(self) -> int:
-        """How many segments of all videos are left to do."""
+        """Number of segments of all videos to run."""
         return sum(video.segments_left for video in self.videos)
 
     @property
     def runner(self) -> tuple[str, str]:
-        """Which runner to take, and why."""
+        """The name of the runner, and why it was chosen."""
         return choose_runner(
             self.options.runner,
             videos=sum(video.segments_left > 0 for video in self.videos),
@@ -96,7 +96,7 @@ class JobPlan:
         )
 
     def sizing(self) -> Sizing | None:
-        """Return which actors would run where, None for the local runner; asks a cluster.
+        """Return the actors on each machine, None for the local runner. Joins a remote cluster.
 
         Raises:
             ClusterError: the cluster cannot be joined.
@@ -108,9 +108,9 @@ class JobPlan:
 
     @property
     def estimate_s(self) -> float | None:
-        """Seconds one worker needs for the rest, by what finished segments took; None if unknown.
+        """Time that one worker needs for the rest, s, by the finished segments; None if unknown.
 
-        That is the local runner's time; several workers divide it.
+        With several workers it is divided by their number.
         """
         frames = spent_s = left = 0.0
         for video in self.videos:
@@ -126,7 +126,7 @@ class JobPlan:
 
     @property
     def problem(self) -> AminetError | None:
-        """The error with which a run of this plan would end, as far as it is known now."""
+        """The error with which the run would end, if it is known now."""
         if self.conflict is not None:
             return self.conflict
         errors = [video.error for video in self.videos if video.error is not None]
@@ -138,7 +138,7 @@ class JobPlan:
 def plan_inputs(
     inputs: Sequence[str], output: str, config: RunConfig, *, overwrite: bool, resume: bool
 ) -> JobPlan:
-    """Plan a job from what a command was given; see `plan_job`."""
+    """Plan a job from its inputs and configuration; see `plan_job`."""
     graph, files = load_graph(config), plan_files(inputs, location_of(output))
     return plan_job(graph, files, config.run, overwrite=overwrite, resume=resume)
 
@@ -146,17 +146,18 @@ def plan_inputs(
 def plan_job(
     graph: Graph, files: JobFiles, options: RunOptions, *, overwrite: bool, resume: bool
 ) -> JobPlan:
-    """Look at every input, and at what earlier runs left; change nothing.
+    """Plan a job without changing anything.
 
     Args:
         graph: the dataflow.
-        files: what to read and write.
-        options: how to run it.
+        files: the input and output files.
+        options: run options.
         overwrite: replace outputs that exist.
         resume: use what an earlier run of the same job finished.
 
     Raises:
-        AminetError: the graph makes no video of that name, or what its nodes load is not there.
+        AminetError: the graph has no output of this name, or files that its nodes need do not
+            exist.
     """
     encoders = [node.name for node in encode_nodes(graph)]
     if not encoders and any(video.named for video in files.videos):
@@ -186,11 +187,11 @@ def plan_job(
 def plan_finished(
     plan: VideoPlan, earlier: Mapping[str, VideoReport], *, overwrite: bool, resume: bool
 ) -> PlannedVideo:
-    """Look at what earlier runs left of a video that can be started.
+    """Find the results of earlier runs for a video.
 
     Args:
         plan: the video.
-        earlier: what an earlier run's report says, by source.
+        earlier: the videos of an earlier run's report, by source.
         overwrite: replace outputs that exist.
         resume: use what an earlier run of the same job finished.
     """

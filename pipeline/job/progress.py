@@ -1,4 +1,4 @@
-"""How far a whole run has come: the videos added up, rates and the time that is left."""
+"""The progress of a whole run: sums over the videos, rates and the remaining time."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ class Expected:
     """What is known of a video before its run."""
 
     frames: int | None = None
-    """How many it has, None if unknown."""
+    """Number of frames, None if unknown."""
     done: Progress = field(default_factory=Progress)
-    """What an earlier run finished."""
+    """Progress of an earlier run."""
 
 
 class RunProgress:
-    """Adds up the videos of a run. What an earlier run finished counts as done, not as speed."""
+    """Sums the progress of the videos. Work of an earlier run counts as done, but not for rates."""
 
     def __init__(
         self, videos: Mapping[VideoFiles, Expected], now: Callable[[], float] = time.monotonic
     ) -> None:
-        """Start counting time.
+        """Start measuring time.
 
         Args:
-            videos: of the run.
-            now: a clock, in seconds.
+            videos: what is known of each video.
+            now: returns the time in seconds.
         """
         self._expected = videos
         self._now = now
@@ -42,42 +42,42 @@ class RunProgress:
         """Workers that were lost and replaced so far."""
 
     def advance(self, video: VideoFiles, progress: Progress) -> None:
-        """Note how far a video has come."""
+        """Set the progress of a video."""
         self._at[video] = progress
 
     @property
     def frames(self) -> int:
-        """Frames that are done, of all videos."""
+        """Finished frames of all videos."""
         return sum(progress.frames for progress in self._at.values())
 
     @property
     def total(self) -> int | None:
-        """Frames of all videos, None if one's are unknown."""
+        """Frames of all videos, None if unknown for one of them."""
         known = [expected.frames for expected in self._expected.values()]
         return None if None in known else sum(frames or 0 for frames in known)
 
     @property
     def frames_per_s(self) -> float:
-        """Frames done by this run for each second of it."""
+        """Frames finished by this run per second."""
         done = sum(expected.done.frames for expected in self._expected.values())
         return (self.frames - done) / self._took_s
 
     @property
     def faces_per_s(self) -> float:
-        """Faces handed to the network by this run for each second of it."""
+        """Faces sent to the network by this run per second."""
         done = sum(expected.done.faces for expected in self._expected.values())
         return (sum(progress.faces for progress in self._at.values()) - done) / self._took_s
 
     @property
     def left_s(self) -> float | None:
-        """Seconds that are left at this speed, None if that is unknown."""
+        """Remaining time at this rate, s; None if unknown."""
         if self.total is None or self.frames_per_s <= 0:
             return None
         return max(0, self.total - self.frames) / self.frames_per_s
 
     @property
     def rates(self) -> str:
-        """Speed, time left and restarts, for people."""
+        """Rates, remaining time and restarts as text."""
         parts = [f"{self.frames_per_s:.1f} frames/s", f"{self.faces_per_s:.1f} faces/s"]
         if self.left_s is not None:
             parts.append(f"{format_s(self.left_s)} left")
@@ -86,7 +86,7 @@ class RunProgress:
         return ", ".join(parts)
 
     def of(self, video: VideoFiles) -> str:
-        """Return how far one video has come, for people."""
+        """Return the progress of one video as text."""
         at, total = self._at[video], self._expected[video].frames
         return f"frame {at.frames}{f'/{total}' if total else ''}, {at.faces} faces"
 
@@ -96,7 +96,7 @@ class RunProgress:
 
 
 def format_s(seconds: float) -> str:
-    """Return a time as hours, minutes and seconds."""
+    """Format seconds as H:MM:SS."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"

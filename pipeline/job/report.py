@@ -1,4 +1,4 @@
-"""What a run did, as written to `report.json`."""
+"""The report of a run, which is written to `report.json`."""
 
 from __future__ import annotations
 
@@ -42,8 +42,7 @@ class VideoReport:
 
     source: str
     output: str | None
-    """The file that was written, of several the first; None when the video failed, or the graph has
-    no encoder."""
+    """The output, the first of several; None if the video failed, or the graph has no encoder."""
     status: Literal["done", "failed"]
     error: str | None = None
     """The one-line reason of a failure."""
@@ -53,50 +52,50 @@ class VideoReport:
     left_alone: dict[str, int] = field(default_factory=dict[str, int])
     """Why faces were left as they were, in words -> how many, over all frames."""
     tracks: int | None = 0
-    """Different faces followed, None if no node follows any."""
+    """Number of tracks, None if no node tracks faces."""
     segments: int = 1
     segments_reused: int = 0
-    """Those that an earlier run had finished."""
+    """Segments that an earlier run had finished."""
     why_whole: str | None = None
-    """Why the video was not cut, None if it was."""
+    """Why the video was not split, None if it was."""
     wall_s: float = 0.0
-    """Sum over the segments, which may overlap."""
+    """Sum of the segments' wall times; segments may run in parallel."""
     frames_per_s: float = 0.0
-    """Frames for each second of `wall_s`."""
+    """Frames divided by `wall_s`."""
     stage_busy_s: dict[str, float] = field(default_factory=dict[str, float])
     """Wall time inside each node; nodes overlap, so the sum may exceed `wall_s`."""
     flow: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What held the work back, and bytes it had under way: see `pipeline.run.contract.Flow`."""
+    """See `pipeline.run.contract.Flow`."""
     sheet: str | None = None
-    """The before/after contact sheet, None when there was no face."""
+    """The before/after contact sheet, None without faces."""
     best_shots: str | None = None
-    """The folder of the faces' own sheets: sharpest, largest, most frontal shot of each."""
+    """Folder with a sheet for each face: its sharpest, largest and most frontal shot."""
     tracks_file: str | None = None
-    """Where each face was in each frame and what was done to it, as JSON Lines."""
+    """JSON Lines with a row for each face in each frame."""
     beside: dict[str, str] = field(default_factory=dict[str, str])
-    """Everything that the graph's sinks made, by what its name beside the output ends in."""
+    """All files of the graph's sinks, by ending."""
     attempts: int = 1
     notes: tuple[str, ...] = ()
-    """What the user should know: what the container changed or left out, what was damaged."""
+    """Messages for the user, such as streams that were left out, or damage in the source."""
     nodes: dict[str, Any] = field(default_factory=dict[str, Any])
-    """For each node, its own report."""
+    """The reports of the nodes, by name."""
     mux: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What became of the other streams, of timing and of metadata; of several outputs the first's,
-    and each one's in its encoder's report in `nodes`."""
+    """Results of muxing: other streams, timing and metadata; of the first of several outputs. Those
+    of each output are in its encoder's report in `nodes`."""
     outputs: dict[str, str] = field(default_factory=dict[str, str])
     """The output of each encoder, by the name of its node."""
     output_bytes: int = 0
     """Of all outputs."""
     sha256: dict[str, str] = field(default_factory=dict[str, str])
-    """Of the outputs: the name of each file that they consist of -> SHA-256."""
+    """SHA-256 of each file of the outputs, by name."""
     identity: Identity | None = None
-    """What the output depends on: a later run with the same need not do it again."""
+    """Identity of the output: a later run with the same identity skips the video."""
     evidence: Evidence | None = None
-    """Digests of all that went in and came out, and what was altered; None of a failure."""
+    """Digests of inputs and outputs, and the changed parts of pictures; None after a failure."""
 
     @property
     def outputs_are_there(self) -> bool:
-        """Whether the outputs are still the files that were written, with what belongs to them."""
+        """Whether the outputs and the files beside them still exist unchanged."""
         outputs = [location_of(output) for output in self.outputs.values()]
         files = [
             (output.with_name(name), size)
@@ -126,12 +125,12 @@ class RunReport:
     __pydantic_config__: ClassVar = ConfigDict(use_attribute_docstrings=True)  # for the schema
 
     path: str
-    """Where this report lies."""
+    """Path of this report."""
     version: str
     started_utc: str
     wall_s: float
     runner: dict[str, Any]
-    """Which runner and why, its size, and what its pools did (weights' SHA-256, batches)."""
+    """The runner, why it was chosen, its size, and the reports of its pools."""
     videos: tuple[VideoReport, ...]
     skipped: tuple[str, ...]
     """Files in input folders that are not videos."""
@@ -148,7 +147,7 @@ class RunReport:
 
     @property
     def failed(self) -> tuple[VideoReport, ...]:
-        """The videos that could not be done."""
+        """The videos that failed."""
         return tuple(video for video in self.videos if video.status == "failed")
 
     def to_json(self) -> bytes:
@@ -176,7 +175,7 @@ def report_schema() -> dict[str, Any]:
 
 
 def read_video(content: bytes | None) -> VideoReport | None:
-    """Return the report that `VideoReport.to_json` made a text of, None without a whole one."""
+    """Parse the result of `VideoReport.to_json`; return None if it is missing or incomplete."""
     try:
         return _VIDEO.validate_python(json.loads(content or b""))
     except ValueError:
@@ -184,9 +183,9 @@ def read_video(content: bytes | None) -> VideoReport | None:
 
 
 def read_videos(path: UPath) -> dict[str, VideoReport]:
-    """Return what an earlier run's report says of each finished video, by source.
+    """Return the finished videos of an earlier run's report, by source.
 
-    Without a report, or with one that cannot be read, nothing is known to be done.
+    The result is empty if there is no report, or it cannot be read.
     """
     try:
         videos = _VIDEOS.validate_python(json.loads(read(path) or b"")["videos"])

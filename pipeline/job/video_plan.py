@@ -1,4 +1,4 @@
-"""Looking at each video before hours of work: can it be read, and can its output hold it?"""
+"""Planning a video: checking that it can be read and written, and planning its segments."""
 
 from __future__ import annotations
 
@@ -34,30 +34,30 @@ __all__ = ["VideoPlan", "plan_video"]
 
 
 SEGMENT_THREADS: Final = 2
-"""CPU threads of a segment of many: more segments at once are worth more than more threads."""
+"""CPU threads per segment if there are several: parallel segments scale better than threads."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoPlan:
-    """A video that can be started."""
+    """The plan of a video that can be processed."""
 
     video: VideoFiles
-    """With the outputs' suffixes decided."""
+    """The files, with the final suffixes of the outputs."""
     frames: int | None
-    """How many frames were counted, or claimed by the container, or None: for progress only."""
+    """Number of frames, counted or from the container; None if unknown. For progress only."""
     notes: tuple[str, ...]
     """What the output's container changes or leaves out."""
     segments: SegmentPlan
     threads: int
     """CPU threads of each segment's decoder and encoder."""
     identity: Identity
-    """What the segments' results depend on."""
+    """Identity of the segments' results."""
     stamp: str | None = None
-    """Of the source as it was looked at, from `pipeline.segments.sources.source_stamp`."""
+    """Stamp of the source, from `pipeline.segments.sources.source_stamp`."""
     output_kind: OutputKind | None = None
-    """What kind of pictures the output is, None for video."""
+    """The kind of pictures of the output, None for video."""
     weights: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Node -> SHA-256 of the files that it loads."""
+    """SHA-256 of the files that each node loads, by node."""
 
 
 def plan_video(
@@ -68,19 +68,19 @@ def plan_video(
     options: RunOptions,
     contents: Mapping[str, str],
 ) -> VideoPlan:
-    """Open a video, check that its output's container can hold everything, and plan its segments.
+    """Open a video, check that the target can hold everything, and plan its segments.
 
     Args:
-        video: what to read and write.
-        graph: what will run.
+        video: the input and output files.
+        graph: the dataflow.
         threads: CPU threads that decoder and encoder may use.
-        options: how to run it: how long a segment is, and where copies of stored videos go.
-        contents: of the files that the graph's nodes load.
+        options: run options.
+        contents: identity of the files that the nodes load, from `content_ids`.
 
     Raises:
         MediaError: the source cannot be read as video.
-        NodeConfigError: the encoder's settings cannot work.
-        UnsupportedFormatError: no encoder can hold the pictures.
+        NodeConfigError: the encoder's settings are invalid.
+        UnsupportedFormatError: no encoder supports the pixel format.
         OutputError: the target's container cannot hold the video or its other streams.
         StorageError: the source's object store cannot be used.
     """
@@ -123,7 +123,7 @@ def _plan_video(
     scan = None if is_url(source) else scan_packets(source)
     warmup_s = graph.warmup_s(info)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
-    # Not by the number of cores, which differs: encoders' output depends on their threads.
+    # Independent of the number of cores, because the output of encoders depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
     used = SEGMENT_THREADS if any(config.lossless for config in configs) else used
     identity = identify(
@@ -146,10 +146,10 @@ def _encode_config(node: GraphNode) -> EncodeConfig:
 def _fitting(
     target: UPath, named: bool, source: str, codec: str, convert: Mapping[int, str]
 ) -> tuple[UPath, list[str]]:
-    """Return an output whose container holds all, and what that changes.
+    """Choose the container unless the user did; return the output, and notes about changes.
 
     Raises:
-        OutputError: the container that was asked for cannot.
+        OutputError: the user's container cannot hold the video or its other streams.
     """
     notes: list[str] = []
     if not named:

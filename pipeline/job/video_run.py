@@ -1,4 +1,4 @@
-"""One video of a job on its way: what is done and what is to do."""
+"""The state of one video during a job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class VideoRun:
-    """Keeps one video's segments; each that finishes is on disk at once."""
+    """Tracks the segments of one video. Finished segments are on disk at once."""
 
     def __init__(
         self,
@@ -35,13 +35,13 @@ class VideoRun:
         *,
         command: Sequence[str] = (),
     ) -> None:
-        """Take up what an earlier run finished, and make room for the rest.
+        """Start with the segments that an earlier run finished, and remove unusable ones.
 
         Args:
-            planned: the video, which can be started.
+            planned: the video; it has a plan.
             graph: the dataflow.
-            options: where copies of what is in object stores go, and how much of them.
-            command: its words, for the record.
+            options: the options for scratch space are used.
+            command: the command line, for the report.
         """
         assert planned.plan is not None  # noqa: S101 - for the type checker
         self.plan = plan = planned.plan
@@ -65,7 +65,7 @@ class VideoRun:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the user should know before it starts."""
+        """Messages for the user."""
         if not self._reused:
             return tuple(self._notes)
         found = f"{self._reused} of {self.total} segments were finished by an earlier run"
@@ -73,21 +73,21 @@ class VideoRun:
 
     @property
     def expected(self) -> Expected:
-        """How many frames there are, and how many an earlier run finished; ask before it runs."""
+        """The number of frames and the progress of an earlier run; call it before the run."""
         return Expected(self.plan.frames, _total(r.progress for r in self._results.values()))
 
     @property
     def total(self) -> int:
-        """How many segments the video has."""
+        """Number of segments."""
         return len(self.plan.segments.intervals)
 
     @property
     def done(self) -> int:
-        """How many of them are finished."""
+        """Number of finished segments."""
         return len(self._results)
 
     def start(self) -> list[Task]:
-        """Return what is to be run, a task for each segment."""
+        """Return a task for each segment to run."""
         for number, interval in enumerate(self.plan.segments.intervals):
             if number not in self._results:
                 task = KeptTask(
@@ -106,15 +106,15 @@ class VideoRun:
         return list(self._numbers)
 
     def advanced(self, task: Task, progress: Progress) -> Progress:
-        """Note how far a task has come; return how far the video has."""
+        """Set the progress of a task; return that of the video."""
         self._under_way[task] = progress
         done = [result.progress for result in self._results.values()]
         return _total([*done, *self._under_way.values()])
 
     def take(self, outcome: TaskOutcome) -> Exception | None:
-        """Take note of a segment that is over and kept, or return why the video will fail.
+        """Record the outcome of a task; return its error, if any.
 
-        The other segments still run: they are kept for when the command is run again.
+        After an error the other segments still run, and are used when the command is run again.
         """
         number = self._numbers.pop(outcome.task)
         self._under_way.pop(outcome.task, None)
@@ -134,16 +134,17 @@ class VideoRun:
 
     @property
     def ended(self) -> bool:
-        """Whether no segment is waiting or under way."""
+        """Whether no task is waiting or running."""
         return not self._numbers
 
     def finish(self) -> VideoReport:
-        """Join the segments, then give all that was made its names.
+        """Join the segments and publish the files.
 
-        The segments stay until `forget`, so that a kill before the report is written loses nothing.
+        The segments are kept until `forget`, so that nothing is lost if the run is killed before
+        the report is written.
 
         Raises:
-            AminetError: a segment failed, or the output cannot be put together.
+            AminetError: a segment failed, or the segments cannot be joined.
             OSError: a file cannot be written or renamed.
         """
         if self._error is not None:
@@ -162,11 +163,11 @@ class VideoRun:
         )
 
     def forget(self) -> None:
-        """Remove the segments of a video whose output is there and reported."""
+        """Remove the segments, once the output is published and reported."""
         self._store.drop()
 
     def leave(self) -> str | None:
-        """Remove what is not finished; return a line about what stays for the same command."""
+        """Remove unfinished segments; return a message if finished ones are kept."""
         if not self._store.drop_unfinished():
             return None
         return (

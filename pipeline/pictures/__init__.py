@@ -1,1 +1,1 @@
-"""Outputs that are pictures: photographs, animations, numbered files."""
+"""Picture outputs: photographs, animations and numbered files."""

@@ -1,4 +1,4 @@
-"""Animated pictures: GIF, APNG and WebP with every picture's own time."""
+"""Writing animations (GIF, APNG, WebP) with the times of the source."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pipeline.pictures.restored import RestoredPicture
 __all__ = ["write_animation"]
 
 _TICK: Final = Fraction(1, 100)
-"""Time base of the filter, which is given the pictures' numbers."""
+"""Time base for the filter, which gets the numbers of pictures as pts."""
 
 
 def write_animation(
@@ -38,19 +38,19 @@ def write_animation(
 
     Args:
         pictures: in order.
-        target: the file.
-        source: what it was made of; says how often it is repeated.
+        target: the file to write.
+        source: path or URL of the source, from which the number of repetitions is taken.
         info: the encoded video.
-        last_duration_ticks: how long the last picture is shown, in ticks of the source.
+        last_duration_ticks: duration of the last picture, in ticks of the source.
 
     Returns:
-        When each picture is shown, and what these times are counted in.
+        The pts of each picture, and their time base.
     """
     kind = animation_format(target)
     assert kind is not None  # noqa: S101 - `output_kind_of` saw to that
     tick = kind.tick_s or info.time_base
     times: list[int] = []
-    # An animation that begins late would show nothing until then, which none of these can say.
+    # These formats have no start time, so that times begin at 0.
     first_pts: int | None = None
     settings = _repeats(source, kind)
     last_s = last_duration_ticks * info.time_base
@@ -88,7 +88,7 @@ def write_animation(
 
 
 def _repeats(source: str, kind: AnimationFormat) -> dict[str, str]:
-    """Return the muxer's option for how often the animation is shown; a video becomes endless."""
+    """Return the muxer's option for the number of repetitions; infinite for a video."""
     loops: int | None = 0
     if animation_format(source) is not None:
         with pillow_image(Path(source)) as image:
@@ -111,7 +111,7 @@ def _frame(picture: RestoredPicture) -> av.VideoFrame:
 
 
 class _Palette:
-    """Brings each picture to the 256 colours that suit it best."""
+    """Converts each picture to an optimal palette of 256 colours."""
 
     def __init__(self, first: av.VideoFrame, *, dither: bool) -> None:
         dithering = "sierra2_4a" if dither else "none"
@@ -127,7 +127,7 @@ class _Palette:
         self._number = 0
 
     def apply(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Return the picture in its palette."""
+        """Return the picture with its palette."""
         frame.pts, frame.time_base = self._number, _TICK
         self._number += 1
         (result,) = self._filter.push(frame)

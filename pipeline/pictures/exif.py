@@ -1,8 +1,8 @@
-"""What a camera wrote about a picture, without the small copy of the picture in it.
+"""Removing the thumbnail from EXIF.
 
-EXIF is a TIFF file without pixels: a directory of facts, and behind it often a second one with a
-thumbnail. That shows the picture as it was before it was restored, so it goes. Every other byte
-stays where it is: makers' own notes count from places that only they know.
+EXIF is a TIFF file without pixels: a directory of tags, often followed by a second one with a
+thumbnail. The thumbnail shows the picture before it was restored and is removed. All other bytes
+keep their positions, because maker notes contain offsets in unknown formats.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ __all__ = ["without_thumbnail"]
 _HEADER: Final = b"Exif\0\0"
 _ENTRY_BYTES: Final = 12
 _LEAST_BYTES: Final = 8
-"""A TIFF's header."""
+"""Length of a TIFF header, bytes."""
 _THUMBNAILS: Final = {0x0201: 0x0202, 0x0111: 0x0117}
-"""Tags that say where a thumbnail is -> the tag of how many bytes it has: JPEG, and bare pixels."""
+"""Tags of the length of a thumbnail, by the tag of its offset: for JPEG and for plain pixels."""
 _WORDS: Final = {3: ("H", 2), 4: ("I", 4)}
-"""Kinds of numbers: 16 and 32 bits."""
+"""Format and size of the integer types SHORT and LONG."""
 
 
 def without_thumbnail(exif: bytes) -> bytes:
-    """Return EXIF of the same length, with the thumbnail and its directory blanked out.
+    """Return EXIF of the same length, with the thumbnail and its directory overwritten by zeros.
 
     Args:
-        exif: with or without its `Exif` header; what is no EXIF comes back as it is.
+        exif: with or without its `Exif` header; other data is returned unchanged.
     """
     start = len(_HEADER) if exif.startswith(_HEADER) else 0
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[start : start + 4])
@@ -42,7 +42,7 @@ def without_thumbnail(exif: bytes) -> bytes:
 
 
 def _blank(content: bytearray, order: str) -> None:
-    """Blank the second directory and what it points to, and the link that leads to it."""
+    """Overwrite the second directory, its data, and its offset by zeros."""
     (first,) = struct.unpack_from(order + "I", content, 4)
     (count,) = struct.unpack_from(order + "H", content, first)
     link = first + 2 + _ENTRY_BYTES * count
@@ -63,7 +63,7 @@ def _blank(content: bytearray, order: str) -> None:
 
 
 def _numbers(content: bytearray, order: str, entry: int) -> Iterator[int]:
-    """Yield the whole numbers of a directory's entry; other kinds have none."""
+    """Yield the values of a directory entry with an integer type; none for other types."""
     kind, count = struct.unpack_from(order + "HI", content, entry + 2)
     if kind not in _WORDS or count > len(content):
         return
@@ -75,7 +75,7 @@ def _numbers(content: bytearray, order: str, entry: int) -> Iterator[int]:
 
 
 def _zero(content: bytearray, begin: int, end: int) -> None:
-    """Blank a stretch, as far as it is in the file and not in its header."""
+    """Overwrite a range by zeros, clipped to the file without its header."""
     begin, end = max(begin, _LEAST_BYTES), min(end, len(content))
     if begin < end:
         content[begin:end] = bytes(end - begin)

@@ -1,7 +1,7 @@
-"""Outputs that are pictures and not video: a photograph, numbered files, an animation.
+"""Outputs that are pictures: a photograph, numbered files, or an animation.
 
-The graph runs as for any video, with an encoder that loses nothing; at the end its pictures are
-written as the files that were asked for.
+The graph runs as for a video, with a lossless encoder. At the end the pictures are written to the
+output files.
 """
 
 from __future__ import annotations
@@ -33,14 +33,13 @@ __all__ = ["EXACT_CODEC", "OutputKind", "check_pictures", "output_kind_of", "wri
 OutputKind = Literal["photo", "numbered", "animation"]
 
 EXACT_CODEC: Final = "ffv1"
-"""What the pictures are kept in until they are written."""
+"""Lossless codec of the segments until the pictures are written."""
 
 
 def output_kind_of(target: PurePath, source: str) -> OutputKind | None:
-    """Return what kind of pictures an output is; None for video.
+    """Return the kind of pictures of an output, None for video.
 
-    A file that may be either, as PNG and WebP may, is an animation where the source is pictures
-    that move.
+    A format that supports both, such as PNG and WebP, is an animation if the source is one.
     """
     known = picture_format(target)
     if is_numbered(str(target)):
@@ -62,16 +61,16 @@ def _moves(source: str) -> bool:
 
 
 def check_pictures(output_kind: OutputKind, source: str, target: PurePath, codec: str) -> list[str]:
-    """Return what pictures cannot hold of the source, before any work is done.
+    """Check before the run that pictures can be written; return notes about what they lose.
 
     Args:
-        output_kind: of the output.
+        output_kind: kind of the output.
         source: path or URL of the source.
         target: the output.
-        codec: what `encode.codec` asks for.
+        codec: value of `encode.codec`.
 
     Raises:
-        OutputError: the pictures cannot be written at all.
+        OutputError: the pictures cannot be written.
     """
     if codec != "auto":
         raise OutputError(
@@ -124,16 +123,16 @@ def write_pictures(
     """Write a video's pictures as files.
 
     Args:
-        output_kind: what kind of files.
-        videos: what `nodes.encode` made of the video's segments, in order.
-        source: what they were made of.
-        target: the file; for numbered ones a pattern in a folder that exists.
+        output_kind: kind of the output.
+        videos: the encoded segments, in order.
+        source: path or URL of the source.
+        target: the file; for numbered files a pattern in an existing folder.
         info: the encoded video.
-        last_duration_ticks: how long the last picture is shown.
-        quality: of JPEG and lossy WebP where the source does not say.
+        last_duration_ticks: duration of the last picture, in ticks of the source.
+        quality: of JPEG and lossy WebP, if the source gives none.
 
     Raises:
-        MediaError: a file cannot be read, or the animation does not hold every picture.
+        MediaError: a file cannot be read, or pictures are missing in the animation.
         OSError: a file cannot be written.
     """
     timing = read_timing(videos, info, last_duration_ticks)
@@ -168,7 +167,7 @@ def _write_photos(
     single = None if photo_format(source) is None else Path(source)
     first = next(iter(originals), 1)
     for count, picture in enumerate(pictures):
-        # The time of a numbered picture is its place.
+        # The pts of a numbered picture is its position in the sequence.
         number = first + (picture.pts if originals else count)
         original = originals.get(number, single)
         content = encode_photo(picture.photo, kind, original, quality)

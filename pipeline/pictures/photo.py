@@ -1,9 +1,8 @@
-"""One picture to one file, with what the source's file says beside the pixels.
+"""Writing a single picture, with the metadata of the source.
 
-A JPEG is written from the frame's own planes, and with the tables of the source if that is a JPEG:
-blocks that nothing changed come out as they were. EXIF (with the orientation), the colour profile,
-XMP and comments are copied from the source byte for byte, but for EXIF's thumbnail: it shows the
-picture before.
+A JPEG is written from the frame's own planes, with the quantisation tables of the source if that is
+a JPEG, so that unchanged blocks stay the same. EXIF (with the orientation), colour profile, XMP and
+comments are copied from the source unchanged, except that the EXIF thumbnail is removed.
 """
 
 from __future__ import annotations
@@ -33,15 +32,15 @@ from pipeline.pictures.exif import without_thumbnail
 __all__ = ["Photo", "encode_photo", "encode_png"]
 
 JPEG_COLOR: Final = ColorTags(matrix=5, range=2)
-"""What JFIF means: BT.601, full range."""
+"""Colours of JFIF: BT.601, full range."""
 
 _SUBSAMPLING: Final = {"yuvj444p": 0, "yuvj422p": 1, "yuvj420p": 2}
-"""Pixel formats that Pillow can write, and its numbers for them."""
+"""Pillow's numbers of the subsamplings that it can write, by pixel format."""
 
 _PNG_FACTS: Final = frozenset(
     b"cHRM gAMA iCCP sRGB cICP mDCV cLLI pHYs eXIf tEXt zTXt iTXt tIME".split()
 )
-"""Chunks that hold whatever becomes of the pixels."""
+"""PNG chunks that are copied, because they do not depend on the pixels."""
 
 _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
@@ -62,23 +61,23 @@ class Photo:
     samples: RgbImage
     """Gray, RGB or RGBA: shape (H, W), (H, W, 3) or (H, W, 4); uint8, or uint16 up to 65535."""
     planes: av.VideoFrame | None
-    """The same in Y'CbCr with its colour tags, None where the samples came from RGB."""
+    """The same in Y'CbCr with its colour tags; None if the samples came from RGB."""
 
     @property
     def image(self) -> Image.Image:
-        """The samples in 8 bits."""
+        """The samples, converted to 8 bits."""
         wide = self.samples.dtype == np.uint16
         return Image.fromarray((self.samples >> 8 if wide else self.samples).astype(np.uint8))
 
 
 def encode_photo(photo: Photo, kind: PhotoFormat, source: Path | None, quality: int) -> bytes:
-    """Return a picture as the content of a file.
+    """Encode a picture, and return the content of the file.
 
     Args:
         photo: the picture.
-        kind: of the file.
-        source: the picture's file before it was restored, if it had one.
-        quality: of what is coded with loss, 1 to 100, where the source does not say.
+        kind: format of the file.
+        source: file of the picture before it was restored, if any.
+        quality: for lossy formats, 1 to 100, if the source gives none.
 
     Raises:
         MediaError: the source cannot be read.
@@ -102,12 +101,12 @@ def encode_photo(photo: Photo, kind: PhotoFormat, source: Path | None, quality: 
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What a picture's file says beside the pixels."""
+    """Metadata of a picture's file."""
 
     info: dict[str, Any] = field(default_factory=dict[str, Any])
-    """As Pillow names it."""
+    """Pillow's name of the format."""
     tables: dict[int, list[int]] | None = None
-    """A JPEG's quantization."""
+    """Quantisation tables of a JPEG."""
     progressive: bool = False
     lossless: bool = True
 
@@ -133,14 +132,14 @@ class _Facts:
 
 
 def _is_lossless_webp(path: Path) -> bool:
-    """Say whether the first picture of a WebP is of the lossless kind."""
+    """Return whether the first picture of a WebP is lossless."""
     content = path.read_bytes()
     kinds = [content.find(kind) for kind in (b"VP8L", b"VP8 ")]
     return kinds[0] >= 0 and (kinds[1] < 0 or kinds[0] < kinds[1])
 
 
 def encode_png(samples: RgbImage) -> bytes:
-    """Return samples as a PNG file: gray, RGB or RGBA, 8 or 16 bit."""
+    """Encode samples as PNG: gray, RGB or RGBA, 8 or 16 bit."""
     height_px, width_px = samples.shape[:2]
     channels = samples.shape[2] if samples.ndim == 3 else 1
     encoder = av.CodecContext.create("png", "w")
@@ -159,7 +158,7 @@ def encode_png(samples: RgbImage) -> bytes:
 
 
 def _jpeg_image(photo: Photo) -> tuple[Image.Image, int]:
-    """Return the picture as libjpeg wants it, and Pillow's number of the subsampling."""
+    """Return the picture in libjpeg's layout, and Pillow's number of the subsampling."""
     frame = photo.planes
     if frame is None or photo.samples.ndim == 2:
         return photo.image, 0
@@ -178,14 +177,14 @@ def _jpeg_image(photo: Photo) -> tuple[Image.Image, int]:
 
 
 def _spread(plane: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
-    """Repeat chroma samples over the pixels they stand for: their mean is the sample again."""
+    """Repeat chroma samples for all their pixels, so that libjpeg's mean is the same sample."""
     rows = -(-shape[0] // plane.shape[0])
     columns = -(-shape[1] // plane.shape[1])
     return plane.repeat(rows, 0).repeat(columns, 1)[: shape[0], : shape[1]]
 
 
 def _with_png_facts(content: bytes, source: Path | None) -> bytes:
-    """Put the source's chunks on colours, time and camera in place of the encoder's."""
+    """Replace the encoder's chunks for colours, time and camera by those of the source."""
     if source is None:
         return content
     original = source.read_bytes()
@@ -215,7 +214,7 @@ def _png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield kind and whole content of each chunk, as far as the file goes."""
+    """Yield the type and the bytes of each chunk, until the end of the file."""
     at = 8
     while at + 12 <= len(content):
         (length,) = struct.unpack_from(">I", content, at)

@@ -1,8 +1,8 @@
-"""The encoded result of a video as pictures again, in RGB where the source was RGB.
+"""Decoding the encoded segments to pictures, in RGB if the source was RGB.
 
-Between RGB and Y'CbCr a little is lost by rounding. So where the source has RGB of the same size,
-the difference that restoring made is added to that, and what was left alone is exactly as it was.
-Transparency, which video does not hold, comes from the source as well.
+Converting between RGB and Y'CbCr loses precision. If the source is RGB of the same size, the change
+by the restoration is added to the source, so that other pixels are identical. Transparency is taken
+from the source, too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = ["RestoredPicture", "restored_pictures"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RestoredPicture:
-    """One picture and when it is shown, in ticks of the source."""
+    """A picture, and its pts in ticks of the source."""
 
     photo: Photo
     pts: int
@@ -41,13 +41,13 @@ class RestoredPicture:
 def restored_pictures(
     videos: Sequence[Path], source: str, info: VideoInfo, timing: VideoTiming
 ) -> Iterator[RestoredPicture]:
-    """Yield the pictures of a video that was encoded without loss and without reordering.
+    """Yield the pictures of a video that was encoded without loss and reordering.
 
     Args:
-        videos: its segments, in order.
-        source: what it was made of.
+        videos: the encoded segments, in order.
+        source: path or URL of the source.
         info: the encoded video.
-        timing: when its pictures are shown.
+        timing: the times of its pictures.
     """
     reader, originals = RegionReader(info.color), _Originals(source, info)
     try:
@@ -71,7 +71,7 @@ def _frames(videos: Sequence[Path]) -> Iterator[av.VideoFrame]:
 
 
 class _Originals:
-    """The source's own pictures, where they are RGB or have transparency."""
+    """The pictures of a source in RGB or with transparency."""
 
     def __init__(self, source: str, info: VideoInfo) -> None:
         self._info = info
@@ -81,7 +81,7 @@ class _Originals:
         self._converter: PictureConverter | None = None
 
     def at(self, pts: int) -> _Original | None:
-        """Return the source's picture of that time; times must not decrease."""
+        """Return the source's picture at a pts; call it with increasing pts."""
         for picture in self._pictures or ():
             if not _has_more_than_planes(picture):
                 self._pictures = None
@@ -96,7 +96,7 @@ class _Originals:
             self._converter = PictureConverter(*size_px, info.pix_fmt, info.color)
         before = _samples(self._rgb, self._converter.convert(picture))
         rgba, pixel_format = _rgba(picture), picture.format
-        # A palette may have transparent colours, and need not.
+        # A palette may have transparent colours.
         top = np.iinfo(rgba.dtype).max
         has_alpha = (
             bool((rgba[..., 3] < top).any()) if pixel_format.has_palette else _has_alpha(picture)
@@ -111,11 +111,11 @@ class _Originals:
 class _Original:
     rgba: RgbImage
     before: RgbImage
-    """What it becomes in the graph's pixel format."""
+    """The picture in the graph's pixel format."""
     has_alpha: bool
 
     def with_changes(self, after: npt.NDArray[Any]) -> RgbImage:
-        """Return RGB, or RGBA, with what `after` changed."""
+        """Return RGB or RGBA with the changes of `after`."""
         top = np.iinfo(self.rgba.dtype).max
         if after.ndim == 2:
             after = np.repeat(after[..., None], 3, axis=2)
@@ -141,7 +141,7 @@ def _has_alpha(picture: av.VideoFrame) -> bool:
 
 
 def _rgba(picture: av.VideoFrame) -> RgbImage:
-    """Return a picture as RGBA of 8 or, if it is deeper, 16 bits."""
+    """Return a picture as RGBA with 8 bits, or 16 if it is deeper."""
     deep = max(component.bits for component in picture.format.components) > 8
     rgba = picture.reformat(format="rgba64le" if deep else "rgba")
     (plane,) = rgba.planes
@@ -151,7 +151,7 @@ def _rgba(picture: av.VideoFrame) -> RgbImage:
 
 
 def _samples(reader: RegionReader, frame: av.VideoFrame) -> RgbImage:
-    """Return a frame as gray or RGB, of 8 bits or, if it is deeper, of 16."""
+    """Return a frame as gray or RGB with 8 bits, or 16 if it is deeper."""
     layout = pixel_layout(frame.format.name)
     rgb = reader.rgb(frame, (0, 0, frame.width, frame.height))
     if layout.bit_depth > 8:

@@ -1,1 +1,1 @@
-"""Measures of a restored video."""
+"""Measuring restored videos."""

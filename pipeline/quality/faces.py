@@ -1,4 +1,4 @@
-"""Where the faces of a video are, for measuring it: from a truth file, or by following them."""
+"""The faces of a video to measure, from a truth file or by tracking."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["SeenFace", "followed_faces", "read_truth"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SeenFace:
-    """Where a face is in one frame."""
+    """Position of a face in a frame."""
 
     name: str
     box_xyxy_px: Box
@@ -32,7 +32,7 @@ class SeenFace:
 
 
 def followed_faces(source: Path, threads: int) -> Iterator[list[SeenFace]]:
-    """Yield the confirmed faces of each frame, as `aminet.track` finds them.
+    """Yield the confirmed faces of each frame, detected by `aminet.track`.
 
     Raises:
         MediaError: the video cannot be read.
@@ -56,14 +56,14 @@ def followed_faces(source: Path, threads: int) -> Iterator[list[SeenFace]]:
 
 
 def read_truth(path: Path, source: Path) -> list[list[SeenFace]]:
-    """Read where the faces are: `{"frames": [{"faces": [{name, box_xyxy_px, points_px}]}]}`.
+    """Read a truth file: `{"frames": [{"faces": [{name, box_xyxy_px, points_px}]}]}`.
 
     Args:
-        path: a JSON file of that kind, or of several such by the stems of their sources.
-        source: the video that it is about.
+        path: a JSON file of this structure, or with one for each source by the stem of its name.
+        source: the video.
 
     Raises:
-        ConfigError: the file cannot be read, or says nothing of the source.
+        ConfigError: the file cannot be read, or does not contain the source.
     """
     try:
         data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

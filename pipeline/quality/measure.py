@@ -1,8 +1,7 @@
-"""How good the faces of a restored video are: steadiness, agreement with the source, PSNR.
+"""Measuring the faces of a restored video: flicker, consistency with the source, PSNR.
 
-Everything is measured on luma as the files store it (8 bits, 16 to 235; peak 255), inside the
-ellipse of each face's box. Where the faces are comes from a truth file or from following them in
-the *source*, never from what was restored.
+All measures are taken on the luma of the files (8 bits, 16 to 235; peak 255), inside the ellipse of
+each face's box. The boxes come from a truth file or from tracking the source, not the result.
 
 - **Flicker**: change from frame to frame over the source's, after the face's own motion is taken
   out (found in the source's pixels). Below half a level the source counts as changing by that: what
@@ -40,7 +39,7 @@ from pipeline.quality.report import TrackQuality, VideoQuality
 __all__ = ["measure_video"]
 
 TIME_TOLERANCE_S: Final = 0.001
-"""Matroska counts milliseconds."""
+"""Tolerance of times, s: Matroska's resolution is a millisecond."""
 STILL_LEVELS: Final = 0.5
 _SIZE_PX: Final = 128
 _MARGIN_PX: Final = 8
@@ -54,16 +53,16 @@ Window = tuple[slice, slice]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Frame:
-    """One frame of all videos."""
+    """A frame of all videos."""
 
     source: Luma
     restored: Luma
     enlarged: Luma
-    """The source, as large as `restored`."""
+    """The source, enlarged to the size of `restored`."""
     reduced: Luma
-    """`restored`, as large as the source."""
+    """`restored`, reduced to the size of the source."""
     compared: tuple[Luma, Luma, Luma] | None
-    """Restored, enlarged and reference, equally large; None without a reference."""
+    """Restored, enlarged and reference at the same size; None without a reference."""
 
     @classmethod
     def of(
@@ -82,9 +81,9 @@ class _Frame:
 class _Sums:
     eyes_px: list[float] = field(default_factory=list[float])
     changes: list[tuple[float, ...]] = field(default_factory=list[tuple[float, ...]])
-    """Of the restored face, the source's and the reference's, in levels."""
+    """Changes of the restored face, the source and the reference, in 8-bit levels."""
     squares: Real = field(default_factory=lambda: np.zeros(3))
-    """Squared errors of: reduced against source, restored and enlarged against reference."""
+    """Squared errors: reduced against source, restored and enlarged against the reference."""
     likeness: float = 0.0
     source_pixels: int = 0
     pixels: int = 0
@@ -97,14 +96,14 @@ def measure_video(
     faces: Sequence[Sequence[SeenFace]],
     reference: Path | None = None,
 ) -> VideoQuality:
-    """Compare a restored video with its source, and with what it should have become.
+    """Compare a restored video with its source and with a reference.
 
     Args:
-        source: what was restored.
-        restored: what came of it, at any scale; of a part of the source (`--from`, `--to`), that
-            part is compared.
-        faces: for each frame of the source, the faces in it.
-        reference: the same pictures undamaged, at any size of the same shape.
+        source: the source.
+        restored: the result, at any scale; if it is of a part of the source (`--from`, `--to`),
+            that part is compared.
+        faces: the faces in each frame of the source.
+        reference: the undegraded video, at any size of the same aspect ratio.
 
     Raises:
         MediaError: frames are missing, added or moved in time, or a picture's shape differs.
@@ -155,7 +154,7 @@ def _add(own: _Sums, index: int, face: SeenFace, frame: _Frame) -> None:
 
 
 def _change(earlier: SeenFace, before: _Frame, face: SeenFace, frame: _Frame) -> tuple[float, ...]:
-    """Return the mean change of the restored, enlarged and reference face, its motion taken out."""
+    """Return the mean change of restored, enlarged and reference face without its motion."""
     square = crop_from_frame(face.points_px, _SIZE_PX)
     guess = compose(invert(square), crop_from_frame(earlier.points_px, _SIZE_PX))
     (now_at, inside), (then_at, _) = (
@@ -186,7 +185,7 @@ def _mean_step(
     face: SeenFace,
     earlier: SeenFace,
 ) -> float:
-    """Return the mean change inside a face, of pictures `scale` times as large as the source."""
+    """Return the mean change inside a face, for pictures of `scale` times the source's size."""
     large = compose(compose(scaling(scale), now_from_then), scaling(1 / scale))
     (now_at, inside), (then_at, _) = (_ellipse(each, scale, now.shape) for each in (face, earlier))
     on_grid = _between(now_at, large, then_at)
@@ -196,13 +195,13 @@ def _mean_step(
 
 
 def _corner(window: Window) -> Matrix:
-    """Return the transform from a region's own coordinates to the picture's."""
+    """Return the transform from coordinates of a window to those of the picture."""
     rows, columns = window
     return translation(columns.start, rows.start)
 
 
 def _between(now_at: Window, now_from_then: Matrix, then_at: Window) -> Matrix:
-    """Return a transform of whole pictures as one between regions of them."""
+    """Convert a transform between pictures to one between windows of them."""
     return compose(compose(invert(_corner(now_at)), now_from_then), _corner(then_at))
 
 
@@ -250,7 +249,7 @@ def _time_s(picture: av.VideoFrame) -> float:
 
 
 def _check_times(times: Sequence[float], starts: Sequence[float], path: Path) -> None:
-    # Containers that know no negative times move a whole file by the sound's priming.
+    # Containers without negative times shift a file by the priming of its sound.
     since = [time - start for time, start in zip(times, starts, strict=True)]
     if max(since) - min(since) > TIME_TOLERANCE_S:
         raise ValueError(f"{path.name} has a frame at {since[1]:.3f} s, expected {since[0]:.3f} s")
@@ -282,7 +281,7 @@ def _shrunk(picture: Luma, width_px: int, height_px: int) -> Luma:
 def _ellipse(
     face: SeenFace, scale: float, shape: tuple[int, ...]
 ) -> tuple[Window, npt.NDArray[np.bool_]]:
-    """Return the region around a face in a picture, and which of its pixels are the face."""
+    """Return the window around a face in a picture, and the mask of the face in it."""
     box_px = scale * np.asarray(face.box_xyxy_px)
     low = np.maximum(np.floor(box_px[:2]).astype(int) - _MARGIN_PX, 0)
     high = np.ceil(box_px[2:]).astype(int) + _MARGIN_PX
@@ -294,7 +293,7 @@ def _ellipse(
 
 
 def _ssim_map(a: Real, b: Real) -> Real:
-    """Structural similarity around every pixel (Wang et al. 2004)."""
+    """Return the structural similarity around every pixel (Wang et al. 2004)."""
 
     def blurred(x: Real) -> Real:
         return np.asarray(ndimage.gaussian_filter(x, 1.5, truncate=3.5), np.float64)

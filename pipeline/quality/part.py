@@ -1,4 +1,4 @@
-"""Which part of a video another one was made of."""
+"""Finding the part of a video from which another one was made."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nodes.media.open import open_media, read_packets, video_stream
 __all__ = ["find_part", "pictures_of"]
 
 _COMPARED: Final = 25
-"""Frames at the beginning of the part that are looked for."""
+"""Frames at the start of the part that are compared."""
 
 _WIDTH_PX, _HEIGHT_PX = 32, 24
 
@@ -30,14 +30,15 @@ Thumbnails = npt.NDArray[np.float32]
 
 
 def find_part(whole: Path, part: Path) -> slice:
-    """Return which frames of a video another one shows: all, or those that look most like it.
+    """Return the range of frames of a video from which another one was made, by similarity.
 
     Args:
         whole: a video.
-        part: what was made of a stretch of it, in as many frames, at any size.
+        part: a video made from consecutive frames of it, at any size.
 
     Raises:
-        MediaError: one cannot be read; or the part has more frames, or its first ones are missing.
+        MediaError: a file cannot be read, the part has more frames, or its first frames are not
+            found.
     """
     count, wanted = _count(whole), _count(part)
     if wanted > count:
@@ -51,7 +52,7 @@ def find_part(whole: Path, part: Path) -> slice:
         for first in range(len(there) - wanted + 1)
     ]
     first = int(np.argmin(off))
-    # The time of what was cut out on purpose begins anew.
+    # A trimmed video starts at 0; equal times mean that its first frames are missing.
     if first and abs(begin_s[0] - there_s[first]) < _SAME_TIME_S:
         raise MediaError(
             f"{part} begins at {begin_s[0]:.3f} s, expected a frame at {there_s[0]:.3f} s as in"
@@ -81,7 +82,7 @@ def _count(path: Path) -> int:
 
 
 def _thumbnails(pictures: Iterator[av.VideoFrame]) -> tuple[Thumbnails, list[float]]:
-    """Return small pictures, and when they are shown."""
+    """Return reduced pictures, and their times."""
     scaler = VideoReformatter()
     small: list[npt.NDArray[np.uint8]] = []
     times_s: list[float] = []

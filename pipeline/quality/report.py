@@ -1,4 +1,4 @@
-"""What was measured of a restored video, and the table of it."""
+"""The result of measuring a restored video, and its table."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ class TrackQuality:
     name: str
     frames: int
     eye_distance_px: float
-    """Median, in the source."""
+    """Median eye distance in the source, px."""
     flicker: float | None
-    """Frame-to-frame change over the source's; None without two frames in a row."""
+    """Frame-to-frame change divided by that of the source; None without consecutive frames."""
     source_change: float | None
-    """The source's own change, in levels."""
+    """Frame-to-frame change of the source, in 8-bit levels."""
     consistency_db: float
     psnr_db: float | None = None
-    """Against the reference; infinite where equal, None without one."""
+    """PSNR against the reference, dB; infinite if equal, None without a reference."""
     ssim: float | None = None
     """Gaussian window of sigma 1.5 px."""
     enlarged_psnr_db: float | None = None
-    """The same for the source merely enlarged."""
+    """The same for the enlarged source."""
     reference_flicker: float | None = None
-    """Flicker of the reference, which has none: what of `flicker` may be the face's own change."""
+    """`flicker` of the reference: the part that is due to the face's own changes."""
 
     @property
     def gain_db(self) -> float | None:
-        """PSNR over the source merely enlarged."""
+        """Gain of PSNR over the enlarged source, dB."""
         if self.psnr_db is None or self.enlarged_psnr_db is None:
             return None
         return self.psnr_db - self.enlarged_psnr_db
@@ -48,7 +48,7 @@ class VideoQuality:
     tracks: tuple[TrackQuality, ...]
 
     def text(self) -> str:
-        """Return a table for people."""
+        """Return a table as text."""
         lines = [f"{'face':>16} {'frames':>6} {'eyes px':>7} {'flicker':>7} {'agrees dB':>9}"]
         lines[0] += f" {'PSNR dB':>8} {'gain dB':>8} {'its own':>7}" if self.reference else ""
         for track in self.tracks:

@@ -1,1 +1,1 @@
-"""Running a graph over one segment in this process, and the runner contract."""
+"""Running a graph on segments in this process, and the interface of runners."""

@@ -1,8 +1,8 @@
-"""Dynamic batching: work from many callers, gathered into batches for one pool node.
+"""Dynamic batching of work from many callers for one pool node.
 
-The local runner has one in its own process; under Ray every enhancer actor has one, so a batch
-mixes frames, segments and videos. A batch leaves when it is full, or when the oldest work in it has
-waited `max_wait_s`.
+The local runner has a batcher for each pool node; under Ray each enhancer has one, so that batches
+mix frames, segments and videos. A batch is run when it is full, or `max_wait_s` after its first
+work was taken.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ from nodes.node import Inputs, NodeConfig, Outputs, PoolNode
 __all__ = ["BatchObserver", "BatchStats", "Batcher", "pool_report"]
 
 BatchObserver = Callable[[int, float, int], None]
-"""Told of each batch: its items, the seconds its oldest work waited, the frames still waiting."""
+"""Called for each batch: its faces, the wait of its oldest work in s, the frames still waiting."""
 
 
 @dataclass(slots=True)
 class BatchStats:
-    """What a batcher has done so far."""
+    """Statistics of a batcher."""
 
     batches: Counter[int] = field(default_factory=Counter[int])
-    """How many batches had which weight."""
+    """Number of batches, by weight."""
     mixed: int = 0
-    """How many batches held work of several callers."""
+    """Number of batches with work of several callers."""
     waits_ms: Counter[int] = field(default_factory=Counter[int])
-    """How many items waited how many milliseconds between `submit` and their batch."""
+    """Number of faces, by milliseconds between `submit` and their batch."""
     busy_s: float = 0.0
     """Wall time spent inside the node."""
     began_s: float | None = None
-    """When the first work came, by `time.monotonic`."""
+    """Time of the first work, by `time.monotonic`."""
 
     @property
     def faces(self) -> int:
-        """Items of work done."""
+        """Sum of the weights of all work done: the number of faces."""
         return sum(weight * count for weight, count in self.batches.items())
 
     def wait_ms(self, share: float) -> int:
-        """Return the milliseconds that this share of all items waited at most; 0 without items."""
+        """Return a quantile of the waiting times, ms; 0 without faces."""
         left = share * self.waits_ms.total()
         for wait_ms, count in sorted(self.waits_ms.items()):
             left -= count
@@ -54,7 +54,7 @@ class BatchStats:
         return 0
 
     def as_report(self) -> dict[str, Any]:
-        """Return it for `report.json`."""
+        """Return the statistics for `report.json`."""
         since_s = time.monotonic() - self.began_s if self.began_s is not None else 0.0
         return {
             "faces": self.faces,
@@ -72,7 +72,7 @@ class BatchStats:
 
 @dataclass(slots=True, eq=False)
 class _Work:
-    """A block: frames of one caller that are answered together."""
+    """A block of frames of one caller, whose outputs are returned together."""
 
     caller: str
     alone: bool
@@ -92,7 +92,7 @@ class _Frame:
 
 
 class Batcher:
-    """Runs one pool node on a thread of its own; `submit` may be called from any thread."""
+    """Runs a pool node in its own thread; `submit` is thread-safe."""
 
     def __init__(
         self,
@@ -118,14 +118,14 @@ class Batcher:
         alone: bool = False,
         spent: Callable[[float], None] | None = None,
     ) -> Future[list[Outputs]]:
-        """Hand in the packets of some frames; the future holds as many answers, in order.
+        """Submit the packets of some frames; the future returns their outputs, in order.
 
         Args:
-            block: the packets, for each frame.
-            caller: whose work it is, for the statistics.
-            alone: whether it must not share a batch: it may be what crashes the process.
-            spent: told, before the answer comes, the block's share in seconds of each batch that
-                it was part of.
+            block: the packets of each frame.
+            caller: name of the caller, for the statistics.
+            alone: whether it must have a batch of its own, because it may crash the process.
+            spent: called with the block's share of the time of each batch, s, before the future is
+                done.
         """
         work = _Work(caller, alone, spent, len(block), [None] * len(block))
         if self.stats.began_s is None:
@@ -137,7 +137,7 @@ class Batcher:
         return work.answer
 
     def close(self) -> None:
-        """Finish what was handed in, then stop."""
+        """Finish the submitted work, then stop the thread."""
         self._queue.put(None)
         self._thread.join()
 
@@ -152,7 +152,7 @@ class Batcher:
             self._answer(batch)
 
     def _gather(self, first: _Frame) -> tuple[list[_Frame], bool]:
-        """Return a batch, and whether there may be more; what does not fit is kept for the next."""
+        """Return a batch, and whether there may be more. What does not fit is kept for the next."""
         batch = [first]
         weight = first.weight
         deadline = time.monotonic() + self._max_wait_s
@@ -202,7 +202,7 @@ class Batcher:
             self._observer(faces, started_s - oldest_s, self._queue.qsize())
 
     def _blame(self, batch: list[_Frame], error: Exception) -> None:
-        """Give the error to the work that causes it, and to nobody else's."""
+        """Find the work that raises the error by running the frames one by one."""
         if len(batch) > 1:
             for frame in batch:
                 self._answer([frame])
@@ -215,5 +215,5 @@ def _apart(one: _Work, other: _Work) -> bool:
 
 
 def pool_report(node: PoolNode[NodeConfig], batcher: Batcher) -> dict[str, Any]:
-    """Return what one member of a pool has to say: the node's report and the batches it ran."""
+    """Return the report of a pool member: the node's report and the batch statistics."""
     return {**node.report(), **batcher.stats.as_report()}

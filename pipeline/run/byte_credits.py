@@ -1,4 +1,4 @@
-"""A bound on the bytes that a segment's pool work has under way."""
+"""Bounding the bytes of pool work that a segment has in flight."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ POLL_S: Final = 0.1
 
 
 class ByteCredits:
-    """Frames take what their pool work needs and give it back when every sink is through with them.
+    """A credit limit in bytes: frames take credits for their pool work and return them when done.
 
-    The oldest frame under way always gets what it wants, even beyond the limit: all that came
-    later waits for it, so refusing it would stop everything.
+    The oldest frame in flight always gets its credits, even beyond the limit, since all later
+    frames wait for it.
     """
 
     def __init__(self, limit_bytes: int | None) -> None:
-        """Hand out at most so many bytes at once; None only counts."""
+        """Set the limit; None only counts."""
         self._limit = limit_bytes
         self._under_way: dict[int, int] = {}
         self._total = 0
         self._changed = threading.Condition()
         self.peak_bytes = 0
-        """Most that was ever under way."""
+        """Largest number of bytes in flight so far."""
         self.travelled_bytes = 0
-        """All that was handed out."""
+        """Sum of all bytes taken."""
         self.waited_s = 0.0
-        """How long frames waited for others to give back."""
+        """Time that frames waited for credits."""
 
     def take(self, pts: int, wanted: int, check: Callable[[], None]) -> None:
-        """Wait until a frame may have so many more bytes under way.
+        """Take credits for a frame; wait until there are enough.
 
         Args:
-            pts: of the frame.
+            pts: pts of the frame.
             wanted: bytes.
-            check: called every 0.1 s of waiting; raises to give up.
+            check: called every 0.1 s while waiting; may raise to stop.
         """
         if not wanted:
             return
@@ -55,7 +55,7 @@ class ByteCredits:
             self.peak_bytes = max(self.peak_bytes, self._total)
 
     def give_back(self, pts: int) -> None:
-        """Take back all that a frame holds."""
+        """Return all credits of a frame."""
         with self._changed:
             self._total -= self._under_way.pop(pts, 0)
             self._changed.notify_all()

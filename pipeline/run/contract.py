@@ -1,4 +1,4 @@
-"""What running one segment gives, and the way from a segment to a pool."""
+"""The result of running a segment, and the interface to a pool node."""
 
 from __future__ import annotations
 
@@ -16,57 +16,57 @@ __all__ = ["Flow", "PoolClient", "Progress", "SegmentResult", "sink_folder"]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a segment has come."""
+    """Progress of a segment."""
 
     frames: int = 0
-    """Frames through every sink."""
+    """Frames that all sinks have finished."""
     faces: int = 0
-    """Items of pool work handed in: faces, in the main job."""
+    """Faces sent to pools: the sum of `PoolNode.weight`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """How a segment's work flowed, and what held it back."""
+    """Flow control of a segment."""
 
     frame_wait_s: float = 0.0
-    """How long the source waited because `window_frames` were under way."""
+    """Time that the source waited because `window_frames` were in flight."""
     byte_wait_s: float = 0.0
-    """How long pool work waited because too many bytes were under way."""
+    """Time that pool work waited because too many bytes were in flight."""
     peak_bytes: int = 0
-    """Most bytes of pool work that were under way at once, as the nodes reckon them."""
+    """Most bytes of pool work in flight, as given by `PoolNode.travel_bytes`."""
     travelled_bytes: int = 0
-    """Bytes of pool work in all, there and back."""
+    """Sum of the bytes of all pool work, inputs and outputs."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentResult:
-    """What running one segment gave, besides the files in its `work_dir`. Pickles."""
+    """The result of running a segment, besides the files in its `work_dir`. Can be pickled."""
 
     infos: Mapping[str, VideoInfo]
-    """For each node, the video its outputs belong to (for a sink: its own answer to `open`)."""
+    """The result of each node's `open`: the video that its outputs belong to."""
     progress: Progress
     wall_s: float
     busy_s: Mapping[str, float]
-    """For each node, wall time spent inside it, of a pool's batches the segment's share; nodes
-    overlap, so the sum may exceed `wall_s`."""
+    """Wall time in each node, for pools the segment's share of the batches. Nodes overlap, so that
+    the sum may exceed `wall_s`."""
     reports: Mapping[str, dict[str, Any]]
-    """For each node, its own report."""
+    """The report of each node."""
     flow: Flow = Flow()
 
 
 def sink_folder(work_dir: Path, node: str) -> Path:
-    """Return the folder of one sink's files in a segment's folder."""
+    """Return the folder of a sink's files in a segment's folder."""
     return work_dir / node
 
 
 class PoolClient(Protocol):
-    """The way from a segment to a pool node, which may be in this process or far away."""
+    """A client of a pool node, which may be in this process or on another machine."""
 
     @property
     def busy_s(self) -> float:
-        """How long the node has worked on what was handed in here and is answered."""
+        """Time that the node has spent on finished work of this client, s."""
         ...
 
     def submit(self, inputs: Inputs) -> Future[Outputs]:
-        """Hand in one frame's packets. Does not block."""
+        """Submit the packets of one frame. Does not block."""
         ...

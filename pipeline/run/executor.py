@@ -1,15 +1,13 @@
-"""Runs a graph over one segment in one process: a thread a node, joined by queues.
+"""Running a graph on one segment in this process, with a thread per node and queues between them.
 
-Everything heavy in the nodes (libav, MediaPipe, torch) releases the interpreter lock, so threads
-overlap decode, tracking, restoration and encode. Every stream has one packet a frame in order, so a
-join takes one packet from each of its queues. Memory is bounded by credits: the source may be at
-most `window_frames` ahead of the slowest sink, whatever happens in between; with that bound the
-queues themselves need none, and no fork and join of paths can deadlock. What pools have under way
-is bounded in bytes as well.
+The libraries that do the work (libav, MediaPipe, torch) release the GIL, so that decoding,
+tracking, restoring and encoding overlap. Every stream has one packet per frame in order, so that a
+node with several inputs takes one packet from each queue. Memory is bounded by a window: the source
+may be at most `window_frames` ahead of the slowest sink. With that the queues need no bound, and
+branches cannot deadlock. The bytes in flight in pools are bounded as well.
 
-Frames before the segment's start (`Segment.warmup_pts`) go only where they are needed: to nodes
-with bounded state and to those that feed them, to each as many as it needs. Sinks never see them,
-nor does a pool of which no such node wants answers.
+Warm-up frames (`Segment.warmup_pts`) are sent only to nodes with bounded state and to the nodes
+before them, to each as many as it needs. Sinks never see them.
 """
 
 from __future__ import annotations
@@ -48,7 +46,7 @@ from pipeline.run.warmup import Warmup
 __all__ = ["SegmentExecutor"]
 
 POLL_S: Final = 0.1
-"""How often progress is told, and how soon an interrupt is noticed."""
+"""Interval of progress reports and of checks for interrupts, s."""
 
 _Pending = tuple[int, Future[Outputs]]
 _Queue = queue.SimpleQueue[Any]
@@ -57,11 +55,11 @@ _ABORT: Final = object()
 
 
 class _AbortedError(Exception):
-    """Unwinds a node's thread after another one failed."""
+    """Ends a node's thread after another one failed."""
 
 
 class SegmentExecutor:
-    """Holds one instance of each node of a graph, set up once, and runs segments one by one."""
+    """Sets up one instance of each node of a graph, and runs segments one after another."""
 
     def __init__(
         self,
@@ -77,11 +75,11 @@ class SegmentExecutor:
 
         Args:
             graph: the dataflow.
-            nodes: an instance of each of its nodes, as `prepared` makes them.
-            pools: for each pool node of the graph, the way to it.
-            threads: CPU threads each node's libraries may use.
-            window_frames: how many frames may be under way at once.
-            window_bytes: how many bytes of pool work may be under way at once, None for any.
+            nodes: its nodes, from `pipeline.graph.prepare.prepared`.
+            pools: a client for each pool node.
+            threads: CPU threads that each node's libraries may use.
+            window_frames: most frames in flight.
+            window_bytes: most bytes of pool work in flight, None for no limit.
         """
         self._graph = graph
         self._pools = pools
@@ -99,14 +97,14 @@ class SegmentExecutor:
         return self._graph
 
     def run(self, segment: Segment, listener: Callable[[Progress], None]) -> SegmentResult:
-        """Take one segment through the graph.
+        """Run the graph on one segment.
 
         Args:
-            segment: what to run; each sink leaves its files in a folder of its own in `work_dir`.
-            listener: told the progress every 0.1 s, from this thread.
+            segment: the segment; each sink writes to its own folder in `work_dir`.
+            listener: called with the progress every 0.1 s, in this thread.
 
         Raises:
-            AminetError: the first error of any node, naming it, after every node was closed.
+            AminetError: the first error of any node, with its name, after all nodes were closed.
         """
         started = time.perf_counter()
         infos: dict[str, VideoInfo] = {}
@@ -148,7 +146,7 @@ class SegmentExecutor:
 
 
 def _own_part(segment: Segment, entry: GraphNode) -> Segment:
-    """Return the segment as a node gets it: sinks have a folder of their own in its folder."""
+    """Return the segment for a node; that of a sink has its own folder."""
     if not issubclass(entry.node_class, SinkNode):
         return segment
     folder = sink_folder(segment.work_dir, entry.name)
@@ -157,7 +155,7 @@ def _own_part(segment: Segment, entry: GraphNode) -> Segment:
 
 
 class _Run:
-    """The threads, queues and credits of one segment."""
+    """The threads and queues of one segment."""
 
     def __init__(
         self,
@@ -301,7 +299,7 @@ class _Run:
         self.busy_s[entry.name] += time.perf_counter() - started
 
     def _end_of_path(self, entry: GraphNode, pts: int) -> None:
-        """Note that a node is through with a frame; after the last such node it counts as done."""
+        """Count that a node has finished a frame; after the last node the frame is done."""
         warming_up = self._warmup.holds(pts)
         ends = self._warmup.ends(pts) if warming_up else self._sinks
         if entry.name not in ends:
@@ -326,7 +324,7 @@ class _Run:
         self._answers[entry.name].put(_END)
 
     def _collect(self, entry: GraphNode) -> None:
-        """Pass on a pool's answers in the order of the frames, however they come back."""
+        """Send a pool's outputs in the order of the frames."""
         while (pending := self._take(self._answers[entry.name])) is not _END:
             pts, answer = cast("_Pending", pending)
             outputs = self._wait(answer)

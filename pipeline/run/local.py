@@ -1,4 +1,4 @@
-"""The graph in one process: the oracle for the Ray runner, and the default for one video."""
+"""The local runner, which runs the graph in this process. The default for one video."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 class _LocalPool:
-    """A pool node in this process."""
+    """A pool node in this process, with its batcher."""
 
     def __init__(self, node: PoolNode[NodeConfig], threads: int, max_wait_s: float) -> None:
         self.node = node
@@ -52,7 +52,7 @@ class LocalRunner:
 
     name = "local"
     restarts = 0
-    """There is nobody to lose."""
+    """There are no workers to lose."""
 
     def __init__(
         self,
@@ -62,13 +62,13 @@ class LocalRunner:
         *,
         threads: int,
     ) -> None:
-        """Load every node.
+        """Set up all nodes.
 
         Args:
             graph: the dataflow.
-            nodes: its nodes, as `prepared` makes them.
-            options: how to run it.
-            threads: CPU threads each node's libraries may use.
+            nodes: its nodes, from `pipeline.graph.prepare.prepared`.
+            options: run options.
+            threads: CPU threads that each node's libraries may use.
         """
         self._pools: dict[str, _LocalPool] = {}
         for entry in graph.nodes:
@@ -83,7 +83,7 @@ class LocalRunner:
         )
 
     def run(self, tasks: Sequence[Task], listener: ProgressListener) -> Iterator[TaskOutcome]:
-        """Yield each task's outcome, in order."""
+        """Yield the outcome of each task, in order."""
         for task in tasks:
             try:
                 result = task.run(self._executor, lambda at, t=task: listener(t, at))
@@ -94,7 +94,7 @@ class LocalRunner:
                 yield TaskOutcome(task, result=result)
 
     def report(self) -> dict[str, Any]:
-        """Return the pools' own reports and their batches."""
+        """Return the reports and batch statistics of the pools."""
         return {
             "threads": self._threads,
             "pools": {

@@ -1,4 +1,4 @@
-"""What a runner is, and its unit of work: a segment and what is done around running it."""
+"""The interface of runners, and of the tasks that they run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ProgressListener", "Runner", "SegmentTask", "Task", "TaskOutcome"]
 
 
 class Task(ABC):
-    """One segment's work. Hashable; pickles, since it runs on whichever machine takes it."""
+    """The work for one segment. Hashable; can be pickled and run on any machine."""
 
     @property
     @abstractmethod
@@ -24,20 +24,20 @@ class Task(ABC):
 
     @abstractmethod
     def run(self, executor: SegmentExecutor, listener: Callable[[Progress], None]) -> SegmentResult:
-        """Take the segment through the graph.
+        """Run the graph on the segment.
 
         Args:
             executor: the graph in this process.
-            listener: told the progress now and then, from the calling thread.
+            listener: called with the progress from time to time, in the calling thread.
 
         Raises:
-            Exception: the first error of any node, or of what is done around them.
+            Exception: the first error of any node or of the task itself.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentTask(Task):
-    """A segment whose files stay where its sinks write them."""
+    """A task that leaves the files of the sinks in the segment's folder."""
 
     segment: Segment
 
@@ -47,13 +47,13 @@ class SegmentTask(Task):
         return self.segment.input
 
     def run(self, executor: SegmentExecutor, listener: Callable[[Progress], None]) -> SegmentResult:
-        """Take the segment through the graph and nothing else."""
+        """Run the graph on the segment."""
         return executor.run(self.segment, listener)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskOutcome:
-    """A task that is over: exactly one of `result` and `error` is set."""
+    """The outcome of a task: exactly one of `result` and `error` is set."""
 
     task: Task
     result: SegmentResult | None = None
@@ -62,28 +62,25 @@ class TaskOutcome:
 
 
 ProgressListener = Callable[[Task, Progress], None]
-"""Called now and then, from the thread that runs the runner."""
+"""Called with a task and its progress from time to time, in the runner's thread."""
 
 
 class Runner(Protocol):
-    """Takes tasks through a graph, wherever it does that.
-
-    A context manager: leaving it lets go of every resource.
-    """
+    """Runs tasks. A context manager that releases all resources on exit."""
 
     name: str
 
     @property
     def restarts(self) -> int:
-        """How many workers were lost and replaced so far."""
+        """Number of workers that were lost and replaced so far."""
         ...
 
     def run(self, tasks: Sequence[Task], listener: ProgressListener) -> Iterator[TaskOutcome]:
-        """Yield each task's outcome as it comes; one that failed does not stop the others."""
+        """Yield the outcome of each task when it is done; a failure does not stop the others."""
         ...
 
     def report(self) -> dict[str, Any]:
-        """Return what the runner used and what its pools did, for `report.json`."""
+        """Return the runner's resources and its pools' reports, for `report.json`."""
         ...
 
     def __enter__(self) -> Self: ...

@@ -1,4 +1,4 @@
-"""Which nodes see which of the frames before a segment: nodes with state begin it warm."""
+"""Deciding which nodes see which of the warm-up frames before a segment."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["Warmup"]
 
 
 class Warmup:
-    """The frames before one segment: each node sees as many as it and those it feeds want."""
+    """The warm-up frames of a segment, for each node."""
 
     def __init__(self, graph: Graph, source: VideoInfo, start_pts: int | None) -> None:
-        """Look at what the nodes want.
+        """Compute the first warm-up frame of each node.
 
         Args:
             graph: the dataflow.
-            source: the video as the source describes it.
-            start_pts: first pts of the segment, None if nothing is before it.
+            source: the video as described by the source node.
+            start_pts: first pts of the segment, None if there is no warm-up.
         """
         self._start_pts = start_pts
         wanted_s = {} if start_pts is None else graph.warmups_s(source)
@@ -30,14 +30,14 @@ class Warmup:
         self._ends_of = cache(graph.ends_of)
 
     def holds(self, pts: int) -> bool:
-        """Say whether a frame is before the segment."""
+        """Return whether a frame is before the segment."""
         return self._start_pts is not None and pts < self._start_pts
 
     def is_for(self, node: str, pts: int) -> bool:
-        """Say whether a node sees a frame."""
+        """Return whether a node sees a frame."""
         return not self.holds(pts) or (node in self._first_pts and pts >= self._first_pts[node])
 
     def ends(self, pts: int) -> frozenset[str]:
-        """Return the nodes of which the last one is through with a frame before the segment."""
+        """Return the last nodes that see a warm-up frame."""
         seeing = frozenset(name for name, first in self._first_pts.items() if pts >= first)
         return self._ends_of(seeing)

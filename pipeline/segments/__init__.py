@@ -1,1 +1,1 @@
-"""Segments of one video: where it is cut, what a result depends on, the results that are kept."""
+"""Segments of a video: planning them, their identity, and storing their results."""

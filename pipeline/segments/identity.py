@@ -1,4 +1,4 @@
-"""What a segment's result depends on: the same identity means that it need not be done again."""
+"""The identity of a segment's result. Results with the same identity are not made again."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ __all__ = ["Identity", "content_ids", "fingerprint", "identify"]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Digests of everything that a video's segments depend on."""
+    """Digests of all that a video's segments depend on."""
 
     input: str
-    """The source's content."""
+    """Content of the source."""
     plan: str
-    """Where it is cut, and the encoder's threads."""
+    """The segment plan, and the encoder's threads."""
     settings: str
-    """The graph with every setting of every node."""
+    """The graph with the settings of all nodes."""
     weights: str
     """The files that nodes load, such as the network's weights."""
     version: str
@@ -40,11 +40,11 @@ class Identity:
 
     @property
     def key(self) -> str:
-        """One digest of all."""
+        """A digest of all of them."""
         return _digest(asdict(self))
 
     def changes_since(self, earlier: Identity) -> str:
-        """Say in words what is not as it was, such as `the settings and the weights changed`."""
+        """Return what differs as text, such as `the settings and the weights changed`."""
         names = [
             f"the {field.name}"
             for field in fields(self)
@@ -87,7 +87,7 @@ def _version(graph: Graph) -> str:
 
 
 def fingerprint(source: str, scan: PacketScan | None) -> str:
-    """Tell one input from another by the SHA-256 of all that it holds.
+    """Return a fingerprint of an input: the SHA-256 of its content.
 
     Where a file lies and when it was copied does not matter. What is read from the network is
     known by its address alone.
@@ -105,7 +105,7 @@ def fingerprint(source: str, scan: PacketScan | None) -> str:
 
 
 def content_ids(nodes: Mapping[str, Node[NodeConfig]]) -> dict[str, str]:
-    """Return for each node of a graph, as `prepared` makes them, the content of what it loads."""
+    """Return `Node.content_id` of each prepared node, by name."""
     return {name: node.content_id() for name, node in nodes.items()}
 
 

@@ -1,7 +1,7 @@
-"""Where a video is cut: a pure function of what a scan of its packets found.
+"""Planning the segments of a video from a scan of its packets.
 
-The plan of a video depends on the video and the configuration only, never on the number of workers,
-so its output does not depend on the cluster.
+The plan depends on the video and the configuration only, not on the number of workers, so that the
+output does not depend on the cluster.
 """
 
 from __future__ import annotations
@@ -17,43 +17,41 @@ from pipeline.containers.probe import PacketScan
 __all__ = ["Interval", "SegmentPlan", "plan_segments"]
 
 WHOLE_BELOW: Final = 1.5
-"""A video shorter than this many segments is not cut."""
+"""A video shorter than this many segments is not split."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """The frames with `start_pts <= pts < end_pts`; None is the video's own start or end."""
+    """The frames with `start_pts <= pts < end_pts`; None is the start or end of the video."""
 
     start_pts: int | None = None
     end_pts: int | None = None
     warmup_pts: int | None = None
-    """First pts to decode, so that nodes with bounded state are warm at `start_pts`."""
+    """First pts to decode, for the warm-up of nodes with bounded state."""
     frames: int | None = None
-    """How many frames the scan counted, None without a scan."""
+    """Number of frames, None without a scan."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentPlan:
-    """How a video is cut."""
+    """The segments of a video."""
 
     intervals: tuple[Interval, ...]
-    """In order, without gaps: the first begins at the video's start, the last ends at its end."""
+    """In order and without gaps, from the start of the video to its end."""
     why_whole: str | None = None
-    """Why the video is one segment, None when it is cut."""
+    """Why the video is not split, None if it is."""
 
 
 def plan_segments(
     scan: PacketScan | None, *, segment_s: float, warmup_s: float, uncut: str | None = None
 ) -> SegmentPlan:
-    """Cut a video at keyframes into segments of about equal length.
-
-    The plan depends on the arguments only, and they on the input and the configuration.
+    """Split a video at keyframes into segments of about equal length.
 
     Args:
         scan: the video's packets; None if they cannot be read twice.
-        segment_s: wanted length of a segment in seconds, 0 for no cuts.
-        warmup_s: seconds before a segment that its nodes want to see.
-        uncut: a reason that is known already for not cutting.
+        segment_s: wanted length of a segment, s; 0 does not split.
+        warmup_s: warm-up before each segment, s.
+        uncut: a reason for not splitting, None if there is none.
     """
     reason = uncut or (_irregular(scan) if scan else "it is read from the network, once")
     if scan is None or reason:
@@ -81,7 +79,7 @@ def plan_segments(
 
 
 def _irregular(scan: PacketScan) -> str | None:
-    """Return why the times cannot be trusted to name the same frames in every decoding."""
+    """Return why pts do not identify frames reliably, None if they do."""
     repeated = len(scan.shown_pts) - len(set(scan.shown_pts))
     names = set(scan.container.split(","))
     reasons = (
@@ -98,11 +96,11 @@ def _irregular(scan: PacketScan) -> str | None:
 
 
 _TIMELESS: Final = frozenset({"avi", "dv", "gif"})
-"""Demuxers that count frames instead of reading presentation times, and have a rate to do so."""
+"""Demuxers that compute presentation times from a rate and the number of frames."""
 
 
 def _cuts(scan: PacketScan, segment_ticks: int) -> list[int]:
-    """Return the keyframes nearest to an even division, each once, in order."""
+    """Return the keyframes nearest to equally spaced times, in order and without duplicates."""
     first, last = scan.shown_pts[0], scan.shown_pts[-1]
     keys = [pts for pts in scan.keyframe_pts if pts > first]
     pieces = max(1, round((last - first) / segment_ticks))

@@ -1,4 +1,4 @@
-"""Whether a source is still what a job was planned for."""
+"""Detecting changes of a source during a job."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["check_unchanged", "source_stamp"]
 
 
 def source_stamp(source: str) -> str | None:
-    """Return a text that changes when a source is replaced or written to; None for a libav URL.
+    """Return a text that changes if a source is replaced or written to; None for a libav URL.
 
     Raises:
-        OSError: it is not there, or its object store does not answer.
+        OSError: the source does not exist, or its object store does not answer.
     """
     location = stored_at(source) if is_url(source) else location_of(source)
     if location is None:
@@ -26,14 +26,14 @@ def source_stamp(source: str) -> str | None:
 
 
 def check_unchanged(source: str, stamp: str | None) -> None:
-    """Make sure that a source is still what the job was planned for.
+    """Check that a source has not changed.
 
     Args:
         source: path or URL.
-        stamp: of it when it was looked at, from `source_stamp`.
+        stamp: its earlier `source_stamp`.
 
     Raises:
-        MediaError: it was replaced, written to or removed meanwhile.
+        MediaError: it was replaced, written to or removed.
     """
     try:
         now = source_stamp(source)

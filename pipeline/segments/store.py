@@ -1,13 +1,13 @@
-"""The finished segments of one video, beside its output: each a folder with files and a manifest.
+"""Storing the finished segments of a video beside its output, in folders with a manifest.
 
-On a file system a segment is made in a folder named `00003.(something).part`, which gets the name
-`00003` when its files are written out and described by the manifest. In an object store the files
-are put there one by one, in a folder of each worker's own, the manifest last. So whatever has a
-manifest of its own files' digests is whole, and the first whole one of the same identity stays: a
-worker that was given up as lost may still be alive.
+On a file system a segment is written to a folder named `00003.(something).part`, which is renamed
+to `00003` when its files are on disk and its manifest is complete. In an object store the files are
+uploaded to a subfolder of each worker, and the manifest last. A segment with a manifest that
+matches its files is therefore complete. The first complete segment of an identity is kept, because
+a worker that was given up may still be alive.
 
-When the segments are one video, a record of it comes before the output gets its name: a run that is
-killed between the two, or before its report is written, knows the output as its own.
+When the segments are joined, the video's report is stored here before the output is published. A
+run that is killed in between, or before its own report is written, can so recognise the output.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ _MOST_TRIES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a finished segment is."""
+    """Description of a finished segment."""
 
     key: str
-    """Of the identity: what the result depends on."""
+    """Key of the identity."""
     identity: Identity
     interval: Interval
     finished_utc: str
     files: dict[str, int]
-    """Name below the segment's folder -> bytes."""
+    """Sizes of the files in bytes, by name relative to the segment's folder."""
     sha256: dict[str, str]
-    """The same names -> SHA-256 of the files."""
+    """SHA-256 of the files, by the same names."""
     result: SegmentResult
     token: str = ""
-    """In an object store, the folder inside the segment's that holds this worker's files."""
+    """In an object store, this worker's subfolder of the segment's folder."""
 
     def is_same(self, other: Manifest) -> bool:
-        """Say whether another manifest is of the same segment, whoever made it."""
+        """Return whether another manifest is of the same segment and identity."""
         return (self.key, self.interval) == (other.key, other.interval)
 
 
@@ -72,11 +72,11 @@ class SegmentStore:
     """The segments of one video, by number from 0."""
 
     def __init__(self, folder: UPath) -> None:
-        """Use `folder`, which need not exist yet."""
+        """Use `folder`, which may not exist yet."""
         self.folder = folder
 
     def finished(self) -> dict[int, Manifest]:
-        """Return the manifests of the segments that are whole, of this user's own making."""
+        """Return the manifests of complete segments of this user, by number."""
         if isinstance(self.folder, Path) and not is_private(self.folder):
             return {}
         names = {name.partition("/")[0] for name in list_files(self.folder)}
@@ -86,15 +86,15 @@ class SegmentStore:
 
     @contextmanager
     def making(self, number: int, scratch: Scratch) -> Generator[Path]:
-        """Give a fresh local folder to make a segment in; without `keep` it goes away again."""
+        """Yield a new local folder for a segment; it is removed afterwards unless kept."""
         if not isinstance(self.folder, Path):
             with scratch.workspace(0, f"segment {number} of {self.folder}") as workspace:
-                # Apart from what the room is claimed with.
+                # In a subfolder, because the workspace has files of its own.
                 made = workspace / _name(number)
                 made.mkdir()
                 yield made
             return
-        # A name of its own: another worker, given up but not dead, may still write the same one.
+        # A unique name, because a worker that was given up may still be writing the same segment.
         part = self.folder / _part_name(number)
         private_folder(self.folder)
         part.mkdir()
@@ -112,20 +112,20 @@ class SegmentStore:
         interval: Interval,
         identity: Identity,
     ) -> SegmentResult:
-        """Keep what was made in a folder of `making`, unless another was first.
+        """Store a segment that was made in a folder of `making`, unless it exists already.
 
-        A worker that was given up as lost may still be alive: the first whole segment of the same
-        identity stays, and nothing of it is touched.
+        A worker that was given up may still be alive, so that two workers may store the same
+        segment. The first complete one is kept unchanged.
 
         Args:
-            made: the folder; all files below it are kept.
-            number: of the segment.
-            result: what running it gave.
-            interval: which frames it holds.
-            identity: what it depends on.
+            made: the folder, whose files are stored.
+            number: number of the segment.
+            result: its result.
+            interval: its frames.
+            identity: its identity.
 
         Returns:
-            What running the segment gave that is kept now.
+            The result of the segment that is stored now.
 
         Raises:
             OSError: a file cannot be written.
@@ -165,14 +165,14 @@ class SegmentStore:
         raise RunFailedError(f"{location}: other workers put other segments there again and again")
 
     def _move_aside(self, number: int, manifest: Manifest) -> None:
-        """Take what is not whole, or another segment, out of the way, and nothing else."""
+        """Remove a segment that is incomplete or has another identity."""
         location = Path(str(self.folder / _name(number)))
         aside = location.with_name(_part_name(number))
         with suppress(FileNotFoundError):
             location.rename(aside)
             moved = self._read_manifest(UPath(aside))
             if moved is not None and moved.is_same(manifest) and self._holds(UPath(aside), moved):
-                # It was put there in this moment, by a worker that came first after all.
+                # Another worker has stored a complete segment in the meantime.
                 with suppress(OSError):
                     aside.rename(location)
                     return
@@ -196,16 +196,15 @@ class SegmentStore:
         raise RunFailedError(f"{location}: other workers put other segments there again and again")
 
     def local(self, number: int, folder: Path, *, key: str) -> Path:
-        """Return a local folder with a finished segment's files, copied to `folder` if need be.
+        """Return a local folder with the files of a segment, copied from an object store if needed.
 
         Args:
-            number: of the segment.
-            folder: where a copy from an object store goes.
-            key: of the identity that the segment must have.
+            number: number of the segment.
+            folder: folder for copies.
+            key: key of the identity that the segment must have.
 
         Raises:
-            RunFailedError: it is not what was kept: a file has changed since, or was made by
-                another run.
+            RunFailedError: a file has changed since it was stored, or another run replaced it.
         """
         manifest, location = self._whole(number), self.folder / _name(number)
         if manifest is None or manifest.key != key:
@@ -229,7 +228,7 @@ class SegmentStore:
         return found
 
     def _whole(self, number: int) -> Manifest | None:
-        """Return the manifest of a segment whose files are all there, None without."""
+        """Return the manifest of a segment if all its files exist, else None."""
         location = self.folder / _name(number)
         manifest = self._read_manifest(location)
         return manifest if manifest is not None and self._holds(location, manifest) else None
@@ -243,7 +242,7 @@ class SegmentStore:
 
     @staticmethod
     def _holds(location: UPath, manifest: Manifest) -> bool:
-        """Say whether a folder holds a manifest's files, unchanged where that costs no download."""
+        """Return whether a manifest's files exist; local ones must be unchanged."""
         sizes = list_files(location / manifest.token) if manifest.token else list_files(location)
         sizes.pop(MANIFEST_FILE, None)
         if sizes != manifest.files or sizes.keys() != manifest.sha256.keys():
@@ -253,7 +252,7 @@ class SegmentStore:
         )
 
     def record(self, content: bytes) -> None:
-        """Note what the finished video is, before its output gets its name.
+        """Store the report of the finished video, before its output is published.
 
         Raises:
             OSError: it cannot be written.
@@ -261,13 +260,13 @@ class SegmentStore:
         write(self.folder / _RECORD_FILE, content)
 
     def recorded(self) -> bytes | None:
-        """Return what `record` noted, None without, and where others could have written it."""
+        """Return what `record` stored; None if there is nothing or other users could write it."""
         if isinstance(self.folder, Path) and not is_private(self.folder):
             return None
         return read(self.folder / _RECORD_FILE)
 
     def drop_unfinished(self) -> bool:
-        """Remove what was not finished; return whether anything is kept."""
+        """Remove unfinished segments; return whether any finished ones remain."""
         parts = {PurePosixPath(name).parts for name in list_files(self.folder)}
         kept = {part[0] for part in parts if part[1:] == (MANIFEST_FILE,) and part[0].isdecimal()}
         if not kept:

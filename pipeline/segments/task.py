@@ -1,7 +1,7 @@
-"""A segment of a job: run from a local copy of its source, checked, and kept in its video's store.
+"""The task of a job's segment: run it, check its file, and store the result.
 
-On file systems a segment is made in place, beside the output. In an object store it is made in this
-machine's scratch folder, from a copy of the input there, and put into the store when it is done.
+On file systems a segment is written beside the output. With an object store it is written to this
+machine's scratch folder, from a local copy of the input, and uploaded when it is done.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ __all__ = ["KeptTask"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptTask(Task):
-    """A segment whose result is kept in its video's store, whichever machine makes it."""
+    """A task that stores its result in the store of its video."""
 
     video: str
     """Path or URL of the source."""
     number: int
-    """Of the segment in its video, from 0."""
+    """Number of the segment, from 0."""
     interval: Interval
-    """Which frames it holds."""
+    """The frames of the segment."""
     threads: int
     """CPU threads of its decoder and encoder."""
     codec: str | None
-    """In place of the encoder's own choice, None to leave it that."""
+    """The codec for `encode.codec=auto`, None for the encoder's choice."""
     store: str
     """Path or URL of the store."""
     identity: Identity
-    """What the result depends on."""
+    """Identity of the result."""
     stamp: str | None
-    """Of the source that the identity is of, from `pipeline.segments.sources.source_stamp`."""
+    """Stamp of the source, from `pipeline.segments.sources.source_stamp`."""
     scratch_dir: Path | None
-    """Where each machine keeps copies, None for its temporary folder."""
+    """Folder for local copies, None for the temporary folder."""
     scratch_bytes: int
-    """How much may lie there."""
+    """Most bytes in it."""
 
     @property
     def source(self) -> str:
@@ -61,10 +61,10 @@ class KeptTask(Task):
         return self.video
 
     def run(self, executor: SegmentExecutor, listener: Callable[[Progress], None]) -> SegmentResult:
-        """Run the segment, check what it made, and keep it.
+        """Run the segment, check its file, and store the result.
 
         Raises:
-            RunFailedError: the encoded file does not hold the frames that were encoded.
+            RunFailedError: the encoded file does not contain all frames.
             StorageError: the object store or the scratch folder cannot be used.
             Exception: the first error of any node.
         """
@@ -93,7 +93,7 @@ class KeptTask(Task):
 
 
 def _check(folder: Path, graph: Graph, result: SegmentResult, interval: Interval) -> None:
-    """Make sure that an encoded file holds the frames, all of them inside the interval."""
+    """Check that an encoded file contains all frames, and that they are inside the interval."""
     for node in graph.nodes:
         if not issubclass(node.node_class, Encode):
             continue

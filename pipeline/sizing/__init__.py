@@ -1,1 +1,1 @@
-"""Pure decisions: how many workers and enhancers, where, and to which one work goes."""
+"""Deciding how many actors run where, and which one gets the next work. Pure functions."""

@@ -1,6 +1,6 @@
-"""Which member of a pool gets the next block: pure functions of what one worker knows.
+"""Choosing the pool member for the next block.
 
-Least outstanding first, and the same machine before others, whose answers cross the network.
+The member with the fewest outstanding blocks is chosen; those on the same machine are preferred.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Final
 __all__ = ["Load", "choose"]
 
 NEAR_AHEAD: Final = 2
-"""Blocks that a member on this machine may have under way more than one elsewhere."""
+"""Outstanding blocks by which a member on this machine may exceed one on another machine."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What a worker knows of one member of a pool."""
+    """The state of a pool member as seen by a worker."""
 
     under_way: int
-    """Blocks sent to it and not answered."""
+    """Outstanding blocks."""
     near: bool
     """Whether it is on the worker's machine."""
     answering: bool = True
-    """Whether it has said that it is there, and was not lost since."""
+    """Whether it has started, and was not lost since."""
 
 
 def choose(loads: Sequence[Load]) -> int | None:
-    """Return the index of the member to send to, None while none answers."""
+    """Return the index of the member to send to, None if none is available."""
     answering = [index for index, load in enumerate(loads) if load.answering]
     return min(answering, key=lambda index: _cost(loads[index]), default=None)
 

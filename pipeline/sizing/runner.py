@@ -1,4 +1,4 @@
-"""Which runner a job takes: this process alone, or Ray."""
+"""Choosing the runner of a job."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ __all__ = ["choose_runner"]
 
 SEGMENTS_WORTH_RAY: Final = 4
 CORES_WORTH_RAY: Final = 4
-"""From so many segments on so many cores, one video earns back what starting Ray costs."""
+"""Least segments and cores for which Ray is faster for one video, despite its start-up time."""
 
 
 def choose_runner(
     requested: str, *, videos: int, segments: int, cores: int, address: str | None
 ) -> tuple[str, str]:
-    """Return the runner to take, `local` or `ray`, and why.
+    """Return the name of the runner, `local` or `ray`, and the reason.
 
-    Starting Ray costs about 10 s, which one short video does not earn back on one machine, nor does
-    one on few cores: the local runner keeps those busy.
+    Starting Ray takes about 10 s. It does not pay off for one short video, nor on few cores, which
+    the local runner keeps busy.
 
     Args:
         requested: `auto`, or the name of a runner.
-        videos: to be done.
-        segments: to be done, of all videos.
-        cores: of this machine that may be used.
-        address: of a Ray cluster, if one is configured.
+        videos: number of videos to process.
+        segments: number of segments of all videos to run.
+        cores: cores to use on this machine.
+        address: of a Ray cluster, if configured.
     """
     if requested != "auto":
         return requested, "asked for"

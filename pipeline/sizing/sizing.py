@@ -1,7 +1,7 @@
-"""How many segment workers and enhancers a cluster gets, and on which of its machines.
+"""Computing the number of segment workers and enhancers on each machine of a cluster.
 
-Pure functions of what is known then; nothing here knows of Ray. The sizing depends on the cluster,
-the videos' plan never does, so the output does not depend on where it is made.
+Pure functions, independent of Ray. The sizing depends on the cluster, but the segments of a video
+do not, so that the output does not depend on the cluster.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Final
 __all__ = ["Machine", "Placement", "Sizing", "Wishes", "claim", "missing", "size"]
 
 CORES_AN_ENHANCER: Final = 8
-"""Threads up to which the network gets faster on a CPU."""
+"""Most threads per enhancer on a CPU; the network does not get faster with more."""
 
 MOST_MISSING: Final = 32
-"""Actors to ask an autoscaler for at once: it grows the cluster step by step."""
+"""Most actors to request from an autoscaler at once, as it grows the cluster step by step."""
 
 WORKERS_A_GPU: Final = 8
-"""Workers for which another GPU is asked for."""
+"""Missing workers for which another GPU is requested from an autoscaler."""
 
 STORE_SHARE: Final = 0.3
-"""Share of the smallest object store that faces under way may fill: the rest is for other jobs."""
+"""Share of the smallest object store for faces in flight; the rest is left for other jobs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a machine of the cluster has."""
+    """The resources of a machine of the cluster."""
 
     name: str
     """Unique in the cluster."""
@@ -37,26 +37,26 @@ class Machine:
     store_bytes: int = 0
     """Size of its object store, 0 if unknown."""
     free_cpus: float | None = None
-    """Cores that nobody holds at the moment, None if unknown."""
+    """Cores that are free now, None if unknown."""
     free_gpus: float | None = None
-    """GPUs that nobody holds at the moment, None if unknown."""
+    """GPUs that are free now, None if unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What the configuration says of sizes; None is for `size` to decide."""
+    """Configured sizes; None is computed."""
 
     workers: int | None = None
     enhancers: int | None = None
     enhancer_gpus: float | None = None
-    """GPUs of each enhancer, such as 0.5 for two on each GPU, or 0 to leave GPUs alone."""
+    """GPUs per enhancer, such as 0.5 for two on each GPU, or 0 for CPUs."""
     store_bytes: int | None = None
-    """Bytes of faces that may be under way at once."""
+    """Most bytes of faces in flight."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """What runs on one machine."""
+    """The actors of one machine."""
 
     machine: str
     cpus: float
@@ -64,9 +64,9 @@ class Placement:
     workers: int
     """Segment workers."""
     worker_cpus: float
-    """Cores each worker claims."""
+    """Cores that each worker claims."""
     worker_threads: int
-    """Threads each worker's libraries use."""
+    """Threads that each worker's libraries use."""
     enhancers: int
     enhancer_cpus: float
     enhancer_gpus: float
@@ -75,12 +75,12 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """How a job spreads over a cluster."""
+    """The actors of a job on a cluster."""
 
     placements: tuple[Placement, ...]
-    """The machines that take part, in the cluster's order."""
+    """The machines with actors, in the order of the cluster."""
     worker_bytes: int | None
-    """Bytes of faces that each worker may have under way; None if the store's size is unknown."""
+    """Most bytes of faces in flight per worker; None if the store's size is unknown."""
 
     @property
     def workers(self) -> int:
@@ -100,19 +100,19 @@ def size(
     wishes: Wishes | None = None,
     busy: Mapping[str, int] | None = None,
 ) -> Sizing:
-    """Size segment workers and enhancers for a cluster.
+    """Compute the segment workers and enhancers for a cluster.
 
-    Where there are GPUs, one enhancer each, and every core of every machine is for workers. Where
-    there are none, the network does most of the work: on each machine with workers, half of the
-    cores (rounded down, at least one) are for enhancers of up to eight threads, so that faces stay
-    on their machine; the workers' threads fill the gaps, since both wait for each other part of
-    the time. There are never more enhancers than workers, unless asked for.
+    With GPUs there is an enhancer for each of them, and all cores are for workers. Without GPUs the
+    network takes most of the time: on each machine with workers, half of the cores (rounded down,
+    at least one) are for enhancers of up to eight threads, so that faces stay on their machine.
+    Workers and enhancers wait for each other part of the time, so that their threads may exceed the
+    cores. There are no more enhancers than workers, unless configured.
 
     Args:
-        machines: of the cluster.
-        segments: to run; more workers than that are of no use.
-        wishes: what the configuration asks for.
-        busy: for each machine, how many workers have a segment there: they stay.
+        machines: the machines of the cluster.
+        segments: number of segments to run, which bounds the number of workers.
+        wishes: the configured sizes.
+        busy: number of workers with a segment, by machine; they are kept.
     """
     wishes, busy = wishes or Wishes(), busy or {}
     usable = [machine for machine in machines if machine.cpus > 0]
@@ -141,16 +141,16 @@ def size(
 
 
 def claim(wanted: float, *, cpus: float, claimed: float) -> float:
-    """Return how many cores an actor made now may claim.
+    """Return how many cores a new actor may claim.
 
-    Actors keep the claim they were made with. Those that come later, when a machine was lost and
-    the others take over its share, get what is left, at worst nothing: one that claimed more would
-    wait for room that its own run holds, perhaps for ever.
+    Claims of actors cannot be changed. If a machine is lost, actors that are added to the others
+    get the cores that are left, possibly none; with a larger claim they would wait for cores of
+    their own run, possibly forever.
 
     Args:
-        wanted: its share, as `size` deals them.
-        cpus: of its machine.
-        claimed: what the run's other actors claim there.
+        wanted: its share according to `size`.
+        cpus: cores of its machine.
+        claimed: cores claimed by the run's other actors on this machine.
     """
     return min(wanted, _floor(max(0.0, cpus - claimed)))
 
@@ -158,13 +158,13 @@ def claim(wanted: float, *, cpus: float, claimed: float) -> float:
 def missing(
     sizing: Sizing, *, segments: int, on_gpus: bool, wishes: Wishes | None = None
 ) -> list[dict[str, float]]:
-    """Return what more an autoscaling cluster could be asked for: each item fits on one machine.
+    """Return the resources to request from an autoscaler, in bundles that each fit on one machine.
 
     Args:
-        sizing: of the cluster as it is.
-        segments: to run.
+        sizing: the sizing for the current cluster.
+        segments: number of segments to run.
         on_gpus: whether the network runs on GPUs.
-        wishes: what the configuration asks for.
+        wishes: the configured sizes.
     """
     wishes = wishes or Wishes()
     wanted = segments if wishes.workers is None else min(segments, wishes.workers)
@@ -177,7 +177,7 @@ def missing(
 
 
 def _gpu_slots(machine: Machine, wishes: Wishes) -> int:
-    """Return how many enhancers a machine's GPUs hold; an enhancer never sits on two of them."""
+    """Return how many enhancers fit on a machine's GPUs; an enhancer uses one GPU only."""
     each = 1.0 if wishes.enhancer_gpus is None else wishes.enhancer_gpus
     if machine.gpus <= 0 or each <= 0:
         return 0
@@ -197,20 +197,20 @@ def _worker_slots(machine: Machine, *, on_gpus: bool) -> int:
     cores = max(1, int(machine.cpus))
     if on_gpus:
         return cores
-    # On few cores a second worker fills the first one's waits.
+    # On few cores a second worker uses the time in which the first one waits.
     return max(cores - cores // 2, min(2, cores))
 
 
 def _spread(
     total: int, slots: Sequence[int], *, first: Sequence[int], dealt: Sequence[int]
 ) -> list[int]:
-    """Deal `total` out so that each machine fills about the same share of its slots.
+    """Distribute `total` so that each machine fills about the same share of its slots.
 
     Args:
-        total: to deal out; beyond the sum of the slots, all machines are overfilled evenly.
-        slots: of each machine; one with 0 gets nothing.
-        first: among machines filled alike, the one with the most of this comes first.
-        dealt: how many of the total each machine has already.
+        total: the number to distribute; if it exceeds the slots, machines are overfilled evenly.
+        slots: slots of each machine; a machine with 0 gets nothing.
+        first: tie-breaker: machines with a larger value come first.
+        dealt: the part of the total that each machine has already.
     """
     out = list(dealt)
     usable = [index for index, count in enumerate(slots) if count]
@@ -226,7 +226,7 @@ def _placement(
     cores = max(1, int(machine.cpus))
     threads = 1 if on_gpus else max(1, min(CORES_AN_ENHANCER, cores // 2 // max(1, enhancers)))
     left = max(1, cores - enhancers * threads)
-    # Claims are fractions of a core where actors outnumber cores, so that all of them are placed.
+    # If there are more actors than cores, they claim fractions, so that all of them can be placed.
     share = min(1.0, machine.cpus / (workers + enhancers * threads))
     return Placement(
         machine=machine.name,
@@ -251,7 +251,7 @@ def _gpus_each(machine: Machine, enhancers: int, wishes: Wishes) -> float:
 
 
 def _worker_bytes(machines: Sequence[Machine], workers: int, wishes: Wishes) -> int | None:
-    """Divide what may be under way: at worst all of it lies on one machine."""
+    """Divide the bytes in flight by the workers: all of them may be on one machine."""
     total = wishes.store_bytes
     if total is None:
         stores = [machine.store_bytes for machine in machines if machine.store_bytes]
@@ -260,5 +260,5 @@ def _worker_bytes(machines: Sequence[Machine], workers: int, wishes: Wishes) -> 
 
 
 def _floor(claim: float) -> float:
-    """Ray takes claims in steps of 0.0001; fractions above one must be whole."""
+    """Round a claim down for Ray: to 0.01 below 1, to an integer above."""
     return float(int(claim)) if claim > 1 else int(claim * 100) / 100

@@ -1,7 +1,4 @@
-"""Which cores and GPUs of a cluster are a run's to use, when other jobs hold some of them.
-
-Pure bookkeeping of what is measured; nothing here knows of Ray.
-"""
+"""Determining the cores and GPUs of a cluster that other jobs do not use. Independent of Ray."""
 
 from __future__ import annotations
 
@@ -14,34 +11,34 @@ from pipeline.sizing.sizing import Machine
 __all__ = ["Claims", "OnCpus", "SpareCapacity", "Wait"]
 
 LEAST_CORES: Final = 0.5
-"""What is left of a machine and less than that is no room."""
+"""If fewer cores are free on a machine, it counts as having none."""
 
 LEAST_GPUS: Final = 0.1
-"""As of cores: three jobs that hold 0.33 of a GPU each leave nothing of it."""
+"""The same for GPUs: three jobs with 0.33 of a GPU each leave none of it."""
 
 PATIENCE_S: Final = 10.0
-"""How long a run without room says nothing: most jobs let go of some within that time."""
+"""How long a run waits for resources before it says so, s; most jobs free some by then."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What somebody holds of a machine."""
+    """Resources in use on a machine."""
 
     cpus: float = 0.0
     gpus: float = 0.0
 
     def __add__(self, other: Claims) -> Claims:
-        """Return what both hold."""
+        """Return the sum."""
         return Claims(self.cpus + other.cpus, self.gpus + other.gpus)
 
 
 class SpareCapacity:
-    """Takes from machines the cores and GPUs that others hold.
+    """Subtracts the cores and GPUs of other jobs from machines.
 
-    What they held when the run began is theirs until they let go of it, which counts when it was
-    seen twice: what a lost actor of this run held is free before the run knows of the loss. What
-    they take later is not given up, since this run's actors are there or in the queue for it; nor
-    is a machine shared that joins later.
+    Resources that other jobs used when the run began are subtracted until they are free. They count
+    as free when this was seen twice, because the resources of a lost actor of this run are free
+    before the run notices the loss. Resources that others take later are not subtracted, since this
+    run has or has requested them; nor are those of machines that join later.
     """
 
     def __init__(self) -> None:
@@ -49,11 +46,11 @@ class SpareCapacity:
         self._gpus = _OthersUsage()
 
     def left(self, machines: Sequence[Machine], *ours: Mapping[str, Claims]) -> list[Machine]:
-        """Return the machines with the cores and GPUs that are left for this run.
+        """Return the machines with the resources that this run may use.
 
         Args:
-            machines: of the cluster, as they are now.
-            ours: for each machine, what this run surely holds; to be added up.
+            machines: the current machines of the cluster.
+            ours: resources that this run uses, by machine; they are added.
         """
         own = {
             machine.name: sum((claims.get(machine.name, Claims()) for claims in ours), Claims())
@@ -84,14 +81,14 @@ class SpareCapacity:
 
 
 class _OthersUsage:
-    """What others hold of one kind of thing, by machine."""
+    """The use of one resource by other jobs, by machine."""
 
     def __init__(self) -> None:
         self._taken: dict[str, float] | None = None
         self._seen: dict[str, float] = {}
 
     def now(self, used: Mapping[str, float]) -> Mapping[str, float]:
-        """Return what is to be left to them, given what is neither free nor this run's."""
+        """Return the amount to leave to other jobs, given what is neither free nor this run's."""
         seen = {name: round(max(0.0, some), 2) for name, some in used.items()}
         if self._taken is None:
             self._taken = seen
@@ -106,19 +103,19 @@ class _OthersUsage:
 
 
 class Wait:
-    """Says that a run waits for room, and when that is over."""
+    """Makes the messages when a run starts and stops waiting for resources."""
 
     def __init__(self) -> None:
         self._since_s: float | None = None
         self._told = False
 
     def line(self, now_s: float, machines: Sequence[Machine], *, has_placement: bool) -> str | None:
-        """Return what is to be said now, None if nothing.
+        """Return a message, or None.
 
         Args:
-            now_s: of a clock that never goes back.
-            machines: of the cluster, as they are now.
-            has_placement: whether the run has a place on any of them.
+            now_s: monotonic time, s.
+            machines: the current machines of the cluster.
+            has_placement: whether the run has actors on any of them.
         """
         if has_placement or not any(machine.cpus for machine in machines):
             told, self._since_s, self._told = self._told, None, False
@@ -134,17 +131,17 @@ class Wait:
 
 
 class OnCpus:
-    """Says that the network runs on CPUs, since others hold the GPUs, and when that is over."""
+    """Makes the messages when the network runs on CPUs because other jobs use all GPUs."""
 
     def __init__(self) -> None:
         self._told = False
 
     def line(self, machines: Sequence[Machine], left: Sequence[Machine]) -> str | None:
-        """Return what is to be said now, None if nothing.
+        """Return a message, or None.
 
         Args:
-            machines: of the cluster, as they are now.
-            left: what of them is this run's to use.
+            machines: the current machines of the cluster.
+            left: the machines with the resources that this run may use.
         """
         gpus = sum(machine.gpus for machine in machines)
         taken = bool(gpus) and not any(machine.gpus for machine in left)

@@ -1,4 +1,4 @@
-"""What a file holds, and whether it is still the same."""
+"""Digests of files, and detecting their changes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ _lock: Final = Lock()
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of all that a file holds.
+    """Return the SHA-256 of a file.
 
-    It is read once in a process: the digest is known as long as the file's inode, size and time of
-    the last change are the same.
+    It is cached in the process while the file's inode, size and times are the same.
 
     Raises:
         StorageError: the file changes while it is read.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     before = _stamp(path)
     with _lock:
@@ -45,14 +44,14 @@ def file_sha256(path: Path) -> str:
 
 
 def stamp_of(paths: Iterable[Path]) -> str:
-    """Return a text that changes when any of some files is replaced or written to.
+    """Return a text that changes if any of the files is replaced or written to.
 
-    It is the same on every machine that sees the same file system.
+    It is the same on all machines with the same file system.
 
     Raises:
-        OSError: one is not there.
+        OSError: a file does not exist.
     """
-    # Not the device: other machines number it otherwise.
+    # Without the device number, which differs between machines.
     stamps = [_stamp(path)[1:] for path in paths]
     return hashlib.sha256(repr(stamps).encode()).hexdigest()
 

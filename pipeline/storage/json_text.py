@@ -1,4 +1,4 @@
-"""JSON that holds any file's name."""
+"""Writing JSON that may contain any file name."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["json_bytes"]
 
 
 def json_bytes(value: Any) -> bytes:
-    """Return a value as indented JSON in UTF-8; what JSON has no type for is written as text.
+    """Return a value as indented JSON in UTF-8; values of other types are converted to text.
 
-    Bytes of a name that are not UTF-8, surrogates in Python, are written as JSON's escapes of
-    them, which `json.loads` takes back.
+    Surrogates, with which Python decodes names that are not UTF-8, are written as JSON escapes,
+    which `json.loads` decodes again.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
     return text.encode("utf-8", "backslashreplace")

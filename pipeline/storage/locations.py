@@ -1,9 +1,9 @@
-"""Where videos come from and go to: local and network file systems, and object stores.
+"""Operations on files in file systems and object stores.
 
-A place is a `UPath`. One on a file system is a `pathlib.Path` too; one in an object store is not,
-so that the type checker keeps it from whatever needs a file. The verbs here are all that a job asks
-of a place. An object store knows no rename and no lock: a file appears there when it is complete,
-and whatever consists of several files is complete when the last of them, its manifest, is there.
+A location is a `UPath`. One on a file system is also a `pathlib.Path`; one in an object store is
+not, so that the type checker finds code that needs a local file. Object stores have no rename and
+no locks: a file appears when it is complete, and a set of files is complete when its last file, the
+manifest, exists.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ _LOCAL: Final = frozenset({"file", "local"})
 _STORES: Final = frozenset(available_implementations()) - frozenset(
     """data file ftp github http https local simplecache tar zip""".split()  # noqa: SIM905
 )
-"""Schemes that fsspec knows, without those that libav reads by itself, read as they come, and those
-that are no storage of their own. Each needs its own package; ours has an extra for `s3`.
+"""Schemes of fsspec, except those that libav reads itself and those that are not storage. Each
+needs its own package; this one has an extra for `s3`.
 """
 
 _INSTALL: Final = {"s3": "'aminet-video[s3]'", "s3a": "'aminet-video[s3]'", "gs": "gcsfs"}
@@ -57,7 +57,7 @@ def location_of(path: str | os.PathLike[str] | UPath) -> UPath:
     """Return a path or a URL as a location.
 
     Raises:
-        StorageError: the URL is not of a storage that is known here.
+        StorageError: the scheme of the URL is not supported.
     """
     if isinstance(path, UPath):
         return path
@@ -70,21 +70,18 @@ def location_of(path: str | os.PathLike[str] | UPath) -> UPath:
     if found[1] not in _STORES:
         known = ", ".join(f"{scheme}://" for scheme in sorted(_STORES))
         raise StorageError(f"{text}: expected a path, or a URL that begins with one of {known}")
-    # Other machines write while we look: what a listing said is not to be remembered.
+    # Listings must not be cached, because other machines write meanwhile.
     return UPath(text.rstrip("/"), use_listings_cache=False)
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """Return a path that means the same in any working folder; a URL stays as it is.
-
-    Links and `..` stay, too: what they lead to is found where the path is used.
-    """
+    """Return an absolute path; a URL is returned unchanged. Links and `..` are not resolved."""
     text = os.fspath(path)
     return text if _SCHEME.match(text) else str(Path(text).absolute())
 
 
 def stored_at(source: str) -> UPath | None:
-    """Return where a source lies in an object store; None for a path and for a libav URL."""
+    """Return the location of a source given by a URL; None for a path and for a libav URL."""
     found = _SCHEME.match(source)
     if found is None or found[1] not in _STORES | _LOCAL:
         return None
@@ -92,20 +89,20 @@ def stored_at(source: str) -> UPath | None:
 
 
 def is_remote(location: UPath) -> bool:
-    """Say whether a place is in an object store, not on a file system."""
+    """Return whether a location is in an object store."""
     return not _is_local(location)
 
 
 def name_of(location: UPath) -> PurePath:
-    """Return what a place is called, for those who look at nothing but its name."""
+    """Return a location as a path, to read its name and suffix only."""
     return location if _is_local(location) else PurePosixPath(location.name)
 
 
 def size_of(location: UPath) -> int | None:
-    """Return a file's bytes, None if there is no such file.
+    """Return a file's size in bytes, None if there is no such file.
 
     Raises:
-        StorageError: the object store does not answer, as for all that follow.
+        StorageError: the object store does not answer; also raised by the functions below.
     """
     if _is_local(location):
         return location.stat().st_size if location.is_file() else None
@@ -118,13 +115,13 @@ def size_of(location: UPath) -> int | None:
 
 
 def version_of(location: UPath) -> str:
-    """Return a text that changes when a file in an object store does."""
+    """Return a text that changes if a file in an object store changes."""
     with _explained(location):
         return location.fs.ukey(location.path)
 
 
 def is_folder(location: UPath) -> bool:
-    """Say whether a place is a folder: in an object store, whether anything lies below it."""
+    """Return whether a location is a folder; in an object store, whether it contains files."""
     if _is_local(location):
         return location.is_dir()
     with _explained(location):
@@ -132,13 +129,13 @@ def is_folder(location: UPath) -> bool:
 
 
 def list_files(folder: UPath) -> dict[str, int]:
-    """Return every file below a folder, by relative name, with its bytes; none if it is not there.
+    """Return the sizes of all files below a folder in bytes, by relative name.
 
-    Sorted by folder, then by name.
+    Sorted by folder, then by name. Empty if the folder does not exist.
     """
     if _is_local(folder):
         below = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
-        # Opening a pipe waits for a writer, and a device may do anything: neither is a file here.
+        # Without pipes and devices, which may block.
         found = {str(f.relative_to(folder)): f.stat().st_size for f in below if f.is_file()}
     else:
         with _explained(folder):
@@ -149,7 +146,7 @@ def list_files(folder: UPath) -> dict[str, int]:
 
 
 def read(location: UPath) -> bytes | None:
-    """Return a small file's content, None if there is no such file."""
+    """Return the content of a small file, None if there is no such file."""
     with _explained(location):
         try:
             return location.read_bytes()
@@ -158,7 +155,7 @@ def read(location: UPath) -> bytes | None:
 
 
 def write(location: UPath, content: bytes) -> None:
-    """Write a small file: under its name there is the old content or the new, never a part.
+    """Write a small file atomically.
 
     Raises:
         OSError: the file cannot be written.
@@ -176,7 +173,7 @@ def write(location: UPath, content: bytes) -> None:
 
 
 def create(location: UPath, content: bytes) -> bool:
-    """Write a small file in an object store unless there is one; return whether there was none."""
+    """Create a small file in an object store; return False if it exists already."""
     with _explained(location):
         try:
             location.fs.pipe_file(location.path, content, mode="create")
@@ -196,14 +193,14 @@ def fetch(location: UPath, local: Path) -> None:
 
 
 def publish(local: Path, location: UPath) -> None:
-    """Give a finished local file its place, all at once; the local one is gone afterwards.
+    """Move a finished local file to its location, atomically.
 
     Args:
-        local: the file; on the same file system, unless the place is in an object store.
-        location: where it goes; what was there is replaced.
+        local: the file; on the same file system as a local `location`.
+        location: where to move it; an existing file is replaced.
 
     Raises:
-        OSError: the file cannot be read, or its place not be written.
+        OSError: the file cannot be read, or the location cannot be written.
     """
     if _is_local(location):
         sync(local)
@@ -215,7 +212,7 @@ def publish(local: Path, location: UPath) -> None:
 
 
 def remove(location: UPath) -> None:
-    """Remove a file, or a folder with everything in it; if it is not there, nothing happens."""
+    """Remove a file, or a folder with all its files, if it exists."""
     if _is_local(location):
         if location.is_dir() and not location.is_symlink():
             shutil.rmtree(location, ignore_errors=True)
@@ -230,7 +227,7 @@ def remove(location: UPath) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make sure that a file's content, or a folder's list of names, is on the disk."""
+    """Flush a file, or the entries of a folder, to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -244,10 +241,9 @@ def _is_local(location: UPath) -> TypeGuard[Path]:
 
 @contextmanager
 def _explained(location: UPath) -> Generator[None]:
-    """Turn what the storage's own library raises into one line that says what to do.
+    """Convert errors of an object store's library to `StorageError` with a one-line message.
 
-    Those libraries raise what they like, hence the wide net. A file system's errors stay as they
-    are.
+    These libraries raise errors of many types. Errors of file systems are not changed.
     """
     try:
         yield

@@ -1,9 +1,9 @@
-"""One run at a time for one output: the second says who is at work, and stops.
+"""Locking an output, so that two runs do not write it at the same time.
 
-On a file system the run holds a lock on a hidden file beside its report, which the system lets go
-of however the run ends. An object store has no locks: there the file itself is the lock, made only
-if there is none and renewed while the run lasts; one that was not renewed for a minute, or whose
-process is gone from this machine, belongs to a run that was killed, and is taken over.
+On a file system a run locks a hidden file beside its report; the system releases the lock when the
+process ends in any way. In an object store the file itself is the lock: it is created only if there
+is none, and renewed while the run lasts. A lock that was not renewed for a minute, or whose process
+no longer exists on this machine, belongs to a killed run and is taken over.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ __all__ = ["holding"]
 RENEW_S: Final = 10.0
 STALE_S: Final = 60.0
 SETTLE_S: Final = 1.0
-"""After a lock was taken over: another may have done so in the same moment."""
+"""Wait after taking over a lock, s, to see whether another run did so at the same time."""
 
 
 @contextmanager
 def holding(report: UPath) -> Generator[None]:
-    """Keep other runs from writing a report, and with it the outputs it tells of.
+    """Lock a report, and with it the outputs of its run, inside this context.
 
-    Makes the folder it lies in, and removes it again if it stays empty.
+    Creates the report's folder, and removes it at the end if it is empty.
 
     Raises:
-        OutputError: another run writes there, or nothing can be written there.
+        OutputError: another run holds the lock, or the folder cannot be written to.
         StorageError: the object store cannot be used.
     """
     file = report.with_name(f".{report.name}.lock")
@@ -85,7 +85,7 @@ def _lock(file: Path) -> int:
             holder = os.read(handle, 1 << 16)
             os.close(handle)
             raise _taken(UPath(file), _parsed(holder)) from None
-        # The one before us may have removed the file between our two calls.
+        # The previous run may have removed the file between our two calls.
         with suppress(FileNotFoundError):
             if file.stat().st_ino == os.fstat(handle).st_ino:
                 return handle
@@ -120,7 +120,7 @@ def _leased(file: UPath) -> Generator[None]:
 
 def _renew(file: UPath, token: str, ended: threading.Event) -> None:
     while not ended.wait(RENEW_S):
-        with suppress(StorageError):  # the run itself will meet what is wrong, and say so
+        with suppress(StorageError):  # the run itself will report the error
             write(file, _lease(token))
 
 

@@ -1,4 +1,4 @@
-"""Files and folders on a file system that other users may write to: no link there is followed."""
+"""Creating files and folders safely where other users can write; links are not followed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ __all__ = ["create_file", "folder_below", "is_private", "open_lock_file", "priva
 
 
 def private_folder(folder: Path) -> None:
-    """Make a folder that only this user can enter, or make sure that one that is there is so.
+    """Create a folder that only this user can access, or check that an existing one is private.
 
     Raises:
-        StorageError: what is there is a link, no folder, or another user's.
-        OSError: it cannot be made.
+        StorageError: the path is a link, not a folder, or belongs to another user.
+        OSError: the folder cannot be created.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -33,7 +33,7 @@ def private_folder(folder: Path) -> None:
 
 
 def is_private(folder: Path) -> bool:
-    """Say whether there is a folder, not a link, that belongs to this user."""
+    """Return whether a path is a folder, not a link, and belongs to this user."""
     try:
         found = folder.lstat()
     except FileNotFoundError:
@@ -42,11 +42,11 @@ def is_private(folder: Path) -> bool:
 
 
 def folder_below(folder: Path, root: Path) -> None:
-    """Make a folder for outputs, having seen that it lies in another one, wherever links lead.
+    """Create an output folder, and check that it is inside another one after resolving links.
 
     Raises:
-        OutputError: it lies elsewhere.
-        OSError: it cannot be made.
+        OutputError: it is not.
+        OSError: it cannot be created.
     """
     if not folder.resolve().is_relative_to(root.resolve()):
         raise OutputError(
@@ -57,10 +57,10 @@ def folder_below(folder: Path, root: Path) -> None:
 
 
 def create_file(beside: Path) -> Path:
-    """Make an empty file, of a new name, to be renamed to `beside` when it is complete.
+    """Create an empty file with a new name, to be renamed to `beside` when it is complete.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: it cannot be created.
     """
     part = beside.with_name(f".{beside.name}.{uuid.uuid4().hex[:8]}.part")
     os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
@@ -68,11 +68,10 @@ def create_file(beside: Path) -> Path:
 
 
 def open_lock_file(file: Path) -> int:
-    """Open a file to lock, or make it; return its descriptor.
+    """Open or create a lock file; return its descriptor.
 
     Raises:
-        OutputError: what is there is not a plain file that was made for this, and may not be
-            written to.
+        OutputError: the path is not a regular, empty file of this kind.
         OSError: it cannot be opened.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -1,9 +1,9 @@
-"""Local copies of what lies in object stores, on this machine's own disk, in bounded space.
+"""Scratch space of bounded size on this machine's disk, for copies of files in object stores.
 
-All processes of a machine share one folder. It holds entries, each a folder: copies, which stay for
-the next who wants them until their space is needed, and rooms, where something is being made. Who
-uses an entry holds a lock on it that the system lets go of when its process dies, whatever kills
-it; what nobody holds may be thrown away. Who finds no space waits until another lets go of some.
+All processes of a machine share one folder. Its entries are folders: copies, which are kept for
+other processes until their space is needed, and workspaces, in which files are being made. A
+process locks the entries that it uses; the system releases the locks when it dies. Entries without
+a lock may be removed. A process that finds no space waits until others release some.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.5
 PATIENCE_S: Final = 1800.0
-"""How long to wait for space that others hold."""
+"""How long to wait for space that other processes use, s."""
 
 _LOCK: Final = ".lock"
 _CLAIM: Final = ".claim"
@@ -46,11 +46,11 @@ class Scratch:
     """A folder of bounded size, shared by the processes of a machine."""
 
     def __init__(self, folder: Path, cap_bytes: int) -> None:
-        """Use a folder, which is made when it is needed.
+        """Use a folder; it is created when it is needed.
 
         Args:
-            folder: on this machine's own disk.
-            cap_bytes: how much may lie in it.
+            folder: a folder on this machine's disk.
+            cap_bytes: most bytes in it.
         """
         self.folder = folder
         self.cap_bytes = cap_bytes
@@ -58,7 +58,7 @@ class Scratch:
 
     @contextmanager
     def copy_of(self, source: UPath) -> Generator[Path]:
-        """Copy a file here, or take the copy that is here already, and keep it for a while.
+        """Yield a local copy of a file, which is reused if it exists; lock it inside the context.
 
         Raises:
             StorageError: there is no such file, the object store does not answer, or there is not
@@ -81,11 +81,11 @@ class Scratch:
 
     @contextmanager
     def workspace(self, need_bytes: int, what: str) -> Generator[Path]:
-        """Make an empty folder with room for so many bytes; it is gone afterwards.
+        """Yield an empty folder with space for `need_bytes`; it is removed afterwards.
 
         Args:
-            need_bytes: how much is going to lie in it, as far as that is known.
-            what: it is for, to say when there is not enough space.
+            need_bytes: expected size of its content; 0 if unknown.
+            what: what it is for, for the error message.
 
         Raises:
             StorageError: there is not enough space.
@@ -101,7 +101,7 @@ class Scratch:
     def _locked(
         self, entry: Path, need: int, what: str, copy: Path | None = None
     ) -> Generator[int]:
-        """Claim space for an entry and hold its lock: shared if `copy` is in it already."""
+        """Reserve space for an entry and lock it: with a shared lock if `copy` exists already."""
         if need + self._own_bytes(entry) > self.cap_bytes:
             raise self._too_small(what, need)
         until = time.monotonic() + PATIENCE_S
@@ -121,7 +121,7 @@ class Scratch:
             os.close(lock)
 
     def _admit(self, entry: Path, need: int, copy: Path | None) -> int | None:
-        """Return the lock on an entry that may be used or filled, None if that has to wait."""
+        """Return the lock on an entry, or None if it must wait for other processes."""
         with self._admission():
             if copy is not None and copy.exists():
                 return _try_lock(entry, fcntl.LOCK_SH)
@@ -138,12 +138,12 @@ class Scratch:
             return _try_lock(entry, fcntl.LOCK_EX)
 
     def _own_bytes(self, beside: Path | None = None) -> int:
-        """Return what this process holds, which waiting will not free."""
+        """Return the bytes of this process's entries, which waiting does not free."""
         own = dict(self._mine.values())
         return sum(size for entry, size in own.items() if entry != beside)
 
     def _make_space(self, need: int) -> bool:
-        """Throw copies away that nobody uses, the oldest first, until there is enough space."""
+        """Remove unused copies, the oldest first, until there is enough space."""
         entries = sorted(
             (path for path in self.folder.iterdir() if path.is_dir()),
             key=lambda path: path.stat().st_mtime,
@@ -157,7 +157,7 @@ class Scratch:
                 shutil.rmtree(entry)
                 os.close(lock)
                 del used[entry]
-        # A room of unknown need is let in: what is made in it is asked for by somebody who waits.
+        # A workspace of unknown size is admitted, because other processes wait for its result.
         return not need or sum(used.values()) + need <= self.cap_bytes
 
     def _fill(self, source: UPath, part: Path) -> None:
@@ -174,7 +174,7 @@ class Scratch:
 
     @contextmanager
     def _admission(self) -> Generator[None]:
-        """Let one process at a time look at what there is and change it; never held for long."""
+        """Lock the folder for a short time, to inspect and change its entries."""
         try:
             private_folder(self.folder)
             handle = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
@@ -201,12 +201,12 @@ class Scratch:
 
 
 def scratch_of(folder: Path | None, cap_bytes: int) -> Scratch:
-    """Return this machine's scratch folder, one object a process.
+    """Return this machine's scratch space; one object per process.
 
     Args:
-        folder: on this machine's own disk, None for its temporary folder; a private folder in it is
-            used, which no other user can enter.
-        cap_bytes: how much may lie in it.
+        folder: a folder on this machine's disk, None for its temporary folder. A private folder in
+            it is used.
+        cap_bytes: most bytes in it.
     """
     shared = folder or Path(tempfile.gettempdir())
     return _scratch(shared / f"aminet-scratch-{os.geteuid()}", cap_bytes)
@@ -216,7 +216,7 @@ _scratch = cache(Scratch)
 
 
 def _try_lock(entry: Path, kind: int) -> int | None:
-    """Return an open lock on an entry, None if another holds it otherwise."""
+    """Return an open lock on an entry, None if another process has a conflicting lock."""
     handle = os.open(entry / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
@@ -227,7 +227,7 @@ def _try_lock(entry: Path, kind: int) -> int | None:
 
 
 def _bytes_of(entry: Path) -> int:
-    """Return what an entry takes: what it claimed, or what lies in it if that is more."""
+    """Return the size of an entry: the reserved bytes, or those of its files if that is more."""
     try:
         claim = int((entry / _CLAIM).read_text(encoding="ascii"))
     except (OSError, ValueError):
@@ -240,7 +240,7 @@ def _sizes(entry: Path) -> Iterator[int]:
         try:
             yield file.lstat().st_size
         except OSError:
-            continue  # it was removed meanwhile
+            continue  # it was removed in the meantime
 
 
 def _is_full(error: BaseException | None) -> bool:

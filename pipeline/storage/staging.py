@@ -1,4 +1,4 @@
-"""Gives a source that may lie in an object store as a file that libav opens."""
+"""Making a source in an object store available as a local file."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["staged"]
 
 @contextmanager
 def staged(source: str, scratch: Scratch) -> Generator[str]:
-    """Give a source as something that libav opens: a local copy of what is in an object store.
+    """Yield a path or URL that libav can open: for files in an object store, a local copy.
 
-    Errors speak of the source, not of its copy.
+    Error messages name the source instead of the copy.
 
     Raises:
-        StorageError: it cannot be copied.
+        StorageError: the source cannot be copied.
     """
     stored = stored_at(source)
     if stored is None or isinstance(stored, Path):

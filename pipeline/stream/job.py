@@ -1,4 +1,4 @@
-"""A job on a pipe or a live source: one graph in this process, written as it comes."""
+"""Jobs on pipes and live sources: the graph runs once in this process, frame by frame."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _LIVE: Final = ("rtsp://", "rtsps://", "rtmp://", "rtp://", "udp://", "tcp://", 
 
 @dataclass(frozen=True, slots=True)
 class _OpenedNode(GraphNode):
-    """A node of which there is one only, made already."""
+    """A node with an existing instance."""
 
     instance: Node[NodeConfig]
 
@@ -54,27 +54,27 @@ class _OpenedNode(GraphNode):
 
 
 def is_stream(source: str, target: str) -> bool:
-    """Say whether a source can be read only once, or a target written only once."""
+    """Return whether a source can be read only once, or a target written only once."""
     return PIPE in {source, target} or source.startswith(_LIVE)
 
 
 def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) -> SegmentResult:
-    """Take one stream through the configured graph, until it ends or an interrupt comes.
+    """Run the configured graph on a stream, until it ends or is interrupted.
 
-    A target that is a file gets its name when it is complete. With standard output as the target,
-    whatever else the process writes there goes to standard error.
+    A file gets its final name when it is complete. If the target is standard output, other output
+    of the process is redirected to standard error.
 
     Args:
         source: `-`, a URL or a path.
         output: `-` or a file's path.
         config: graph, node settings and run options.
-        overwrite: replace a target that exists.
+        overwrite: replace a file that exists.
 
     Raises:
         MediaError: the source cannot be read as video.
-        NodeConfigError: the settings cannot work, or the container cannot hold the codec.
-        GraphError: the graph is not one that decodes and encodes.
-        OutputError: the target exists, is no container that is written here, or in an object store.
+        NodeConfigError: settings are invalid, or the container cannot hold the codec.
+        GraphError: the graph does not have one decoder and one encoder.
+        OutputError: the file exists, has an unknown suffix, or is in an object store.
     """
     piped = output == PIPE
     if "://" in output:
@@ -111,7 +111,7 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
 
 
 def _claim(part: Path) -> None:
-    """Take a name for a file of ours: libav would follow a link that somebody has put there."""
+    """Create the file ourselves, because libav would follow a link."""
     try:
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666))
@@ -121,7 +121,7 @@ def _claim(part: Path) -> None:
 
 @contextmanager
 def _work_dir(part: Path | None) -> Generator[Path]:
-    """Give a folder, which is gone afterwards, as is a target that was not finished."""
+    """Yield a folder; remove it and an unfinished target afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="aminet-"))
     try:
         yield folder
@@ -132,7 +132,7 @@ def _work_dir(part: Path | None) -> Generator[Path]:
 
 
 def _live_options(options: RunOptions) -> RunOptions:
-    """Return options with fewer frames under way: each waits for those before it."""
+    """Return options with fewer frames in flight, for a lower latency."""
     return options.model_copy(
         update={"window_frames": min(options.window_frames, _LIVE_WINDOW_FRAMES)}
     )
@@ -152,19 +152,19 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _ignore(task: Task, progress: Progress) -> None:
-    """A stream has no length, so there is no progress to show."""
+    """Ignore progress: a stream has no length."""
 
 
 def _joined(
     graph: Graph, target: str, container: str | None, live: RunOptions | None
 ) -> tuple[Graph, StreamDecode]:
-    """Return the graph with its ends on the stream, and without what lies beside.
+    """Return the graph with stream nodes as decoder and encoder, and without other sinks.
 
     Args:
-        graph: as configured.
-        target: where the output goes.
+        graph: the configured graph.
+        target: a path, or `pipe:` and a file descriptor.
         container: libav's name of the muxer, None for that of the source.
-        live: how a live source is run, None for all others.
+        live: options for a live source, None for others.
     """
     encode = encode_node(graph)
     sources = [node for node in graph.nodes if issubclass(node.node_class, Decode)]
@@ -202,7 +202,7 @@ def _joined(
 
 @contextmanager
 def _own_stdout() -> Generator[int | None]:
-    """Keep standard output for the video; what libraries print there goes to standard error."""
+    """Yield a descriptor of standard output, and redirect other output to standard error."""
     sys.stdout.flush()
     ours = os.dup(1)
     os.dup2(2, 1)

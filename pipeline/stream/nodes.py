@@ -1,9 +1,9 @@
-"""Pipes and live sources: read once, written as it comes, with the other streams alongside.
+"""Decode and encode nodes for pipes and live sources, with their other streams.
 
-The source cannot be opened twice, so nothing is looked at beforehand: a stream of the source that
-the output cannot hold is left out with a warning. The encoder works without reordering and without
-looking ahead, so that a frame leaves as soon as it is done. An interrupt ends the source, and what
-was taken by then is finished as if the source had ended.
+The source can be opened only once, so that nothing can be checked in advance: streams that the
+output cannot hold are left out with a warning. The encoder uses no reordering and no lookahead, so
+that each frame is written as soon as it is done. An interrupt ends the source, and the frames read
+until then are finished.
 """
 
 from __future__ import annotations
@@ -44,27 +44,27 @@ _SAME_FORMAT: Final = {
     "yuv4mpegpipe": "yuv4mpegpipe",
     "mpegts": "mpegts",
 }
-"""Demuxer -> muxer, of what can be written to a pipe; everything else becomes Matroska."""
+"""Muxers that can write to a pipe, by demuxer; other sources become Matroska."""
 
 _RAW: Final = frozenset({"rawvideo", "wrapped_avframe"})
 
 
 class StreamDecode(Decode):
-    """Reads a source once, and can be told to end.
+    """Reads a source once, and can be stopped.
 
-    Frames of a live source that come late, since the work takes longer than the source lasts, are
-    left out and counted: what comes out is never more than so much behind.
+    Frames of a live source that are late, because processing is too slow, are dropped and counted,
+    which bounds the latency.
     """
 
     def __init__(
         self, config: DecodeConfig, *, live: bool = False, max_latency_s: float | None = None
     ) -> None:
-        """Take a configuration.
+        """Create the node.
 
         Args:
-            config: which part is wanted.
-            live: whether the source goes on whether or not it is read.
-            max_latency_s: frames of a live source that have waited for longer are left out.
+            config: the decoder's settings.
+            live: whether the source continues when it is not read.
+            max_latency_s: frames of a live source that have waited for longer are dropped.
         """
         super().__init__(config)
         self._stop = threading.Event()
@@ -73,7 +73,7 @@ class StreamDecode(Decode):
         self._late = 0
 
     def stop(self) -> None:
-        """End after the current frame, as if the source had ended. From any thread."""
+        """End after the current frame, as if the source had ended. Thread-safe."""
         self._stop.set()
 
     def packets(self) -> Iterator[Outputs]:
@@ -87,7 +87,7 @@ class StreamDecode(Decode):
             yield outputs
 
     def report(self) -> dict[str, Any]:
-        """Return the source's report, with the frames that were left out as too late."""
+        """Return the source's report, with the number of dropped frames."""
         report = super().report()
         if not self._late:
             return report
@@ -99,12 +99,12 @@ class StreamDecode(Decode):
 
 
 class StreamEncode(Encode):
-    """Writes the restored video and the source's other streams as they come."""
+    """Writes the restored video and the source's other streams."""
 
     def __init__(
         self, config: EncodeConfig, source: StreamDecode, target: str, container: str | None
     ) -> None:
-        """Join the two ends of a stream.
+        """Create the node.
 
         Args:
             config: the encoder.
@@ -135,7 +135,7 @@ class StreamEncode(Encode):
             MediaError: the output cannot be written.
         """
         (info,) = inputs.values()
-        # Raw pictures in a pipe stay raw: whoever made them raw wants to encode them.
+        # A pipe of raw pictures gives raw pictures, for the next program to encode.
         if self._config.codec == "auto" and info.codec_name in _RAW:
             self._config = self._config.model_copy(update={"codec": "rawvideo"})
         return super().open(segment, inputs)
@@ -170,7 +170,7 @@ class StreamEncode(Encode):
 
 
 class _StreamWriter(Writer):
-    """An output that is never gone back to."""
+    """An output that is written without seeking."""
 
     def __init__(
         self,
@@ -190,7 +190,7 @@ class _StreamWriter(Writer):
         self._container.start_encoding()
 
     def open_container(self) -> OutputContainer:
-        """Start the output, written through at each packet."""
+        """Open the output, flushed after each packet."""
         output = av.open(
             self._target if is_url(self._target) else file_url(self._target),
             "w",
@@ -224,7 +224,7 @@ class _StreamWriter(Writer):
         return made
 
     def offset_of(self, first_pts: int) -> int:
-        """Return 0: the output's times are the source's."""
+        """Return 0, since the output has the source's times."""
         del first_pts
         return 0
 
@@ -234,7 +234,7 @@ class _StreamWriter(Writer):
             super().put(packet)
 
     def finish(self) -> None:
-        """Empty the converters of other streams, then the encoder; complete the file."""
+        """Flush the converters of other streams and the encoder, and complete the file."""
         with self._lock:
             self._others.finish()
         for stream in self._others.copied:
@@ -247,6 +247,6 @@ class _StreamWriter(Writer):
         super().finish()
 
     def copy(self, packet: Packet[Stream]) -> None:
-        """Write a packet of another stream; libav puts it in its place by time."""
+        """Write a packet of another stream; libav interleaves packets by time."""
         with self._lock:
             self._others.write(packet)

@@ -47,16 +47,16 @@ def lines() -> Iterator[str]:
     yield from (
         "# Where 8 GPUs and 64 workers would saturate",
         "",
-        "Made by `.venv/bin/python -m tests.bench.plan_scale` from the planner's own sizing"
-        " (`pipeline/sizing/sizing.py`): no such machine was at hand. Queues are taken to be full"
-        " and a worker's cost the same for any number of faces, so these are upper bounds. The cost"
-        " at 360p is measured, that at 1080p is put together of measured parts. 1750 and 3650"
-        " faces/s are what one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch;"
-        " 10000 is *assumed*: a GPU that its host keeps busy.",
+        "Made by `.venv/bin/python -m tests.bench.plan_scale` with the run's own sizing"
+        " (`pipeline/sizing/sizing.py`). This is a model, not a measurement: queues are assumed to"
+        " be full, and the cost of a worker independent of the number of faces, so these are upper"
+        " bounds. The cost at 360p is measured, that at 1080p is the sum of measured parts. 1750"
+        " and 3650 faces/s were measured on one H200 through Ray with `aminet-s`, with 64 and 256"
+        " faces in a batch; 10000 is *assumed* for a GPU that is kept busy.",
         "",
         "![Frames a second and how busy the GPUs are](scaling.png)",
         "",
-        "| worker, CPU s a frame | GPU, faces/s | faces a frame | frames/s | first to"
+        "| worker, CPU s per frame | GPU, faces/s | faces per frame | frames/s | first to"
         " saturate | workers busy | GPUs busy |",
         "|---|---|---|---|---|---|---|",
     )
@@ -70,13 +70,13 @@ def lines() -> Iterator[str]:
                 )
     yield from (
         "",
-        "With few faces the workers' CPUs are the limit and the GPUs idle: eight GPUs need more"
-        " than 64 cores, or fewer GPUs do. GPUs saturate from"
-        f" {_crossing():.0f} faces a frame on, at {GPU_FACES_S[0]} faces/s and"
-        f" {WORKER_S['1080p']} s a frame."
-        " Faces stay on their machine, so the network carries nothing here; on several machines it"
-        " carries the faces of those without a GPU, at"
-        f" {BYTES_A_FACE // 1000} KB a face.",
+        "With few faces the workers' CPUs are the limit and the GPUs idle: 64 cores cannot keep"
+        " eight GPUs busy. GPUs saturate from"
+        f" {_crossing():.0f} faces per frame on, at {GPU_FACES_S[0]} faces/s and"
+        f" {WORKER_S['1080p']} s per frame."
+        " On one machine faces do not use the network; on several machines those of machines"
+        " without a GPU do, with"
+        f" {BYTES_A_FACE // 1000} KB per face.",
     )
 
 

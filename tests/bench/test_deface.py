@@ -36,14 +36,14 @@ TABLE = ROOT / "docs" / "deface.md"
 MOST_OF_THEIRS = 0.3
 """Our CPU time over theirs: the goal."""
 
-HEAD = """# Beside deface
+HEAD = """# Comparison with deface
 
-Made by `make bench-deface`: nine small videos made in code, taken through this program (network
-off) and through deface {version} as it comes (`--keep-audio`, the onnxrt backend). Both encode with
-x264, preset veryfast, crf 16. Do not edit.
+Made by `make bench-deface`; do not edit. Nine small synthetic videos are processed by this program
+(without the network) and by deface {version} with default settings (`--keep-audio`, onnxrt
+backend). Both encode with x264, preset veryfast, crf 16.
 
-What is compared: frames, their times (to the millisecond, from the first), size, bit depth, chroma,
-rotation, pixel aspect, number of sounds.
+Compared are: number of frames, their times (in ms, from the first), size, bit depth, chroma,
+rotation, pixel aspect, number of sound streams.
 
 | case | this program | deface |
 |---|---|---|
@@ -54,10 +54,10 @@ pytestmark = [
     pytest.mark.skipif(not DEFACE.exists(), reason="`make bench-deface` installs deface"),
 ]
 
-NOTE = f"""All three look for faces in every frame, this program around those it knows. New ones it
-seeks where something moves: in the first row in each such part once in half a second, in the second
-in every frame. That depends on the film: where all of a 1080p picture moves, the second row's way
-is 147 looks a frame. The goal is {MOST_OF_THEIRS} of deface's time for the first row."""
+NOTE = f"""deface searches the whole of every frame. This program detects known faces in every
+frame, and new ones where something moves: every half second in the first row, in every frame in the
+second. The cost of the second row depends on the film: if all of a 1080p picture moves, it takes
+147 detector runs per frame. The goal for the first row is {MOST_OF_THEIRS} of deface's time."""
 
 SAMPLE = SAMPLES / "street.mp4"
 FRAMES = (5, 45)

@@ -17,11 +17,11 @@ __all__ = ["TABLE", "main", "source_cell"]
 
 TABLE = ROOT / "docs" / "conformance.md"
 
-HEAD = """# What goes in, and what comes out
+HEAD = """# Conformance
 
-Made by `make conformance`: each row is a small video made in code, taken through the whole program
-with the network off and default settings (codec and container as chosen for the source), and
-compared with what came out. Do not edit.
+Made by `make conformance`; do not edit. Each row is a small synthetic video that is processed by
+the whole program without the network, with default settings (codec and container are chosen for
+the source), and compared with the output.
 
 | column | "yes" means |
 |---|---|
@@ -32,9 +32,9 @@ compared with what came out. Do not edit.
 | streams | every packet of every other stream byte for byte, at its distance from the video |
 | tags | colour matrix, range, primaries, transfer; chapters; metadata; the expected codec |
 
-"no" stands where the output's format cannot hold it; the last column says why. A row that is
-refused is refused before any work starts, with the message shown and exit code 2 (3 for a file that
-cannot be read).
+"no" means that the output format cannot hold it; the last column gives the reason. "refused" means
+that the run fails before it starts, with the message shown and exit code 2 (3 for an unreadable
+file).
 """
 
 TITLES = {
