@@ -1,4 +1,4 @@
-"""The main job as one Python call, as a plan, and on a stream.
+"""The main job as one Python call, as a plan, and on a stream; and its results verified.
 
 The settings that all three take as keywords are `pipeline.config.Flags`.
 """
@@ -17,8 +17,18 @@ from pipeline.job.report import RunReport
 from pipeline.run.contract import SegmentResult
 from pipeline.storage.locations import absolute
 from pipeline.stream.job import run_stream
+from pipeline.verification.findings import Verification
+from pipeline.verification.verify import verify
 
-__all__ = ["Monitor", "RunReport", "enhance", "enhance_stream", "plan"]
+__all__ = [
+    "Monitor",
+    "RunReport",
+    "Verification",
+    "enhance",
+    "enhance_stream",
+    "plan",
+    "verify",
+]
 
 Location = str | os.PathLike[str]
 """A path, or a URL as text."""
@@ -47,8 +57,8 @@ def enhance(
         resume: use what an earlier call with the same arguments finished.
         monitor: told how it goes; silent if not given.
         command: words that the report gives as what was asked for.
-        flags: `scale`, `strength`, `faces`, `from_s`, `to_s`, `runner`, `address`: see
-            `pipeline.config.Flags`.
+        flags: `scale`, `strength`, `faces`, `from_s`, `to_s`, `evidence`, `runner`, `address`:
+            see `pipeline.config.Flags`.
 
     Returns:
         What was done. With several videos, failed ones are in `report.failed`.

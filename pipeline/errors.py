@@ -7,7 +7,8 @@
         ├── OutputError (also OSError)      the output cannot be written where asked       exit 2
         ├── StorageError (also OSError)     an object store or the scratch folder          exit 2
         ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
-        └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
+        ├── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
+        └── VerificationError (also ValueError)  a result is not what its report says      exit 5
 
 `nodes.errors.MediaError` leads to exit 3, but its child `WriteError` to 4. `NodeConfigError` and
 the errors of the network's weights, data, device and settings lead to exit 2. Attributes are
@@ -27,12 +28,14 @@ __all__ = [
     "PipelineError",
     "RunFailedError",
     "StorageError",
+    "VerificationError",
     "exit_code",
 ]
 
 EXIT_USAGE = 2
 EXIT_MEDIA = 3
 EXIT_RUN_FAILED = 4
+EXIT_NOT_AS_RECORDED = 5
 
 
 class PipelineError(AminetError):
@@ -63,6 +66,10 @@ class RunFailedError(PipelineError, RuntimeError):
     """Work began and some of it failed; the report says which."""
 
 
+class VerificationError(PipelineError, ValueError):
+    """A result, or what it was made of, is not what its report says."""
+
+
 _USAGE = (
     ConfigError,
     GraphError,
@@ -80,6 +87,8 @@ def exit_code(error: BaseException) -> int:
     """Return the exit code of the command line for an error that ended a run."""
     if isinstance(error, MediaError) and not isinstance(error, WriteError):
         return EXIT_MEDIA
+    if isinstance(error, VerificationError):
+        return EXIT_NOT_AS_RECORDED
     if isinstance(error, _USAGE):
         return EXIT_USAGE
     return EXIT_RUN_FAILED

@@ -7,7 +7,7 @@ import logging
 import typer
 
 from aminet.errors import AminetError
-from pipeline.cli import enhance, inspect, network, plan, quality
+from pipeline.cli import enhance, inspect, network, plan, quality, verify
 from pipeline.cli.console import say_error
 from pipeline.errors import exit_code
 from pipeline.interrupts import EXIT_INTERRUPTED, interrupted, interruptible
@@ -23,7 +23,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Restore the faces in video and leave everything else as it was.",
 )
-for commands in (enhance, plan, inspect, network, quality):
+for commands in (enhance, plan, verify, inspect, network, quality):
     commands.register(app)
 
 

@@ -34,7 +34,8 @@ _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
     pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
     pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
-    pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.api"""
+    pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.evidence
+    pipeline.verification pipeline.api"""
 
 WALLS: Final = {
     room: frozenset(may.split())
@@ -87,8 +88,13 @@ WALLS: Final = {
             pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
             pipeline.segments pipeline.evidence pipeline.terminal
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
+        "pipeline.verification": """
+            aminet.errors pipeline.errors pipeline.storage pipeline.evidence pipeline.graph
+            pipeline.config pipeline.run pipeline.segments pipeline.job
+            nodes nodes.media nodes.picture nodes.decode nodes.evidence nodes.paste""",
         "pipeline.api": """
-            pipeline.config pipeline.run pipeline.storage pipeline.stream pipeline.job""",
+            pipeline.config pipeline.run pipeline.storage pipeline.stream pipeline.job
+            pipeline.verification""",
         "pipeline": "pipeline.api",
         "pipeline.cli": f"""{_BELOW_CLI}
             nodes aminet aminet.errors aminet.judge aminet.training""",
