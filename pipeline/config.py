@@ -86,6 +86,8 @@ class RunOptions(BaseModel):
     """
     scratch_bytes: ByteSize = ByteSize(50_000_000_000)
     """How much may lie there, such as `20GB`; who finds no space waits."""
+    page: bool = True
+    """Write the report as a page for a person, too: HTML, with everything in it."""
     attempts: int = Field(default=3, ge=1)
     """How often a segment is tried under Ray when its worker dies."""
 

@@ -126,6 +126,8 @@ class RunReport:
     """Files in input folders that are not videos."""
     config: dict[str, Any]
     """The resolved configuration: run options, and the graph with every default filled in."""
+    page: str | None = None
+    """Where the same lies as a page for a person, None without."""
     command: tuple[str, ...] = ()
     """The words of the command, empty when it was a call from Python."""
     note: str = NOTE

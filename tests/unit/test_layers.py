@@ -34,7 +34,7 @@ _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
     pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
     pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
-    pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.evidence
+    pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.evidence pipeline.page
     pipeline.verification pipeline.api"""
 
 WALLS: Final = {
@@ -80,13 +80,15 @@ WALLS: Final = {
             pipeline.config pipeline.run nodes nodes.media nodes.decode nodes.encode""",
         "pipeline.evidence": """
             pipeline.storage nodes nodes.media nodes.evidence""",
+        "pipeline.page": """
+            pipeline.errors pipeline.storage pipeline.terminal nodes nodes.sheet""",
         "pipeline.segments": """
             pipeline.errors pipeline.storage pipeline.containers pipeline.evidence pipeline.graph
             pipeline.run nodes nodes.media nodes.encode""",
         "pipeline.job": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
-            pipeline.segments pipeline.evidence pipeline.terminal
+            pipeline.segments pipeline.evidence pipeline.page pipeline.terminal
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.verification": """
             aminet.errors pipeline.errors pipeline.storage pipeline.evidence pipeline.graph
