@@ -9,6 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from aminet.precision import autocast_dtype
 
+__all__ = ["count_macs", "count_parameters", "time_per_face_ms"]
+
 
 def count_parameters(network: nn.Module) -> int:
     """Number of trainable and fixed parameters."""

@@ -11,6 +11,16 @@
 Every keyword attribute is optional, so errors survive pickling between processes.
 """
 
+__all__ = [
+    "AminetError",
+    "DataError",
+    "DeviceError",
+    "DivergedError",
+    "SideError",
+    "TrainConfigError",
+    "WeightsError",
+]
+
 
 class AminetError(Exception):
     """Root of all errors raised by `aminet`; `message` says what happened and what to do."""

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+__all__ = ["Reader", "read_file"]
+
 Reader = Callable[[str], bytes | None]
 """Returns the content of the file at a path, None if there is none. Others than `read_file` may
 know URLs too."""

@@ -25,6 +25,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+__all__ = ["HISTORY_CHANNELS", "with_history", "without_history"]
+
 HISTORY_CHANNELS: Final = 4
 """The fused RGB and the weight, behind the 3 of the face."""
 

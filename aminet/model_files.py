@@ -23,6 +23,22 @@ from aminet.errors import WeightsError
 from aminet.files import Reader, read_file
 from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
 
+__all__ = [
+    "CARD_SIDE_PX",
+    "CHECKPOINT_SUFFIX",
+    "FOLDER",
+    "WEIGHTS_SUFFIX",
+    "Alignment",
+    "ModelCard",
+    "WeightsFile",
+    "build_network",
+    "list_weights",
+    "load_network",
+    "read_card",
+    "read_weights",
+    "save_weights",
+]
+
 FOLDER: Final = Path(__file__).parent / "weights"
 """Where the weights that ship are."""
 WEIGHTS_SUFFIX: Final = ".safetensors"

@@ -26,6 +26,28 @@ from torch import Tensor, nn
 from aminet.errors import SideError
 from aminet.history import without_history
 
+__all__ = [
+    "LGFI",
+    "MDTA",
+    "NORM_GROUPS",
+    "PRESETS",
+    "RDFE",
+    "SIDE_MULTIPLE",
+    "SKAF",
+    "SMALLEST_SIDE_PX",
+    "AMINet",
+    "AMINetConfig",
+    "ChannelAttention",
+    "Down",
+    "Up",
+    "as_channels_last",
+    "check_shape",
+    "normalise",
+    "same",
+    "self_ensemble",
+    "zero",
+]
+
 SIDE_MULTIPLE: Final = 8
 """Sides must be multiples of this, in px."""
 SMALLEST_SIDE_PX: Final = 64

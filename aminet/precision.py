@@ -2,6 +2,8 @@
 
 import torch
 
+__all__ = ["autocast_dtype"]
+
 
 def autocast_dtype(device: torch.device | str) -> torch.dtype | None:
     """The type to hand to `torch.autocast`, or None to stay in fp32.

@@ -17,6 +17,8 @@ from aminet.model_files import ModelCard, WeightsFile, build_network, read_weigh
 from aminet.network import AMINet, as_channels_last, self_ensemble
 from aminet.precision import autocast_dtype
 
+__all__ = ["BATCH", "Restorer"]
+
 BATCH: Final = 16
 """Faces that `Restorer.restore` works on together."""
 

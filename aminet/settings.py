@@ -112,10 +112,12 @@ def check_settings(
 def explain(error: ValidationError) -> str:
     """Return a pydantic error as one line: each key, what is wrong with it, and the value got."""
     parts: list[str] = []
-    for item in error.errors(include_url=False):
-        key = ".".join(str(step) for step in item["loc"]) or "top level"
-        got = "" if item["type"] in {"missing", "extra_forbidden"} else f" (got {item['input']!r})"
-        text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+    for issue in error.errors(include_url=False):
+        key = ".".join(str(step) for step in issue["loc"]) or "top level"
+        got = (
+            "" if issue["type"] in {"missing", "extra_forbidden"} else f" (got {issue['input']!r})"
+        )
+        text = "unknown key" if issue["type"] == "extra_forbidden" else issue["msg"]
         parts.append(f"{key}: {text}{got}")
     return "; ".join(parts)
 

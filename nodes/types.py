@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 __all__ = [
     "EYES_OF_SIZE",
+    "Box",
     "ColorTags",
     "Face",
     "FaceChange",
@@ -47,6 +48,9 @@ __all__ = [
 
 EYES_OF_SIZE = 38 / 128
 """Distance between the eyes over the side of the aligned square."""
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels: `xyxy_px`, half open."""
 
 RgbImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """RGB, shape (height, width, 3); uint8 for 8-bit video, else uint16 in the range of `bit_depth`."""
@@ -158,7 +162,7 @@ class Face:
 
     track_id: int
     """The same number while the same face is followed, from 1; 0 until it is confirmed."""
-    box_xyxy_px: tuple[float, float, float, float]
+    box_xyxy_px: Box
     points_px: npt.NDArray[np.float32]
     """Shape (4, 2): the person's right eye, left eye, nose tip, mouth centre; smoothed in time."""
     score: float

@@ -150,4 +150,4 @@ def enhance_stream(
 def _absolute(inputs: Location | Sequence[Location]) -> list[str]:
     """Return what is read, as every machine and working folder understands it."""
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-    return [absolute(item) for item in given]
+    return [absolute(path) for path in given]

@@ -18,6 +18,8 @@ from torch import Tensor
 from aminet.data.dice import Dice
 from aminet.data.kernels import blur, gaussian_kernels, kernel_side
 
+__all__ = ["film", "tape"]
+
 
 def tape(x_BCHW: Tensor, dice: Dice) -> Tensor:
     """Video tape: soft and ringing luma, colours that bleed, unsteady lines, fields blended.

@@ -27,6 +27,25 @@ from aminet.data.pictures import FacePicture, by_identity, centre_square, check_
 from aminet.data.tracks import MOST_EARLIER, camera_track
 from aminet.history import without_history
 
+__all__ = [
+    "CANVAS_PX",
+    "FIRST_FRAMES",
+    "HIGHEST_PX",
+    "PADDING",
+    "SCALES",
+    "VIDEO_SCALE",
+    "Batch",
+    "BatchPlan",
+    "Degraded",
+    "Patches",
+    "Protocol",
+    "Stage",
+    "TrainingBatches",
+    "degrade_group",
+    "stage_at",
+    "to_device",
+]
+
 Protocol = Literal["bicubic", "camera"]
 
 CANVAS_PX = 128

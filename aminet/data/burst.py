@@ -14,6 +14,8 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+__all__ = ["MACROBLOCK_PX", "BurstSettings", "VideoCodec", "compress_burst"]
+
 VideoCodec = Literal["libx264", "mpeg4"]
 
 MACROBLOCK_PX = 16

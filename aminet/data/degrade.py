@@ -29,6 +29,18 @@ from aminet.data.burst import MACROBLOCK_PX, BurstSettings, compress_burst
 from aminet.data.dice import Dice
 from aminet.data.kernels import blur, gaussian_kernels, kernel_side, motion_kernels
 
+__all__ = [
+    "CAMERA",
+    "CAMERA_TRAINING",
+    "CameraRanges",
+    "Coding",
+    "bicubic_degrade",
+    "camera_degrade",
+    "camera_small",
+    "quantise",
+    "resize",
+]
+
 Coding = Literal["none", "jpeg", "video"]
 
 

@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Generator, Tensor
 
+__all__ = ["Dice"]
+
 
 class Dice:
     """Draws for a batch of pictures, or of tracks of pictures.

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+__all__ = ["blur", "gaussian_kernels", "kernel_side", "motion_kernels"]
+
 
 def gaussian_kernels(sigma_a_B: Tensor, sigma_b_B: Tensor, angle_B: Tensor, side: int) -> Tensor:
     """Rotated two-axis Gaussians.

@@ -19,6 +19,21 @@ from PIL import Image, UnidentifiedImageError
 
 from aminet.errors import DataError
 
+__all__ = [
+    "SUFFIXES",
+    "WHOLE",
+    "FacePicture",
+    "Split",
+    "by_identity",
+    "centre_square",
+    "check_size",
+    "check_split",
+    "list_pictures",
+    "manifest_rows",
+    "read_rgb",
+    "read_square",
+]
+
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})
 Split = Literal["train", "val", "test"]
 WHOLE: Final = (0.0, 0.0, 1.0, 1.0)

@@ -25,6 +25,18 @@ from aminet.data.degrade import CAMERA, CameraRanges, Coding, camera_small, quan
 from aminet.data.dice import Dice
 from aminet.history import with_history
 
+__all__ = [
+    "DISTRUST",
+    "MOST_EARLIER",
+    "NOISE_LEVELS",
+    "TOLERANCE",
+    "TRACK",
+    "Track",
+    "TrackRanges",
+    "agreements",
+    "camera_track",
+]
+
 MOST_EARLIER: Final = 12
 """Frames before the one to be restored."""
 

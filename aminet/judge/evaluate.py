@@ -31,6 +31,8 @@ from aminet.judge.tables import Row, as_csv, as_json, as_text, faces_csv, make_r
 from aminet.judge.trials import SIDE_PX, Trial, load_faces, make_trial, plan_trials
 from aminet.restorer import Restorer
 
+__all__ = ["MOST_ENLARGED", "Evaluation", "EvaluationRequest", "Run", "evaluate"]
+
 MOST_ENLARGED: Final = 1.15
 """A picture that must be enlarged more is not sharp at a larger side, and left out there."""
 

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from aminet.errors import WeightsError
 
+__all__ = ["fill", "read_tensors", "width_of"]
+
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors file, as fp32.

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from aminet.judge.identity import TRAINING_EYES
 
+__all__ = ["DARK", "EVERYONE", "FEWEST", "TURNED", "group_faces", "lightness"]
+
 EVERYONE: Final = "all"
 FEWEST: Final = 5
 """Sources of fewer faces are one group together."""

@@ -23,6 +23,16 @@ from torch import Tensor, nn
 from aminet.errors import WeightsError
 from aminet.judge.features import fill, width_of
 
+__all__ = [
+    "CHIP_PX",
+    "TRAINING_EYES",
+    "Eyes",
+    "FaceEmbedding",
+    "IdentityDistance",
+    "build_embedding",
+    "face_chips",
+]
+
 CHIP_PX: Final = 150
 """Side of the square that the network is given."""
 _CHIP_EYES_PX: Final = (74.05, 46.6)

@@ -22,6 +22,8 @@ from aminet.judge.metrics import psnr, ssim
 from aminet.judge.trials import Trial
 from aminet.judge.validate import compare
 
+__all__ = ["COLOUR_SIDE_PX", "Figures", "Judges", "gain_db", "load_judges", "measure", "named"]
+
 COLOUR_SIDE_PX: Final = 8
 """Size at which only the lowest frequencies are left."""
 

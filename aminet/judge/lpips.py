@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from aminet.errors import SideError, WeightsError
 from aminet.judge.features import fill, width_of
 
+__all__ = ["LPIPS", "SMALLEST_SIDE_PX", "build_lpips"]
+
 SMALLEST_SIDE_PX: Final = 32
 _MEAN: Final = (-0.030, -0.088, -0.188)
 _DEVIATION: Final = (0.458, 0.448, 0.450)

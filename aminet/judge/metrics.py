@@ -20,6 +20,8 @@ from torch import Tensor
 
 from aminet.errors import SideError
 
+__all__ = ["CONVENTIONS", "DIC_BORDER_PX", "Convention", "luma", "psnr", "ssim"]
+
 Convention = Literal["lab", "dic"]
 CONVENTIONS: Final[tuple[Convention, ...]] = ("lab", "dic")
 DIC_BORDER_PX: Final = 8

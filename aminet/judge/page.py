@@ -15,6 +15,8 @@ from aminet.judge.judges import Figures, gain_db
 from aminet.judge.sheets import LABEL_PX, as_image
 from aminet.judge.trials import Trial
 
+__all__ = ["FACES_OF_A_KIND", "draw_page", "ranking"]
+
 FACES_OF_A_KIND: Final = 3
 _BACKGROUND: Final = (200, 200, 200)
 _SPACE_PX: Final = 4

@@ -13,6 +13,8 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+__all__ = ["LABEL_PX", "as_image", "draw_sheet"]
+
 LABEL_PX: Final = 14
 
 

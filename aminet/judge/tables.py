@@ -13,6 +13,8 @@ from aminet.judge.groups import EVERYONE
 from aminet.judge.judges import Figures, gain_db, named
 from aminet.judge.trials import Trial
 
+__all__ = ["Row", "as_csv", "as_json", "as_text", "faces_csv", "make_row"]
+
 _OF_GROUPS: Final = (
     *("group", "model", "trial", "faces", "psnr_lab", "gain_db", "lpips", "lpips_share"),
     *("identity", "identity_before", "nearer"),

@@ -19,6 +19,24 @@ from aminet.data.tracks import TrackRanges, camera_track
 from aminet.errors import TrainConfigError
 from aminet.judge.identity import TRAINING_EYES
 
+__all__ = [
+    "ALL",
+    "CAMERA_SEED",
+    "PROTOCOLS",
+    "SIDE_PX",
+    "UPRIGHT",
+    "Trial",
+    "TrialPlan",
+    "camera_trial",
+    "clean_trial",
+    "frame_trial",
+    "load_faces",
+    "make_trial",
+    "plan_trials",
+    "standard_trials",
+    "track_trial",
+]
+
 SIDE_PX: Final = 128
 """Of a face, unless said otherwise."""
 CAMERA_SEED: Final = 20240901

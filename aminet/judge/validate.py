@@ -14,6 +14,8 @@ from aminet.judge.lpips import LPIPS
 from aminet.judge.metrics import psnr
 from aminet.judge.trials import Trial
 
+__all__ = ["BATCH", "Restore", "compare", "score"]
+
 BATCH: Final = 16
 
 Restore = Callable[[Tensor], Tensor]

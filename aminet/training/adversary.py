@@ -20,6 +20,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 from aminet.network import as_channels_last
 from aminet.training.config import AdversarySection
 
+__all__ = ["Adversary", "Discriminator", "deceit", "error", "new_adversary"]
+
 _STEEPNESS = 0.2
 
 

@@ -9,6 +9,8 @@ from aminet.errors import TrainConfigError
 from aminet.training.config import TrainConfig
 from aminet.training.step import TrainState, new_state
 
+__all__ = ["CHECKPOINT_FILE", "load_checkpoint", "save_checkpoint"]
+
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 
 
@@ -42,11 +44,11 @@ def load_checkpoint(config: TrainConfig, file: Path, device: torch.device) -> Tr
     content: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
     for key in ("preset", "in_channels"):
         # Older checkpoints lack what then had only one value, the default.
-        held = content["config"].get(key, TrainConfig.model_fields[key].default)
+        stored = content["config"].get(key, TrainConfig.model_fields[key].default)
         wanted = getattr(config, key)
-        if held != wanted:
+        if stored != wanted:
             raise TrainConfigError(
-                f"{file} holds {key} {held!r}, the config asks for {wanted!r}; "
+                f"{file} holds {key} {stored!r}, the config asks for {wanted!r}; "
                 "choose another `out` folder or remove the checkpoint",
                 key=key,
             )

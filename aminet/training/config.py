@@ -13,6 +13,16 @@ from aminet.errors import TrainConfigError
 from aminet.network import PRESETS, SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINetConfig
 from aminet.settings import check_settings, read_settings, read_value, set_value
 
+__all__ = [
+    "AdversarySection",
+    "DataSection",
+    "LossSection",
+    "OptimiserSection",
+    "StageSection",
+    "TrainConfig",
+    "load_config",
+]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

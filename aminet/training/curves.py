@@ -4,6 +4,8 @@ import json
 import logging
 from pathlib import Path
 
+__all__ = ["draw_curves"]
+
 log = logging.getLogger(__name__)
 
 

@@ -17,6 +17,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
+__all__ = ["COEFFICIENTS", "ROUNDS", "SMALLEST_SIDE", "Muon", "is_matrix", "orthogonalise"]
+
 ROUNDS: Final = 5
 COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)
 """Of the quintic that drives all singular values near 1 in `ROUNDS` rounds."""

@@ -25,6 +25,18 @@ from aminet.training.config import LossSection, OptimiserSection, TrainConfig
 from aminet.training.muon import Muon, is_matrix
 from aminet.training.widen import widen
 
+__all__ = [
+    "CONSISTENCY_FACTOR",
+    "PLAIN_STEPS",
+    "TrainState",
+    "TrainStep",
+    "learning_rate",
+    "load_lpips",
+    "loss_terms",
+    "make_optimisers",
+    "new_state",
+]
+
 CONSISTENCY_FACTOR: Final = 8
 PLAIN_STEPS: Final = 3
 """Before a GPU's steps are recorded: libraries choose their kernels in the first ones."""

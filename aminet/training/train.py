@@ -27,6 +27,20 @@ from aminet.training.config import TrainConfig
 from aminet.training.curves import draw_curves
 from aminet.training.step import TrainState, TrainStep, learning_rate, new_state
 
+__all__ = [
+    "BELOW_DB",
+    "EARLY",
+    "HOPELESS",
+    "LOG_FILE",
+    "SHARED",
+    "SHEET_FACES",
+    "WORSE",
+    "TrainReport",
+    "batches_from",
+    "train",
+    "validation_due",
+]
+
 log = logging.getLogger(__name__)
 
 LOG_FILE: Final = "log.jsonl"
@@ -158,7 +172,7 @@ def _first_state(config: TrainConfig, device: torch.device, *, resume: bool) -> 
 
 
 @dataclass(slots=True)
-class _Clock:
+class _Throughput:
     """Where the time of the loop went."""
 
     samples: int = 0
@@ -177,7 +191,7 @@ class _Clock:
 def _go(
     runs: Sequence["_Run"], loader: Iterator[Batch], device: torch.device, step: int
 ) -> list[TrainReport]:
-    clock = _Clock()
+    throughput = _Throughput()
     total = runs[0].config.total_steps
     columns = (
         TextColumn("{task.description}"),
@@ -192,15 +206,15 @@ def _go(
             batch = next(loader)
             got_s = time.monotonic()
             patches = to_device(batch, device)
-            clock.samples += len(patches.hr_BCHW)
+            throughput.samples += len(patches.hr_BCHW)
             for run in runs:
                 # One that was stopped later than the others waits for them.
                 if run.state.step == at:
-                    run.step(patches, clock)
-            clock.waited_s += got_s - asked_s
-            clock.worked_s += time.monotonic() - got_s
+                    run.step(patches, throughput)
+            throughput.waited_s += got_s - asked_s
+            throughput.worked_s += time.monotonic() - got_s
             progress.update(task, completed=at + 1)
-    return [run.report(clock) for run in runs]
+    return [run.report(throughput) for run in runs]
 
 
 def validation_due(step: int, every: int) -> bool:
@@ -219,7 +233,7 @@ class _Run:
         self.before_s = state.seconds
         self.start_s = self.saved_s = time.monotonic()
 
-    def step(self, patches: Patches, clock: _Clock) -> None:
+    def step(self, patches: Patches, throughput: _Throughput) -> None:
         config, state = self.config, self.state
         figures = self.train_step(patches)
         last = state.step == config.total_steps
@@ -227,10 +241,10 @@ class _Run:
         if state.step % config.log_every == 0 or last:
             read = {name: float(figure) for name, figure in figures.items()}
             lr = learning_rate(state.step - 1, config.total_steps, config.optimiser)
-            self._write({**read, "lr": lr}, clock)
+            self._write({**read, "lr": lr}, throughput)
             self._check(read["norm"])
         if validation_due(state.step, config.validate_every) or last:
-            self._validate(clock)
+            self._validate(throughput)
             self._check_scores()
         if last or time.monotonic() - self.saved_s > config.checkpoint_every_s:
             self._count_seconds()
@@ -240,14 +254,14 @@ class _Run:
     def _count_seconds(self) -> None:
         self.state.seconds = self.before_s + time.monotonic() - self.start_s
 
-    def _write(self, figures: dict[str, float], clock: _Clock) -> None:
+    def _write(self, figures: dict[str, float], throughput: _Throughput) -> None:
         self._count_seconds()
         record = {
             "step": self.state.step,
             "seconds": self.state.seconds,
             **figures,
-            "samples_per_s": clock.samples_per_s,
-            "waiting_share": clock.waiting_share,
+            "samples_per_s": throughput.samples_per_s,
+            "waiting_share": throughput.waiting_share,
         }
         with (self.config.out / LOG_FILE).open("a") as file:
             file.write(json.dumps(record) + "\n")
@@ -277,24 +291,24 @@ class _Run:
                 step=self.state.step,
             )
 
-    def _validate(self, clock: _Clock) -> None:
+    def _validate(self, throughput: _Throughput) -> None:
         restore = Restorer(self.state.average, self.train_step.device).restore
         self.scores = score(self.trials, restore, self.train_step.lpips)
         log.info("%s, step %d: %s", self.config.preset, self.state.step, self.scores)
-        self._write(self.scores, clock)
+        self._write(self.scores, throughput)
         draw_curves(self.config.out / LOG_FILE, self.config.out / "curves.png")
         for trial in self.trials:
             lq, hr = trial.lq_BCHW[:SHEET_FACES], trial.hr_BCHW[:SHEET_FACES]
             rows = {"input": lq[:, :3], "restored": restore(lq), "truth": hr}
             draw_sheet(rows, self.config.out / f"sheet_{trial.name}.png")
 
-    def report(self, clock: _Clock) -> TrainReport:
+    def report(self, throughput: _Throughput) -> TrainReport:
         return TrainReport(
             preset=self.config.preset,
             steps=self.state.step,
             seconds=self.state.seconds,
-            samples_per_s=clock.samples_per_s,
-            waiting_share=clock.waiting_share,
+            samples_per_s=throughput.samples_per_s,
+            waiting_share=throughput.waiting_share,
             scores=self.scores,
             checkpoint=self.config.out / CHECKPOINT_FILE,
         )

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from aminet.errors import WeightsError
 from aminet.network import AMINet, AMINetConfig
 
+__all__ = ["SUBPIXELS", "widen"]
+
 SUBPIXELS: Final = 4
 """Consecutive outputs of `Up.expand` that are one channel to whatever comes after it."""
 

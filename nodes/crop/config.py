@@ -1,4 +1,4 @@
-"""Which faces are restored, and how large the network sees them."""
+"""Which faces are restored, and how large AMINet sees them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from nodes.node import NodeConfig
+from nodes.types import Box
 
-__all__ = ["Box", "CropConfig"]
-
-Box = tuple[float, float, float, float]
+__all__ = ["CropConfig"]
 
 
 def _ascending(sizes_px: tuple[int, ...]) -> tuple[int, ...]:

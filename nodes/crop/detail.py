@@ -8,15 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from nodes.types import Box
+
 __all__ = ["detail"]
 
 _MARGIN: Final = 1 / 6
 """Share of the box at each side that is not compared: hair and background are sharp anyway."""
 
 
-def detail(
-    luma: npt.NDArray[np.floating], shrink: float, box: tuple[float, float, float, float]
-) -> float:
+def detail(luma: npt.NDArray[np.floating], shrink: float, box: Box) -> float:
     """Return which share of a face's contrast is lost when it is shrunk and enlarged again.
 
     Shrunk along rows and along columns by themselves, and the lesser share counts: what is blurred

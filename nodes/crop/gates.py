@@ -1,4 +1,7 @@
-"""Which faces are left alone, how much of their restoration the others get, and why, in words."""
+"""Which faces are left alone and why, and how much of its restoration each of the others has.
+
+A gate opens over a range: nothing jumps in the frame in which a face passes it.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,16 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nodes.crop.config import Box, CropConfig
+from nodes.crop.config import CropConfig
 from nodes.crop.detail import detail
 from nodes.geometry.alignment import pitch_deg, yaw_deg
-from nodes.types import Face, GateReason
+from nodes.types import Box, Face, GateReason
 
-__all__ = ["Share", "detail_shares", "gates_of", "reason_in_words", "shares_of"]
+__all__ = ["Share", "detail_shares", "gated", "reason_in_words", "shares"]
 
 Share = tuple[float, GateReason]
 """How much of a face's restoration a gate lets through, 0 to 1; and why, if that is nothing."""
+
 
 _LEAST_SHRINK: Final = 0.5
 """A face differs too little from one that is larger than half of it."""
@@ -57,7 +61,7 @@ def _rising(value: float, none: float, full: float) -> float:
     return float(np.clip((value - none) / (full - none), 0, 1))
 
 
-def gates_of(faces: Sequence[Face], time_s: float, config: CropConfig) -> list[GateReason | None]:
+def gated(faces: Sequence[Face], time_s: float, config: CropConfig) -> list[GateReason | None]:
     """Return for each face of one frame why it is left alone; None: it is worth restoring."""
     reasons: list[GateReason | None] = [_gate(face, time_s, config) for face in faces]
     if config.faces != "all":
@@ -73,10 +77,10 @@ def _gate(face: Face, time_s: float, config: CropConfig) -> GateReason | None:
         return "unconfirmed"
     if not _is_asked_for(face, time_s, config):
         return "not_selected"
-    return next((reason for share, reason in shares_of(face, config) if share == 0), None)
+    return next((reason for share, reason in shares(face, config) if share == 0), None)
 
 
-def shares_of(face: Face, config: CropConfig) -> tuple[Share, ...]:
+def shares(face: Face, config: CropConfig) -> tuple[Share, ...]:
     """Return how much of its restoration each gate lets a face have."""
     eyes_px, most_px = face.eye_distance_px, config.max_eye_distance_px
     least_px = config.min_eye_distance_px
@@ -99,17 +103,17 @@ def detail_shares(
     config: CropConfig,
 ) -> tuple[Share, ...]:
     """Return how much of its restoration a face may have for what it shows, and what it lacks."""
-    shares: list[Share] = []
+    found: list[Share] = []
     if config.min_detail:
         shrink = min(_LEAST_SHRINK, config.min_eye_distance_px / face.eye_distance_px)
         shown = detail(luma, shrink, box)
         full = min(1.0, config.min_detail * _FADE_DETAIL) + 1e-6
-        shares.append((_rising(shown, config.min_detail, full), "blurred"))
+        found.append((_rising(shown, config.min_detail, full), "blurred"))
     if config.min_blur_px:
         least_px, scale = config.min_blur_px, config.scale
         shown_px = math.sqrt((scale * blur_px) ** 2 + (scale**2 - 1) * _ENLARGED_PX**2)
-        shares.append((_rising(shown_px, least_px, least_px * _FADE_BLUR), "sharp"))
-    return tuple(shares)
+        found.append((_rising(shown_px, least_px, least_px * _FADE_BLUR), "sharp"))
+    return tuple(found)
 
 
 def _is_asked_for(face: Face, time_s: float, config: CropConfig) -> bool:

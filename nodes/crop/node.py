@@ -19,7 +19,7 @@ import numpy.typing as npt
 from av.codec.codec import UnknownCodecError
 
 from nodes.crop.config import CropConfig
-from nodes.crop.gates import detail_shares, gates_of, reason_in_words, shares_of
+from nodes.crop.gates import detail_shares, gated, reason_in_words, shares
 from nodes.crop.softness import softness
 from nodes.geometry.alignment import (
     Matrix,
@@ -132,20 +132,20 @@ class Crop(MapNode[CropConfig]):
             raise RuntimeError("Crop.process was called before open or after close")
         frame = inputs.get("frames", Frame)
         patches: list[FacePatch] = []
-        gated: list[GatedFace] = []
+        left_alone: list[GatedFace] = []
         faces = inputs.get("faces", FrameFaces).faces
         time_s = frame.pts * self._seconds_per_tick
         square = [face.stretched(*self._stretch) for face in faces]
-        for face, reason in zip(faces, gates_of(square, time_s, self._wanted), strict=True):
+        for face, reason in zip(faces, gated(square, time_s, self._wanted), strict=True):
             made = reason or self._patch(self._reader, frame.picture, face, frame.pts)
             if isinstance(made, FacePatch):
                 patches.append(made)
             else:
-                gated.append(GatedFace(face.track_id, made))
+                left_alone.append(GatedFace(face.track_id, made))
         if self._start_pts is None or frame.pts >= self._start_pts:
             self._patches += len(patches)
-            self._gated.update(face.reason for face in gated)
-        return {"patches": FramePatches(frame.pts, tuple(patches), tuple(gated))}
+            self._gated.update(face.reason for face in left_alone)
+        return {"patches": FramePatches(frame.pts, tuple(patches), tuple(left_alone))}
 
     def close(self) -> None:
         """Let go of swscale's context."""
@@ -153,11 +153,11 @@ class Crop(MapNode[CropConfig]):
 
     def report(self) -> dict[str, Any]:
         """Count patches, and faces gated out by reason."""
-        gated = sorted(self._gated.items())
+        gated_by = sorted(self._gated.items())
         return {
             "patches": self._patches,
-            "gated": dict(gated),
-            "left_alone": {reason_in_words(why, self.config): count for why, count in gated},
+            "gated": dict(gated_by),
+            "left_alone": {reason_in_words(why, self.config): count for why, count in gated_by},
         }
 
     def _patch(
@@ -175,8 +175,8 @@ class Crop(MapNode[CropConfig]):
         blur_px = self._blur_px(face, luma, compose(aligned, translation(*region[:2])), pts)
         x0, y0, *_ = region
         box = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
-        shares = (*shares_of(face, config), *detail_shares(face, luma, box, blur_px, config))
-        for share, reason in shares:
+        let_through = (*shares(face, config), *detail_shares(face, luma, box, blur_px, config))
+        for share, reason in let_through:
             if share == 0:
                 return reason
         size_px = self._size_px(face, blur_px)
@@ -193,7 +193,8 @@ class Crop(MapNode[CropConfig]):
             yaw_deg=yaw_deg(face.points_px),
             pitch_deg=pitch_deg(face.points_px),
             score=face.score,
-            strength=(_LOSSY_SHARE if self._lossy else 1) * math.prod(share for share, _ in shares),
+            strength=(_LOSSY_SHARE if self._lossy else 1)
+            * math.prod(share for share, _ in let_through),
             blur_px=blur_px,
             lossy=self._lossy,
         )

@@ -102,7 +102,7 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
             )
         if encoder.max_bits is not None and bit_depth(wanted) > encoder.max_bits:
             encoder = ENCODERS[encoder.successors[0]]
-        pix_fmt = _held_format(encoder.name, wanted)
+        pix_fmt = _lossless_format(encoder.name, wanted)
         if pix_fmt is None:
             raise UnsupportedFormatError(
                 f"encoder {encoder.name} cannot hold pixel format {wanted}; expected one of"
@@ -122,7 +122,7 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
         encoder = ENCODERS[key]
         if choice.lossless and encoder.lossless is None:
             continue
-        pix_fmt = _held_format(encoder.name, wanted)
+        pix_fmt = _lossless_format(encoder.name, wanted)
         if pix_fmt and _takes_size(encoder, pix_fmt, info):
             return _plan(encoder, choice, pix_fmt, info, threads)
     raise UnsupportedFormatError(
@@ -183,7 +183,7 @@ def _words(encoder: Encoder, info: VideoInfo, threads: int) -> list[str]:
     return words
 
 
-def _held_format(encoder: str, pix_fmt: str) -> str | None:
+def _lossless_format(encoder: str, pix_fmt: str) -> str | None:
     """Return the pixel format in which `encoder` holds `pix_fmt` without loss, or None."""
     formats = _formats(encoder)
     if not formats or pix_fmt in formats:

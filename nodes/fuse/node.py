@@ -63,7 +63,7 @@ class _Earlier:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Known:
+class _TrackState:
     """What is known of a track after a frame."""
 
     patch: FacePatch
@@ -90,7 +90,7 @@ class Fuse(MapNode[FuseConfig]):
 
     def __init__(self, config: FuseConfig) -> None:
         super().__init__(config)
-        self._known: dict[int, _Known] = {}
+        self._known: dict[int, _TrackState] = {}
         self._memory_ticks = 0.0
         self._start_pts: int | None = None
         self._faces = 0
@@ -133,7 +133,7 @@ class Fuse(MapNode[FuseConfig]):
         return {"faces": self._faces, "with_history": self._fused}
 
     def _followed(
-        self, patch: FacePatch, pts: int, before: _Known | None, budget_bytes: float
+        self, patch: FacePatch, pts: int, before: _TrackState | None, budget_bytes: float
     ) -> FacePatch:
         """Return the patch with its history, and remember what the next one needs."""
         luma = _luma(patch.rgb, patch.bit_depth)
@@ -157,7 +157,7 @@ class Fuse(MapNode[FuseConfig]):
                 patch = replace(patch, history=_history(fused, patch))
         kept = self._kept(earlier, patch, pts, budget_bytes)
         noise = None if fused is None else fused.noise
-        self._known[patch.track_id] = _Known(patch, luma, kept, noise)
+        self._known[patch.track_id] = _TrackState(patch, luma, kept, noise)
         return patch
 
     def _kept(

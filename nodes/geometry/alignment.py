@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nodes.types import EYES_OF_SIZE
+from nodes.types import EYES_OF_SIZE, Box
 
 __all__ = [
     "ALIGNED_POINTS",
@@ -140,7 +140,7 @@ def similarity_scale(a_from_b: Matrix) -> float:
     return math.sqrt(abs(a * d - b * c))
 
 
-def bounding_box(frame_from_crop: Matrix, size_px: int) -> tuple[float, float, float, float]:
+def bounding_box(frame_from_crop: Matrix, size_px: int) -> Box:
     """Return the smallest upright box `xyxy_px` around a square of side `size_px`."""
     corners = apply(frame_from_crop, size_px * np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float))
     (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)

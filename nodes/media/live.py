@@ -19,7 +19,7 @@ _MOST_PACKETS: Final = 5_000
 _PATIENCE_S: Final = 1.0
 """How long closing waits for a packet to come; a source that is silent is left open."""
 
-_Item = tuple[float, "Packet[Stream] | Exception | None"]
+_Arrival = tuple[float, "Packet[Stream] | Exception | None"]
 
 
 class LivePackets:
@@ -33,7 +33,7 @@ class LivePackets:
             ended: when it is set, iteration stops.
         """
         self._packets, self._ended = packets, ended
-        self._came: queue.Queue[_Item] = queue.Queue(_MOST_PACKETS)
+        self._arrivals: queue.Queue[_Arrival] = queue.Queue(_MOST_PACKETS)
         self._closed = threading.Event()
         self.arrived_s = time.monotonic()
         """When the last packet that was handed out had come, by `time.monotonic`."""
@@ -51,10 +51,10 @@ class LivePackets:
             last = error
         self._put((time.monotonic(), last))
 
-    def _put(self, item: _Item) -> None:
+    def _put(self, arrival: _Arrival) -> None:
         while not self._closed.is_set():
             try:
-                self._came.put(item, timeout=_POLL_S)
+                self._arrivals.put(arrival, timeout=_POLL_S)
             except queue.Full:
                 continue
             return
@@ -67,14 +67,14 @@ class LivePackets:
         """
         while not self._ended.is_set():
             try:
-                self.arrived_s, item = self._came.get(timeout=_POLL_S)
+                self.arrived_s, arrival = self._arrivals.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
-            if item is None:
+            if arrival is None:
                 return
-            if isinstance(item, Exception):
-                raise item
-            yield item
+            if isinstance(arrival, Exception):
+                raise arrival
+            yield arrival
 
     def close(self) -> bool:
         """Stop reading; say whether the source may be closed, as nothing reads it any more."""

@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from nodes.types import Box
+
 __all__ = ["Appearance", "appearance_of", "mix", "unlikeness"]
 
 Appearance = npt.NDArray[np.float32]
@@ -22,7 +24,7 @@ colours on a grid, histograms, gradients and plain luma, this told people apart 
 see docs/tracking.md."""
 
 
-def appearance_of(rgb: npt.NDArray[np.uint8], box: tuple[float, float, float, float]) -> Appearance:
+def appearance_of(rgb: npt.NDArray[np.uint8], box: Box) -> Appearance:
     """Describe the face in a box.
 
     Args:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from nodes.geometry.alignment import roll_deg
 from nodes.picture.regions import RegionReader
 from nodes.track.appearance import appearance_of
-from nodes.track.detector import Box, Detection, FaceDetector, mean_of, mirror
+from nodes.track.detector import Detection, FaceDetector, mean_of, mirror
 from nodes.track.views import Square, View, cut_view
-from nodes.types import ColorTags
+from nodes.types import Box, ColorTags
 
 __all__ = ["FaceFinder", "square_around", "steady_square"]
 
@@ -89,22 +89,22 @@ class FaceFinder:
         view = cut_view(self._reader, picture, square, self._stretch)
         if view is None:
             return None
-        first = _nearest(self._look(picture, view), box)
+        first = _nearest(self._detect(picture, view), box)
         if first is None or (known and first.score >= self._min_score):
             return first
-        second = _nearest(self._look(picture, view, mirrored=True), first.box_xyxy_px)
+        second = _nearest(self._detect(picture, view, mirrored=True), first.box_xyxy_px)
         if second is None:
             return None
         both = mean_of(first, second)
         least = self._keep_score if known else self._min_score
         return both if both.score >= least else None
 
-    def in_square(self, picture: av.VideoFrame, square: Square) -> list[Detection]:
+    def find_in_square(self, picture: av.VideoFrame, square: Square) -> list[Detection]:
         """Return the faces in a square of a picture."""
         view = cut_view(self._reader, picture, square, self._stretch)
-        return [] if view is None else self._look(picture, view)
+        return [] if view is None else self._detect(picture, view)
 
-    def _look(
+    def _detect(
         self, picture: av.VideoFrame, view: View, *, mirrored: bool = False
     ) -> list[Detection]:
         """Return the faces in a view whose middle lies in the frame."""
@@ -137,7 +137,7 @@ def _nearest(finds: list[Detection], box: Box) -> Detection | None:
         for find in finds
         if 1 / _SAME_SIZE < (find.box_xyxy_px[2] - find.box_xyxy_px[0]) / width_px < _SAME_SIZE
     ]
-    distance_px, nearest = min(alike, key=lambda item: item[0], default=(math.inf, None))
+    distance_px, nearest = min(alike, key=lambda pair: pair[0], default=(math.inf, None))
     return nearest if distance_px <= _SAME_PLACE * width_px else None
 
 

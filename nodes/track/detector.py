@@ -20,8 +20,9 @@ import numpy.typing as npt
 
 from nodes.errors import NodeError
 from nodes.track.appearance import Appearance
+from nodes.types import Box
 
-__all__ = ["DETECTOR_SIDE_PX", "Box", "Detection", "FaceDetector", "mean_of", "mirror"]
+__all__ = ["DETECTOR_SIDE_PX", "Detection", "FaceDetector", "mean_of", "mirror"]
 
 _log = logging.getLogger(__name__)
 
@@ -35,10 +36,6 @@ _CHATTER: Final = re.compile(
     rb"(INFO|WARNING): |[IW]\d{4} \d|WARNING: All log messages before|WARNING: Logging before"
 )
 _stderr_lock = threading.Lock()
-
-
-Box = tuple[float, float, float, float]
-"""xyxy_px."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,12 +110,14 @@ class FaceDetector:
         found = self._detector.detect(self._image(image_format=self._format, data=rgb))
         height, width = rgb.shape[:2]
         detections: list[Detection] = []
-        for item in found.detections:
-            points = np.array([(p.x * width, p.y * height) for p in item.keypoints[:4]], np.float64)
-            box = item.bounding_box
+        for entry in found.detections:
+            points = np.array(
+                [(p.x * width, p.y * height) for p in entry.keypoints[:4]], np.float64
+            )
+            box = entry.bounding_box
             x, y = float(box.origin_x), float(box.origin_y)
             xyxy_px = (x, y, x + box.width, y + box.height)
-            detections.append(Detection(xyxy_px, points, float(item.categories[0].score)))
+            detections.append(Detection(xyxy_px, points, float(entry.categories[0].score)))
         return detections
 
     def close(self) -> None:

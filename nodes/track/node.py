@@ -23,12 +23,12 @@ from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import luma_samples
 from nodes.reports import sum_reports
 from nodes.track.close_up import FaceFinder, square_around, steady_square
-from nodes.track.detector import Box, Detection
+from nodes.track.detector import Detection
 from nodes.track.scan import RollingScan, SceneCuts
 from nodes.track.stitch import SHARED_FRAMES, TrackEnds, stitch
 from nodes.track.tracker import Sighting, Tracker, TrackerParams, suppress_overlaps
 from nodes.track.views import Square, scan_squares
-from nodes.types import Face, Frame, FrameFaces, VideoInfo
+from nodes.types import Box, Face, Frame, FrameFaces, VideoInfo
 
 __all__ = ["Track", "TrackConfig"]
 
@@ -62,7 +62,7 @@ class TrackConfig(NodeConfig):
 
 
 @dataclass(slots=True)
-class _Stretch:
+class _VideoState:
     """Everything that lives from `open` to `close`."""
 
     finder: FaceFinder
@@ -91,7 +91,7 @@ class Track(TrackingNode[TrackConfig]):
 
     def __init__(self, config: TrackConfig) -> None:
         super().__init__(config)
-        self._stretch: _Stretch | None = None
+        self._state: _VideoState | None = None
         self._counts = {"faces": 0, "detections": 0, "scanned_squares": 0, "cuts": 0}
         self._forget()
 
@@ -130,7 +130,7 @@ class Track(TrackingNode[TrackConfig]):
             turn_deg=upright_deg,
         )
         step_px = max(1, max(info.width_px, info.height_px) // _LUMA_COLUMNS)
-        self._stretch = _Stretch(
+        self._state = _VideoState(
             finder=FaceFinder(
                 info.color,
                 scan_score=config.scan_score,
@@ -163,25 +163,25 @@ class Track(TrackingNode[TrackConfig]):
 
     def process(self, inputs: Inputs) -> Outputs:
         """Report the faces of one frame."""
-        stretch = self._opened()
+        state = self._opened()
         frame = inputs.get("frames", Frame)
-        looked = stretch.finder.detections
-        time_s = frame.pts * stretch.seconds_per_tick
-        luma = luma_samples(frame.picture, stretch.step_px)
-        if stretch.cuts.is_cut(luma):
+        detections_before = state.finder.detections
+        time_s = frame.pts * state.seconds_per_tick
+        luma = luma_samples(frame.picture, state.step_px)
+        if state.cuts.is_cut(luma):
             self._counts["cuts"] += 1
-            stretch.tracker.cut()
-            stretch.scan.restart()
-        known = self._known_faces(stretch, frame.picture, time_s)
-        due = stretch.scan.due(time_s, luma, [face.box_xyxy_px for face in known])
-        found = self._scanned_faces(stretch, frame.picture, due, known)
-        sightings = stretch.tracker.update(time_s, suppress_overlaps([*known, *found]))
-        self._counts["detections"] += stretch.finder.detections - looked
-        x, y = stretch.stretch
+            state.tracker.cut()
+            state.scan.restart()
+        known = self._known_faces(state, frame.picture, time_s)
+        due = state.scan.due(time_s, luma, [face.box_xyxy_px for face in known])
+        found = self._scanned_faces(state, frame.picture, due, known)
+        sightings = state.tracker.update(time_s, suppress_overlaps([*known, *found]))
+        self._counts["detections"] += state.finder.detections - detections_before
+        x, y = state.stretch
         faces = FrameFaces(
             frame.pts, tuple(_face(sighting).stretched(1 / x, 1 / y) for sighting in sightings)
         )
-        self._count(faces, stretch.start_pts)
+        self._count(faces, state.start_pts)
         return {"faces": faces}
 
     def _count(self, faces: FrameFaces, start_pts: int | None) -> None:
@@ -196,9 +196,9 @@ class Track(TrackingNode[TrackConfig]):
 
     def close(self) -> None:
         """Free the detector."""
-        if self._stretch is not None:
-            self._stretch.finder.close()
-            self._stretch = None
+        if self._state is not None:
+            self._state.finder.close()
+            self._state = None
 
     def report(self) -> dict[str, Any]:
         """Count confirmed tracks, faces (over all frames), detector runs, scanned squares, cuts."""
@@ -219,42 +219,44 @@ class Track(TrackingNode[TrackConfig]):
         """See `TrackingNode`; tracks are the same whose boxes overlap in the shared frames."""
         return stitch([TrackEnds.from_report(report["ends"]) for report in reports])
 
-    def _opened(self) -> _Stretch:
-        if self._stretch is None:
+    def _opened(self) -> _VideoState:
+        if self._state is None:
             raise RuntimeError("Track.process was called before open or after close")
-        return self._stretch
+        return self._state
 
     def _known_faces(
-        self, stretch: _Stretch, picture: av.VideoFrame, time_s: float
+        self, state: _VideoState, picture: av.VideoFrame, time_s: float
     ) -> list[Detection]:
         """Look for each live track where it should be."""
         found: list[Detection] = []
         # Of two that end on one face, suppression keeps the better.
         surest_first = sorted(
-            stretch.tracker.live(time_s), key=lambda t: (t.confirmed, t.hits), reverse=True
+            state.tracker.live(time_s), key=lambda t: (t.confirmed, t.hits), reverse=True
         )
         for track in surest_first:
             box = track.expected_box(time_s)
             track.square = steady_square(track.square, square_around(box, track.last.points_px))
-            close_up = stretch.finder.close_up(picture, box, track.square, known=track.confirmed)
+            close_up = state.finder.close_up(picture, box, track.square, known=track.confirmed)
             if close_up is not None:
                 found.append(close_up)
         return found
 
     def _scanned_faces(
         self,
-        stretch: _Stretch,
+        state: _VideoState,
         picture: av.VideoFrame,
         squares: list[Square],
         known: list[Detection],
     ) -> list[Detection]:
         """Look for faces in squares, and again close up at those that are not known yet."""
         self._counts["scanned_squares"] += len(squares)
-        finds = [find for square in squares for find in stretch.finder.in_square(picture, square)]
+        finds = [
+            find for square in squares for find in state.finder.find_in_square(picture, square)
+        ]
         finds.sort(key=lambda find: find.score, reverse=True)
         fresh = [d for d in suppress_overlaps([*known, *finds]) if all(d is not k for k in known)]
         close_ups = [
-            stretch.finder.close_up(
+            state.finder.close_up(
                 picture,
                 find.box_xyxy_px,
                 square_around(find.box_xyxy_px, find.points_px),

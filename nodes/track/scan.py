@@ -15,8 +15,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nodes.track.detector import Box
 from nodes.track.views import Square
+from nodes.types import Box
 
 __all__ = ["IDLE_LOOKS_PER_S", "RollingScan", "SceneCuts"]
 
@@ -81,7 +81,7 @@ class RollingScan:
         # Samples that changed in each since it was looked at: known people aside, and in all.
         self._moved = np.zeros(len(self._squares))
         self._moved_at_all = np.zeros(len(self._squares))
-        self._moving_credit = self._idle_credit = 0.0
+        self._moving_budget = self._idle_budget = 0.0
         self._last_s = 0.0
 
     def due(self, time_s: float, luma: Luma, known: Sequence[Box] = ()) -> list[Square]:
@@ -103,19 +103,19 @@ class RollingScan:
         passed_s, self._last_s = time_s - self._last_s, time_s
         least = _MOVED_SHARE * self._windows[4]
         rate_per_s = len(self._squares) / self._interval_s
-        self._moving_credit = _credit(self._moving_credit, passed_s, rate_per_s)
+        self._moving_budget = _refilled(self._moving_budget, passed_s, rate_per_s)
         rested = time_s - self._followed_s >= self._interval_s
         moving = np.flatnonzero(rested & (self._moved > least))
         oldest_first = np.argsort(self._seen_s[moving], kind="stable")
-        moving = moving[oldest_first][: int(self._moving_credit)]
-        self._moving_credit -= len(moving)
+        moving = moving[oldest_first][: int(self._moving_budget)]
+        self._moving_budget -= len(moving)
         self._followed_s[moving] = time_s
         chosen = self._take(moving, time_s)
-        self._idle_credit = _credit(self._idle_credit, passed_s, IDLE_LOOKS_PER_S)
+        self._idle_budget = _refilled(self._idle_budget, passed_s, IDLE_LOOKS_PER_S)
         bodies_first = np.lexsort((self._seen_s, self._moved_at_all <= least))
         rested = time_s - self._seen_s >= _IDLE_REST * self._interval_s
-        idle = bodies_first[rested[bodies_first]][: int(self._idle_credit)]
-        self._idle_credit -= len(idle)
+        idle = bodies_first[rested[bodies_first]][: int(self._idle_budget)]
+        self._idle_budget -= len(idle)
         return chosen + self._take(idle, time_s)
 
     def _take(self, indices: npt.NDArray[np.intp], time_s: float) -> list[Square]:
@@ -168,10 +168,10 @@ class RollingScan:
         return np.stack([left, top, right, bottom, area]).astype(np.int64)
 
 
-def _credit(credit: float, passed_s: float, rate_per_s: float) -> float:
+def _refilled(budget: float, passed_s: float, rate_per_s: float) -> float:
     """Add what time brings; a quarter of a second's worth is kept at most, but always one look."""
     most = max(1.0, rate_per_s / 4)
-    return min(credit + rate_per_s * max(0.0, passed_s), most)
+    return min(budget + rate_per_s * max(0.0, passed_s), most)
 
 
 class SceneCuts:

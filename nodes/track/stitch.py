@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from nodes.types import Box
+
 __all__ = ["SHARED_FRAMES", "TrackEnds", "stitch"]
 
 SHARED_FRAMES: Final = 8
@@ -19,8 +21,7 @@ SHARED_FRAMES: Final = 8
 _SAME_FACE: Final = 0.5
 """Intersection over union from which two boxes in one frame are one face."""
 
-_Box = tuple[float, float, float, float]
-_Seen = Mapping[int, Mapping[int, _Box]]
+_Seen = Mapping[int, Mapping[int, Box]]
 """pts -> track -> box."""
 
 
@@ -89,7 +90,7 @@ def _matches(tail: _Seen, head: _Seen) -> dict[int, int]:
     return matched
 
 
-def _overlap(a: _Box, b: _Box) -> float:
+def _overlap(a: Box, b: Box) -> float:
     """Intersection over union."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])

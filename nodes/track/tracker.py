@@ -18,9 +18,10 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from nodes.track.appearance import Appearance, mix, unlikeness
-from nodes.track.detector import Box, Detection
+from nodes.track.detector import Detection
 from nodes.track.one_euro import OneEuroFilter, OneEuroParams
 from nodes.track.views import Square
+from nodes.types import Box
 
 __all__ = ["Sighting", "Track", "Tracker", "TrackerParams", "suppress_overlaps"]
 

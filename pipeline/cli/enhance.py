@@ -74,7 +74,7 @@ def enhance(
         result = enhance_stream(
             inputs[0], output, **flags, config=config, settings=given, overwrite=overwrite
         )
-        frames, patches = result.progress.frames, result.progress.items
+        frames, patches = result.progress.frames, result.progress.faces
         say_error(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
         for line in left_alone_lines(left_alone(result.reports.values())):
             say_error(line)

@@ -209,7 +209,7 @@ def _report(
         output=str(video.target),
         status="done",
         frames=frames,
-        faces=merged.progress.items,
+        faces=merged.progress.faces,
         left_alone=left_alone(merged.reports.values()),
         tracks=tracks_followed(graph, segments.results),
         segments=len(segments.results),

@@ -205,7 +205,7 @@ class _Job:
         for run in runs:
             for note in run.notes:
                 self._monitor.noted(f"{run.plan.video.source}: {note}")
-            if run.over:
+            if run.ended:
                 self._finish(run)
         if not run_of:
             return {"name": name, "why": why}
@@ -221,7 +221,7 @@ class _Job:
         for outcome in runner.run(list(run_of), tell):
             run = run_of[outcome.task]
             error = run.take(outcome)
-            if run.over:
+            if run.ended:
                 self._finish(run)
             elif error is not None:
                 self._monitor.noted(f"{run.plan.video.source}: {error}; its other segments go on")

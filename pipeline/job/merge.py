@@ -205,7 +205,7 @@ def merge_results(graph: Graph, results: Sequence[SegmentResult]) -> SegmentResu
         infos=results[0].infos,
         progress=Progress(
             frames=sum(result.progress.frames for result in results),
-            items=sum(result.progress.items for result in results),
+            faces=sum(result.progress.faces for result in results),
         ),
         wall_s=sum(result.wall_s for result in results),
         busy_s=dict(busy_s),

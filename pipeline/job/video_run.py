@@ -130,7 +130,7 @@ class VideoRun:
         return failure
 
     @property
-    def over(self) -> bool:
+    def ended(self) -> bool:
         """Whether no segment is waiting or under way."""
         return not self._numbers
 
@@ -173,7 +173,7 @@ class VideoRun:
 
 
 def _total(parts: Iterable[Progress]) -> Progress:
-    frames = items = 0
+    frames = faces = 0
     for part in parts:
-        frames, items = frames + part.frames, items + part.items
-    return Progress(frames, items)
+        frames, faces = frames + part.frames, faces + part.faces
+    return Progress(frames, faces)

@@ -158,7 +158,7 @@ def test_the_report_tells_what_was_done(restored: dict[str, RunReport], name: st
     assert set(video["stage_busy_s"]) == set(report["config"]["graph"]["nodes"])
     (enhancer,) = report["runner"]["pools"]["enhance"]
     assert len(enhancer["sha256"]) == 64
-    assert enhancer["items"] == video["faces"]
+    assert enhancer["faces"] == video["faces"]
     assert report["config"]["graph"]["params"]["scale"] == 2
     assert "not a proof" in report["note"]
 
