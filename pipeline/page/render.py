@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -73,12 +73,14 @@ def render(report: Mapping[str, Any], videos: Sequence[VideoPage]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
+    folder = str(Path(report["path"]).parent)
+    filters: dict[str, Callable[..., Any]] = {
         "shown": lambda value: printable(str(value)),
         "clock": _clock,
         "file_name": lambda path: printable(Path(path).name),
-        "link": lambda path: _link(path, str(Path(report["path"]).parent)),
+        "link": lambda path: _link(path, folder),
     }
+    environment.filters.update(filters)
     script = (_FILES / "page.js").read_text(encoding="utf-8")
     digest = base64.b64encode(sha256(script.encode()).digest()).decode()
     shots = [shot for video in videos for own in (video.shots or {}).values() for shot in own]

@@ -11,9 +11,10 @@ from typing import Any, ClassVar, Final
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
-from nodes.picture.layout import Region, Samples, pixel_layout, plane_samples, plane_slices
+from nodes.picture.layout import Region, pixel_layout, plane_samples, plane_slices
 from nodes.types import Frame, FrameChanges, VideoInfo
 
 __all__ = ["BLOCK_PX", "CheckConfig", "CheckRepetition", "Compared"]
@@ -105,14 +106,16 @@ class CheckRepetition(SinkNode[CheckConfig]):
                     compared.block, compared.block_pts = block, pts
 
 
-def _steps(one: av.VideoFrame, other: av.VideoFrame, shift: int, index: int) -> Samples:
+def _steps(
+    one: av.VideoFrame, other: av.VideoFrame, shift: int, index: int
+) -> npt.NDArray[np.int32]:
     layout = pixel_layout(one.format.name)
     planes = (plane_samples(picture, layout, index) >> shift for picture in (one, other))
     first, second = (plane.astype(np.int32) for plane in planes)
     return first - second
 
 
-def _largest_block(step: Samples) -> float:
+def _largest_block(step: npt.NDArray[np.int32]) -> float:
     """Return the greatest mean of a square of a plane of differences."""
     rows, columns = (np.arange(0, size, BLOCK_PX) for size in step.shape)
     sums = np.add.reduceat(np.add.reduceat(step, rows, axis=0), columns, axis=1)

@@ -152,7 +152,7 @@ def test_a_video_that_fails_stops_no_other_and_goes_on_when_it_can(
         for note in watch.notes
     )
     assert any("2 of 3 segments are finished and kept" in note for note in watch.notes)
-    assert names_in(out) == {"a.mkv", ".b.mkv.aminet-part", "report.json"}
+    assert names_in(out) == {"a.mkv", ".b.mkv.aminet-part", "report.html", "report.json"}
     first_made = (out / "a.mkv").stat().st_mtime_ns
 
     mended.touch()
