@@ -95,6 +95,7 @@ def mux(
     last_duration_ticks: int = 0,
     convert: Mapping[int, str] | None = None,
     restarts: Sequence[Restart] = (),
+    comment: str | None = None,
 ) -> MuxReport:
     """Write `target`: the pictures of `videos`, and everything else of `source`.
 
@@ -107,6 +108,7 @@ def mux(
         last_duration_ticks: how long the last frame is shown; 0 takes the one before as a guide.
         convert: streams that are converted, and to what; all others are copied.
         restarts: where the source's clock starts again, as `nodes.decode` found it.
+        comment: what is added to the file's own, where the container has one.
 
     Raises:
         MediaError: one of `videos` or `source` cannot be read, the segments do not follow each
@@ -125,7 +127,17 @@ def mux(
         if trim is not None:
             timing = trim.timing(timing)
         job = _Mux(
-            videos, first, original, source, info, timing, name, trim, convert or {}, restarts
+            videos,
+            first,
+            original,
+            source,
+            info,
+            timing,
+            name,
+            trim,
+            convert or {},
+            restarts,
+            comment,
         )
         try:
             job.write(target)
@@ -150,7 +162,9 @@ class _Mux:
         trim: Trim | None,
         convert: Mapping[int, str],
         restarts: Sequence[Restart],
+        comment: str | None,
     ) -> None:
+        self._comment = comment
         self._videos, self._first, self._trim, self._convert = videos, first, trim, convert
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
@@ -213,11 +227,17 @@ class _Mux:
         output.set_chapters(chapters if self._trim is None else self._trim.chapters(chapters))
 
     def _global_metadata(self) -> dict[str, str]:
-        return {
+        kept = {
             key: value
             for key, value in self._original.metadata.items()
             if key.lower() not in _CONTAINER_KEYS
         }
+        if self._comment is None:
+            return kept
+        key = next((key for key in kept if key.lower() == "comment"), "comment")
+        # What was restored twice says so once.
+        said = [text for text in (kept.get(key), self._comment) if text]
+        return kept | {key: said[0] if said[-1] in said[0] else "; ".join(said)}
 
     def _interleave(self, output: OutputContainer) -> None:
         """Write packets by decoding time; libav's own queue then stays short."""
