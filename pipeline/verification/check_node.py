@@ -5,7 +5,7 @@ It also compares what the output holds with what the repetition makes, picture b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -15,9 +15,13 @@ import numpy.typing as npt
 
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.layout import Region, pixel_layout, plane_samples, plane_slices
-from nodes.types import Frame, FrameChanges, VideoInfo
+from nodes.picture.regions import RegionReader
+from nodes.types import ColorTags, Frame, FrameChanges, VideoInfo
 
 __all__ = ["BLOCK_PX", "CheckConfig", "CheckRepetition", "Compared"]
+
+Steps = npt.NDArray[np.float32]
+"""Differences of the samples of a plane, shape (height, width), or (height, width, 2)."""
 
 BLOCK_PX: Final = 32
 """Side of the squares whose means are compared: coding changes them little, editing much."""
@@ -57,15 +61,22 @@ class CheckRepetition(SinkNode[CheckConfig]):
     Config: ClassVar[type[NodeConfig]] = CheckConfig
     endings: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, picture_at: Callable[[int], av.VideoFrame | None] | None) -> None:
-        """Take pictures of the output from a function of their pts, None to compare none."""
+    def __init__(self, picture_at: Callable[[int], av.VideoFrame | None], color: ColorTags) -> None:
+        """Compare with pictures.
+
+        Args:
+            picture_at: the output's picture of the frame at a pts, None if there is none.
+            color: of those.
+        """
         super().__init__(CheckConfig())
-        self._picture_at = picture_at
+        self._picture_at, self._color = picture_at, color
+        self._colors: tuple[ColorTags, ColorTags] | None = None
         self.compared = Compared(outside_pts=[])
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Go on comparing: the counts are of the whole video."""
         del segment
+        self._colors = inputs["written"].color, self._color
         return inputs["written"]
 
     def process(self, inputs: Inputs) -> None:
@@ -77,8 +88,7 @@ class CheckRepetition(SinkNode[CheckConfig]):
         if written is not plain and _differs_outside(written, plain, regions):
             assert self.compared.outside_pts is not None  # noqa: S101 - for the type checker
             self.compared.outside_pts.append(inputs.pts)
-        if self._picture_at is not None:
-            self._compare(inputs.pts, written, self._picture_at(inputs.pts))
+        self._compare(inputs.pts, written, self._picture_at(inputs.pts))
 
     def finish(self) -> None:
         """See `SinkNode`: no file is written."""
@@ -92,35 +102,44 @@ class CheckRepetition(SinkNode[CheckConfig]):
         if picture is None or (picture.width, picture.height) != (written.width, written.height):
             compared.missing_pts = pts if compared.missing_pts is None else compared.missing_pts
             return
-        if picture.format.name != written.format.name:
-            picture = picture.reformat(format=written.format.name)
         compared.pictures += 1
+        for index, step in enumerate(self._steps(written, picture)):
+            compared.largest = max(compared.largest, round(float(np.abs(step).max())))
+            if index == 0 and (block := _largest_block(step)) > compared.block:
+                compared.block, compared.block_pts = block, pts
+
+    def _steps(self, written: av.VideoFrame, picture: av.VideoFrame) -> Iterator[Steps]:
+        """Yield the differences of each plane, luma (or green) first, in 8-bit levels."""
+        assert self._colors is not None  # noqa: S101 - for the type checker
         layout = pixel_layout(written.format.name)
-        unit = 1 << (layout.bit_depth - 8)
-        for index in range(len(written.planes)):
-            step = _steps(written, picture, layout.shift, index)
-            compared.largest = max(compared.largest, round(int(np.abs(step).max()) / unit))
-            if index == 0:
-                block = _largest_block(step) / unit
-                if block > compared.block:
-                    compared.block, compared.block_pts = block, pts
+        if (picture.format.name, self._colors[1].range) == (
+            written.format.name,
+            self._colors[0].range,
+        ):
+            unit = 1 << (layout.bit_depth - 8)
+            for index in range(len(written.planes)):
+                codes = [
+                    (plane_samples(each, layout, index) >> layout.shift).astype(np.float32)
+                    for each in (written, picture)
+                ]
+                yield (codes[0] - codes[1]) / unit
+            return
+        whole = (0, 0, written.width, written.height)
+        one, other = (
+            RegionReader(color).rgb(each, whole).astype(np.float32)
+            / (1 << (pixel_layout(each.format.name).bit_depth - 8))
+            for each, color in zip((written, picture), self._colors, strict=True)
+        )
+        for channel in (1, 0, 2):
+            yield one[..., channel] - other[..., channel]
 
 
-def _steps(
-    one: av.VideoFrame, other: av.VideoFrame, shift: int, index: int
-) -> npt.NDArray[np.int32]:
-    layout = pixel_layout(one.format.name)
-    planes = (plane_samples(picture, layout, index) >> shift for picture in (one, other))
-    first, second = (plane.astype(np.int32) for plane in planes)
-    return first - second
-
-
-def _largest_block(step: npt.NDArray[np.int32]) -> float:
+def _largest_block(step: Steps) -> float:
     """Return the greatest mean of a square of a plane of differences."""
-    rows, columns = (np.arange(0, size, BLOCK_PX) for size in step.shape)
+    rows, columns = (np.arange(0, size, BLOCK_PX) for size in step.shape[:2])
     sums = np.add.reduceat(np.add.reduceat(step, rows, axis=0), columns, axis=1)
     heights, widths = (
-        np.diff([*at, size]) for at, size in zip((rows, columns), step.shape, strict=True)
+        np.diff([*at, size]) for at, size in zip((rows, columns), step.shape[:2], strict=True)
     )
     return float(np.abs(sums / np.outer(heights, widths)).max())
 

@@ -13,9 +13,9 @@ import av
 from nodes.decode import Decode, DecodeConfig
 from nodes.errors import MediaError
 from nodes.evidence.rows import FrameRow
-from nodes.node import Segment
+from nodes.node import Outputs, Segment
 from nodes.picture.digest import picture_sha256
-from nodes.types import Frame
+from nodes.types import ColorTags, Frame
 from pipeline.verification.findings import Finding, failed, ok
 
 __all__ = ["OutputPictures", "check_lossless"]
@@ -31,9 +31,13 @@ def pictures_of(path: str, threads: int) -> Iterator[av.VideoFrame]:
     with tempfile.TemporaryDirectory() as folder, closing(node):
         node.open(Segment(path, Path(folder), threads), {})
         for outputs in node.packets():
-            frame = outputs["frames"]
-            assert isinstance(frame, Frame)  # noqa: S101 - for the type checker
-            yield frame.picture
+            yield _picture(outputs)
+
+
+def _picture(outputs: Outputs) -> av.VideoFrame:
+    frame = outputs["frames"]
+    assert isinstance(frame, Frame)  # noqa: S101 - for the type checker
+    return frame.picture
 
 
 class OutputPictures:
@@ -46,8 +50,15 @@ class OutputPictures:
             path: of the output.
             rows: of its frames.
             threads: CPU threads of the decoder.
+
+        Raises:
+            MediaError: it cannot be read.
         """
-        self._pictures = pictures_of(path, threads)
+        self._folder = tempfile.TemporaryDirectory()
+        self._node = Decode(DecodeConfig())
+        segment = Segment(path, Path(self._folder.name), threads)
+        self.color: ColorTags = self._node.open(segment, {}).color
+        self._pictures = self._node.packets()
         self._index = {row["pts"]: index for index, row in enumerate(rows)}
         self._next = 0
 
@@ -59,11 +70,12 @@ class OutputPictures:
         picture: av.VideoFrame | None = None
         while self._next <= wanted:
             try:
-                picture = next(self._pictures, None)
+                outputs = next(self._pictures, None)
             except MediaError:
-                picture = None
-            if picture is None:
+                outputs = None
+            if outputs is None:
                 return None
+            picture = _picture(outputs)
             self._next += 1
         return picture
 
@@ -71,7 +83,8 @@ class OutputPictures:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._pictures.close()  # pyright: ignore[reportAttributeAccessIssue]
+        self._node.close()
+        self._folder.cleanup()
 
 
 def check_lossless(path: str, rows: Sequence[FrameRow], threads: int) -> Finding:

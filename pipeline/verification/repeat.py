@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from nodes.evidence import Evidence
 from nodes.evidence.rows import ROWS_NAME, FaceRow, FrameRow, read_rows
@@ -25,6 +25,7 @@ from pipeline.run.task import SegmentTask
 from pipeline.segments.identity import content_ids
 from pipeline.verification.check_node import CheckConfig, CheckRepetition, Compared
 from pipeline.verification.findings import Finding, failed, ok
+from pipeline.verification.pictures import OutputPictures
 
 __all__ = ["Repetition", "check_weights", "parts_of", "recorded_graph", "repeat"]
 
@@ -93,7 +94,7 @@ def repeat(
     source: str,
     work: Work,
     parts: Sequence[tuple[int | None, int | None, int | None]],
-    picture_at: Any,
+    pictures: OutputPictures,
 ) -> Repetition:
     """Take a source through a graph again, encode nothing, and compare.
 
@@ -103,14 +104,14 @@ def repeat(
         source: path of the same input.
         work: what was run.
         parts: from `parts_of`.
-        picture_at: the output's picture by pts, None to compare none.
+        pictures: of the output.
 
     Raises:
         GraphError: the graph has no node that tells what it changed.
         Exception: the first error of a node.
     """
     checked, evidence = _with_check(graph)
-    check = CheckRepetition(picture_at)
+    check = CheckRepetition(pictures.at, pictures.color)
     mine = {node.name: nodes[node.name] for node in checked.nodes if node.name in nodes}
     plain = next(node for node in checked.nodes if node.name == _PLAIN)
     mine |= {_PLAIN: plain.make(), _CHECK: cast("Node[NodeConfig]", check)}

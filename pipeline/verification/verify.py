@@ -178,7 +178,7 @@ def _do(
     work = record.evidence.work
     parts = parts_of(work, rows, sample)
     with OutputPictures(output, rows, work.threads) as pictures:
-        return repeat(graph, nodes, source, work, parts, pictures.at), parts
+        return repeat(graph, nodes, source, work, parts, pictures), parts
 
 
 def _check_frames(
@@ -227,6 +227,9 @@ def _check_pictures(compared: Compared, record: Recorded, graph: Graph, *, exact
             return failed("pictures", f"{told}: at most {most} levels can be")
         return ok("pictures", told)
     encoder = record.video.nodes.get(encode_node(graph).name, {}).get("encoder")
+    coding = (
+        f"coding with {encoder}" if picture_format(name) is None else "coding as such a picture"
+    )
     if compared.block > LOSSY_LEVELS:
         return failed("pictures", f"{told}, at pts {compared.block_pts}: coding does not do that")
-    return ok("pictures", f"{told}, which is what coding with {encoder} may do")
+    return ok("pictures", f"{told}, which is what {coding} may do")

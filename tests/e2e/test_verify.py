@@ -296,3 +296,19 @@ def test_lossy_results_are_verified_too(tmp_path: Path, runner: str, scale: int)
     assert not verification.failed
     checks = [finding.check for finding in verification.findings]
     assert checks.count("pictures") == checks.count("outside") == len(names)
+
+
+@pytest.mark.parametrize("name", ["f_%04d.png", "photo.jpg"])
+def test_pictures_are_verified_too(tmp_path: Path, name: str) -> None:
+    """Also where they hold colours otherwise than the source does."""
+    source: Path = SAMPLES / "portrait.mp4"
+    to_s: float | None = 0.15
+    if name == "photo.jpg":
+        source, to_s = tmp_path / "in.png", None
+        decode_all(SAMPLES / "portrait.mp4")[0].to_image().save(source)
+    pipeline.enhance(source, tmp_path / name, to_s=to_s, runner="local")
+    verification = pipeline.verify(tmp_path / name)
+    assert not verification.failed
+    (pictures,) = (f.text for f in verification.findings if f.check == "pictures")
+    assert "coding as such a picture" in pictures
+    assert float(pictures.partition("square by ")[2].partition(",")[0]) < 3
