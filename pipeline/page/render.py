@@ -18,7 +18,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.page.gallery import Shot
+from pipeline.page.gallery import GAIN, Shot
 from pipeline.page.timeline import TrackTimes
 from pipeline.terminal import printable
 
@@ -90,7 +90,8 @@ def render(report: Mapping[str, Any], videos: Sequence[VideoPage]) -> str:
         style=Markup((_FILES / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - our own
         script=Markup(script),  # noqa: S704 - our own
         script_digest=digest,
-        pictures=2 * len(shots),
+        gain=GAIN,
+        pictures=3 * len(shots),
         picture_kb=round(sum(shot.size_bytes for shot in shots) / 1000),
     )
 

@@ -141,11 +141,12 @@ def test_it_shows_what_was_done_and_what_was_left_alone(tmp_path: Path) -> None:
 def test_each_face_has_its_pictures_with_a_slider(tmp_path: Path) -> None:
     page, _ = page_of(tmp_path, video_in(tmp_path, "door.mkv"))
     pictures, sliders = page.all("img"), page.all("input")
-    assert len(pictures) == 2 * len(sliders) == 8
+    assert len(pictures) == 3 * len(sliders) == 12
     assert all((img["src"] or "").startswith("data:image/webp;base64,") for img in pictures)
     assert all(img["loading"] == "lazy" and img["alt"] for img in pictures)
     assert all(each["type"] == "range" and each["aria-label"] for each in sliders)
-    assert len({img["src"] for img in pictures}) == 2
+    assert len({img["src"] for img in pictures}) == 3
+    assert page.text.count("what changed, 4 times as much") == len(sliders)
     assert "sharpest, largest at" in page.text
 
 
@@ -208,5 +209,5 @@ def test_a_long_video_with_many_faces_stays_light(tmp_path: Path) -> None:
     began_s = time.process_time()
     page, text = page_of(tmp_path, video)
     assert time.process_time() - began_s < 120
-    assert len(page.all("img")) == 800
+    assert len(page.all("img")) == 1200
     assert len(text) < 30_000_000
