@@ -1,4 +1,4 @@
-"""Reports of consecutive stretches of one video, made into one report."""
+"""Merging the reports of a video's segments."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ __all__ = ["left_alone", "sum_reports"]
 
 
 def sum_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Add reports up: numbers are summed, lists joined, mappings added up in turn.
+    """Merge reports: add numbers, concatenate lists, merge mappings recursively.
 
-    Of anything else the last that is not None stays. Settings that are numbers, and first and last
-    times, do not add up: nodes that report such override `Node.merge_reports`.
+    For other values the last one that is not None is kept. Nodes whose reports contain numbers that
+    cannot be added, such as settings or times, override `Node.merge_reports`.
 
     Args:
-        reports: JSON types, in the order of the stretches.
+        reports: mappings of JSON types, in the order of the segments.
     """
     merged: dict[str, Any] = {}
     for report in reports:

@@ -1,4 +1,4 @@
-"""Training: one loop, resumable at any step with identical continuation."""
+"""The training loop, which can be resumed at any step with identical results."""
 
 import json
 import logging
@@ -46,14 +46,14 @@ log = logging.getLogger(__name__)
 LOG_FILE: Final = "log.jsonl"
 SHEET_FACES: Final = 8
 HOPELESS: Final = 3
-"""So many logged steps in a row without a usable gradient end the run."""
+"""Logged steps in a row without a finite gradient after which the run ends."""
 WORSE: Final = 2
-"""So many validations in a row, after the warm-up, in which every trial is below bicubic end it."""
+"""Validations in a row, after the warm-up, with every trial below bicubic after which it ends."""
 BELOW_DB: Final = 0.1
-"""By more than this: a network that has just begun wavers around bicubic."""
+"""Margin for that, dB: a network that has just begun varies around bicubic."""
 EARLY: Final = (8, 4, 2)
-"""Before the first regular validation there is one at each of these parts of the way to it: what
-goes wrong should show in the first minutes."""
+"""The first regular validation is preceded by ones at 1/8, 1/4 and 1/2 of its step, so that errors
+show in the first minutes."""
 SHARED: Final = (
     "protocol",
     "data",
@@ -71,7 +71,7 @@ SHARED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What a run did."""
+    """The result of a run."""
 
     preset: str
     steps: int
@@ -90,7 +90,7 @@ def _one_thread(_: int) -> None:
 def batches_from(
     batches: TrainingBatches, step: int, workers: int, *, pin: bool
 ) -> Iterator[Batch]:
-    """Batches of all steps from `step` on, in order."""
+    """Yield the batches of all steps from `step` on, in order."""
     loader: DataLoader[Batch] = DataLoader(
         batches,
         batch_size=None,
@@ -99,31 +99,30 @@ def batches_from(
         prefetch_factor=4 if workers else None,
         pin_memory=pin,
         worker_init_fn=_one_thread,
-        # A forked child of a process with OpenMP threads can hang.
+        # Not "fork", because a forked child of a process with OpenMP threads can hang.
         multiprocessing_context="spawn" if workers else None,
     )
     return iter(loader)
 
 
 def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
-    """Train to the end of the last stage; several networks on the same batches, made once.
+    """Train one or more networks on the same batches, to the end of the last stage.
 
-    Making a batch takes a CPU core longer than a step takes a GPU: two networks that share their
-    batches are done in little more time than one.
+    A CPU core takes longer to make a batch than a GPU takes for a step, so that two networks which
+    share their batches need little more time than one.
 
     Args:
-        configs: settings of each run; its `out` receives `checkpoint.pt`, `log.jsonl`,
-            `curves.png`, `sheet_*.png` and the resolved `config.json`. Several must agree in
-            `SHARED`.
-        resume: continue from `out`'s checkpoint when there is one.
+        configs: settings of each run. `checkpoint.pt`, `log.jsonl`, `curves.png`, `sheet_*.png` and
+            the resolved `config.json` are written to its `out`. The settings in `SHARED` must be
+            the same for all.
+        resume: continue from the checkpoint in `out`, if there is one.
 
     Raises:
-        DeviceError: the device is not there.
-        DataError: pictures missing, too small, or people on both sides of the split.
-        DivergedError: the gradients are no numbers any more, or the network stays worse than
-            bicubic.
-        TrainConfigError: the runs don't agree, or a checkpoint is of another preset.
-        WeightsError: a config's `init` cannot be read, or widened to the preset.
+        DeviceError: this machine does not have the device.
+        DataError: pictures are missing or too small, or people are on both sides of the split.
+        DivergedError: the gradients are not finite, or the network stays worse than bicubic.
+        TrainConfigError: the runs differ in `SHARED`, or a checkpoint is of another preset.
+        WeightsError: a config's `init` cannot be read, or cannot be widened to the preset.
     """
     _check_shared(configs)
     common = configs[0]
@@ -140,7 +139,7 @@ def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
     loader = batches_from(batches, step, common.data.workers, pin=device.type == "cuda")
     names = ", ".join(config.preset for config in configs)
     log.info("%s from step %d of %d on %s", names, step, common.total_steps, device)
-    # Shapes change with the stage only, and the fastest kernels are worth looking for.
+    # Shapes change only with the stage, so that searching for the fastest kernels pays off.
     torch.backends.cudnn.benchmark = True
     return _go(runs, loader, device, step)
 
@@ -173,7 +172,7 @@ def _first_state(config: TrainConfig, device: torch.device, *, resume: bool) -> 
 
 @dataclass(slots=True)
 class _Throughput:
-    """Where the time of the loop went."""
+    """Samples and time of the loop."""
 
     samples: int = 0
     waited_s: float = 0.0
@@ -208,7 +207,7 @@ def _go(
             patches = to_device(batch, device)
             throughput.samples += len(patches.hr_BCHW)
             for run in runs:
-                # One that was stopped later than the others waits for them.
+                # A run that was stopped later than the others waits for them.
                 if run.state.step == at:
                     run.step(patches, throughput)
             throughput.waited_s += got_s - asked_s
@@ -218,7 +217,7 @@ def _go(
 
 
 def validation_due(step: int, every: int) -> bool:
-    """Whether to validate after a step (from 1): at each multiple of `every`, and `EARLY`."""
+    """Return whether to validate after a step (from 1): multiples of `every`, and `EARLY`."""
     return step % every == 0 or step in {every // part for part in EARLY}
 
 
@@ -237,7 +236,7 @@ class _Run:
         config, state = self.config, self.state
         figures = self.train_step(patches)
         last = state.step == config.total_steps
-        # Reading a figure waits for the device, so it isn't done in every step.
+        # Reading a value waits for the device, so it is not done in every step.
         if state.step % config.log_every == 0 or last:
             read = {name: float(figure) for name, figure in figures.items()}
             lr = learning_rate(state.step - 1, config.total_steps, config.optimiser)
@@ -274,7 +273,7 @@ class _Run:
         if self.unusable == HOPELESS:
             raise DivergedError(
                 f"{self.config.preset}: no gradient since step {step - (HOPELESS - 1) * logged} "
-                "was finite, so no weight changes any more; set a lower `optimiser.lr`",
+                "was finite, so that weights no longer change; set a lower `optimiser.lr`",
                 step=step,
             )
 
@@ -286,8 +285,8 @@ class _Run:
         if self.worse == WORSE:
             raise DivergedError(
                 f"{self.config.preset}: at step {self.state.step} every trial is below bicubic "
-                f"(the best by {-max(gains):.2f} dB), and was at the validation before; set a "
-                "lower `optimiser.lr`, or look whether the data is what it should be",
+                f"(the best by {-max(gains):.2f} dB), as at the validation before; set a lower "
+                "`optimiser.lr`, or check the training data",
                 step=self.state.step,
             )
 

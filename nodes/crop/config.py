@@ -34,39 +34,37 @@ class CropConfig(NodeConfig):
     """Which faces are restored, and how large AMINet sees them."""
 
     scale: int = Field(default=1, ge=1, le=4)
-    """Output pixels per source pixel. It travels with the faces: the frames that they are put back
-    into are enlarged as much."""
+    """Output pixels per source pixel. It is passed on with the faces, and `paste` enlarges the
+    frames by it."""
     min_eye_distance_px: float = Field(default=5.0, ge=2)
-    """Smaller faces hold too little to restore: anything drawn there would be invented."""
+    """Smaller faces are not restored, because they contain too little information."""
     max_eye_distance_px: float | None = Field(default=None, gt=0)
-    """Larger faces are left alone; none: any size is restored that is soft."""
+    """Larger faces are not restored; None: no limit."""
     min_score: float = Field(default=0.5, ge=0, le=1)
     """Least confidence of the detector in this frame."""
     max_yaw_deg: float = Field(default=55.0, ge=0, le=90)
-    """Faces turned farther to a side are unlike those the network was trained on."""
+    """Faces turned farther to a side are not restored: the network was not trained on them."""
     max_pitch_deg: float = Field(default=40.0, ge=0, le=90)
-    """Faces that look farther up or down are unlike those the network was trained on."""
+    """Faces turned farther up or down are not restored: the network was not trained on them."""
     min_detail: float = Field(default=0.05, ge=0, le=1)
-    """Least share of its contrast that a face must owe to detail finer than a face of
-    `min_eye_distance_px` has (than one of half its size, if that is less): one blurred more holds
-    as little. 0 takes every face."""
+    """Least share of a face's contrast in detail finer than a face of `min_eye_distance_px` shows
+    (or one of half its size, if smaller). Faces blurred more are not restored. 0 disables it."""
     min_blur_px: float = Field(default=0.2, ge=0)
-    """A face that is softer in the output than a sharp one of its size by less than this blur is
-    left as it is (standard deviation, in output pixels); from three times as much on it gets all of
-    its restoration. 0 takes every face."""
+    """Least blur of a face to restore: standard deviation in output pixels, relative to a sharp
+    face of its size. From three times as much on it is restored fully. 0 disables it."""
     faces: Literal["all", "largest"] | Annotated[int, Field(ge=1)] = "all"
-    """How many faces a frame: `all`, the `largest`, or the so many largest of those worth
-    restoring. Judged in each frame; for a choice that stays, name `track_ids`."""
+    """How many faces per frame to restore: `all`, the `largest`, or a number of the largest. Chosen
+    in each frame; use `track_ids` to restore the same faces in all frames."""
     track_ids: tuple[int, ...] | None = None
-    """Only faces of these tracks (the contact sheet shows their numbers); none: of every track."""
+    """Restore only these tracks, by the numbers on the contact sheet; None: all."""
     times_s: Annotated[tuple[float, float], AfterValidator(_in_order)] | None = None
-    """Only faces from the first to before the second of these times, as sheets and `tracks.jsonl`
-    show them (presentation times); none: at any time."""
+    """Restore faces only from the first to before the second time: presentation times, as in sheets
+    and `tracks.jsonl`; None: at all times."""
     region_xyxy_px: Annotated[Box, AfterValidator(_not_empty)] | None = None
-    """Only faces whose middle lies in this part of the source frame; none: anywhere."""
+    """Restore only faces whose centre is in this part of the source frame; None: anywhere."""
     sizes_px: Annotated[tuple[int, ...], AfterValidator(_ascending)] = (128, 192, 256, 384, 512)
-    """Sides of AMINet's square to choose from: the smallest that holds what the output can show of
-    the face, or four times the detail that it shows now; else the largest."""
+    """Sides of the network's input to choose from: the smallest that has the output's resolution,
+    or 4.5 times the detail of the source, whichever is less; else the largest."""
 
     def uncut_reason(self) -> str | None:
         """See `NodeConfig`."""

@@ -1,6 +1,6 @@
-"""Which faces are left alone and why, and how much of its restoration each of the others has.
+"""The gates: which faces are restored, and by how much.
 
-A gate opens over a range: nothing jumps in the frame in which a face passes it.
+A gate opens gradually over a range, so that the result does not jump when a face passes it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ from nodes.types import Box, Face, GateReason
 __all__ = ["Share", "detail_shares", "gated", "reason_in_words", "shares"]
 
 Share = tuple[float, GateReason]
-"""How much of a face's restoration a gate lets through, 0 to 1; and why, if that is nothing."""
+"""The strength that a gate allows, 0 to 1, and the reason to report if it is 0."""
 
 
 _LEAST_SHRINK: Final = 0.5
-"""A face differs too little from one that is larger than half of it."""
+"""Largest shrink factor for `detail`: closer to 1, too little is lost to measure."""
 _FADE_SCORE, _FADE_SIZE, _FADE_DEG, _FADE_DETAIL, _FADE_BLUR = 0.15, 1.2, 10.0, 1.6, 3.0
-"""How far past a gate a face gets the whole of its restoration: in confidence, in degrees, and as
-factors of size, detail and blur. Nothing jumps where a face passes a gate."""
+"""Widths of the gates' ranges: score, size (factor), degrees, detail (factor), blur (factor)."""
 _ENLARGED_PX: Final = 0.15
-"""Blur that enlarging a picture adds, in its own pixels."""
+"""Blur that enlarging adds: standard deviation in source pixels."""
 
 
 def reason_in_words(reason: GateReason, config: CropConfig) -> str:
@@ -57,12 +56,12 @@ def reason_in_words(reason: GateReason, config: CropConfig) -> str:
 
 
 def _rising(value: float, none: float, full: float) -> float:
-    """Return 0 up to `none`, 1 from `full` on, and a straight line in between."""
+    """Return 0 up to `none`, 1 from `full` on, and interpolate linearly in between."""
     return float(np.clip((value - none) / (full - none), 0, 1))
 
 
 def gated(faces: Sequence[Face], time_s: float, config: CropConfig) -> list[GateReason | None]:
-    """Return for each face of one frame why it is left alone; None: it is worth restoring."""
+    """Return for each face of a frame why it is not restored, or None if it is."""
     reasons: list[GateReason | None] = [_gate(face, time_s, config) for face in faces]
     if config.faces != "all":
         worth = [index for index, reason in enumerate(reasons) if reason is None]
@@ -81,7 +80,7 @@ def _gate(face: Face, time_s: float, config: CropConfig) -> GateReason | None:
 
 
 def shares(face: Face, config: CropConfig) -> tuple[Share, ...]:
-    """Return how much of its restoration each gate lets a face have."""
+    """Return the strength that each gate of score, size and pose allows a face."""
     eyes_px, most_px = face.eye_distance_px, config.max_eye_distance_px
     least_px = config.min_eye_distance_px
     yaw, pitch = abs(yaw_deg(face.points_px)), abs(pitch_deg(face.points_px))
@@ -102,7 +101,7 @@ def detail_shares(
     blur_px: float,
     config: CropConfig,
 ) -> tuple[Share, ...]:
-    """Return how much of its restoration a face may have for what it shows, and what it lacks."""
+    """Return the strength that the gates of detail and blur allow a face."""
     found: list[Share] = []
     if config.min_detail:
         shrink = min(_LEAST_SHRINK, config.min_eye_distance_px / face.eye_distance_px)

@@ -1,8 +1,8 @@
-"""`aminet.crop`: cuts out the pixels around each face that is worth restoring.
+"""`aminet.crop`: cuts out the pixels around each face to restore.
 
-What travels on is small: the face's region at source resolution and the transform that aligns it.
-Warping happens on the device that runs the network. Faces that are gated out are named with the
-reason and left alone downstream.
+The output is small: the face's region at source resolution, and the transform that aligns it.
+Warping is done on the device that runs the network. Faces that are not restored are listed with the
+reason.
 """
 
 from __future__ import annotations
@@ -54,23 +54,23 @@ __all__ = ["Crop"]
 
 _LUMA: Final = np.array([0.3, 0.59, 0.11], np.float32)
 _LOSSY_SHARE: Final = 0.85
-"""Of the restoration of what a codec lost something of: AMINet takes some of its traces for detail.
-On training people through H.264 and JPEG the mean gain is the same from here to 1, the worst face's
-is not; on composites in motion it is highest here."""
+"""Strength for sources with a lossy codec, some of whose artefacts AMINet takes for detail. On
+training faces through H.264 and JPEG the mean gain is the same from here to 1, but the worst face
+is better here; on composites in motion the gain is highest here."""
 _BLUR_TIME_S: Final = 0.2
-"""Time constant of a track's blur."""
+"""Time constant over which a track's blur is smoothed, s."""
 _DETAIL_OF_BLUR: Final = 2.0
-"""Pixels that a blur of one pixel makes of each."""
+"""Size of the finest detail, in pixels, for each pixel of blur (standard deviation)."""
 _MOST_FINER: Final = 4.5
-"""AMINet makes detail out of what is up to so many times coarser."""
+"""AMINet adds detail up to this factor finer than that of the source."""
 _ABOUT_RIGHT: Final = 1.1
 _WARP_MARGIN_PX: Final = 2.0
-"""Source pixels around the square that bicubic interpolation reaches for."""
+"""Margin around the square for bicubic interpolation, source pixels."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was measured of a track when it was last restored."""
+    """Measurements of a track when it was last restored."""
 
     pts: int
     blur_px: float
@@ -78,7 +78,7 @@ class _Seen:
 
 
 class Crop(MapNode[CropConfig]):
-    """Gates faces and cuts their regions out of the frame."""
+    """Selects faces and cuts their regions out of the frame."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.crop",
@@ -103,7 +103,7 @@ class Crop(MapNode[CropConfig]):
         self._gated: Counter[GateReason] = Counter()
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Start counting afresh, and say what scale the faces are restored at.
+        """Reset the state; return the video with the scale of the faces.
 
         Raises:
             UnsupportedFormatError: the video's pixel format or matrix cannot be read in place.
@@ -127,7 +127,7 @@ class Crop(MapNode[CropConfig]):
         return replace(info, patch_scale=self.config.scale)
 
     def process(self, inputs: Inputs) -> Outputs:
-        """Cut one frame's faces."""
+        """Cut out the faces of one frame."""
         if self._reader is None:
             raise RuntimeError("Crop.process was called before open or after close")
         frame = inputs.get("frames", Frame)
@@ -148,11 +148,11 @@ class Crop(MapNode[CropConfig]):
         return {"patches": FramePatches(frame.pts, tuple(patches), tuple(left_alone))}
 
     def close(self) -> None:
-        """Let go of swscale's context."""
+        """Free swscale's context."""
         self._reader = None
 
     def report(self) -> dict[str, Any]:
-        """Count patches, and faces gated out by reason."""
+        """Return the number of patches, and of faces not restored, by reason."""
         gated_by = sorted(self._gated.items())
         return {
             "patches": self._patches,
@@ -202,10 +202,10 @@ class Crop(MapNode[CropConfig]):
     def _blur_px(
         self, face: Face, luma: npt.NDArray[np.floating], square_from_region: Matrix, pts: int
     ) -> float:
-        """Measure a face's blur; follow it slowly, as it is noisy and key frames are sharper."""
+        """Measure a face's blur, smoothed over time because keyframes are sharper."""
         oval = face_oval_on_grid(square_from_region, luma.shape, yaw_deg(face.points_px))
         if self._interlaced:
-            # Where something moves, one field is not like the other.
+            # One field only, because the two differ where something moves.
             field, part = (_halved(plane[::2]) for plane in (luma, oval))
             blur_px = 2 * softness(field, part, face.eye_distance_px / 2).blur_px
         else:
@@ -217,7 +217,7 @@ class Crop(MapNode[CropConfig]):
         return blur_px + (before.blur_px - blur_px) * math.exp(-elapsed_s / _BLUR_TIME_S)
 
     def _size_px(self, face: Face, blur_px: float) -> int:
-        """Choose the side of AMINet's square; stay with the one before while it is about right."""
+        """Choose the side of the network's input; keep the previous one while it is about right."""
         side_px = face.eye_distance_px / EYES_OF_SIZE
         shown_px = side_px / math.hypot(1, _DETAIL_OF_BLUR * blur_px)
         wanted_px = min(side_px * self.config.scale, _MOST_FINER * shown_px)
@@ -234,7 +234,7 @@ class Crop(MapNode[CropConfig]):
 
 
 def _loses(codec_name: str) -> bool:
-    """Tell whether a codec loses something; one that libav does not know is held to."""
+    """Return whether a codec is lossy; one that libav does not know counts as lossy."""
     try:
         return av.Codec(codec_name, "r").lossy
     except UnknownCodecError:
@@ -248,7 +248,7 @@ def _halved(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
 
 
 def _region(picture: av.VideoFrame, square_from_frame: Matrix) -> Region | None:
-    """Return what the aligned square covers of the frame; None if the face's middle is outside."""
+    """Return the part of the frame under the aligned square; None if the face is outside it."""
     frame_from_square = invert(square_from_frame)
     ((x, y),) = apply(frame_from_square, template_points(1).mean(axis=0)[None])
     if not (0 <= x < picture.width and 0 <= y < picture.height):

@@ -26,5 +26,5 @@ def picture_sha256(picture: av.VideoFrame) -> str:
     for index in range(len(picture.planes)):
         # Without padding nothing is copied.
         samples = np.ascontiguousarray(plane_samples(picture, layout, index))
-        digest.update(samples.data.cast("B"))
+        digest.update(samples.data)
     return digest.hexdigest()
