@@ -17,7 +17,7 @@ from nodes.sheet.page import PagePair, read_page
 __all__ = ["GAIN", "Shot", "read_shots"]
 
 SIDE_PX: Final = 224
-GAIN: Final = 4
+GAIN: Final = 8
 _QUALITY: Final = 80
 """Of WebP: for looking at, not for measuring; the PNGs beside the output hold every pixel."""
 

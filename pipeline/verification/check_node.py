@@ -20,7 +20,7 @@ from nodes.types import ColorTags, Frame, FrameChanges, VideoInfo
 
 __all__ = ["BLOCK_PX", "CheckConfig", "CheckRepetition", "Compared"]
 
-Steps = npt.NDArray[np.float32]
+Steps = npt.NDArray[np.floating]
 """Differences of the samples of a plane, shape (height, width), or (height, width, 2)."""
 
 BLOCK_PX: Final = 32

@@ -146,7 +146,7 @@ def test_each_face_has_its_pictures_with_a_slider(tmp_path: Path) -> None:
     assert all(img["loading"] == "lazy" and img["alt"] for img in pictures)
     assert all(each["type"] == "range" and each["aria-label"] for each in sliders)
     assert len({img["src"] for img in pictures}) == 3
-    assert page.text.count("what changed, 4 times as much") == len(sliders)
+    assert page.text.count("what changed, 8 times as much") == len(sliders)
     assert "sharpest, largest at" in page.text
 
 
