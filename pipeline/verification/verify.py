@@ -17,7 +17,7 @@ from pipeline.config import RunOptions
 from pipeline.evidence.versions import pixel_versions
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
-from pipeline.graph.roles import encode_node
+from pipeline.graph.roles import encode_nodes
 from pipeline.storage.locations import location_of
 from pipeline.storage.scratch import Scratch, scratch_of
 from pipeline.storage.staging import staged
@@ -226,7 +226,7 @@ def _check_pictures(compared: Compared, record: Recorded, graph: Graph, *, exact
         if compared.largest > most:
             return failed("pictures", f"{told}: at most {most} levels can be")
         return ok("pictures", told)
-    encoder = record.video.nodes.get(encode_node(graph).name, {}).get("encoder")
+    encoder = record.video.nodes.get(encode_nodes(graph)[0].name, {}).get("encoder")
     coding = (
         f"coding with {encoder}" if picture_format(name) is None else "coding as such a picture"
     )
