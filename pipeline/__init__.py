@@ -11,9 +11,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeline.api import Monitor, RunReport, enhance, enhance_stream, plan
+    from pipeline.api import (
+        Monitor,
+        RunReport,
+        Verification,
+        enhance,
+        enhance_stream,
+        plan,
+        verify,
+    )
 
-__all__ = ["Monitor", "RunReport", "enhance", "enhance_stream", "plan"]
+__all__ = [
+    "Monitor",
+    "RunReport",
+    "Verification",
+    "enhance",
+    "enhance_stream",
+    "plan",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The Python interface: `enhance`, `plan` and `enhance_stream`.
+"""The Python interface: `enhance`, `plan`, `enhance_stream` and `verify`.
 
 Their keyword settings are `pipeline.config.Flags`.
 """
@@ -17,8 +17,18 @@ from pipeline.job.report import RunReport
 from pipeline.run.contract import SegmentResult
 from pipeline.storage.locations import absolute
 from pipeline.stream.job import run_stream
+from pipeline.verification.findings import Verification
+from pipeline.verification.verify import verify
 
-__all__ = ["Monitor", "RunReport", "enhance", "enhance_stream", "plan"]
+__all__ = [
+    "Monitor",
+    "RunReport",
+    "Verification",
+    "enhance",
+    "enhance_stream",
+    "plan",
+    "verify",
+]
 
 Location = str | os.PathLike[str]
 """A path, or a URL as text."""
@@ -47,8 +57,8 @@ def enhance(
         resume: use what an earlier call with the same arguments finished.
         monitor: receives the progress; None shows nothing.
         command: the command line to put into the report.
-        flags: `scale`, `strength`, `faces`, `from_s`, `to_s`, `runner`, `address`: see
-            `pipeline.config.Flags`.
+        flags: `scale`, `strength`, `faces`, `from_s`, `to_s`, `evidence`, `runner`, `address`:
+            see `pipeline.config.Flags`.
 
     Returns:
         The report. With several videos, those that failed are in `report.failed`.

@@ -7,8 +7,9 @@
         ├── OutputError (also OSError)      the output cannot be written where asked       exit 2
         ├── StorageError (also OSError)     an object store or the scratch folder          exit 2
         ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
-        └── RunFailedError (also RuntimeError)  the run failed, or a part of it            exit 4
-            └── NodeFailedError                 a node raised an error or broke its contract
+        ├── RunFailedError (also RuntimeError)  the run failed, or a part of it            exit 4
+        │   └── NodeFailedError                 a node raised an error or broke its contract
+        └── VerificationError (also ValueError)  a result is not what its report says      exit 5
 
 `nodes.errors.MediaError` gives exit code 3, but its subclass `WriteError` gives 4.
 `NodeConfigError` and the errors of weights, data, devices and settings give 2. Attributes are
@@ -29,12 +30,14 @@ __all__ = [
     "PipelineError",
     "RunFailedError",
     "StorageError",
+    "VerificationError",
     "exit_code",
 ]
 
 EXIT_USAGE = 2
 EXIT_MEDIA = 3
 EXIT_RUN_FAILED = 4
+EXIT_NOT_AS_RECORDED = 5
 
 
 class PipelineError(AminetError):
@@ -65,6 +68,10 @@ class RunFailedError(PipelineError, RuntimeError):
     """The run failed, or a part of it; the report says which."""
 
 
+class VerificationError(PipelineError, ValueError):
+    """A result, or what it was made of, is not what its report says."""
+
+
 class NodeFailedError(RunFailedError):
     """A node raised something that is no error of this project, or did not keep its contract."""
 
@@ -93,6 +100,8 @@ def exit_code(error: BaseException) -> int:
     """Return the exit code of the command line for an error that ended a run."""
     if isinstance(error, MediaError) and not isinstance(error, WriteError):
         return EXIT_MEDIA
+    if isinstance(error, VerificationError):
+        return EXIT_NOT_AS_RECORDED
     if isinstance(error, _USAGE):
         return EXIT_USAGE
     return EXIT_RUN_FAILED

@@ -94,6 +94,7 @@ def mux(
     last_duration_ticks: int = 0,
     convert: Mapping[int, str] | None = None,
     restarts: Sequence[Restart] = (),
+    comment: str | None = None,
 ) -> MuxReport:
     """Write the frames of `videos` and all other streams of `source` to `target`.
 
@@ -106,6 +107,7 @@ def mux(
         last_duration_ticks: duration of the last frame; 0 uses that of the frame before.
         convert: codecs of the streams to convert, by stream index; all others are copied.
         restarts: restarts of the source's clock, as found by `nodes.decode`.
+        comment: added to the comment of the source, if the container has one.
 
     Raises:
         MediaError: a file cannot be read, the segments cannot be joined, or frames are missing in
@@ -124,7 +126,17 @@ def mux(
         if trim is not None:
             timing = trim.timing(timing)
         job = _Mux(
-            videos, first, original, source, info, timing, name, trim, convert or {}, restarts
+            videos,
+            first,
+            original,
+            source,
+            info,
+            timing,
+            name,
+            trim,
+            convert or {},
+            restarts,
+            comment,
         )
         try:
             job.write(target)
@@ -149,7 +161,9 @@ class _Mux:
         trim: Trim | None,
         convert: Mapping[int, str],
         restarts: Sequence[Restart],
+        comment: str | None,
     ) -> None:
+        self._comment = comment
         self._videos, self._first, self._trim, self._convert = videos, first, trim, convert
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
@@ -212,11 +226,17 @@ class _Mux:
         output.set_chapters(chapters if self._trim is None else self._trim.chapters(chapters))
 
     def _global_metadata(self) -> dict[str, str]:
-        return {
+        kept = {
             key: value
             for key, value in self._original.metadata.items()
             if key.lower() not in _CONTAINER_KEYS
         }
+        if self._comment is None:
+            return kept
+        key = next((key for key in kept if key.lower() == "comment"), "comment")
+        # What was restored twice says so once.
+        said = [text for text in (kept.get(key), self._comment) if text]
+        return kept | {key: said[0] if said[-1] in said[0] else "; ".join(said)}
 
     def _interleave(self, output: OutputContainer) -> None:
         """Write packets in the order of decoding times, which keeps libav's queue short."""

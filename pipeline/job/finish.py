@@ -6,8 +6,9 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from glob import escape
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from upath import UPath
 
@@ -21,7 +22,7 @@ from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.record import Evidence, Work, evidence_of
-from pipeline.evidence.versions import pixel_versions
+from pipeline.evidence.versions import PACKAGE, pixel_versions
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.roles import encode_nodes
 from pipeline.interrupts import postponed
@@ -39,7 +40,15 @@ from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 
-__all__ = ["VideoSegments", "finish_video"]
+__all__ = ["LABEL", "VideoSegments", "finish_video"]
+
+
+LABEL: Final = (
+    f"Faces restored by a neural network ({PACKAGE} {version(PACKAGE)}): estimates, no proof of who"
+    " it is; digital source type compositeWithTrainedAlgorithmicMedia"
+)
+"""What the comment of a video with restored faces says. The type is one of IPTC's, whose newscode
+http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +172,7 @@ def _join_video(
             last_duration_ticks=last_ticks,
             convert=config.convert,
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
+            comment=LABEL if merged.progress.faces else None,
         )
     else:
         muxed = write_pictures(

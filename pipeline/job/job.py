@@ -7,6 +7,7 @@ reported and does not stop the others.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,7 @@ from pipeline.job.output_paths import make_folder
 from pipeline.job.plan import JobPlan, PlannedVideo, plan_job
 from pipeline.job.report import RunReport, VideoReport
 from pipeline.job.video_run import VideoRun
+from pipeline.page.build import page_location, write_page
 from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import Runner, Task
@@ -69,7 +71,10 @@ def run_job(
     graph = load_graph(config)
     job = _Job(graph, config.run, plan_files(inputs, location_of(output)), monitor, command)
     with postponed(), holding(job.files.report):
-        return job.save(job.run(overwrite=overwrite, resume=resume))
+        report = job.save(job.run(overwrite=overwrite, resume=resume))
+        if config.run.page:
+            job.draw(report)
+        return report
 
 
 def make_runner(
@@ -168,6 +173,7 @@ class _Job:
                 if video.source in self._reports
             ),
             skipped=self.files.skipped,
+            page=str(page_location(self.files.report)) if self._options.page else None,
             command=self._command,
             config={
                 "run": self._options.model_dump(mode="json"),
@@ -176,6 +182,14 @@ class _Job:
         )
         write(self.files.report, report.to_json())
         return report
+
+    def draw(self, report: RunReport) -> None:
+        """Write the page of a report; without it the run has done its work all the same."""
+        location = page_location(self.files.report)
+        try:
+            write_page(json.loads(report.to_json()), location)
+        except FAILURES as error:
+            self._monitor.noted(str(explained(error, f"{location}: drawing the page")))
 
     def _run(
         self,

@@ -151,6 +151,7 @@ def test_one_bad_video_among_good_ones_does_not_stop_them(tmp_path: Path) -> Non
         "a.mp4",
         "c.frames.jsonl",
         "c.mp4",
+        "report.html",
         "report.json",
     }
 

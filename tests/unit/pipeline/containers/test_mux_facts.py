@@ -58,6 +58,26 @@ def test_metadata_that_mp4_has_no_word_for_is_kept(tmp_path: Path) -> None:
     assert (kept["camera_serial"], kept["title"]) == ("X-17", "Gate 4")
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "restored"),
+        ("by night", "by night; restored"),
+        ("by night; restored", "by night; restored"),
+    ],
+)
+def test_a_comment_is_added_to_the_files_own(
+    tmp_path: Path, suffix: str, before: str | None, after: str
+) -> None:
+    video = Video(metadata={} if before is None else {"comment": before})
+    source = make_video(tmp_path / "v.mkv", video)
+    target, _ = round_trip(source, tmp_path, suffix, X264, comment="restored")
+    with av.open(target) as container:
+        told = {key.lower(): value for key, value in container.metadata.items()}
+    assert told["comment"] == after
+
+
 def test_metadata_in_another_encoding_keeps_its_bytes(tmp_path: Path) -> None:
     source = make_video(tmp_path / "v.mkv", Video(metadata={"title": "Straße"}))
     content = source.read_bytes()
