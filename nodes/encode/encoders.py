@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from av.video.format import VideoFormat
 from pydantic import Field
@@ -21,7 +21,10 @@ from nodes.node import NodeConfig
 from nodes.picture.formats import bit_depth, editable_format, nearest_format
 from nodes.types import VideoInfo
 
-__all__ = ["EncodeConfig", "EncoderPlan", "plan_encoder"]
+__all__ = ["EncodeConfig", "EncoderPlan", "OtherStreamsMode", "plan_encoder"]
+
+OtherStreamsMode = Literal["keep", "copy", "refuse"]
+"""See `EncodeConfig.other_streams`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,9 @@ class EncodeConfig(NodeConfig):
     """Further private options of the encoder."""
     convert: dict[int, str] = Field(default_factory=dict)
     """Streams beside the video that are not copied but converted: number -> libav encoder."""
+    other_streams: OtherStreamsMode = "keep"
+    """What becomes of streams that the output cannot hold as they are. `keep`: converted, without
+    loss where that can be, else left out. `copy`: left out. `refuse`: nothing is started."""
     quality: int = Field(default=95, ge=1, le=100)
     """Of JPEG and lossy WebP pictures; a JPEG made of a JPEG keeps that one's tables instead."""
 

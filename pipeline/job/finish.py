@@ -133,7 +133,7 @@ def _join_video(
             made,
             info,
             last_duration_ticks=last_ticks,
-            convert=config.convert,
+            policy=item.policy,
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
         )
     else:

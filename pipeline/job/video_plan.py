@@ -15,6 +15,7 @@ from nodes.types import VideoInfo
 from pipeline.config import RunOptions
 from pipeline.containers.formats import check_target, default_suffix
 from pipeline.containers.probe import PacketScan, scan_packets
+from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError
 from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
@@ -54,6 +55,8 @@ class Ready:
     """Of the source as it was looked at, from `pipeline.segments.sources.source_stamp`."""
     form: Form | None = None
     """What kind of pictures the output is, None for video."""
+    policy: StreamPolicy | None = None
+    """What is wanted of the streams beside the video, None for pictures."""
 
 
 def look_at(
@@ -100,12 +103,13 @@ def _look_at(
     if info.still and not video.named and form_of(name_of(video.target), source) is None:
         video = replace(video, target=video.target.with_suffix(".png"))
     form = form_of(name_of(video.target), source)
+    scan, policy = None if is_url(source) else scan_packets(source), None
     if form is not None:
         notes = check_pictures(form, source, name_of(video.target), config.codec)
     else:
         codec = plan_encoder(config, info, threads).codec_name
-        video, notes = _fitting(video, source, codec, config.convert)
-    scan = None if is_url(source) else scan_packets(source)
+        policy = StreamPolicy.of(config, None if scan is None else scan.sounds)
+        video, notes = _fitting(video, source, codec, policy)
     warmup_s = graph.warmup_s(info)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
@@ -117,11 +121,20 @@ def _look_at(
         contents=contents,
         threads=used,
     )
-    return Ready(video, _frame_count(info, scan), tuple(notes), plan, used, identity, form=form)
+    return Ready(
+        video,
+        _frame_count(info, scan),
+        tuple(notes),
+        plan,
+        used,
+        identity,
+        form=form,
+        policy=policy,
+    )
 
 
 def _fitting(
-    video: VideoFiles, source: str, codec: str, convert: Mapping[int, str]
+    video: VideoFiles, source: str, codec: str, policy: StreamPolicy
 ) -> tuple[VideoFiles, list[str]]:
     """Return a video with a target whose container holds all, and what that changes.
 
@@ -130,10 +143,10 @@ def _fitting(
     """
     notes: list[str] = []
     if not video.named:
-        suffix, reason = default_suffix(source, codec, convert)
+        suffix, reason = default_suffix(source, codec, policy)
         video = replace(video, target=video.target.with_suffix(suffix))
         notes = [reason] if reason else []
-    problems = check_target(source, name_of(video.target), codec, convert)
+    problems = check_target(source, name_of(video.target), codec, policy)
     fatal = [problem.message for problem in problems if problem.fatal]
     if fatal:
         raise OutputError(f"{video.target}: " + "; ".join(fatal))

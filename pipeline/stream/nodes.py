@@ -33,6 +33,7 @@ from nodes.media.urls import file_url, is_url
 from nodes.node import Outputs, Segment
 from nodes.types import VideoInfo
 from pipeline.containers.other_streams import OtherStreams
+from pipeline.containers.stream_plan import StreamPolicy
 
 __all__ = ["StreamDecode", "StreamEncode"]
 
@@ -161,7 +162,7 @@ class StreamEncode(Encode):
             segment.threads,
             self._source,
             container,
-            self._config.convert,
+            StreamPolicy.of(self._config),
         )
         self._stream_writer = writer
         while self._early:
@@ -180,9 +181,9 @@ class _StreamWriter(Writer):
         threads: int,
         source: StreamDecode,
         container: str,
-        convert: Mapping[int, str],
+        policy: StreamPolicy,
     ) -> None:
-        self._convert = convert
+        self._policy = policy
         self._target, self._muxer, self._original = target, container, source.container
         self._lock = threading.Lock()
         at_once = replace(plan, options={**plan.facts.zero_latency, **plan.options})
@@ -216,11 +217,13 @@ class _StreamWriter(Writer):
             return made
 
         self._others = OtherStreams(
-            self._original, main, self._container, self._muxer, self._convert
+            self._original, main, self._container, self._muxer, self._policy
         )
         made = self._others.add_streams(add_video)
         for what in self._others.left_out:
             log.warning("%s cannot hold %s: left out", self._muxer, what)
+        for what in self._others.converted:
+            log.warning("%s", what)
         return made
 
     def offset_of(self, first_pts: int) -> int:
