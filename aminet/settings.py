@@ -110,13 +110,13 @@ def check_settings(
 
 
 def explain(error: ValidationError) -> str:
-    """Return a pydantic error as one line: each place, what is wrong there, and the value got."""
+    """Return a pydantic error as one line: each key, what is wrong with it, and the value got."""
     parts: list[str] = []
     for item in error.errors(include_url=False):
-        place = ".".join(str(step) for step in item["loc"]) or "top level"
+        key = ".".join(str(step) for step in item["loc"]) or "top level"
         got = "" if item["type"] in {"missing", "extra_forbidden"} else f" (got {item['input']!r})"
         text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
-        parts.append(f"{place}: {text}{got}")
+        parts.append(f"{key}: {text}{got}")
     return "; ".join(parts)
 
 

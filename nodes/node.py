@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict
 
 from aminet.files import Reader
 from nodes.join import SegmentPart
-from nodes.reports import added
+from nodes.reports import sum_reports
 from nodes.types import VideoInfo
 
 __all__ = [
@@ -243,7 +243,7 @@ class Node(ABC, Generic[ConfigT_co]):
     @classmethod
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Return one report for a video whose segments, in order, gave `reports`."""
-        return added(reports)
+        return sum_reports(reports)
 
     def content_id(self) -> str:
         """Name the content of the files that the outputs depend on besides `config`.

@@ -20,7 +20,7 @@ from nodes.errors import NodeConfigError
 from nodes.geometry.alignment import compose, face_oval_on_grid, translation
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
 from nodes.picture.interlaced import of_height, whole_fields
-from nodes.picture.layout import chroma_place, pixel_layout, resolve_color
+from nodes.picture.layout import chroma_siting, pixel_layout, resolve_color
 from nodes.picture.regions import copy_picture
 from nodes.picture.residual import add_rgb_residual
 from nodes.picture.view import PictureView
@@ -83,7 +83,7 @@ class Paste(MapNode[PasteConfig]):
         self._color = replace(info.color, matrix=matrix)
         order = ("tff" if info.top_field_first else "bff") if info.interlaced else None
         self._interlaced = info.interlaced
-        self._view = PictureView(order, chroma_place(self._color)[0])
+        self._view = PictureView(order, chroma_siting(self._color)[0])
         self._frames = self._faces = 0
         self._scale = scale
         if scale == 1:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["added"]
+__all__ = ["sum_reports"]
 
 
-def added(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def sum_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Add reports up: numbers are summed, lists joined, mappings added up in turn.
 
     Of anything else the last that is not None stays. Settings that are numbers, and first and last
@@ -34,5 +34,5 @@ def _sum(before: Any, after: Any) -> Any:
     if isinstance(before, list) and isinstance(after, list):
         return [*cast("list[Any]", before), *cast("list[Any]", after)]
     if isinstance(before, Mapping) and isinstance(after, Mapping):
-        return added([cast("Mapping[str, Any]", before), cast("Mapping[str, Any]", after)])
+        return sum_reports([cast("Mapping[str, Any]", before), cast("Mapping[str, Any]", after)])
     return after

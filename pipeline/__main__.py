@@ -12,10 +12,10 @@ __all__ = ["main"]
 
 def main() -> NoReturn:
     """Run the program, with the signals taken over before what takes a second to load."""
-    interrupts.listen()
+    interrupts.install()
     from pipeline.cli.app import main as run
 
-    sys.exit(interrupts.over(run()))
+    sys.exit(interrupts.finish(run()))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Unpack
 
-from pipeline.config import Flags, GraphFlags, flagged
+from pipeline.config import Flags, GraphFlags, merge_settings
 from pipeline.job.job import run_job
 from pipeline.job.monitors import Monitor, SilentMonitor
 from pipeline.job.plan import JobPlan, plan_inputs
 from pipeline.job.report import RunReport
 from pipeline.run.contract import SegmentResult
-from pipeline.storage.places import absolute
+from pipeline.storage.locations import absolute
 from pipeline.stream.job import run_stream
 
 __all__ = ["Monitor", "RunReport", "enhance", "enhance_stream", "plan"]
@@ -60,7 +60,7 @@ def enhance(
     return run_job(
         _absolute(inputs),
         absolute(output),
-        config=flagged(config, settings, **flags),
+        config=merge_settings(config, settings, **flags),
         overwrite=overwrite,
         resume=resume,
         monitor=monitor or SilentMonitor(),
@@ -98,7 +98,7 @@ def plan(
     return plan_inputs(
         _absolute(inputs),
         absolute(output),
-        flagged(config, settings, **flags),
+        merge_settings(config, settings, **flags),
         overwrite=overwrite,
         resume=resume,
     )
@@ -130,7 +130,7 @@ def enhance_stream(
         nodes.errors.MediaError: the source cannot be read as video, or the output's reader is gone.
         pipeline.errors.OutputError: the output exists, or cannot be written.
     """
-    run_config = flagged(config, settings, **flags)
+    run_config = merge_settings(config, settings, **flags)
     return run_stream(source, os.fspath(output), run_config, overwrite=overwrite)
 
 

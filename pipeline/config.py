@@ -36,9 +36,9 @@ __all__ = [
     "RunConfig",
     "RunOptions",
     "available_graphs",
-    "flagged",
     "load_config",
     "load_graph",
+    "merge_settings",
     "shipped_configs",
 ]
 
@@ -145,7 +145,7 @@ class Flags(GraphFlags, total=False):
     """Ray cluster to join."""
 
 
-def flagged(
+def merge_settings(
     file: str | os.PathLike[str] | None, settings: Iterable[str], **flags: Unpack[Flags]
 ) -> RunConfig:
     """Merge the levels of configuration, with the highest one as a command's flags.
@@ -233,8 +233,8 @@ def available_graphs() -> list[Path]:
 
 def shipped_configs(folder: str = "") -> list[Path]:
     """Return the YAML files that ship in `configs`, or in a folder of it such as `train`."""
-    places = (top / folder for top in _CONFIG_DIRS)
-    return next((sorted(place.glob("*.yaml")) for place in places if place.is_dir()), [])
+    folders = (top / folder for top in _CONFIG_DIRS)
+    return next((sorted(folder.glob("*.yaml")) for folder in folders if folder.is_dir()), [])
 
 
 def _path_of(dotted: str, bound: Mapping[tuple[str, str], str]) -> list[str]:

@@ -21,14 +21,14 @@ from typing import Final
 __all__ = [
     "EXIT_INTERRUPTED",
     "Interrupted",
-    "came",
-    "check",
-    "ending",
+    "finish",
+    "first_signal_calls",
+    "install",
+    "interrupted",
     "interruptible",
     "keeping_sigterm",
-    "listen",
-    "over",
     "postponed",
+    "raise_pending",
 ]
 
 EXIT_INTERRUPTED: Final = 130
@@ -51,16 +51,16 @@ class Interrupted(KeyboardInterrupt):
 class _State:
     """What the handlers and the work know of each other; signals come to the main thread only."""
 
-    came = False
+    interrupted = False
     on_its_way = False
     allowed = False
-    instead: Callable[[], None] | None = None
+    on_first: Callable[[], None] | None = None
 
 
 _state = _State()
 
 
-def listen() -> None:
+def install() -> None:
     """Take over both signals, which are put off until work is `interruptible`."""
     # Ray, when it is loaded, is to leave SIGTERM to Python: its own handler prints a stack.
     os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
@@ -70,22 +70,22 @@ def listen() -> None:
     sys.unraisablehook = _on_swallowed
 
 
-def over(code: int) -> int:
+def finish(code: int) -> int:
     """Be deaf from now on, while Python ends; return the exit code, by what came until now."""
     signal.setitimer(signal.ITIMER_REAL, 0)
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    return EXIT_INTERRUPTED if _state.came else code
+    return EXIT_INTERRUPTED if _state.interrupted else code
 
 
-def came() -> bool:
+def interrupted() -> bool:
     """Say whether the program is to end, or is about to."""
-    return _state.came
+    return _state.interrupted
 
 
-def check() -> None:
+def raise_pending() -> None:
     """Raise what has come and was put off, or was swallowed by somebody's bare `except`."""
-    if _state.came and _state.allowed:
+    if _state.interrupted and _state.allowed:
         _state.on_its_way = True
         signal.setitimer(signal.ITIMER_REAL, 0)
         raise Interrupted
@@ -96,9 +96,9 @@ def interruptible() -> Generator[None]:
     """Let signals raise in here, and what was put off at once."""
     before, _state.allowed = _state.allowed, True
     try:
-        check()
+        raise_pending()
         yield
-        check()
+        raise_pending()
     finally:
         _state.allowed = before
 
@@ -112,25 +112,25 @@ def postponed() -> Generator[None]:
     finally:
         _state.allowed = before
     if not _state.on_its_way:
-        check()
+        raise_pending()
 
 
 @contextmanager
-def ending(end: Callable[[], None]) -> Generator[None]:
+def first_signal_calls(end: Callable[[], None]) -> Generator[None]:
     """Let the first signal do no more than this; the next one is an interrupt.
 
     Takes over the signals while it lasts, also in a program that has its own.
     """
     before = {number: signal.signal(number, _on_signal) for number in _SIGNALS}
-    _state.instead = end
+    _state.on_first = end
     try:
         yield
     finally:
-        _state.instead = None
+        _state.on_first = None
         for number, handler in before.items():
             signal.signal(number, handler)
         if _on_signal not in before.values():
-            _state.came = _state.on_its_way = False
+            _state.interrupted = _state.on_its_way = False
 
 
 @contextmanager
@@ -151,19 +151,19 @@ def keeping_sigterm() -> Generator[None]:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     del number, frame
-    instead, _state.instead = _state.instead, None
-    if instead is not None:
-        instead()
+    on_first, _state.on_first = _state.on_first, None
+    if on_first is not None:
+        on_first()
         return
-    _state.came = True
+    _state.interrupted = True
     if not _state.on_its_way:
-        check()
+        raise_pending()
 
 
 def _on_alarm(number: int, frame: FrameType | None) -> None:
     del number, frame
     _state.on_its_way = False
-    check()
+    raise_pending()
 
 
 def _on_swallowed(what: sys.UnraisableHookArgs) -> None:

@@ -88,8 +88,8 @@ def _valid(row: dict[str, Any]) -> tuple[float, float, float, float]:
 
 
 def _celeba_table(folder: Path, name: str) -> dict[str, str]:
-    for place in (folder, folder.parent, folder / "Anno", folder.parent / "Anno"):
-        file = place / name
+    for parent in (folder, folder.parent, folder / "Anno", folder.parent / "Anno"):
+        file = parent / name
         if file.is_file():
             rows = (line.split() for line in file.read_text().splitlines())
             return {row[0]: row[1] for row in rows if len(row) == 2}

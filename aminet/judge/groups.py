@@ -38,7 +38,7 @@ def group_faces(rows: Sequence[Mapping[str, Any]], hr_BCHW: Tensor) -> dict[str,
         hr_BCHW: (B, 3, S, S) float in [0, 1], the true faces.
 
     Returns:
-        Name -> places in `rows`, everyone first. Without a manifest that is all.
+        Name -> indices into `rows`, everyone first. Without a manifest that is all.
     """
     groups: dict[str, list[int]] = defaultdict(list)
     sources: dict[str, list[int]] = defaultdict(list)
@@ -55,9 +55,9 @@ def group_faces(rows: Sequence[Mapping[str, Any]], hr_BCHW: Tensor) -> dict[str,
         if "source" in row:
             sources[_short(str(row["source"]))].append(i)
         groups["dark" if light[i] < DARK else "light"].append(i)
-    for name, places in sources.items():
-        key = f"from {name}" if len(places) >= FEWEST else "from other sources"
-        groups[key].extend(places)
+    for name, indices in sources.items():
+        key = f"from {name}" if len(indices) >= FEWEST else "from other sources"
+        groups[key].extend(indices)
     return {
         EVERYONE: tuple(range(len(rows))),
         **{name: tuple(sorted(groups[name])) for name in sorted(groups)},

@@ -47,23 +47,23 @@ def draw_page(
     pictures = {"bicubic": trial.lq_BCHW[:, :3], **restored}
     side = trial.hr_BCHW.shape[-1]
     cell_w, cell_h = side + _SPACE_PX, side + LABEL_PX + _SPACE_PX
-    rows = [(kind, place) for kind, places in ranked.items() for place in places]
+    rows = [(kind, index) for kind, indices in ranked.items() for index in indices]
     size = (cell_w * (len(columns) + 2), LABEL_PX + (cell_h + LABEL_PX) * len(rows))
     page = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(page)
     for x, name in enumerate(("small face", *columns, "truth")):
         draw.text((x * cell_w, 1), name[-_NAME_LENGTH:], fill="black")
-    for y, (kind, place) in enumerate(rows):
+    for y, (kind, index) in enumerate(rows):
         top = LABEL_PX + y * (cell_h + LABEL_PX)
-        draw.text((0, top + 1), f"{kind}: {names[place]}", fill="black")
+        draw.text((0, top + 1), f"{kind}: {names[index]}", fill="black")
         top += LABEL_PX
-        cells = [_centred(trial.lr_BCHW[place], side)]
-        cells += [as_image(pictures[name][place]) for name in columns]
-        cells.append(as_image(trial.hr_BCHW[place]))
+        cells = [_centred(trial.lr_BCHW[index], side)]
+        cells += [as_image(pictures[name][index]) for name in columns]
+        cells.append(as_image(trial.hr_BCHW[index]))
         for x, cell in enumerate(cells):
             page.paste(cell, (x * cell_w, top))
         for x, name in enumerate(columns, start=1):
-            label = _label(columns[name], before, place)
+            label = _label(columns[name], before, index)
             draw.text((x * cell_w, top + side + 1), label, fill="black")
     return page
 
@@ -83,12 +83,12 @@ def ranking(figures: Figures, before: Figures) -> dict[str, list[int]]:
     return {"worst": worst, "median": rest[start : start + count], "best": best}
 
 
-def _label(figures: Figures, before: Figures, place: int) -> str:
-    parts = [f"{float(gain_db(figures, before)[place]):+.1f}"]
+def _label(figures: Figures, before: Figures, index: int) -> str:
+    parts = [f"{float(gain_db(figures, before)[index]):+.1f}"]
     if figures.lpips is not None:
-        parts.append(f"L{float(figures.lpips[place]):.2f}")
+        parts.append(f"L{float(figures.lpips[index]):.2f}")
     if figures.identity is not None:
-        parts.append(f"id{float(figures.identity[place]):.2f}")
+        parts.append(f"id{float(figures.identity[index]):.2f}")
     return " ".join(parts)
 
 

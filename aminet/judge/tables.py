@@ -72,13 +72,13 @@ def make_row(
     Args:
         model: its name.
         trial: what it restored.
-        group: name, and places of its faces in the trial.
+        group: its name, and the indices of its faces in the trial.
         figures: the model's, of all faces of the trial.
         before: bicubic's.
         ms_per_face: the model's time.
     """
-    name, places = group
-    at = torch.tensor(places)
+    name, indices = group
+    at = torch.tensor(indices)
     mean = {key: float(values[at].mean()) for key, values in named(figures).items()}
     mean_before = {key: float(values[at].mean()) for key, values in named(before).items()}
     gains = gain_db(figures, before)[at]
@@ -91,7 +91,7 @@ def make_row(
         model=model,
         trial=trial.name,
         group=name,
-        faces=len(places),
+        faces=len(indices),
         eyes_px=trial.eyes_px,
         gain_db=float(gains.mean()),
         worst_gain_db=float(gains.min()),

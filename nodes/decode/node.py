@@ -13,7 +13,7 @@ from nodes.decode.stretch import Stretch, warnings_of
 from nodes.errors import MediaError
 from nodes.media.reader import PacketHandler
 from nodes.node import NodeSpec, Outputs, Port, Segment, SourceNode
-from nodes.reports import added
+from nodes.reports import sum_reports
 from nodes.types import Frame, VideoInfo
 
 __all__ = ["Decode"]
@@ -98,7 +98,7 @@ class Decode(SourceNode[DecodeConfig]):
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Add the counts up; the times are the first segment's first and the last one's last."""
         known = [report for report in reports if report["first_pts"] is not None] or reports
-        merged = added(reports) | {
+        merged = sum_reports(reports) | {
             "first_pts": known[0]["first_pts"],
             "last_pts": known[-1]["last_pts"],
             "container_frame_count": reports[0]["container_frame_count"],

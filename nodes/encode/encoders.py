@@ -167,8 +167,8 @@ def _held_format(encoder: str, pix_fmt: str) -> str | None:
 def _takes_size(encoder: Encoder, pix_fmt: str, info: VideoInfo) -> bool:
     if not encoder.whole_chroma:
         return True
-    form = VideoFormat(pix_fmt)
-    columns, rows = 8 // form.chroma_width(8), 8 // form.chroma_height(8)
+    layout = VideoFormat(pix_fmt)
+    columns, rows = 8 // layout.chroma_width(8), 8 // layout.chroma_height(8)
     return info.width_px % columns == 0 == info.height_px % rows
 
 
@@ -184,4 +184,4 @@ def _is_editable(pix_fmt: str) -> bool:
 
 
 def _formats(encoder: str) -> list[str]:
-    return [form.name for form in libav_encoder(encoder).video_formats or ()]
+    return [known.name for known in libav_encoder(encoder).video_formats or ()]

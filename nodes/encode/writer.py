@@ -20,7 +20,7 @@ from nodes.encode.encoders import EncoderPlan
 from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.media.urls import file_url
 from nodes.picture.formats import PictureConverter
-from nodes.picture.layout import chroma_place
+from nodes.picture.layout import chroma_siting
 from nodes.picture.view import PictureView
 from nodes.types import Frame, VideoInfo
 
@@ -89,7 +89,7 @@ class Writer:
         options = dict(plan.options)
         # A source that does not say where its chroma lies does not get a claim about it.
         if info.color.chroma:
-            options["chroma_sample_location"] = chroma_place(info.color)[0]
+            options["chroma_sample_location"] = chroma_siting(info.color)[0]
         stream = self._container.add_stream(plan.encoder, rate=rate, options=options)
         if not isinstance(stream, VideoStream):
             raise NodeConfigError(f"encode.codec: {plan.encoder!r} is no video encoder")

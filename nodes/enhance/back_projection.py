@@ -104,9 +104,9 @@ def _gaussians(sigmas_px: Tensor, device: torch.device) -> Tensor:
     sigmas_px = sigmas_px.clamp_min(_NARROWEST_PX)
     reach = torch.ceil(3 * sigmas_px)[:, None]
     farthest = int(reach.max())
-    place = torch.arange(-farthest, farthest + 1, dtype=sigmas_px.dtype)
-    weights = torch.exp(-place.square() / (2 * sigmas_px.square()[:, None]))
-    weights *= place.abs() <= reach
+    offset_px = torch.arange(-farthest, farthest + 1, dtype=sigmas_px.dtype)
+    weights = torch.exp(-offset_px.square() / (2 * sigmas_px.square()[:, None]))
+    weights *= offset_px.abs() <= reach
     return (weights / weights.sum(dim=1, keepdim=True)).to(device)
 
 

@@ -170,24 +170,24 @@ class Enhance(PoolNode[EnhanceConfig]):
         restored: dict[int, RestoredPatch] = {}
         failed: set[int] = set()
         with torch.inference_mode():
-            for (bucket, _), places in alike:
-                part = [patches[i] for i in places]
+            for (bucket, _), indices in alike:
+                part = [patches[i] for i in indices]
                 aligned = align_patches(part, bucket, self._device, with_history=with_history)
-                squares.update(zip(places, aligned, strict=True))
-            for _, places in _grouped([patch.size_px for patch in patches], most):
-                residuals, good = usable(self.residuals(torch.stack([squares[i] for i in places])))
-                failed.update(compress(places, (~good).tolist()))
-                masked = mask_residuals(residuals, [patches[i] for i in places])
-                squares.update(zip(places, masked, strict=True))
+                squares.update(zip(indices, aligned, strict=True))
+            for _, indices in _grouped([patch.size_px for patch in patches], most):
+                residuals, good = usable(self.residuals(torch.stack([squares[i] for i in indices])))
+                failed.update(compress(indices, (~good).tolist()))
+                masked = mask_residuals(residuals, [patches[i] for i in indices])
+                squares.update(zip(indices, masked, strict=True))
                 self._batches += 1
-            for (bucket, _), places in alike:
-                masked = torch.stack([squares[i] for i in places])
-                back = _unaligned(masked, [patches[i] for i in places], bucket)
-                restored.update(zip(places, back, strict=True))
+            for (bucket, _), indices in alike:
+                masked = torch.stack([squares[i] for i in indices])
+                back = _unaligned(masked, [patches[i] for i in indices], bucket)
+                restored.update(zip(indices, back, strict=True))
         self._count_failed(len(failed))
         return [
-            _unchanged(patch) if place in failed else restored[place]
-            for place, patch in enumerate(patches)
+            _unchanged(patch) if index in failed else restored[index]
+            for index, patch in enumerate(patches)
         ]
 
     def _count_failed(self, faces: int) -> None:
@@ -220,12 +220,12 @@ class Enhance(PoolNode[EnhanceConfig]):
 def _grouped(keys: Sequence[Key], most: int) -> list[tuple[Key, list[int]]]:
     """Gather the places of equal keys, in order, at most so many together."""
     groups: dict[Key, list[int]] = defaultdict(list)
-    for place, key in enumerate(keys):
-        groups[key].append(place)
+    for index, key in enumerate(keys):
+        groups[key].append(index)
     return [
-        (key, places[start : start + most])
-        for key, places in groups.items()
-        for start in range(0, len(places), most)
+        (key, indices[start : start + most])
+        for key, indices in groups.items()
+        for start in range(0, len(indices), most)
     ]
 
 

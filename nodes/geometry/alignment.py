@@ -193,8 +193,8 @@ def face_oval(
         1 on the face, falling smoothly to exactly 0 inside the square.
     """
     shift = -_HEAD_DEPTH * EYES_OF_SIZE * float(np.sin(np.radians(yaw_deg)))
-    room = 0.5 - _OVAL_EDGE - _OVAL_RADII[0]
-    middle = _OVAL_CENTRE[0] + min(max(shift, -room), room)
+    limit = 0.5 - _OVAL_EDGE - _OVAL_RADII[0]
+    middle = _OVAL_CENTRE[0] + min(max(shift, -limit), limit)
     across, down = (x - middle) / _OVAL_RADII[0], (y - _OVAL_CENTRE[1]) / _OVAL_RADII[1]
     inside = np.clip((1 - np.hypot(across, down)) / _OVAL_FEATHER, 0, 1)
     return (inside * inside * (3 - 2 * inside)).astype(np.float32)

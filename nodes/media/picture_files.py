@@ -71,10 +71,10 @@ def numbered(pattern: str | Path) -> dict[int, Path]:
 def numbers_among(pattern: str, names: Iterable[str]) -> dict[int, str]:
     """Return those of some files' names that a pattern stands for, by number, in order."""
     before, _, after = _split(pattern)
-    form = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
+    numbered = re.compile(re.escape(before) + r"(\d+)" + re.escape(after))
     found: dict[int, str] = {}
     for name in names:
-        match = form.fullmatch(name)
+        match = numbered.fullmatch(name)
         # The digits must be those that the pattern would write: %03d has no file named 7.
         if match and numbered_name(pattern, int(match[1])) == name:
             found[int(match[1])] = name
@@ -83,8 +83,8 @@ def numbers_among(pattern: str, names: Iterable[str]) -> dict[int, str]:
 
 def numbered_name(pattern: str, number: int) -> str:
     """Return the name that a pattern stands for."""
-    before, form, after = _split(pattern)
-    return before + form % number + after
+    before, number_format, after = _split(pattern)
+    return before + number_format % number + after
 
 
 def files_of(name: str | Path) -> list[Path]:
@@ -176,8 +176,8 @@ def open_animated_webp(path: Path) -> InputContainer:
 def _escaped(pattern: str) -> str:
     """Return a pattern of files for libav, to which each other `%` is doubled."""
     path = Path(pattern)
-    before, form, after = _split(path.name)
-    doubled = before.replace("%", "%%") + form + after.replace("%", "%%")
+    before, number_format, after = _split(path.name)
+    doubled = before.replace("%", "%%") + number_format + after.replace("%", "%%")
     return str(Path(str(path.parent).replace("%", "%%"), doubled))
 
 

@@ -12,7 +12,7 @@ from av.video.format import VideoFormat
 from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
 
 from nodes.errors import UnsupportedFormatError
-from nodes.picture.layout import chroma_place, pixel_layout
+from nodes.picture.layout import chroma_siting, pixel_layout
 from nodes.picture.view import PictureView
 from nodes.types import ColorTags
 
@@ -87,7 +87,7 @@ class PictureConverter:
         self._pix_fmt = pix_fmt
         self._color = color
         self._scaler = VideoReformatter()
-        self._view = PictureView(chroma=chroma_place(color)[0])
+        self._view = PictureView(chroma=chroma_siting(color)[0])
 
     def convert(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Return a converted copy with the stream's colour tags, or the picture if it fits."""

@@ -34,14 +34,14 @@ def deinterlaced(
     `bwdif`, of the BBC's w3fdif and yadif). Pictures of another size begin afresh.
     """
     bwdif: PictureFilter | None = None
-    form: tuple[int, int, str] | None = None
+    last_layout: tuple[int, int, str] | None = None
     times: deque[tuple[int | None, int]] = deque()
     for number, picture in enumerate(pictures):
         own = (picture.width, picture.height, picture.format.name)
-        if bwdif is None or own != form:
+        if bwdif is None or own != last_layout:
             if bwdif is not None:
                 yield from _timed(bwdif.push(None), times)
-            bwdif, form = _bwdif(picture, top_field_first=top_field_first), own
+            bwdif, last_layout = _bwdif(picture, top_field_first=top_field_first), own
         times.append((picture.pts, picture.duration))
         picture.pts, picture.time_base = number, _PICTURE_NUMBERS
         yield from _timed(bwdif.push(picture), times)

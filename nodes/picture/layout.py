@@ -27,8 +27,8 @@ __all__ = [
     "Samples",
     "Values",
     "align_region",
-    "chroma_place",
     "chroma_samples",
+    "chroma_siting",
     "pixel_layout",
     "plane_codes",
     "plane_samples",
@@ -62,7 +62,7 @@ _NOT_YCBCR: Final = {0: "RGB", 8: "YCgCo", 11: "Y'D'zD'x", 14: "ICtCp"}
 _SUBSAMPLING: Final = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "440": (0, 1), "411": (2, 0)}
 
 
-_CHROMA_PLACES: Final = {
+_CHROMA_SITINGS: Final = {
     1: ("left", 0.0, 0.5),
     2: ("center", 0.5, 0.5),
     3: ("topleft", 0.0, 0.0),
@@ -70,7 +70,7 @@ _CHROMA_PLACES: Final = {
     5: ("bottomleft", 0.0, 1.0),
     6: ("bottom", 0.5, 1.0),
 }
-"""AVCHROMA_LOC_* -> see `chroma_place`."""
+"""AVCHROMA_LOC_* -> see `chroma_siting`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +139,14 @@ def resolve_color(color: ColorTags, layout: PixelLayout, height_px: int) -> tupl
     return matrix, color.range == ColorRange.JPEG or layout.full_range_by_name
 
 
-def chroma_place(color: ColorTags) -> tuple[str, float, float]:
+def chroma_siting(color: ColorTags) -> tuple[str, float, float]:
     """Return where subsampled chroma lies, unspecified on the left, as players assume.
 
     Returns:
         libav's name of it, and its distance from the first luma sample of its block, right and
         down: 0 on that sample, 0.5 in the middle, 1 on the last sample.
     """
-    return _CHROMA_PLACES.get(color.chroma, _CHROMA_PLACES[1])
+    return _CHROMA_SITINGS.get(color.chroma, _CHROMA_SITINGS[1])
 
 
 def align_region(

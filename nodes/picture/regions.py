@@ -18,7 +18,7 @@ from nodes.picture.layout import (
     PixelLayout,
     Region,
     Values,
-    chroma_place,
+    chroma_siting,
     pixel_layout,
     plane_codes,
     plane_samples,
@@ -152,7 +152,7 @@ class RegionReader:
         """
         if self._blank is None or self._blank.format.name != pix_fmt:
             blank = av.VideoFrame(8, 8, pix_fmt)
-            self._blank = PictureView(chroma=chroma_place(self._color)[0]).of(blank)
+            self._blank = PictureView(chroma=chroma_siting(self._color)[0]).of(blank)
         return self._sizer.reformat(
             self._blank, width_px, height_px, interpolation=Interpolation.POINT, threads=1
         )

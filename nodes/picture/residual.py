@@ -18,8 +18,8 @@ from nodes.picture.layout import (
     Region,
     Samples,
     Values,
-    chroma_place,
     chroma_samples,
+    chroma_siting,
     pixel_layout,
     region_samples,
     resolve_color,
@@ -65,13 +65,13 @@ def add_rgb_residual(
     legal = (0, top) if full else (16 * unit, 240 * unit)
     gain = top if full else 224 * unit
     blocks = _subsampled(touched.astype(np.float32), layout, (0.5, 0.5)) > 0
-    _, *place = chroma_place(color)
+    _, *siting = chroma_siting(color)
     changes = (
         (blue - luma) * (gain / (2 - 2 * weight_b)),
         (red - luma) * (gain / (2 - 2 * weight_r)),
     )
     for view, change in zip(chroma_samples(picture, layout, region), changes, strict=True):
-        _add(view, _subsampled(change, layout, place), blocks, legal, layout.shift)
+        _add(view, _subsampled(change, layout, siting), blocks, legal, layout.shift)
 
 
 def _changed_part(
@@ -107,19 +107,19 @@ def _add(
     np.copyto(samples, summed, where=touched)
 
 
-def _subsampled(values: Values, layout: PixelLayout, place: Sequence[float]) -> Values:
+def _subsampled(values: Values, layout: PixelLayout, siting: Sequence[float]) -> Values:
     """Reduce (H, W) to the chroma grid; the last block is completed by repetition.
 
     Args:
         values: of luma pixels.
         layout: its chroma grid.
-        place: where chroma lies in its block, right and down; see `chroma_place`.
+        siting: where chroma lies in its block, right and down; see `chroma_siting`.
     """
-    columns = _reduced(values.T, 1 << layout.log2_sub_x, place[0]).T
-    return _reduced(columns, 1 << layout.log2_sub_y, place[1])
+    columns = _reduced(values.T, 1 << layout.log2_sub_x, siting[0]).T
+    return _reduced(columns, 1 << layout.log2_sub_y, siting[1])
 
 
-def _reduced(values: Values, step: int, place: float) -> Values:
+def _reduced(values: Values, step: int, siting: float) -> Values:
     """Return every `step`-th row's surroundings.
 
     Chroma between the rows is the mean of its block. On a row it is that one with its neighbours,
@@ -128,8 +128,8 @@ def _reduced(values: Values, step: int, place: float) -> Values:
     if step == 1:
         return values
     count = -(-len(values) // step)
-    centre = round(place * (step - 1))
-    if place == 0.5:
+    centre = round(siting * (step - 1))
+    if siting == 0.5:
         weights = dict.fromkeys(range(step), 1)
     else:
         weights = {centre + near: step - abs(near) for near in range(1 - step, step)}

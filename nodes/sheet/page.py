@@ -63,9 +63,9 @@ def write_page(pairs: Iterable[PagePair], path: Path, *, columns: int) -> None:
     page = Image.new("RGB", (columns * cell_width, height), _BACKGROUND)
     draw = ImageDraw.Draw(page)
     index: list[dict[str, float | str]] = []
-    for place, pair in enumerate(ordered):
-        x = place % columns * cell_width + _GAP_PX
-        y = place // columns * cell_height + _GAP_PX
+    for cell, pair in enumerate(ordered):
+        x = cell % columns * cell_width + _GAP_PX
+        y = cell // columns * cell_height + _GAP_PX
         label = f"face {pair.track_id}", pair.kind, f"{pair.time_s:.2f} s"
         size = f"eyes {pair.eye_distance_px:.0f} px apart"
         draw.text((x, y), "   ".join(filter(None, (*label, size))), _TEXT, _font())

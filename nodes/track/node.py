@@ -21,7 +21,7 @@ from pydantic import Field
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, Port, Segment, State, TrackingNode
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import luma_samples
-from nodes.reports import added
+from nodes.reports import sum_reports
 from nodes.track.close_up import FaceFinder, square_around, steady_square
 from nodes.track.detector import Box, Detection
 from nodes.track.scan import RollingScan, SceneCuts
@@ -209,7 +209,9 @@ class Track(TrackingNode[TrackConfig]):
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Add the counts up; a face followed over a cut between segments is one track."""
         numbers = cls.track_numbers(reports)
-        merged = added([{k: v for k, v in report.items() if k != "ends"} for report in reports])
+        merged = sum_reports(
+            [{k: v for k, v in report.items() if k != "ends"} for report in reports]
+        )
         return merged | {"tracks": len({n for own in numbers for n in own.values()})}
 
     @classmethod

@@ -118,10 +118,10 @@ class RollingScan:
         self._idle_credit -= len(idle)
         return chosen + self._take(idle, time_s)
 
-    def _take(self, places: npt.NDArray[np.intp], time_s: float) -> list[Square]:
-        self._seen_s[places] = time_s
-        self._moved[places] = self._moved_at_all[places] = 0
-        return [self._squares[place] for place in places]
+    def _take(self, indices: npt.NDArray[np.intp], time_s: float) -> list[Square]:
+        self._seen_s[indices] = time_s
+        self._moved[indices] = self._moved_at_all[indices] = 0
+        return [self._squares[index] for index in indices]
 
     def _changed(self, luma: Luma, reference: Luma) -> npt.NDArray[np.bool_]:
         """Tell which samples differ from when they last did; what a sample was then is kept."""

@@ -60,8 +60,8 @@ def stitch(segments: Sequence[TrackEnds]) -> list[dict[int, int]]:
     """
     numbers: list[dict[int, int]] = []
     count = 0
-    for place, segment in enumerate(segments):
-        same = _matches(segments[place - 1].tail, segment.head) if place else {}
+    for index, segment in enumerate(segments):
+        same = _matches(segments[index - 1].tail, segment.head) if index else {}
         own: dict[int, int] = {}
         for track in segment.tracks:
             known = numbers[-1].get(same[track]) if track in same else None

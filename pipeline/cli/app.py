@@ -10,8 +10,8 @@ from aminet.errors import AminetError
 from pipeline.cli import enhance, inspect, network, plan, quality
 from pipeline.cli.console import say_error
 from pipeline.errors import exit_code
-from pipeline.interrupts import EXIT_INTERRUPTED, came, interruptible
-from pipeline.run.malloc import share_heaps
+from pipeline.interrupts import EXIT_INTERRUPTED, interrupted, interruptible
+from pipeline.run.malloc import limit_malloc_arenas
 from pipeline.terminal import PrintableFormatter
 
 __all__ = ["app", "main"]
@@ -32,7 +32,7 @@ def main() -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    share_heaps()
+    limit_malloc_arenas()
     try:
         with interruptible():
             app()
@@ -44,7 +44,7 @@ def main() -> int:
         return exit_code(error)
     except BaseException:
         # What a library makes of an interrupt, such as an ImportError, is one still.
-        if not came():
+        if not interrupted():
             raise
         return EXIT_INTERRUPTED
     return 0

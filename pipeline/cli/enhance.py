@@ -45,14 +45,14 @@ def enhance(
     """Write the same videos with the faces restored, a report, and before/after sheets."""
     from pipeline.api import enhance as run
     from pipeline.api import enhance_stream
-    from pipeline.config import GraphFlags, flagged
+    from pipeline.config import GraphFlags, merge_settings
     from pipeline.job.monitors import monitor_for
     from pipeline.stream.job import is_stream
 
     given = settings or ()
     flags = GraphFlags(scale=scale, strength=strength, faces=faces, from_s=from_s, to_s=to_s)
     if dry_run:
-        run_config = flagged(config, given, **flags, runner=runner, address=address)
+        run_config = merge_settings(config, given, **flags, runner=runner, address=address)
         tell(inputs, output, run_config, overwrite=overwrite, resume=resume)
         return
     if len(inputs) == 1 and is_stream(inputs[0], output):
@@ -76,9 +76,9 @@ def enhance(
         monitor=monitor_for(out),
     )
     for video in report.videos:
-        for ending, place in video.beside.items():
+        for ending, location in video.beside.items():
             if "/" not in ending:
-                say(f"{_BESIDE.get(ending, 'beside it')}: {place}")
+                say(f"{_BESIDE.get(ending, 'beside it')}: {location}")
     say(f"report: {report.path}")
     say(report.note)
     if report.failed:

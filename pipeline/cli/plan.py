@@ -42,9 +42,9 @@ def plan(
     resume: option.Resume = True,
 ) -> None:
     """Say what `enhance` would do with the same options, as its --dry-run does."""
-    from pipeline.config import flagged
+    from pipeline.config import merge_settings
 
-    run_config = flagged(
+    run_config = merge_settings(
         config,
         settings or (),
         scale=scale,
@@ -68,7 +68,7 @@ def tell(
         AminetError: what the job itself would end with, as far as it is known before the work.
     """
     from pipeline.job.plan import plan_inputs
-    from pipeline.storage.places import absolute
+    from pipeline.storage.locations import absolute
     from pipeline.stream.job import is_stream
 
     if len(inputs) == 1 and is_stream(inputs[0], output):
@@ -84,8 +84,8 @@ def tell(
 def _lines(job: JobPlan) -> Iterator[str]:
     for video in job.videos:
         yield f"{video.files.source} -> {video.files.target}: {_state(video)}"
-        if video.ready and video.segments_left:
-            yield from _segments(video.ready.plan, tuple(video.done))
+        if video.plan and video.segments_left:
+            yield from _segments(video.plan.segments, tuple(video.done))
         if video.changed:
             yield f"  {video.changed}"
         if video.redo_reason:
@@ -97,7 +97,7 @@ def _lines(job: JobPlan) -> Iterator[str]:
     yield f"{job.segments_left} segments to do, {runner} runner ({why})"
     sizing = job.sizing()
     if sizing:
-        yield from _places(sizing)
+        yield from _placements(sizing)
     estimate_s = job.estimate_s
     if estimate_s is None:
         yield "how long that takes is not known before segments of it are finished"
@@ -118,24 +118,24 @@ def _segments(plan: SegmentPlan, done: tuple[int, ...]) -> Iterator[str]:
         yield f"  done: {', '.join(str(number + 1) for number in sorted(done))}"
 
 
-def _places(sizing: Sizing) -> Iterator[str]:
-    if not sizing.places:
+def _placements(sizing: Sizing) -> Iterator[str]:
+    if not sizing.placements:
         yield "  the cluster has no machine with a free core yet"
-    for place in sizing.places:
-        name = place.machine if " " in place.machine else f"machine {place.machine[:8]}"
-        gpus = f" and {place.enhancer_gpus:g} GPU" if place.enhancer_gpus else ""
+    for placement in sizing.placements:
+        name = placement.machine if " " in placement.machine else f"machine {placement.machine[:8]}"
+        gpus = f" and {placement.enhancer_gpus:g} GPU" if placement.enhancer_gpus else ""
         yield (
-            f"  {name}: segment workers {place.workers} x {place.worker_threads} thread(s),"
-            f" enhancers {place.enhancers} x {place.enhancer_threads} thread(s){gpus}"
+            f"  {name}: segment workers {placement.workers} x {placement.worker_threads} thread(s),"
+            f" enhancers {placement.enhancers} x {placement.enhancer_threads} thread(s){gpus}"
         )
 
 
 def _state(video: PlannedVideo) -> str:
-    if video.ready is None:
+    if video.plan is None:
         return f"CANNOT BE DONE: {video.error}"
     if video.finished is not None:
         return "done by an earlier run"
-    frames = "" if video.ready.frames is None else f"{video.ready.frames} frames in "
-    total = len(video.ready.plan.intervals)
+    frames = "" if video.plan.frames is None else f"{video.plan.frames} frames in "
+    total = len(video.plan.segments.intervals)
     done = f", {len(video.done)} of them done" if video.done else ""
     return f"{frames}{total} segment{'s' if total > 1 else ''}{done}"

@@ -34,11 +34,11 @@ def eval_video(
     """Measure each face: flicker over the source's, agreement with it, PSNR over enlarging it."""
     from pipeline.quality.faces import followed_faces, read_truth
     from pipeline.quality.measure import measure_video
-    from pipeline.storage.places import place_of, write
+    from pipeline.storage.locations import location_of, write
 
     faces = read_truth(truth, source) if truth else list(followed_faces(source, threads=1))
     quality = measure_video(source, restored, faces, reference)
     for line in quality.text().splitlines():
         say(line)
     if output is not None:
-        write(place_of(output), quality.to_json().encode())
+        write(location_of(output), quality.to_json().encode())

@@ -24,7 +24,7 @@ from pipeline.cluster.worker import SegmentWorker
 from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
 from pipeline.graph.graph import Graph, GraphNode
-from pipeline.sizing.sizing import Place, Sizing, claim
+from pipeline.sizing.sizing import Placement, Sizing, claim
 from pipeline.sizing.spare import Held
 
 __all__ = ["DOUBT_S", "RESTARTS", "Fleet", "Worker"]
@@ -167,7 +167,7 @@ class Fleet:
             Whether the enhancers changed.
         """
         busy = set(busy)
-        wanted = Counter({place.machine: place.workers for place in sizing.places})
+        wanted = Counter({placement.machine: placement.workers for placement in sizing.placements})
         have = Counter(worker.machine for worker in self.workers)
         surplus: list[Worker] = []
         for worker in sorted(self.workers - busy, key=lambda worker: worker.settled):
@@ -177,9 +177,9 @@ class Fleet:
         self.end(*surplus)
         # Enhancers first: where room runs out, workers without them would hold cores for nothing.
         changes = [self._fit_pool(entry, sizing) for entry in _pool_nodes(self.graph)]
-        for place in sizing.places:
-            for _ in range(place.workers - have[place.machine]):
-                self._start_worker(place, sizing.worker_bytes)
+        for placement in sizing.placements:
+            for _ in range(placement.workers - have[placement.machine]):
+                self._start_worker(placement, sizing.worker_bytes)
         return any(changes)
 
     def end(self, *workers: Worker) -> None:
@@ -214,7 +214,9 @@ class Fleet:
             log.debug("%s", enhancer.lost)
             if enhancer.lived:  # one that never started would not start the next time
                 members.remove(enhancer)
-        missing = Counter({place.machine: place.enhancers for place in sizing.places})
+        missing = Counter(
+            {placement.machine: placement.enhancers for placement in sizing.placements}
+        )
         surplus: list[_Enhancer] = []
         stand_ins = _stand_ins(entry, members, sizing)
         if any(enhancer.lived and enhancer.held.gpus for enhancer in members):
@@ -229,48 +231,50 @@ class Fleet:
             members.remove(enhancer)
             self._retired.setdefault(entry.name, []).extend(_reports_of([enhancer]))
         _end([(enhancer.member.actor, enhancer.answer) for enhancer in surplus])
-        started = [place for place in sizing.places for _ in range(missing[place.machine])]
-        for place in started:
-            members.append(self._start_enhancer(entry, place))
+        started = [
+            placement for placement in sizing.placements for _ in range(missing[placement.machine])
+        ]
+        for placement in started:
+            members.append(self._start_enhancer(entry, placement))
         return bool(lost or surplus or started)
 
-    def _claim(self, place: Place, wanted: float) -> float:
+    def _claim(self, placement: Placement, wanted: float) -> float:
         everyone = (*self.workers, *chain.from_iterable(self._enhancers.values()))
-        held = sum(actor.held.cpus for actor in everyone if actor.machine == place.machine)
-        return claim(wanted, cpus=place.cpus, held=held)
+        held = sum(actor.held.cpus for actor in everyone if actor.machine == placement.machine)
+        return claim(wanted, cpus=placement.cpus, held=held)
 
-    def _start_worker(self, place: Place, window_bytes: int | None) -> None:
-        cpus = self._claim(place, place.worker_cpus)
+    def _start_worker(self, placement: Placement, window_bytes: int | None) -> None:
+        cpus = self._claim(placement, placement.worker_cpus)
         # One call for the segment, one for its progress, one for changed pools.
         actor = ray.remote(SegmentWorker).options(
-            num_cpus=cpus, max_concurrency=3, scheduling_strategy=_on(place)
+            num_cpus=cpus, max_concurrency=3, scheduling_strategy=_on(placement)
         )
         handle: Any = actor.remote(
-            self.graph, self._prepared_others, self.options, place.worker_threads, window_bytes
+            self.graph, self._prepared_others, self.options, placement.worker_threads, window_bytes
         )
-        self.workers.add(Worker(handle, place.machine, Held(cpus), handle.progress.remote()))
+        self.workers.add(Worker(handle, placement.machine, Held(cpus), handle.progress.remote()))
 
-    def _start_enhancer(self, entry: GraphNode, place: Place) -> _Enhancer:
-        cpus = self._claim(place, place.enhancer_cpus)
-        gpus = place.enhancer_gpus if entry.spec.gpu else 0.0
+    def _start_enhancer(self, entry: GraphNode, placement: Placement) -> _Enhancer:
+        cpus = self._claim(placement, placement.enhancer_cpus)
+        gpus = placement.enhancer_gpus if entry.spec.gpu else 0.0
         actor = ray.remote(EnhancerActor).options(
             num_cpus=cpus,
             num_gpus=gpus,
             max_restarts=RESTARTS,
             max_concurrency=1000,
-            scheduling_strategy=_on(place),
+            scheduling_strategy=_on(placement),
         )
         node = self._prepared_pools[entry.name]
         handle: Any = actor.remote(
-            entry.name, node, place.enhancer_threads, self.options.max_wait_s
+            entry.name, node, placement.enhancer_threads, self.options.max_wait_s
         )
         member = Member(uuid4().hex, handle)
-        return _Enhancer(member, place.machine, Held(cpus, gpus), _ask(handle))
+        return _Enhancer(member, placement.machine, Held(cpus, gpus), _ask(handle))
 
 
 def _stand_ins(entry: GraphNode, members: Sequence[_Enhancer], sizing: Sizing) -> list[_Enhancer]:
     """Return those on CPUs, made when others held the GPUs: they work until one on a GPU does."""
-    on_gpus = entry.spec.gpu and any(place.enhancer_gpus for place in sizing.places)
+    on_gpus = entry.spec.gpu and any(placement.enhancer_gpus for placement in sizing.placements)
     return [enhancer for enhancer in members if on_gpus and not enhancer.held.gpus]
 
 
@@ -278,9 +282,9 @@ def _pool_nodes(graph: Graph) -> Iterator[GraphNode]:
     return (entry for entry in graph.nodes if issubclass(entry.node_class, PoolNode))
 
 
-def _on(place: Place) -> NodeAffinitySchedulingStrategy:
+def _on(placement: Placement) -> NodeAffinitySchedulingStrategy:
     """Ask for a machine; without it the actor is of no use, and another one is made elsewhere."""
-    return NodeAffinitySchedulingStrategy(place.machine, soft=False)
+    return NodeAffinitySchedulingStrategy(placement.machine, soft=False)
 
 
 def _end(actors: Sequence[tuple[ActorHandle[Any], Any]]) -> None:

@@ -126,11 +126,11 @@ class RayPoolClient:
     def _send(self, block: _Block) -> None:
         with self._lock:
             names = list(self._known)
-            place = choose([known.load for known in self._known.values()])
-            if place is None:
+            index = choose([known.load for known in self._known.values()])
+            if index is None:
                 self._held.append(block)
                 return
-            known = self._known[names[place]]
+            known = self._known[names[index]]
             known.under_way += 1
         packets = [inputs for inputs, _ in block.items]
         try:
@@ -140,7 +140,7 @@ class RayPoolClient:
                 known.under_way -= 1
             _reject(block.items, error)
             return
-        _when_done(reply, partial(self._receive, block, names[place], known))
+        _when_done(reply, partial(self._receive, block, names[index], known))
 
     def _receive(
         self, block: _Block, name: str, known: _Known, done: Future[tuple[list[Outputs], float]]

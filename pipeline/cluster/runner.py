@@ -35,7 +35,7 @@ from pipeline.graph.graph import Graph
 from pipeline.run.contract import Progress
 from pipeline.run.task import ProgressListener, Task, TaskOutcome
 from pipeline.sizing.sizing import Machine, Sizing, missing, size
-from pipeline.sizing.spare import OnCpus, Room, Wait
+from pipeline.sizing.spare import OnCpus, SpareCapacity, Wait
 
 __all__ = ["RayRunner"]
 
@@ -126,7 +126,7 @@ class RayRunner:
         self._looked_s = 0.0
         self._machine_seen_s = time.monotonic()
         self._machines: list[Machine] = []
-        self._room = Room()
+        self._spare = SpareCapacity()
         self._wait = Wait()
         self._on_cpus = OnCpus()
         self._largest = Sizing((), None)
@@ -161,7 +161,7 @@ class RayRunner:
             "workers_lost": self._lost,
             "enhancers": self._largest.enhancers,
             "worker_bytes": self._largest.worker_bytes,
-            "places": [asdict(place) for place in self._largest.places],
+            "placements": [asdict(placement) for placement in self._largest.placements],
             "pools": self._fleet.reports(),
         }
 
@@ -196,14 +196,18 @@ class RayRunner:
         busy = [item.worker for item in self._busy.values()]
         left = self._machines
         if self._demand:
-            left = self._room.left(left, self._fleet.held, self._demand.held)
+            left = self._spare.left(left, self._fleet.held, self._demand.held)
         self.sizing = size(
             left,
             segments=segments,
             wishes=self._options.wishes,
             busy=Counter(worker.machine for worker in busy),
         )
-        said = [self._wait.line(self._looked_s, self._machines, room=bool(self.sizing.places))]
+        said = [
+            self._wait.line(
+                self._looked_s, self._machines, has_placement=bool(self.sizing.placements)
+            )
+        ]
         if self._on_gpus:
             said.append(self._on_cpus.line(self._machines, left))
         for line in filter(None, said):

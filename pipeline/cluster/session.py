@@ -23,7 +23,7 @@ import nodes
 from pipeline.errors import ClusterError
 from pipeline.interrupts import keeping_sigterm
 from pipeline.sizing.sizing import Machine
-from pipeline.sizing.spare import Held, Room
+from pipeline.sizing.spare import Held, SpareCapacity
 
 __all__ = ["Demand", "connect", "look", "machines"]
 
@@ -92,7 +92,7 @@ def look(address: str) -> list[Machine]:
     """
     joined = connect(address, threads=1)
     try:
-        return Room().left(machines())
+        return SpareCapacity().left(machines())
     finally:
         if joined:
             ray.shutdown()

@@ -13,7 +13,7 @@ from pipeline.config import RunOptions
 from pipeline.graph.graph import Graph
 from pipeline.run.contract import Progress, SegmentResult
 from pipeline.run.executor import SegmentExecutor
-from pipeline.run.malloc import share_heaps
+from pipeline.run.malloc import limit_malloc_arenas
 from pipeline.run.task import Task
 
 __all__ = ["SegmentWorker"]
@@ -40,7 +40,7 @@ class SegmentWorker:
             window_bytes: bytes of faces that may be under way at once, None for any.
         """
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-        share_heaps()
+        limit_malloc_arenas()
         # These run elsewhere: here they are asked only what needs no setup.
         far = {
             entry.name: cast("PoolNode[NodeConfig]", entry.make())

@@ -350,10 +350,10 @@ def _packets_of(videos: Sequence[Path]) -> Iterator[Packet[VideoStream]]:
 def _check_headers(videos: Sequence[Path]) -> None:
     """Make sure that one header serves all segments: a stream has only one."""
     header: bytes | None = None
-    for place, video in enumerate(videos):
+    for index, video in enumerate(videos):
         with open_media(str(video)) as container:
             own = container.streams.video[0].codec_context.extradata
-        if place and own != header:
+        if index and own != header:
             raise MediaError(
                 f"{video}: the encoder wrote another header than for the first segment, so that"
                 " they cannot become one stream; run it again with --set run.segment_s=0"

@@ -37,10 +37,10 @@ class VideoTiming:
 
     def duration(self, number: int) -> int:
         """Return how long the picture of packet `number` is shown."""
-        place = bisect_right(self.shown, self.pts[number])
-        if place == len(self.shown):
+        index = bisect_right(self.shown, self.pts[number])
+        if index == len(self.shown):
             return self.last_duration_ticks
-        return self.shown[place] - self.pts[number]
+        return self.shown[index] - self.pts[number]
 
 
 def read_timing(videos: Sequence[Path], info: VideoInfo, last_duration_ticks: int) -> VideoTiming:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nodes.node import Node, NodeConfig
 from pipeline.graph.graph import Graph
-from pipeline.storage.places import place_of, read
+from pipeline.storage.locations import location_of, read
 
 __all__ = ["prepared"]
 
@@ -23,4 +23,4 @@ def prepared(graph: Graph) -> dict[str, Node[NodeConfig]]:
 
 
 def _content_at(location: str) -> bytes | None:
-    return read(place_of(location))
+    return read(location_of(location))

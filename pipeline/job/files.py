@@ -17,11 +17,11 @@ from nodes.media.picture_formats import picture_format
 from nodes.media.urls import is_url
 from pipeline.containers.probe import is_media
 from pipeline.errors import OutputError
-from pipeline.storage.places import (
+from pipeline.storage.locations import (
     is_folder,
     is_remote,
     list_files,
-    place_of,
+    location_of,
     remove,
     size_of,
     stored_at,
@@ -80,8 +80,8 @@ class VideoFiles:
     def side(self, ending: str) -> UPath:
         """Return where a file goes that belongs to the output, such as its contact sheet."""
         ending, _, name = ending.partition("/")
-        place = beside(self.target, ending, whole_name=self.twin)
-        return place / name if name else place
+        location = beside(self.target, ending, whole_name=self.twin)
+        return location / name if name else location
 
     def existing_sides(self, endings: Iterable[str]) -> list[UPath]:
         """Return the files, and folders in their place, that are beside the output already.
@@ -92,13 +92,13 @@ class VideoFiles:
         found: list[UPath] = []
         for ending in endings:
             folder, slash, pattern = ending.partition("/")
-            place = self.side(folder)
-            is_link = isinstance(place, Path) and place.is_symlink()
-            if slash and size_of(place) is None and not is_link:
-                names = [name for name in list_files(place) if fnmatchcase(name, pattern)]
-                found.extend(place / name for name in names)
-            elif is_link or is_folder(place) or size_of(place) is not None:
-                found.append(place)
+            location = self.side(folder)
+            is_link = isinstance(location, Path) and location.is_symlink()
+            if slash and size_of(location) is None and not is_link:
+                names = [name for name in list_files(location) if fnmatchcase(name, pattern)]
+                found.extend(location / name for name in names)
+            elif is_link or is_folder(location) or size_of(location) is not None:
+                found.append(location)
         return found
 
     def drop_sides(self, endings: Iterable[str]) -> None:
@@ -108,8 +108,8 @@ class VideoFiles:
             endings: as `nodes.node.SinkNode.endings`.
         """
         endings = tuple(endings)
-        for place in self.existing_sides(endings):
-            remove(place)
+        for location in self.existing_sides(endings):
+            remove(location)
         for folder in {self.side(ending.partition("/")[0]) for ending in endings if "/" in ending}:
             if not list_files(folder):
                 remove(folder)
@@ -206,9 +206,9 @@ def check_outputs(
         taken = video.exists or is_folder(video.target)
         made = [*video.existing_sides(endings), *([video.target] if taken else [])]
         files = [*made, *(video.target.with_name(name) for name in written(video.target))]
-        for place in files:
-            if _identity(place) in inputs:
-                raise OutputError(f"{place} is both input and output: choose another output")
+        for location in files:
+            if _identity(location) in inputs:
+                raise OutputError(f"{location} is both input and output: choose another output")
         if made and not overwrite and video not in own:
             raise OutputError(f"{made[0]} exists already: add --overwrite to replace it")
 
@@ -250,20 +250,20 @@ def _source(folder: UPath, name: str) -> str:
 
 def _folder(given: str) -> UPath | None:
     """Return an input that is a folder as a place, None for a file and for a libav URL."""
-    place = stored_at(given) if is_url(given) else place_of(given)
-    return place if place is not None and is_folder(place) else None
+    location = stored_at(given) if is_url(given) else location_of(given)
+    return location if location is not None and is_folder(location) else None
 
 
 def _existing(given: str) -> str:
-    place = stored_at(given) if is_url(given) else place_of(given)
-    if place is None:
+    location = stored_at(given) if is_url(given) else location_of(given)
+    if location is None:
         return given
     if is_numbered(given):
         if not numbered(given):
             raise MediaError(f"no such numbered files: {given}")
-    elif is_remote(place) and size_of(place) is None:
+    elif is_remote(location) and size_of(location) is None:
         raise MediaError(f"no such file, folder or bucket: {given}")
-    elif isinstance(place, Path) and not place.exists():
+    elif isinstance(location, Path) and not location.exists():
         raise MediaError(f"no such file: {given}")
     return given
 
@@ -292,16 +292,16 @@ def _same(one: UPath, other: UPath) -> bool:
 
 def _input_files(source: str) -> Iterator[UPath]:
     """Yield the files that a source consists of; none of a libav URL."""
-    place = stored_at(source) if is_url(source) else place_of(source)
-    if isinstance(place, Path):
-        yield from map(UPath, files_of(place))
-    elif place is not None:
-        yield place
+    location = stored_at(source) if is_url(source) else location_of(source)
+    if isinstance(location, Path):
+        yield from map(UPath, files_of(location))
+    elif location is not None:
+        yield location
 
 
-def _identity(place: UPath) -> tuple[int, int] | str:
+def _identity(location: UPath) -> tuple[int, int] | str:
     """Return what tells a file from others, whatever link or spelling leads to it."""
-    if isinstance(place, Path) and place.exists():
-        found = place.stat()
+    if isinstance(location, Path) and location.exists():
+        found = location.stat()
         return found.st_dev, found.st_ino
-    return str(place)
+    return str(location)

@@ -23,13 +23,13 @@ from pipeline.interrupts import postponed
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.report import VideoReport
-from pipeline.job.video_plan import Ready
+from pipeline.job.video_plan import VideoPlan
 from pipeline.pictures.outputs import write_pictures
 from pipeline.run.contract import SegmentResult, sink_folder
 from pipeline.segments.sources import check_unchanged
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.digests import file_sha256
-from pipeline.storage.places import is_folder, list_files, publish, size_of
+from pipeline.storage.locations import is_folder, list_files, publish, size_of
 from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
@@ -66,17 +66,17 @@ def finish_video(
         AminetError: the output cannot be put together.
         OSError: a file cannot be written or renamed.
     """
-    item = planned.ready
-    assert item is not None  # noqa: S101 - for the type checker
-    video, store = item.video, SegmentStore(item.video.work_dir)
+    plan = planned.plan
+    assert plan is not None  # noqa: S101 - for the type checker
+    video, store = plan.video, SegmentStore(plan.video.work_dir)
     merged = merge_results(graph, segments.results)
-    with _gathered(item, store, options) as (source, folders, here):
+    with _gathered(plan, store, options) as (source, folders, here):
         made = here / "finished" / video.target.name
         made.parent.mkdir(exist_ok=True)
-        muxed = _join_video(item, graph, merged, segments.results, source, folders, made)
+        muxed = _join_video(plan, graph, merged, segments.results, source, folders, made)
         sides = join_sinks(graph, segments.results, folders, here / "beside")
-        report = _report(item, graph, merged, segments, muxed, files_of(made), sides)
-        check_unchanged(video.source, item.stamp)
+        report = _report(plan, graph, merged, segments, muxed, files_of(made), sides)
+        check_unchanged(video.source, plan.stamp)
         with postponed():
             _check_sides(planned, sides)
             store.record(report.to_json())
@@ -86,27 +86,27 @@ def finish_video(
 
 @contextmanager
 def _gathered(
-    item: Ready, store: SegmentStore, options: RunOptions
+    plan: VideoPlan, store: SegmentStore, options: RunOptions
 ) -> Generator[tuple[str, list[Path], Path]]:
     """Give the source, the segments' folders and a folder to join them in, all on this machine.
 
     On a file system the latter two are the store's own.
     """
-    numbers, key = range(len(item.plan.intervals)), item.identity.key
+    numbers, key = range(len(plan.segments.intervals)), plan.identity.key
     scratch = scratch_of(options.scratch_dir, options.scratch_bytes)
-    with staged(item.video.source, scratch) as source:
+    with staged(plan.video.source, scratch) as source:
         if isinstance(store.folder, Path):
             here = store.folder
             yield source, [store.local(number, here, key=key) for number in numbers], here
             return
         # The joined video takes about as much again as its segments.
         need = 2 * sum(list_files(store.folder).values())
-        with scratch.room(need, str(item.video.target)) as room:
-            yield source, [store.local(number, room, key=key) for number in numbers], room
+        with scratch.workspace(need, str(plan.video.target)) as workspace:
+            yield source, [store.local(number, workspace, key=key) for number in numbers], workspace
 
 
 def _join_video(
-    item: Ready,
+    plan: VideoPlan,
     graph: Graph,
     merged: SegmentResult,
     results: Sequence[SegmentResult],
@@ -125,7 +125,7 @@ def _join_video(
     config, info = encode.config, merged.infos[encode.name]
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
     last_ticks = merged.reports[encode.name]["last_duration_ticks"]
-    if item.form is None:
+    if plan.output_kind is None:
         read = merged.reports[graph.source.name]
         muxed = mux(
             parts,
@@ -133,12 +133,12 @@ def _join_video(
             made,
             info,
             last_duration_ticks=last_ticks,
-            policy=item.policy,
+            policy=plan.policy,
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
         )
     else:
         muxed = write_pictures(
-            item.form,
+            plan.output_kind,
             parts,
             source,
             made,
@@ -148,7 +148,7 @@ def _join_video(
         )
     if muxed.frames != merged.progress.frames:
         raise RunFailedError(
-            f"{item.video.target}: holds {muxed.frames} of {merged.progress.frames}"
+            f"{plan.video.target}: holds {muxed.frames} of {merged.progress.frames}"
             " frames, thrown away"
         )
     return muxed
@@ -157,11 +157,11 @@ def _join_video(
 def _check_sides(planned: PlannedVideo, sides: Iterable[str]) -> None:
     """Make sure that nothing is replaced that sinks did not declare before the work."""
     for ending in sides:
-        place = planned.files.side(ending)
-        if place == planned.files.target:
-            raise OutputError(f"{place}: a node gives a file the name of the output itself")
-        if not planned.may_replace and (is_folder(place) or size_of(place) is not None):
-            raise OutputError(f"{place} exists already: add --overwrite to replace it")
+        location = planned.files.side(ending)
+        if location == planned.files.target:
+            raise OutputError(f"{location}: a node gives a file the name of the output itself")
+        if not planned.may_replace and (is_folder(location) or size_of(location) is not None):
+            raise OutputError(f"{location} exists already: add --overwrite to replace it")
 
 
 def _publish(planned: PlannedVideo, graph: Graph, made: Path, sides: Mapping[str, Path]) -> None:
@@ -169,10 +169,10 @@ def _publish(planned: PlannedVideo, graph: Graph, made: Path, sides: Mapping[str
     video = planned.files
     video.drop_sides({*side_endings(graph), *_earlier_endings(planned)})
     for ending, file in sides.items():
-        place = video.side(ending)
-        if isinstance(place, Path) and isinstance(video.target, Path):
-            folder_below(place.parent, video.target.parent)
-        publish(file, place)
+        location = video.side(ending)
+        if isinstance(location, Path) and isinstance(video.target, Path):
+            folder_below(location.parent, video.target.parent)
+        publish(file, location)
     for file in files_of(made):
         publish(file, video.target.with_name(file.name))
 
@@ -187,7 +187,7 @@ def _earlier_endings(planned: PlannedVideo) -> Iterable[str]:
 
 
 def _report(
-    item: Ready,
+    plan: VideoPlan,
     graph: Graph,
     merged: SegmentResult,
     segments: VideoSegments,
@@ -195,7 +195,7 @@ def _report(
     files: Sequence[Path],
     sides: Iterable[str],
 ) -> VideoReport:
-    video, frames = item.video, merged.progress.frames
+    video, frames = plan.video, merged.progress.frames
     beside = {ending: str(video.side(ending)) for ending in sides}
     return VideoReport(
         source=video.source,
@@ -206,7 +206,7 @@ def _report(
         tracks=tracks_followed(graph, segments.results),
         segments=len(segments.results),
         segments_reused=segments.reused,
-        why_whole=item.plan.why_whole,
+        why_whole=plan.segments.why_whole,
         wall_s=round(merged.wall_s, 3),
         frames_per_s=round(frames / max(merged.wall_s, 1e-9), 2),
         stage_busy_s={name: round(busy_s, 3) for name, busy_s in merged.busy_s.items()},
@@ -221,7 +221,7 @@ def _report(
         mux=asdict(muxed),
         output_bytes=sum(file.stat().st_size for file in files),
         sha256={file.name: file_sha256(file) for file in files},
-        identity=item.identity,
+        identity=plan.identity,
     )
 
 

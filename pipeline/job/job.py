@@ -30,8 +30,8 @@ from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import Runner, Task
 from pipeline.segments.store import SegmentStore
+from pipeline.storage.locations import location_of, write
 from pipeline.storage.lock import holding
-from pipeline.storage.places import place_of, write
 
 __all__ = ["run_job"]
 
@@ -65,7 +65,7 @@ def run_job(
         AminetError: nothing could be started, or the only video failed.
     """
     graph = load_graph(config)
-    job = _Job(graph, config.run, plan_files(inputs, place_of(output)), monitor)
+    job = _Job(graph, config.run, plan_files(inputs, location_of(output)), monitor)
     with postponed(), holding(job.files.report):
         return job.save(job.run(overwrite=overwrite, resume=resume))
 
@@ -178,10 +178,10 @@ class _Job:
         name, why = plan.runner
         if not run_of:
             name, why = "no", "every segment was finished by an earlier run"
-        self._monitor.began({run.item.video: run.expected for run in runs}, name, why)
+        self._monitor.began({run.plan.video: run.expected for run in runs}, name, why)
         for run in runs:
             for note in run.notes:
-                self._monitor.noted(f"{run.item.video.source}: {note}")
+                self._monitor.noted(f"{run.plan.video.source}: {note}")
             if run.over:
                 self._finish(run)
         if not run_of:
@@ -193,7 +193,7 @@ class _Job:
         def tell(task: Task, at: Progress) -> None:
             run = run_of[task]
             self._monitor.restarted(runner.restarts)
-            self._monitor.advanced(run.item.video, run.advanced(task, at))
+            self._monitor.advanced(run.plan.video, run.advanced(task, at))
 
         for outcome in runner.run(list(run_of), tell):
             run = run_of[outcome.task]
@@ -201,17 +201,17 @@ class _Job:
             if run.over:
                 self._finish(run)
             elif error is not None:
-                self._monitor.noted(f"{run.item.video.source}: {error}; its other segments go on")
+                self._monitor.noted(f"{run.plan.video.source}: {error}; its other segments go on")
         return {"name": name, "why": why, **runner.report()}
 
     def _finish(self, run: VideoRun) -> None:
         try:
             report = run.finish()
         except FAILURES as error:
-            self._fail(run.item.video, error)
+            self._fail(run.plan.video, error)
         else:
-            self._reports[run.item.video.source] = report
-            self._monitor.ended(run.item.video, report)
+            self._reports[run.plan.video.source] = report
+            self._monitor.ended(run.plan.video, report)
             # At once, so that a run that is killed later need not do this video again.
             with postponed():
                 self.save({})
@@ -221,7 +221,7 @@ class _Job:
         try:
             kept = run.leave()
         except FAILURES as error:
-            kept = str(explained(error, f"{run.item.video.source}: cleaning up"))
+            kept = str(explained(error, f"{run.plan.video.source}: cleaning up"))
         if kept:
             self._monitor.noted(kept)
 

@@ -12,16 +12,16 @@ from upath import UPath
 
 from pipeline.errors import OutputError
 from pipeline.job.files import VideoFiles
-from pipeline.storage.places import is_remote
+from pipeline.storage.locations import is_remote
 from pipeline.storage.private import folder_below
 
-__all__ = ["check_names", "check_place", "make_folder"]
+__all__ = ["check_location", "check_names", "make_folder"]
 
 MOST_NAME_BYTES: Final = 255
 """Of one file's name, on every file system that Linux and macOS write to."""
 
 
-def check_place(video: VideoFiles) -> None:
+def check_location(video: VideoFiles) -> None:
     """Make sure that an output's name leads nowhere but below the output folder.
 
     Raises:
@@ -49,8 +49,8 @@ def check_names(video: VideoFiles, endings: Iterable[str]) -> None:
     if is_remote(video.target):
         return
     sides = [video.side(ending.partition("/")[0]) for ending in endings]
-    for place in [video.target, video.work_dir, *sides]:
-        bytes_long = len(os.fsencode(place.name))
+    for location in [video.target, video.work_dir, *sides]:
+        bytes_long = len(os.fsencode(location.name))
         if bytes_long > MOST_NAME_BYTES:
             raise OutputError(
                 f"{video.target}: the name is too long: {bytes_long} bytes with what is added to it"

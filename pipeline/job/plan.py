@@ -21,14 +21,14 @@ from pipeline.job.earlier import changes, finished_report, finished_segments, ow
 from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
 from pipeline.job.merge import side_endings
-from pipeline.job.output_paths import check_names, check_place
+from pipeline.job.output_paths import check_location, check_names
 from pipeline.job.report import VideoReport, read_videos
-from pipeline.job.video_plan import Ready, look_at
+from pipeline.job.video_plan import VideoPlan, plan_video
 from pipeline.segments.identity import content_ids
 from pipeline.segments.store import Manifest
 from pipeline.sizing.runner import choose_runner
 from pipeline.sizing.sizing import Machine, Sizing, size
-from pipeline.storage.places import place_of
+from pipeline.storage.locations import location_of
 
 __all__ = ["JobPlan", "PlannedVideo", "plan_finished", "plan_inputs", "plan_job"]
 
@@ -39,7 +39,7 @@ class PlannedVideo:
 
     files: VideoFiles
     """With the target's suffix decided, where the video can be started."""
-    ready: Ready | None = None
+    plan: VideoPlan | None = None
     """How it will be done, None if it cannot be started."""
     error: AminetError | None = None
     """Why it cannot be started, None if it can."""
@@ -59,9 +59,9 @@ class PlannedVideo:
     @property
     def segments_left(self) -> int:
         """How many segments are left to do."""
-        if self.ready is None or self.finished is not None:
+        if self.plan is None or self.finished is not None:
             return 0
-        return len(self.ready.plan.intervals) - len(self.done)
+        return len(self.plan.segments.intervals) - len(self.done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,11 @@ class JobPlan:
             results = [manifest.result for manifest in video.done.values()]
             done = sum(result.progress.frames for result in results)
             frames, spent_s = frames + done, spent_s + sum(result.wall_s for result in results)
-            if not video.segments_left or video.ready is None:
+            if not video.segments_left or video.plan is None:
                 continue
-            if video.ready.frames is None:
+            if video.plan.frames is None:
                 return None
-            left += video.ready.frames - done
+            left += video.plan.frames - done
         return left * spent_s / frames if frames else None
 
     @property
@@ -139,7 +139,7 @@ def plan_inputs(
     inputs: Sequence[str], output: str, config: RunConfig, *, overwrite: bool, resume: bool
 ) -> JobPlan:
     """Plan a job from what a command was given; see `plan_job`."""
-    graph, files = load_graph(config), plan_files(inputs, place_of(output))
+    graph, files = load_graph(config), plan_files(inputs, location_of(output))
     return plan_job(graph, files, config.run, overwrite=overwrite, resume=resume)
 
 
@@ -166,10 +166,10 @@ def plan_job(
     videos: list[PlannedVideo] = []
     for video in files.videos:
         try:
-            check_place(video)
-            ready = look_at(video, graph, threads=threads, options=options, contents=contents)
-            check_names(ready.video, endings)
-            videos.append(plan_finished(ready, earlier, overwrite=overwrite, resume=resume))
+            check_location(video)
+            plan = plan_video(video, graph, threads=threads, options=options, contents=contents)
+            check_names(plan.video, endings)
+            videos.append(plan_finished(plan, earlier, overwrite=overwrite, resume=resume))
         except FAILURES as error:
             what = f"looking at {video.source}"
             videos.append(PlannedVideo(video, error=explained(error, what)))
@@ -178,35 +178,35 @@ def plan_job(
 
 
 def plan_finished(
-    ready: Ready, earlier: Mapping[str, VideoReport], *, overwrite: bool, resume: bool
+    plan: VideoPlan, earlier: Mapping[str, VideoReport], *, overwrite: bool, resume: bool
 ) -> PlannedVideo:
     """Look at what earlier runs left of a video that can be started.
 
     Args:
-        ready: the video.
+        plan: the video.
         earlier: what an earlier run's report says, by source.
         overwrite: replace outputs that exist.
         resume: use what an earlier run of the same job finished.
     """
-    done, reason = finished_segments(ready) if resume else ({}, None)
-    known = earlier.get(ready.video.source)
+    done, reason = finished_segments(plan) if resume else ({}, None)
+    known = earlier.get(plan.video.source)
     keeps = resume and not overwrite
     return PlannedVideo(
-        files=ready.video,
-        ready=ready,
+        files=plan.video,
+        plan=plan,
         done=done,
         redo_reason=reason,
         earlier=known,
-        changed=changes(ready, known),
-        finished=finished_report(ready, earlier) if keeps else None,
-        may_replace=overwrite or (resume and own_record(ready) is not None),
+        changed=changes(plan, known),
+        finished=finished_report(plan, earlier) if keeps else None,
+        may_replace=overwrite or (resume and own_record(plan) is not None),
     )
 
 
 def _conflict(
     videos: Sequence[PlannedVideo], endings: Sequence[str], *, overwrite: bool
 ) -> OutputError | None:
-    due = [video for video in videos if video.ready is not None and video.finished is None]
+    due = [video for video in videos if video.plan is not None and video.finished is None]
     own = frozenset(video.files for video in due if video.may_replace)
     try:
         check_outputs([video.files for video in due], endings=endings, overwrite=overwrite, own=own)

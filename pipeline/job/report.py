@@ -14,7 +14,7 @@ from pipeline.job.files import written
 from pipeline.segments.identity import Identity
 from pipeline.storage.digests import file_sha256
 from pipeline.storage.json_text import json_bytes
-from pipeline.storage.places import place_of, read, size_of
+from pipeline.storage.locations import location_of, read, size_of
 
 __all__ = ["NOTE", "RunReport", "VideoReport", "read_video", "read_videos"]
 
@@ -73,15 +73,15 @@ class VideoReport:
     @property
     def outputs_are_there(self) -> bool:
         """Whether the output is still the file that was written, with what belongs to it."""
-        files = written(place_of(self.output)) if self.output else {}
+        files = written(location_of(self.output)) if self.output else {}
         if not files or sum(files.values()) != self.output_bytes:
             return False
-        target = place_of(self.output or "")
+        target = location_of(self.output or "")
         if isinstance(target, Path) and self.sha256 != {
             name: file_sha256(target.with_name(name)) for name in files
         }:
             return False
-        return all(size_of(place_of(side)) is not None for side in self.beside.values())
+        return all(size_of(location_of(side)) is not None for side in self.beside.values())
 
     def to_json(self) -> bytes:
         """Return the report as indented JSON."""

@@ -21,15 +21,15 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
 from pipeline.job.files import VideoFiles
 from pipeline.job.merge import why_uncut
-from pipeline.pictures.outputs import Form, check_pictures, form_of
+from pipeline.pictures.outputs import OutputKind, check_pictures, output_kind_of
 from pipeline.segments.identity import Identity, fingerprint, identify
 from pipeline.segments.plan import SegmentPlan, plan_segments
 from pipeline.segments.sources import source_stamp
-from pipeline.storage.places import name_of
+from pipeline.storage.locations import name_of
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 
-__all__ = ["Ready", "look_at"]
+__all__ = ["VideoPlan", "plan_video"]
 
 
 SEGMENT_THREADS: Final = 2
@@ -37,7 +37,7 @@ SEGMENT_THREADS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class VideoPlan:
     """A video that can be started."""
 
     video: VideoFiles
@@ -46,27 +46,27 @@ class Ready:
     """How many frames were counted, or claimed by the container, or None: for progress only."""
     notes: tuple[str, ...]
     """What the output's container changes or leaves out."""
-    plan: SegmentPlan
+    segments: SegmentPlan
     threads: int
     """CPU threads of each segment's decoder and encoder."""
     identity: Identity
     """What the segments' results depend on."""
     stamp: str | None = None
     """Of the source as it was looked at, from `pipeline.segments.sources.source_stamp`."""
-    form: Form | None = None
+    output_kind: OutputKind | None = None
     """What kind of pictures the output is, None for video."""
     policy: StreamPolicy | None = None
     """What is wanted of the streams beside the video, None for pictures."""
 
 
-def look_at(
+def plan_video(
     video: VideoFiles,
     graph: Graph,
     *,
     threads: int,
     options: RunOptions,
     contents: Mapping[str, str],
-) -> Ready:
+) -> VideoPlan:
     """Open a video, check that its output's container can hold everything, and plan its segments.
 
     Args:
@@ -85,27 +85,27 @@ def look_at(
     """
     stamp = source_stamp(video.source)
     with staged(video.source, scratch_of(options.scratch_dir, options.scratch_bytes)) as source:
-        ready = _look_at(video, source, graph, threads, options.segment_s, contents)
-    return replace(ready, stamp=stamp)
+        plan = _plan_video(video, source, graph, threads, options.segment_s, contents)
+    return replace(plan, stamp=stamp)
 
 
-def _look_at(
+def _plan_video(
     video: VideoFiles,
     source: str,
     graph: Graph,
     threads: int,
     segment_s: float,
     contents: Mapping[str, str],
-) -> Ready:
+) -> VideoPlan:
     info = _describe(source, graph, threads)
     config = encode_node(graph).config
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
-    if info.still and not video.named and form_of(name_of(video.target), source) is None:
+    if info.still and not video.named and output_kind_of(name_of(video.target), source) is None:
         video = replace(video, target=video.target.with_suffix(".png"))
-    form = form_of(name_of(video.target), source)
+    output_kind = output_kind_of(name_of(video.target), source)
     scan, policy = None if is_url(source) else scan_packets(source), None
-    if form is not None:
-        notes = check_pictures(form, source, name_of(video.target), config.codec)
+    if output_kind is not None:
+        notes = check_pictures(output_kind, source, name_of(video.target), config.codec)
     else:
         codec = plan_encoder(config, info, threads).codec_name
         policy = StreamPolicy.of(config, None if scan is None else scan.sounds)
@@ -121,14 +121,14 @@ def _look_at(
         contents=contents,
         threads=used,
     )
-    return Ready(
+    return VideoPlan(
         video,
         _frame_count(info, scan),
         tuple(notes),
         plan,
         used,
         identity,
-        form=form,
+        output_kind=output_kind,
         policy=policy,
     )
 

@@ -34,14 +34,14 @@ class VideoRun:
             graph: the dataflow.
             options: where copies of what is in object stores go, and how much of them.
         """
-        assert planned.ready is not None  # noqa: S101 - for the type checker
-        self.item = item = planned.ready
+        assert planned.plan is not None  # noqa: S101 - for the type checker
+        self.plan = plan = planned.plan
         self._planned = planned
         self._graph = graph
         self._options = options
-        self._store = SegmentStore(item.video.work_dir)
+        self._store = SegmentStore(plan.video.work_dir)
         self._results = {number: manifest.result for number, manifest in planned.done.items()}
-        self._notes = list(item.notes)
+        self._notes = list(plan.notes)
         if planned.redo_reason:
             reason = planned.redo_reason
             self._notes.append(f"segments of an earlier run were done again: {reason}")
@@ -64,12 +64,12 @@ class VideoRun:
     @property
     def expected(self) -> Expected:
         """How many frames there are, and how many an earlier run finished; ask before it runs."""
-        return Expected(self.item.frames, _total(r.progress for r in self._results.values()))
+        return Expected(self.plan.frames, _total(r.progress for r in self._results.values()))
 
     @property
     def total(self) -> int:
         """How many segments the video has."""
-        return len(self.item.plan.intervals)
+        return len(self.plan.segments.intervals)
 
     @property
     def done(self) -> int:
@@ -78,17 +78,17 @@ class VideoRun:
 
     def start(self) -> list[Task]:
         """Return what is to be run, a task for each segment."""
-        for number, interval in enumerate(self.item.plan.intervals):
+        for number, interval in enumerate(self.plan.segments.intervals):
             if number not in self._results:
                 task = KeptTask(
-                    video=self.item.video.source,
+                    video=self.plan.video.source,
                     number=number,
                     interval=interval,
-                    threads=self.item.threads,
-                    codec=EXACT_CODEC if self.item.form else None,
+                    threads=self.plan.threads,
+                    codec=EXACT_CODEC if self.plan.output_kind else None,
                     store=str(self._store.folder),
-                    identity=self.item.identity,
-                    stamp=self.item.stamp,
+                    identity=self.plan.identity,
+                    stamp=self.plan.stamp,
                     scratch_dir=self._options.scratch_dir,
                     scratch_bytes=self._options.scratch_bytes,
                 )
@@ -114,7 +114,7 @@ class VideoRun:
             self._results[number] = outcome.result
         if error is None:
             return None
-        log.debug("segment %d of %s", number, self.item.video.source, exc_info=error)
+        log.debug("segment %d of %s", number, self.plan.video.source, exc_info=error)
         where = f"segment {number + 1} of {self.total}" if self.total > 1 else "the run"
         failure = explained(error, where)
         self._error = self._error or failure
@@ -157,7 +157,7 @@ class VideoRun:
         if not self._store.drop_unfinished():
             return None
         return (
-            f"{self.item.video.source}: {self.done} of {self.total} segments are finished and kept"
+            f"{self.plan.video.source}: {self.done} of {self.total} segments are finished and kept"
             f" in {self._store.folder}; the same command goes on from there"
         )
 

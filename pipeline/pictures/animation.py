@@ -47,7 +47,7 @@ def write_animation(
         When each picture is shown, and what these times are counted in.
     """
     kind = animation_format(target)
-    assert kind is not None  # noqa: S101 - `form_of` saw to that
+    assert kind is not None  # noqa: S101 - `output_kind_of` saw to that
     tick = kind.tick_s or info.time_base
     times: list[int] = []
     # An animation that begins late would show nothing until then, which none of these can say.

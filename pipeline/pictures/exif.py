@@ -17,7 +17,7 @@ _HEADER: Final = b"Exif\0\0"
 _ENTRY_BYTES: Final = 12
 _LEAST_BYTES: Final = 8
 """A TIFF's header."""
-_PLACES: Final = {0x0201: 0x0202, 0x0111: 0x0117}
+_THUMBNAILS: Final = {0x0201: 0x0202, 0x0111: 0x0117}
 """Tags that say where a thumbnail is -> the tag of how many bytes it has: JPEG, and bare pixels."""
 _WORDS: Final = {3: ("H", 2), 4: ("I", 4)}
 """Kinds of numbers: 16 and 32 bits."""
@@ -55,8 +55,8 @@ def _blank(content: bytearray, order: str) -> None:
         for number in range(count)
         for (tag,) in [struct.unpack_from(order + "H", content, second + 2 + _ENTRY_BYTES * number)]
     }
-    for place, size in _PLACES.items():
-        for begin, length in zip(facts.get(place, ()), facts.get(size, ()), strict=False):
+    for offset, size in _THUMBNAILS.items():
+        for begin, length in zip(facts.get(offset, ()), facts.get(size, ()), strict=False):
             _zero(content, begin, begin + length)
     _zero(content, second, second + 2 + _ENTRY_BYTES * count + 4)
     struct.pack_into(order + "I", content, link, 0)

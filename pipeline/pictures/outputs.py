@@ -28,15 +28,15 @@ from pipeline.pictures.animation import write_animation
 from pipeline.pictures.photo import encode_photo
 from pipeline.pictures.restored import RestoredPicture, restored_pictures
 
-__all__ = ["EXACT_CODEC", "Form", "check_pictures", "form_of", "write_pictures"]
+__all__ = ["EXACT_CODEC", "OutputKind", "check_pictures", "output_kind_of", "write_pictures"]
 
-Form = Literal["photo", "numbered", "animation"]
+OutputKind = Literal["photo", "numbered", "animation"]
 
 EXACT_CODEC: Final = "ffv1"
 """What the pictures are kept in until they are written."""
 
 
-def form_of(target: PurePath, source: str) -> Form | None:
+def output_kind_of(target: PurePath, source: str) -> OutputKind | None:
     """Return what kind of pictures an output is; None for video.
 
     A file that may be either, as PNG and WebP may, is an animation where the source is pictures
@@ -61,11 +61,11 @@ def _moves(source: str) -> bool:
         return not is_photo(container)
 
 
-def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> list[str]:
+def check_pictures(output_kind: OutputKind, source: str, target: PurePath, codec: str) -> list[str]:
     """Return what pictures cannot hold of the source, before any work is done.
 
     Args:
-        form: of the output.
+        output_kind: of the output.
         source: path or URL of the source.
         target: the output.
         codec: what `encode.codec` asks for.
@@ -78,14 +78,14 @@ def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> lis
             f"{target}: encode.codec is {codec}, but the output is pictures, not video; leave it"
             " out, or choose an output ending in .mkv"
         )
-    if form == "numbered" and photo_format(target) is None:
+    if output_kind == "numbered" and photo_format(target) is None:
         ends = sorted(suffix for suffix, known in PICTURE_FORMATS.items() if known.photo)
         raise OutputError(f"{target}: numbered pictures end in {', '.join(ends)} here")
     _check_colors(source)
     with open_media(source) as container:
         main = video_stream(container, source)
         is_single = is_photo(container)
-        if form == "photo" and not is_single:
+        if output_kind == "photo" and not is_single:
             ends = sorted(suffix for suffix, known in PICTURE_FORMATS.items() if not known.photo)
             raise OutputError(
                 f"{target}: one picture cannot hold a video; choose numbered files, such as"
@@ -98,7 +98,7 @@ def check_pictures(form: Form, source: str, target: PurePath, codec: str) -> lis
             for stream in container.streams
             if stream is not main
         ]
-    if form == "numbered" and not is_numbered(source) and not is_single:
+    if output_kind == "numbered" and not is_numbered(source) and not is_single:
         others.append("numbered pictures hold no times: those are in the source only")
     return others
 
@@ -112,7 +112,7 @@ def _check_colors(source: str) -> None:
 
 
 def write_pictures(
-    form: Form,
+    output_kind: OutputKind,
     videos: Sequence[Path],
     source: str,
     target: Path,
@@ -124,7 +124,7 @@ def write_pictures(
     """Write a video's pictures as files.
 
     Args:
-        form: what kind of files.
+        output_kind: what kind of files.
         videos: what `nodes.encode` made of the video's segments, in order.
         source: what they were made of.
         target: the file; for numbered ones a pattern in a folder that exists.
@@ -139,7 +139,7 @@ def write_pictures(
     timing = read_timing(videos, info, last_duration_ticks)
     pictures = restored_pictures(videos, source, info, timing)
     tick, shift, off = info.time_base, 0.0, 0.0
-    if form == "animation":
+    if output_kind == "animation":
         ticks, tick = write_animation(pictures, target, source, info, timing.last_duration_ticks)
         _check_count(target, len(ticks))
         exact = array("q", (pts - timing.shown[0] for pts in timing.shown))
@@ -163,7 +163,7 @@ def _write_photos(
     pictures: Iterator[RestoredPicture], source: str, target: Path, quality: int
 ) -> None:
     kind = photo_format(target)
-    assert kind is not None  # noqa: S101 - `check_pictures` and `form_of` saw to that
+    assert kind is not None  # noqa: S101 - `check_pictures` and `output_kind_of` saw to that
     originals = numbered(source) if is_numbered(source) else {}
     single = None if photo_format(source) is None else Path(source)
     first = next(iter(originals), 1)

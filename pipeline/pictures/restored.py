@@ -95,10 +95,12 @@ class _Originals:
         if self._converter is None:
             self._converter = PictureConverter(*size_px, info.pix_fmt, info.color)
         before = _samples(self._rgb, self._converter.convert(picture))
-        rgba, form = _rgba(picture), picture.format
+        rgba, pixel_format = _rgba(picture), picture.format
         # A palette may have transparent colours, and need not.
         top = np.iinfo(rgba.dtype).max
-        has_alpha = bool((rgba[..., 3] < top).any()) if form.has_palette else _has_alpha(picture)
+        has_alpha = (
+            bool((rgba[..., 3] < top).any()) if pixel_format.has_palette else _has_alpha(picture)
+        )
         return _Original(rgba, before, has_alpha)
 
     def close(self) -> None:
@@ -130,8 +132,8 @@ class _Original:
 
 
 def _has_more_than_planes(picture: av.VideoFrame) -> bool:
-    form = picture.format
-    return form.is_rgb or form.has_palette or _has_alpha(picture)
+    pixel_format = picture.format
+    return pixel_format.is_rgb or pixel_format.has_palette or _has_alpha(picture)
 
 
 def _has_alpha(picture: av.VideoFrame) -> bool:

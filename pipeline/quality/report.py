@@ -68,6 +68,6 @@ class VideoQuality:
         return text.replace("Infinity", "null") + "\n"
 
 
-def _shown(value: float | None, form: str) -> str:
-    width = form.lstrip("+").split(".")[0]
-    return f"{'-':>{width}}" if value is None else f"{value:{form}}"
+def _shown(value: float | None, number_format: str) -> str:
+    width = number_format.lstrip("+").split(".")[0]
+    return f"{'-':>{width}}" if value is None else f"{value:{number_format}}"

@@ -86,7 +86,7 @@ class _Work:
 @dataclass(frozen=True, slots=True)
 class _Frame:
     work: _Work
-    place: int
+    index: int
     inputs: Inputs
     weight: int
 
@@ -132,8 +132,8 @@ class Batcher:
             self.stats.began_s = work.submitted_s
         if not block:
             work.answer.set_result([])
-        for place, inputs in enumerate(block):
-            self._queue.put(_Frame(work, place, inputs, self._node.weight(inputs)))
+        for index, inputs in enumerate(block):
+            self._queue.put(_Frame(work, index, inputs, self._node.weight(inputs)))
         return work.answer
 
     def close(self) -> None:
@@ -180,7 +180,7 @@ class Batcher:
         self._note(batch, started)
         for frame, outputs in zip(batch, answers, strict=True):
             work = frame.work
-            work.answers[frame.place] = outputs
+            work.answers[frame.index] = outputs
             work.left -= 1
             if not work.left and not work.answer.done():
                 work.answer.set_result([answer for answer in work.answers if answer is not None])

@@ -37,7 +37,7 @@ from nodes.node import (
 )
 from nodes.types import VideoInfo
 from pipeline.graph.graph import Graph, GraphNode
-from pipeline.interrupts import check, interruptible, postponed
+from pipeline.interrupts import interruptible, postponed, raise_pending
 from pipeline.run.byte_credits import ByteCredits
 from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult, sink_folder
 from pipeline.run.warmup import Warmup
@@ -217,7 +217,7 @@ class _Run:
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(POLL_S)
-                check()
+                raise_pending()
                 listener(self.progress)
 
     def _bodies(self, entry: GraphNode) -> list[Callable[[GraphNode], None]]:

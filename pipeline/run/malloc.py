@@ -16,9 +16,9 @@ import ctypes
 import os
 from typing import Final
 
-__all__ = ["share_heaps"]
+__all__ = ["limit_malloc_arenas"]
 
-HEAPS: Final = 2
+ARENAS: Final = 2
 
 _M_ARENA_MAX: Final = -8
 """Of `malloc.h`."""
@@ -27,7 +27,7 @@ _OWN_WORDS: Final = {"MALLOC_ARENA_MAX": "", "GLIBC_TUNABLES": "glibc.malloc.are
 """Variables by which somebody has chosen otherwise, if they hold these words."""
 
 
-def share_heaps() -> bool:
+def limit_malloc_arenas() -> bool:
     """Bound the number of heaps; call it when a process starts, before there are threads.
 
     Returns:
@@ -38,4 +38,4 @@ def share_heaps() -> bool:
         if name in os.environ and words in os.environ[name]:
             return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    return mallopt is not None and mallopt(_M_ARENA_MAX, HEAPS) == 1
+    return mallopt is not None and mallopt(_M_ARENA_MAX, ARENAS) == 1

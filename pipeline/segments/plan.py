@@ -69,12 +69,12 @@ def plan_segments(
     if not cuts:
         return SegmentPlan(whole, "it has no second keyframe to cut at")
     warmup_ticks = round(warmup_s / base)
-    places = [0, *(bisect_left(shown, cut) for cut in cuts), len(shown)]
+    bounds = [0, *(bisect_left(shown, cut) for cut in cuts), len(shown)]
     return SegmentPlan(
         tuple(
             Interval(start, end, _warmup(start, warmup_ticks), after - before)
             for (start, end), (before, after) in zip(
-                pairwise([None, *cuts, None]), pairwise(places), strict=True
+                pairwise([None, *cuts, None]), pairwise(bounds), strict=True
             )
         )
     )
@@ -109,8 +109,8 @@ def _cuts(scan: PacketScan, segment_ticks: int) -> list[int]:
     cuts: set[int] = set()
     for piece in range(1, pieces) if keys else ():
         wanted = first + (last - first) * piece // pieces
-        place = bisect_left(keys, wanted)
-        cuts.add(min(keys[max(0, place - 1) : place + 1], key=lambda pts: abs(pts - wanted)))
+        index = bisect_left(keys, wanted)
+        cuts.add(min(keys[max(0, index - 1) : index + 1], key=lambda pts: abs(pts - wanted)))
     return sorted(cuts)
 
 

@@ -8,7 +8,7 @@ from nodes.errors import MediaError
 from nodes.media.picture_files import files_of
 from nodes.media.urls import is_url
 from pipeline.storage.digests import stamp_of
-from pipeline.storage.places import place_of, stored_at, version_of
+from pipeline.storage.locations import location_of, stored_at, version_of
 
 __all__ = ["check_unchanged", "source_stamp"]
 
@@ -19,10 +19,10 @@ def source_stamp(source: str) -> str | None:
     Raises:
         OSError: it is not there, or its object store does not answer.
     """
-    place = stored_at(source) if is_url(source) else place_of(source)
-    if place is None:
+    location = stored_at(source) if is_url(source) else location_of(source)
+    if location is None:
         return None
-    return stamp_of(files_of(place)) if isinstance(place, Path) else version_of(place)
+    return stamp_of(files_of(location)) if isinstance(location, Path) else version_of(location)
 
 
 def check_unchanged(source: str, stamp: str | None) -> None:

@@ -32,7 +32,7 @@ from pipeline.segments.identity import Identity
 from pipeline.segments.plan import Interval
 from pipeline.storage.digests import file_sha256
 from pipeline.storage.json_text import json_bytes
-from pipeline.storage.places import create, fetch, list_files, publish, read, remove, sync, write
+from pipeline.storage.locations import create, fetch, list_files, publish, read, remove, sync, write
 from pipeline.storage.private import is_private, private_folder
 from pipeline.storage.scratch import Scratch
 
@@ -88,9 +88,9 @@ class SegmentStore:
     def making(self, number: int, scratch: Scratch) -> Generator[Path]:
         """Give a fresh local folder to make a segment in; without `keep` it goes away again."""
         if not isinstance(self.folder, Path):
-            with scratch.room(0, f"segment {number} of {self.folder}") as room:
+            with scratch.workspace(0, f"segment {number} of {self.folder}") as workspace:
                 # Apart from what the room is claimed with.
-                made = room / _name(number)
+                made = workspace / _name(number)
                 made.mkdir()
                 yield made
             return
@@ -148,52 +148,52 @@ class SegmentStore:
         for name in manifest.files:
             sync(made / name)
         write(UPath(made) / MANIFEST_FILE, json_bytes(asdict(manifest)))
-        place = Path(str(self.folder / _name(number)))
+        location = Path(str(self.folder / _name(number)))
         for _ in range(_MOST_TRIES):
             first = self._whole(number)
             if first is not None and first.is_same(manifest):
                 return first.result
             try:
-                made.rename(place)
+                made.rename(location)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise
                 self._move_aside(number, manifest)
             else:
-                sync(place.parent)
+                sync(location.parent)
                 return manifest.result
-        raise RunFailedError(f"{place}: other workers put other segments there again and again")
+        raise RunFailedError(f"{location}: other workers put other segments there again and again")
 
     def _move_aside(self, number: int, manifest: Manifest) -> None:
         """Take what is not whole, or another segment, out of the way, and nothing else."""
-        place = Path(str(self.folder / _name(number)))
-        aside = place.with_name(_part_name(number))
+        location = Path(str(self.folder / _name(number)))
+        aside = location.with_name(_part_name(number))
         with suppress(FileNotFoundError):
-            place.rename(aside)
+            location.rename(aside)
             moved = self._read_manifest(UPath(aside))
             if moved is not None and moved.is_same(manifest) and self._holds(UPath(aside), moved):
                 # It was put there in this moment, by a worker that came first after all.
                 with suppress(OSError):
-                    aside.rename(place)
+                    aside.rename(location)
                     return
             shutil.rmtree(aside, ignore_errors=True)
 
     def _keep_objects(self, made: Path, number: int, manifest: Manifest) -> SegmentResult:
-        place, token = self.folder / _name(number), uuid.uuid4().hex[:8]
+        location, token = self.folder / _name(number), uuid.uuid4().hex[:8]
         for name in manifest.files:
-            publish(made / name, place / token / name)
+            publish(made / name, location / token / name)
         named = replace(manifest, token=token)
         content = json_bytes(asdict(named))
         for _ in range(_MOST_TRIES):
             first = self._whole(number)
             if first is not None and first.is_same(manifest):
-                remove(place / token)
+                remove(location / token)
                 return first.result
-            if first is not None or read(place / MANIFEST_FILE) is not None:
-                remove(place / MANIFEST_FILE)
-            if create(place / MANIFEST_FILE, content):
+            if first is not None or read(location / MANIFEST_FILE) is not None:
+                remove(location / MANIFEST_FILE)
+            if create(location / MANIFEST_FILE, content):
                 return manifest.result
-        raise RunFailedError(f"{place}: other workers put other segments there again and again")
+        raise RunFailedError(f"{location}: other workers put other segments there again and again")
 
     def local(self, number: int, folder: Path, *, key: str) -> Path:
         """Return a local folder with a finished segment's files, copied to `folder` if need be.
@@ -207,49 +207,49 @@ class SegmentStore:
             RunFailedError: it is not what was kept: a file has changed since, or was made by
                 another run.
         """
-        manifest, place = self._whole(number), self.folder / _name(number)
+        manifest, location = self._whole(number), self.folder / _name(number)
         if manifest is None or manifest.key != key:
             raise RunFailedError(
-                f"{place}: is not the segment that was finished here; run the same command again"
+                f"{location}: is not the segment that was finished here; run the same command again"
             )
-        if isinstance(place, Path):
-            found = place
+        if isinstance(location, Path):
+            found = location
         else:
             found = folder / _name(number)
             for name in manifest.files:
                 (found / name).parent.mkdir(parents=True, exist_ok=True)
-                fetch(place / manifest.token / name, found / name)
+                fetch(location / manifest.token / name, found / name)
         for name, digest in manifest.sha256.items():
             if file_sha256(found / name) != digest:
-                remove(place / MANIFEST_FILE)
+                remove(location / MANIFEST_FILE)
                 raise RunFailedError(
-                    f"{place / name}: has changed since it was finished; the same command does this"
-                    " segment again"
+                    f"{location / name}: has changed since it was finished; the same command does"
+                    " this segment again"
                 )
         return found
 
     def _whole(self, number: int) -> Manifest | None:
         """Return the manifest of a segment whose files are all there, None without."""
-        place = self.folder / _name(number)
-        manifest = self._read_manifest(place)
-        return manifest if manifest is not None and self._holds(place, manifest) else None
+        location = self.folder / _name(number)
+        manifest = self._read_manifest(location)
+        return manifest if manifest is not None and self._holds(location, manifest) else None
 
     @staticmethod
-    def _read_manifest(place: UPath) -> Manifest | None:
+    def _read_manifest(location: UPath) -> Manifest | None:
         try:
-            return _MANIFESTS.validate_python(json.loads(read(place / MANIFEST_FILE) or b""))
+            return _MANIFESTS.validate_python(json.loads(read(location / MANIFEST_FILE) or b""))
         except (OSError, ValueError):
             return None
 
     @staticmethod
-    def _holds(place: UPath, manifest: Manifest) -> bool:
+    def _holds(location: UPath, manifest: Manifest) -> bool:
         """Say whether a folder holds a manifest's files, unchanged where that costs no download."""
-        sizes = list_files(place / manifest.token) if manifest.token else list_files(place)
+        sizes = list_files(location / manifest.token) if manifest.token else list_files(location)
         sizes.pop(MANIFEST_FILE, None)
         if sizes != manifest.files or sizes.keys() != manifest.sha256.keys():
             return False
-        return not isinstance(place, Path) or all(
-            file_sha256(place / name) == digest for name, digest in manifest.sha256.items()
+        return not isinstance(location, Path) or all(
+            file_sha256(location / name) == digest for name, digest in manifest.sha256.items()
         )
 
     def record(self, content: bytes) -> None:

@@ -23,7 +23,7 @@ from pipeline.segments.identity import Identity
 from pipeline.segments.plan import Interval
 from pipeline.segments.sources import check_unchanged
 from pipeline.segments.store import SegmentStore
-from pipeline.storage.places import place_of
+from pipeline.storage.locations import location_of
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 
@@ -68,7 +68,7 @@ class KeptTask(Task):
             StorageError: the object store or the scratch folder cannot be used.
             Exception: the first error of any node.
         """
-        store = SegmentStore(place_of(self.store))
+        store = SegmentStore(location_of(self.store))
         scratch = scratch_of(self.scratch_dir, self.scratch_bytes)
         with (
             staged(self.video, scratch) as source,

@@ -28,9 +28,9 @@ class Load:
 
 
 def choose(loads: Sequence[Load]) -> int | None:
-    """Return the place of the member to send to, None while none answers."""
-    answering = [place for place, load in enumerate(loads) if load.answering]
-    return min(answering, key=lambda place: _cost(loads[place]), default=None)
+    """Return the index of the member to send to, None while none answers."""
+    answering = [index for index, load in enumerate(loads) if load.answering]
+    return min(answering, key=lambda index: _cost(loads[index]), default=None)
 
 
 def _cost(load: Load) -> tuple[int, bool]:

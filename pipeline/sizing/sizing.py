@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Machine", "Place", "Sizing", "Wishes", "claim", "missing", "size"]
+__all__ = ["Machine", "Placement", "Sizing", "Wishes", "claim", "missing", "size"]
 
 CORES_AN_ENHANCER: Final = 8
 """Threads up to which the network gets faster on a CPU."""
@@ -55,7 +55,7 @@ class Wishes:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Placement:
     """What runs on one machine."""
 
     machine: str
@@ -77,7 +77,7 @@ class Place:
 class Sizing:
     """How a job spreads over a cluster."""
 
-    places: tuple[Place, ...]
+    placements: tuple[Placement, ...]
     """The machines that take part, in the cluster's order."""
     worker_bytes: int | None
     """Bytes of faces that each worker may have under way; None if the store's size is unknown."""
@@ -85,12 +85,12 @@ class Sizing:
     @property
     def workers(self) -> int:
         """Segment workers on all machines."""
-        return sum(place.workers for place in self.places)
+        return sum(placement.workers for placement in self.placements)
 
     @property
     def enhancers(self) -> int:
         """Enhancers on all machines."""
-        return sum(place.enhancers for place in self.places)
+        return sum(placement.enhancers for placement in self.placements)
 
 
 def size(
@@ -116,28 +116,28 @@ def size(
     """
     wishes, busy = wishes or Wishes(), busy or {}
     usable = [machine for machine in machines if machine.cpus > 0]
-    slots = [_gpu_slots(machine, wishes) for machine in usable]
-    on_gpus = any(slots)
-    room = [_worker_room(machine, on_gpus=on_gpus) for machine in usable]
+    enhancer_slots = [_gpu_slots(machine, wishes) for machine in usable]
+    on_gpus = any(enhancer_slots)
+    worker_slots = [_worker_slots(machine, on_gpus=on_gpus) for machine in usable]
     workers = _spread(
-        wishes.workers or min(max(1, segments), sum(room)),
-        room,
-        first=slots,
+        wishes.workers or min(max(1, segments), sum(worker_slots)),
+        worker_slots,
+        first=enhancer_slots,
         dealt=[busy.get(machine.name, 0) for machine in usable],
     )
     if not on_gpus:
-        slots = [
+        enhancer_slots = [
             max(1, int(machine.cpus) // (2 * CORES_AN_ENHANCER)) if count else 0
             for machine, count in zip(usable, workers, strict=True)
         ]
-    total = wishes.enhancers or min(sum(slots), sum(workers))
-    enhancers = _spread(total, slots, first=workers, dealt=[0] * len(slots))
-    places = tuple(
-        _place(machine, workers=some, enhancers=others, on_gpus=on_gpus, wishes=wishes)
+    total = wishes.enhancers or min(sum(enhancer_slots), sum(workers))
+    enhancers = _spread(total, enhancer_slots, first=workers, dealt=[0] * len(usable))
+    placements = tuple(
+        _placement(machine, workers=some, enhancers=others, on_gpus=on_gpus, wishes=wishes)
         for machine, some, others in zip(usable, workers, enhancers, strict=True)
         if some or others
     )
-    return Sizing(places, _worker_bytes(usable, sum(workers), wishes))
+    return Sizing(placements, _worker_bytes(usable, sum(workers), wishes))
 
 
 def claim(wanted: float, *, cpus: float, held: float) -> float:
@@ -193,7 +193,7 @@ def _fits(part: float, whole: float) -> int:
     return int(whole / part + 1e-9)
 
 
-def _worker_room(machine: Machine, *, on_gpus: bool) -> int:
+def _worker_slots(machine: Machine, *, on_gpus: bool) -> int:
     cores = max(1, int(machine.cpus))
     if on_gpus:
         return cores
@@ -202,33 +202,33 @@ def _worker_room(machine: Machine, *, on_gpus: bool) -> int:
 
 
 def _spread(
-    total: int, room: Sequence[int], *, first: Sequence[int], dealt: Sequence[int]
+    total: int, slots: Sequence[int], *, first: Sequence[int], dealt: Sequence[int]
 ) -> list[int]:
-    """Deal `total` out so that each place is filled to about the same share of its room.
+    """Deal `total` out so that each machine fills about the same share of its slots.
 
     Args:
-        total: to deal out; more than there is room for fills all places over, evenly.
-        room: of each place; one with 0 gets nothing.
-        first: among places filled alike, that with the most of this comes first.
-        dealt: what each place has already, of the total.
+        total: to deal out; beyond the sum of the slots, all machines are overfilled evenly.
+        slots: of each machine; one with 0 gets nothing.
+        first: among machines filled alike, the one with the most of this comes first.
+        dealt: how many of the total each machine has already.
     """
     out = list(dealt)
-    places = [place for place, some in enumerate(room) if some]
-    for _ in range(total - sum(out) if places else 0):
-        place = min(places, key=lambda p: (out[p] / room[p], -first[p], p))
-        out[place] += 1
+    usable = [index for index, count in enumerate(slots) if count]
+    for _ in range(total - sum(out) if usable else 0):
+        index = min(usable, key=lambda i: (out[i] / slots[i], -first[i], i))
+        out[index] += 1
     return out
 
 
-def _place(
+def _placement(
     machine: Machine, *, workers: int, enhancers: int, on_gpus: bool, wishes: Wishes
-) -> Place:
+) -> Placement:
     cores = max(1, int(machine.cpus))
     threads = 1 if on_gpus else max(1, min(CORES_AN_ENHANCER, cores // 2 // max(1, enhancers)))
     left = max(1, cores - enhancers * threads)
     # Claims are fractions of a core where actors outnumber cores, so that all of them are placed.
     share = min(1.0, machine.cpus / (workers + enhancers * threads))
-    return Place(
+    return Placement(
         machine=machine.name,
         cpus=machine.cpus,
         workers=workers,

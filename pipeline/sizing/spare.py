@@ -11,7 +11,7 @@ from typing import Final
 
 from pipeline.sizing.sizing import Machine
 
-__all__ = ["Held", "OnCpus", "Room", "Wait"]
+__all__ = ["Held", "OnCpus", "SpareCapacity", "Wait"]
 
 LEAST_CORES: Final = 0.5
 """What is left of a machine and less than that is no room."""
@@ -35,7 +35,7 @@ class Held:
         return Held(self.cpus + other.cpus, self.gpus + other.gpus)
 
 
-class Room:
+class SpareCapacity:
     """Takes from machines the cores and GPUs that others hold.
 
     What they held when the run began is theirs until they let go of it, which counts when it was
@@ -112,17 +112,17 @@ class Wait:
         self._since_s: float | None = None
         self._told = False
 
-    def line(self, now_s: float, machines: Sequence[Machine], *, room: bool) -> str | None:
+    def line(self, now_s: float, machines: Sequence[Machine], *, has_placement: bool) -> str | None:
         """Return what is to be said now, None if nothing.
 
         Args:
             now_s: of a clock that never goes back.
             machines: of the cluster, as they are now.
-            room: whether the run has a place on any of them.
+            has_placement: whether the run has a place on any of them.
         """
-        if room or not any(machine.cpus for machine in machines):
+        if has_placement or not any(machine.cpus for machine in machines):
             told, self._since_s, self._told = self._told, None, False
-            return "there is room on the cluster now, going on" if told and room else None
+            return "there is room on the cluster now, going on" if told and has_placement else None
         if self._since_s is None:
             self._since_s = now_s
         if self._told or now_s - self._since_s < PATIENCE_S:

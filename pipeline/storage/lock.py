@@ -27,7 +27,7 @@ from typing import Any, Final
 from upath import UPath
 
 from pipeline.errors import OutputError, StorageError
-from pipeline.storage.places import create, read, remove, write
+from pipeline.storage.locations import create, read, remove, write
 from pipeline.storage.private import open_lock_file
 
 __all__ = ["holding"]

@@ -26,7 +26,7 @@ from typing import Final
 from upath import UPath
 
 from pipeline.errors import StorageError
-from pipeline.storage.places import fetch, size_of, version_of
+from pipeline.storage.locations import fetch, size_of, version_of
 from pipeline.storage.private import private_folder
 
 __all__ = ["Scratch", "scratch_of"]
@@ -80,7 +80,7 @@ class Scratch:
             yield file
 
     @contextmanager
-    def room(self, need_bytes: int, what: str) -> Generator[Path]:
+    def workspace(self, need_bytes: int, what: str) -> Generator[Path]:
         """Make an empty folder with room for so many bytes; it is gone afterwards.
 
         Args:
@@ -90,7 +90,7 @@ class Scratch:
         Raises:
             StorageError: there is not enough space.
         """
-        entry = self.folder / f"room-{uuid.uuid4().hex}"
+        entry = self.folder / f"workspace-{uuid.uuid4().hex}"
         with self._held(entry, need_bytes, what):
             try:
                 yield entry

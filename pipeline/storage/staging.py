@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from aminet.errors import AminetError
-from pipeline.storage.places import stored_at
+from pipeline.storage.locations import stored_at
 from pipeline.storage.scratch import Scratch
 
 __all__ = ["staged"]

@@ -22,7 +22,7 @@ from pipeline.errors import GraphError, OutputError
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.prepare import prepared
 from pipeline.graph.roles import encode_node
-from pipeline.interrupts import ending, interruptible, postponed
+from pipeline.interrupts import first_signal_calls, interruptible, postponed
 from pipeline.run.contract import Progress, SegmentResult
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import SegmentTask, Task
@@ -43,7 +43,7 @@ _LIVE: Final = ("rtsp://", "rtsps://", "rtmp://", "rtp://", "udp://", "tcp://", 
 
 
 @dataclass(frozen=True, slots=True)
-class _ReadyNode(GraphNode):
+class _OpenedNode(GraphNode):
     """A node of which there is one only, made already."""
 
     instance: Node[NodeConfig]
@@ -94,7 +94,7 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
             graph = load_graph(config)
             options = _live_options(config.run) if source.startswith(_LIVE) else None
             graph, decode = _joined(graph, where, container, options)
-            with ending(decode.stop), interruptible():
+            with first_signal_calls(decode.stop), interruptible():
                 read = f"pipe:{sys.stdin.fileno()}" if source == PIPE else source
                 scratch = scratch_of(config.run.scratch_dir, config.run.scratch_bytes)
                 with staged(read, scratch) as local:
@@ -191,7 +191,7 @@ def _joined(
         and node is not encode
     ]
     nodes = tuple(
-        _ReadyNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
+        _OpenedNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
         for n in graph.nodes
         if n.name not in beside
     )

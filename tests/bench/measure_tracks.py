@@ -218,8 +218,8 @@ def plot(numbers: dict[str, Any], path: Path) -> None:
     bars = axes.bar(labels, [100 * share for share in recall.values()], color="#4477aa")
     axes.bar_label(bars, [f"n={count}" for count in counts.values()], fontsize=7)
     for low, high, least in ((16, 24, 80), (24, EDGES_PX[-1], 95)):
-        places = [place for place, edge in enumerate(recall) if low <= edge < high]
-        axes.hlines(least, places[0] - 0.5, places[-1] + 0.5, "#cc3311")
+        placements = [place for place, edge in enumerate(recall) if low <= edge < high]
+        axes.hlines(least, placements[0] - 0.5, placements[-1] + 0.5, "#cc3311")
     axes.set(ylim=(0, 108), xlabel="face width, px", ylabel="recall, % (red: asked for)")
     axes.grid(axis="y", alpha=0.4)
     figure.savefig(path, dpi=100, bbox_inches="tight")

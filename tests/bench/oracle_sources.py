@@ -137,8 +137,8 @@ def _laid(
 
 
 def _face(track_id: int, middle_px: npt.NDArray[np.floating], eyes_px: float) -> Face:
-    places = [(-0.5, 0), (0.5, 0), (0, 0.6), (0, 1.11)]
-    points = (middle_px + eyes_px * np.array(places)).astype(np.float32)
+    placements = [(-0.5, 0), (0.5, 0), (0, 0.6), (0, 1.11)]
+    points = (middle_px + eyes_px * np.array(placements)).astype(np.float32)
     (x, y), half = middle_px, 1.2 * eyes_px
     box = (x - half, y - 0.7 * half, x + half, y + 1.3 * half)
     return Face(track_id, box, points, score=1.0, confirmed=True)

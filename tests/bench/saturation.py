@@ -82,13 +82,15 @@ def saturate(sizing: Sizing, rates: Rates, load: Load) -> Saturation:
         load: what the videos are like.
     """
     # Where actors outnumber the cores, each has its share of one.
-    workers = sum(place.workers * min(1.0, place.worker_cpus) for place in sizing.places)
+    workers = sum(
+        placement.workers * min(1.0, placement.worker_cpus) for placement in sizing.placements
+    )
     far_bytes = load.faces_a_frame * rates.bytes_a_face * load.far_share
     return Saturation(
         workers_fps=workers / rates.worker_s_a_frame,
         enhancers_fps=_rate(sizing.enhancers, rates.enhancer_s_a_face * load.faces_a_frame),
         # What leaves one machine comes in at another: half of the links carry it at once.
-        network_fps=_rate(len(sizing.places) * rates.link_bytes_a_s / 2, far_bytes),
+        network_fps=_rate(len(sizing.placements) * rates.link_bytes_a_s / 2, far_bytes),
         driver_fps=_rate(load.segment_frames, rates.driver_s_a_segment),
     )
 

@@ -178,8 +178,8 @@ def test_a_terminated_run_leaves_nothing_behind(patch: str, tmp_path: Path) -> N
 
 WHILE_RAY_STARTS = """
 import os, signal
-from pipeline.interrupts import listen
-listen()
+from pipeline.interrupts import install
+install()
 import ray
 init = ray.init
 def interrupted(**settings):

@@ -25,7 +25,7 @@ from pipeline.job.monitors import SilentMonitor
 from pipeline.job.plan import plan_inputs
 from pipeline.job.report import RunReport
 from pipeline.run.contract import Progress
-from pipeline.storage.places import list_files, place_of, read, remove, version_of
+from pipeline.storage.locations import list_files, location_of, read, remove, version_of
 from tests.support.footage import looped
 from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
 from tests.support.s3 import s3_server
@@ -48,7 +48,7 @@ def server() -> Iterator[str]:
 @pytest.fixture
 def bucket(server: str) -> UPath:
     """A place of its own for each test."""
-    return place_of(f"{server}/{uuid.uuid4().hex[:8]}")
+    return location_of(f"{server}/{uuid.uuid4().hex[:8]}")
 
 
 def put(file: Path, place: UPath) -> str:

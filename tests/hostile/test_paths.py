@@ -12,10 +12,10 @@ from upath import UPath
 from nodes.sheet import Sheet
 from pipeline.errors import OutputError, StorageError
 from pipeline.job.files import VideoFiles, check_outputs, plan_files
-from pipeline.job.output_paths import check_names, check_place, make_folder
+from pipeline.job.output_paths import check_location, check_names, make_folder
 from pipeline.segments.store import SegmentStore
+from pipeline.storage.locations import remove, write
 from pipeline.storage.lock import holding
-from pipeline.storage.places import remove, write
 from pipeline.storage.private import private_folder
 from pipeline.storage.scratch import scratch_of
 
@@ -47,12 +47,12 @@ def asked_for(name: str, root: UPath) -> VideoFiles:
 )
 def test_a_name_that_leads_out_of_the_output_folder_is_refused(name: str, out: Path) -> None:
     with pytest.raises(OutputError, match="below the output folder"):
-        check_place(asked_for(name, UPath(out)))
+        check_location(asked_for(name, UPath(out)))
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a/b.mp4", "..a/b..mp4", "a b/ü.mp4", "\\a.mp4"])
 def test_a_plain_name_is_not(name: str, out: Path) -> None:
-    check_place(asked_for(name, UPath(out)))
+    check_location(asked_for(name, UPath(out)))
 
 
 def test_an_absolute_key_of_a_store_is_planned_below_the_output_folder(out: Path) -> None:
@@ -63,7 +63,7 @@ def test_an_absolute_key_of_a_store_is_planned_below_the_output_folder(out: Path
     assert all(str(video.target).startswith(f"{out}/") for video in files.videos)
     refused = [video for video in files.videos if video.name_below.startswith("/")]
     with pytest.raises(OutputError):
-        check_place(refused[0])
+        check_location(refused[0])
     assert refused[0].source.endswith("/in//etc/a.mp4")
 
 
@@ -146,13 +146,13 @@ def test_side_files_behind_a_link_stay(out: Path, victim: Path) -> None:
 
 def test_the_scratch_folder_is_private(tmp_path: Path, victim: Path) -> None:
     scratch = scratch_of(tmp_path / "scratch", 1000)
-    with scratch.room(0, "a test") as room:
-        assert room.is_dir()
+    with scratch.workspace(0, "a test") as workspace:
+        assert workspace.is_dir()
     assert stat.S_IMODE(scratch.folder.stat().st_mode) == 0o700
     planted = scratch_of(tmp_path / "planted", 1000)
     planted.folder.parent.mkdir()
     planted.folder.symlink_to(victim.parent)
-    with pytest.raises(StorageError, match="is a link"), planted.room(0, "a test"):
+    with pytest.raises(StorageError, match="is a link"), planted.workspace(0, "a test"):
         pass
     assert list(victim.parent.iterdir()) == [victim]
 

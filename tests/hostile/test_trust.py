@@ -16,7 +16,7 @@ from pipeline.errors import RunFailedError, StorageError
 from pipeline.graph.graph import Graph
 from pipeline.job.earlier import finished_report
 from pipeline.job.plan import plan_finished
-from pipeline.job.video_plan import Ready
+from pipeline.job.video_plan import VideoPlan
 from pipeline.job.video_run import VideoRun
 from pipeline.run.contract import Progress, SegmentResult
 from pipeline.segments.identity import Identity, fingerprint
@@ -48,15 +48,15 @@ def graph() -> Graph:
 
 
 @pytest.fixture
-def item(tmp_path: Path, graph: Graph) -> Ready:
+def plan(tmp_path: Path, graph: Graph) -> VideoPlan:
     source = make_video(tmp_path / "v.mkv", THREE_SEGMENTS)
     return plan_copy(source, tmp_path / "out.mkv", graph)
 
 
-def run_of(item: Ready, graph: Graph) -> VideoRun:
+def run_of(plan: VideoPlan, graph: Graph) -> VideoRun:
     from pipeline.config import RunOptions
 
-    planned = plan_finished(item, {}, overwrite=False, resume=True)
+    planned = plan_finished(plan, {}, overwrite=False, resume=True)
     return VideoRun(planned, graph, RunOptions(runner="local"))
 
 
@@ -80,19 +80,19 @@ def test_every_byte_of_an_input_counts(tmp_path: Path, at: int) -> None:
 
 @pytest.mark.parametrize("name", ["encode/encoded.video"])
 def test_a_flipped_bit_in_a_kept_segment_is_seen(
-    item: Ready, graph: Graph, tmp_path: Path, name: str
+    plan: VideoPlan, graph: Graph, tmp_path: Path, name: str
 ) -> None:
-    work(run_of(item, graph), graph)
-    store = SegmentStore(item.video.work_dir)
+    work(run_of(plan, graph), graph)
+    store = SegmentStore(plan.video.work_dir)
     assert set(store.finished()) == {0, 1, 2}
     flip(tmp_path / ".out.mkv.aminet-part" / "00001" / name, 100)
     assert set(store.finished()) == {0, 2}
 
 
 def test_a_bit_that_flips_after_the_segment_was_finished_is_not_published(
-    item: Ready, graph: Graph, tmp_path: Path
+    plan: VideoPlan, graph: Graph, tmp_path: Path
 ) -> None:
-    run = run_of(item, graph)
+    run = run_of(plan, graph)
     work(run, graph)
     flip(tmp_path / ".out.mkv.aminet-part" / "00001" / "encode" / "encoded.video", 100)
     with pytest.raises(RunFailedError, match="same command again"):
@@ -116,9 +116,9 @@ def remove(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [replace_file, touch, remove], ids=lambda how: how.__name__)
 def test_a_source_that_changes_during_the_run_gives_no_output(
-    item: Ready, graph: Graph, tmp_path: Path, change: Callable[[Path], None]
+    plan: VideoPlan, graph: Graph, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
-    run = run_of(item, graph)
+    run = run_of(plan, graph)
     tasks = run.start()
     for outcome in run_tasks(graph, tasks[:1]):
         assert run.take(outcome) is None
@@ -131,9 +131,9 @@ def test_a_source_that_changes_during_the_run_gives_no_output(
 
 
 def test_a_source_that_changes_after_the_last_segment_gives_no_output(
-    item: Ready, graph: Graph, tmp_path: Path
+    plan: VideoPlan, graph: Graph, tmp_path: Path
 ) -> None:
-    run = run_of(item, graph)
+    run = run_of(plan, graph)
     work(run, graph)
     replace_file(tmp_path / "v.mkv")
     with pytest.raises(MediaError, match="was replaced"):
@@ -142,17 +142,17 @@ def test_a_source_that_changes_after_the_last_segment_gives_no_output(
 
 
 def test_an_output_that_changed_is_not_done_by_an_earlier_run(
-    item: Ready, graph: Graph, tmp_path: Path
+    plan: VideoPlan, graph: Graph, tmp_path: Path
 ) -> None:
-    run = run_of(item, graph)
+    run = run_of(plan, graph)
     work(run, graph)
     report = run.finish()
     target = tmp_path / "out.mkv"
     assert report.sha256 == {"out.mkv": file_sha256(target)}
-    earlier = {item.video.source: report}
-    assert finished_report(item, earlier) == report
+    earlier = {plan.video.source: report}
+    assert finished_report(plan, earlier) == report
     flip(target, 300)
-    assert finished_report(item, earlier) is None
+    assert finished_report(plan, earlier) is None
 
 
 def test_a_file_that_is_written_to_while_it_is_read_has_no_digest(

@@ -12,7 +12,7 @@ from pipeline.config import load_config
 from pipeline.job.files import VideoFiles
 from pipeline.job.monitors import SilentMonitor
 from pipeline.job.progress import Expected
-from pipeline.storage.places import absolute
+from pipeline.storage.locations import absolute
 from tests.support.media import Video, make_video
 
 # MediaPipe warns of its own dependencies.

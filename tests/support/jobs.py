@@ -17,7 +17,7 @@ from pipeline.config import RunOptions
 from pipeline.graph.graph import Edge, Graph, GraphNode
 from pipeline.graph.prepare import prepared
 from pipeline.job.files import VideoFiles
-from pipeline.job.video_plan import Ready, look_at
+from pipeline.job.video_plan import VideoPlan, plan_video
 from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import Task, TaskOutcome
@@ -109,9 +109,9 @@ def copy_graph(
     )
 
 
-def plan_copy(source: Path, target: Path, graph: Graph, *, segment_s: float = 0.4) -> Ready:
+def plan_copy(source: Path, target: Path, graph: Graph, *, segment_s: float = 0.4) -> VideoPlan:
     """Plan a video as a job would."""
-    return look_at(
+    return plan_video(
         VideoFiles(str(source), UPath(target), named=True),
         graph,
         threads=1,

@@ -153,10 +153,15 @@ def make_picture(
 ) -> av.VideoFrame:
     """Return the test picture of that number, in legal limited range where that means anything."""
     picture = av.VideoFrame(width_px, height_px, pix_fmt)
-    form = picture.format
-    if form.is_rgb or not form.is_planar or form.has_palette or form.is_big_endian:
+    pixel_format = picture.format
+    if (
+        pixel_format.is_rgb
+        or not pixel_format.is_planar
+        or pixel_format.has_palette
+        or pixel_format.is_big_endian
+    ):
         return make_picture(number, width_px, height_px, "yuv444p").reformat(format=pix_fmt)
-    depth = max(component.bits for component in form.components)
+    depth = max(component.bits for component in pixel_format.components)
     low_bits_empty = pix_fmt.startswith(("p0", "p2"))
     for index, plane in enumerate(picture.planes):
         wide = plane.line_size // (2 if depth > 8 else 1)

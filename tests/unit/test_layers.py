@@ -155,7 +155,7 @@ def test_no_import_crosses_a_wall(module: str) -> None:
         ("nodes.sheet.page", "from nodes.track.views import View"),
         ("nodes.crop", "import torch"),
         ("nodes.decode.node", "from aminet.network import AmiNet"),
-        ("pipeline.storage.places", "from pipeline.config import RunOptions"),
+        ("pipeline.storage.locations", "from pipeline.config import RunOptions"),
         ("pipeline.run.local", "def f():\n    from pipeline.job.report import RunReport"),
         ("pipeline.run.task", "if TYPE_CHECKING:\n    from pipeline.job import report"),
         ("pipeline.job.job", "def f():\n    import ray.exceptions"),
@@ -164,7 +164,7 @@ def test_no_import_crosses_a_wall(module: str) -> None:
         ("pipeline.graph.graph", "from nodes.track import Track"),
         ("pipeline.cli.app", "from pipeline.cluster.runner import RayRunner"),
         ("pipeline.api", "from tests.support import ROOT"),
-        ("pipeline.a_new_room.module", "from pipeline.storage.places import read"),
+        ("pipeline.a_new_room.module", "from pipeline.storage.locations import read"),
     ],
 )
 def test_a_crossing_is_seen(module: str, text: str) -> None:

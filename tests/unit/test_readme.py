@@ -25,16 +25,16 @@ def test_every_file_and_folder_it_names_is_there() -> None:
         folder = path if path.is_dir() else folder
 
 
-def test_it_names_every_room() -> None:
-    rooms = [
+def test_it_names_every_folder() -> None:
+    folders = [
         child.relative_to(ROOT)
         for part in ("aminet", "nodes", "pipeline")
         for child in (ROOT / part).iterdir()
         if (child / "__init__.py").exists() and list(child.glob("*.py")) != [child / "__init__.py"]
     ]
-    assert len(rooms) > 20
-    for room in rooms:
-        assert f"`{room}/`" in TOUR, room
+    assert len(folders) > 20
+    for folder in folders:
+        assert f"`{folder}/`" in TOUR, folder
 
 
 def test_it_is_one_screen() -> None:

@@ -35,8 +35,8 @@ def voice_sound(duration_s: float, rng: np.random.Generator) -> Sound:
     vowel = _band(buzz, 350, 900) + 0.4 * _band(buzz, 1400, 2400)
     syllables = np.clip(np.sin(2 * np.pi * 2.3 * time_s) + 0.2, 0, 1) ** 0.7
     voice = 0.09 * vowel * syllables
-    room = 0.006 * _band(rng.standard_normal((2, time_s.size)), 80, 3000)
-    return (np.array([[1.0], [0.7]]) * voice + room).astype(np.float32)
+    ambience = 0.006 * _band(rng.standard_normal((2, time_s.size)), 80, 3000)
+    return (np.array([[1.0], [0.7]]) * voice + ambience).astype(np.float32)
 
 
 def _times(duration_s: float) -> npt.NDArray[np.float64]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.job.report import read_videos
-from pipeline.storage.places import place_of
+from pipeline.storage.locations import location_of
 from tests.support import ROOT, SAMPLES
 from tests.support.media import decode_all
 from tests.support.ports import free_ports
@@ -120,7 +120,7 @@ def test_a_submitted_job_does_its_work_and_is_counted(cluster: Cluster, tmp_path
     output, _ = job.communicate()
     assert job.returncode == 0, output
     assert "ray runner (asked for)" in output
-    (video,) = read_videos(place_of(tmp_path / "out.report.json")).values()
+    (video,) = read_videos(location_of(tmp_path / "out.report.json")).values()
     assert video.segments > 1
     assert len(decode_all(target)) == video.frames
 

@@ -206,16 +206,16 @@ def test_half_a_machine_that_another_job_holds_is_left_to_it(
     hold(cluster, cluster.add_node(num_cpus=2), 1)
     outcomes, report = run(cluster, tmp_path, segments=2)
     assert_right(outcomes, 2)
-    (place,) = report["places"]
-    assert (place["cpus"], place["workers"], place["enhancers"]) == (1, 1, 1)
+    (placement,) = report["placements"]
+    assert (placement["cpus"], placement["workers"], placement["enhancers"]) == (1, 1, 1)
 
 
 def test_gpus_that_another_job_holds_are_left_to_it(cluster: Cluster, tmp_path: Path) -> None:
     hold(cluster, cluster.add_node(num_cpus=3, num_gpus=2), 1, gpus=1)
     outcomes, report = run(cluster, tmp_path, segments=2)
     assert_right(outcomes, 2)
-    (place,) = report["places"]
-    assert (place["cpus"], place["enhancers"], place["enhancer_gpus"]) == (2, 1, 1)
+    (placement,) = report["placements"]
+    assert (placement["cpus"], placement["enhancers"], placement["enhancer_gpus"]) == (2, 1, 1)
     assert len(report["pools"]["double"]) == 1
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import available_graphs, flagged, load_config, load_graph
+from pipeline.config import available_graphs, load_config, load_graph, merge_settings
 from pipeline.errors import ConfigError, GraphError
 
 
@@ -100,7 +100,7 @@ def test_what_the_graph_takes_from_a_parameter_has_one_value(tmp_path: Path) -> 
     assert load_config(file, ["nodes.crop.faces=2"], {"params.faces": "all"}).params == {
         "faces": "all"
     }
-    assert flagged(file, ["crop.faces=2"], faces="3").params == {"faces": "3"}
+    assert merge_settings(file, ["crop.faces=2"], faces="3").params == {"faces": "3"}
     assert load_config(None, ["decode.from_s=3", "paste.strength=0.5"]).params == {
         "from_s": 3,
         "strength": 0.5,
@@ -119,4 +119,4 @@ def test_one_value_set_twice_in_a_file_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("faces", ["nonsense", "0", "-1", "1.5", ""])
 def test_faces_that_mean_nothing_are_refused(faces: str) -> None:
     with pytest.raises(GraphError, match="faces"):
-        load_graph(flagged(None, (), faces=faces))
+        load_graph(merge_settings(None, (), faces=faces))

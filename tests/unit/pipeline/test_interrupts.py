@@ -115,12 +115,12 @@ def test_a_signal_to_a_program_that_is_done_changes_nothing(tmp_path: Path) -> N
 
 POSTPONED = """
 import os, signal, sys
-from pipeline.interrupts import interruptible, listen, over, postponed
+from pipeline.interrupts import finish, install, interruptible, postponed
 
 def stop():
     os.kill(os.getpid(), signal.SIGTERM)
 
-listen()
+install()
 try:
     with interruptible():
         with postponed():
@@ -131,7 +131,7 @@ try:
         print("not reached")
 except KeyboardInterrupt:
     print("interrupted")
-sys.exit(over(0))
+sys.exit(finish(0))
 """
 
 

@@ -22,7 +22,7 @@ from nodes.media.open import open_media
 from nodes.node import Inputs, Segment
 from nodes.paste import Paste, PasteConfig
 from nodes.picture.formats import PictureConverter
-from nodes.picture.layout import chroma_place, pixel_layout
+from nodes.picture.layout import chroma_siting, pixel_layout
 from nodes.picture.regions import RegionReader
 from nodes.picture.residual import add_rgb_residual
 from nodes.types import ColorTags, Frame, FrameRestored
@@ -91,7 +91,7 @@ def colour_edges(chroma: int, pix_fmt: str = "yuv420p", *, fields: bool = False)
 
 @pytest.mark.parametrize("chroma", LOCATIONS)
 def test_the_place_is_h_273s(chroma: int) -> None:
-    assert chroma_place(ColorTags(chroma=chroma))[1:] == PLACES[chroma]
+    assert chroma_siting(ColorTags(chroma=chroma))[1:] == PLACES[chroma]
 
 
 @pytest.mark.parametrize("fields", [False, True], ids=["frames", "fields"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from nodes.reports import added
+from nodes.reports import sum_reports
 from nodes.track.stitch import TrackEnds, stitch
 
 LEFT = (0.0, 0.0, 10.0, 10.0)
@@ -47,7 +47,7 @@ def test_it_comes_back_from_json_as_it_was() -> None:
 def test_reports_add_up_and_what_is_no_count_stays() -> None:
     one = {"n": 1, "s": 0.5, "by": {"a": 1}, "list": [1], "name": "x", "none": None, "b": False}
     two = {"n": 2, "s": 0.25, "by": {"b": 2}, "list": [2], "name": "x", "none": 3, "b": True}
-    assert added([one, two]) == {
+    assert sum_reports([one, two]) == {
         "n": 3,
         "s": 0.75,
         "by": {"a": 1, "b": 2},
@@ -56,4 +56,4 @@ def test_reports_add_up_and_what_is_no_count_stays() -> None:
         "none": 3,
         "b": True,
     }
-    assert added([]) == {}
+    assert sum_reports([]) == {}

@@ -42,10 +42,10 @@ def test_segments_encoded_apart_become_one_stream_of_every_frame(tmp_path: Path,
     video = Video(codec="ffv1", pix_fmt=pix_fmt, frames=len(LONG), pts=LONG, time_base=MILLISECONDS)
     source = make_video(tmp_path / "v.mkv", video)
     info, frames, _ = decode(source)
-    places = [0, 7, 8, 20, len(frames)]
+    bounds = [0, 7, 8, 20, len(frames)]
     parts = [
         encode(info, frames[start:end], tmp_path / f"part{start}", config)[0]
-        for start, end in pairwise(places)
+        for start, end in pairwise(bounds)
     ]
 
     target = tmp_path / f"out{suffix}"

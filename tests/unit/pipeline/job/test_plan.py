@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.job.plan import JobPlan, plan_finished, plan_inputs
 from pipeline.job.video_run import VideoRun
-from pipeline.storage.places import list_files, place_of
+from pipeline.storage.locations import list_files, location_of
 from tests.support.jobs import THREE_SEGMENTS, plan_copy, run_tasks
 from tests.support.media import make_video
 
@@ -38,8 +38,8 @@ def finish_segments(config: RunConfig, source: Path, target: Path, count: int) -
     """Leave what a run leaves that was killed; return the seconds that its segments took."""
     target.parent.mkdir(exist_ok=True)
     graph = load_graph(config)
-    ready = plan_copy(source, target, graph)
-    planned = plan_finished(ready, {}, overwrite=False, resume=True)
+    plan = plan_copy(source, target, graph)
+    planned = plan_finished(plan, {}, overwrite=False, resume=True)
     run = VideoRun(planned, graph, config.run)
     outcomes = run_tasks(graph, run.start()[:count])
     return sum(outcome.result.wall_s for outcome in outcomes if outcome.result)
@@ -54,14 +54,14 @@ def test_what_is_left_counts_and_nothing_is_changed(
 ) -> None:
     out = tmp_path / "out"
     spent_s = finish_segments(config, footage / "b.mkv", out / "b.mkv", 2)
-    before = list_files(place_of(tmp_path))
+    before = list_files(location_of(tmp_path))
     plan = planned(footage, out, config)
-    assert list_files(place_of(tmp_path)) == before
+    assert list_files(location_of(tmp_path)) == before
     assert [(v.files.target.name, set(v.done), v.segments_left) for v in plan.videos] == [
         ("a.mkv", set(), 3),
         ("b.mkv", {0, 1}, 1),
     ]
-    assert [v.ready.frames for v in plan.videos if v.ready] == [30, 30]
+    assert [v.plan.frames for v in plan.videos if v.plan] == [30, 30]
     assert plan.runner[0] == "local"
     assert plan.problem is None
     assert plan.estimate_s == pytest.approx(40 * spent_s / 20)

@@ -13,10 +13,10 @@ from pipeline.job.files import VideoFiles
 from pipeline.job.monitors import BarMonitor, LineMonitor
 from pipeline.job.progress import Expected, Tally, clock
 from pipeline.run.contract import Progress
-from pipeline.storage.places import place_of
+from pipeline.storage.locations import location_of
 
-ONE = VideoFiles("in/one.mp4", place_of(Path("out/one.mp4")), named=False)
-OTHER = VideoFiles("in/other.mp4", place_of(Path("out/other.mp4")), named=False)
+ONE = VideoFiles("in/one.mp4", location_of(Path("out/one.mp4")), named=False)
+OTHER = VideoFiles("in/other.mp4", location_of(Path("out/other.mp4")), named=False)
 VIDEOS = {ONE: Expected(100, Progress(40, 80)), OTHER: Expected(100)}
 
 

@@ -15,7 +15,7 @@ from pipeline.containers.probe import scan_packets
 from pipeline.errors import OutputError
 from pipeline.graph.graph import Graph
 from pipeline.job.files import VideoFiles
-from pipeline.job.video_plan import Ready, look_at
+from pipeline.job.video_plan import VideoPlan, plan_video
 from tests.support.jobs import THREE_SEGMENTS, copy_graph
 from tests.support.media import AudioTrack, Video, make_video
 
@@ -28,8 +28,8 @@ def planned(
     named: bool = True,
     threads: int = 1,
     segment_s: float = 0.4,
-) -> Ready:
-    return look_at(
+) -> VideoPlan:
+    return plan_video(
         VideoFiles(str(source), UPath(target), named=named),
         graph or copy_graph(),
         threads=threads,
@@ -40,18 +40,18 @@ def planned(
 
 def test_the_cuts_are_keyframes_and_count_every_frame(tmp_path: Path) -> None:
     source = make_video(tmp_path / "v.mkv", THREE_SEGMENTS)
-    item = planned(source, tmp_path / "out.mkv")
-    starts = [interval.start_pts for interval in item.plan.intervals]
+    plan = planned(source, tmp_path / "out.mkv")
+    starts = [interval.start_pts for interval in plan.segments.intervals]
     assert starts == [None, 400, 800]
     assert set(starts[1:]) <= set(scan_packets(str(source)).keyframe_pts)
-    assert [interval.frames for interval in item.plan.intervals] == [10, 10, 10]
-    assert item.frames == 30
+    assert [interval.frames for interval in plan.segments.intervals] == [10, 10, 10]
+    assert plan.frames == 30
 
 
 def test_plan_and_identity_are_the_same_on_a_larger_machine(tmp_path: Path) -> None:
     source = make_video(tmp_path / "v.mkv", THREE_SEGMENTS)
     small, large = (planned(source, tmp_path / "out.mkv", threads=n) for n in (2, 64))
-    assert (small.plan, small.identity, small.threads) == (large.plan, large.identity, 2)
+    assert (small.segments, small.identity, small.threads) == (large.segments, large.identity, 2)
 
 
 def test_a_video_in_one_piece_uses_every_thread_and_depends_on_them(tmp_path: Path) -> None:
@@ -79,10 +79,10 @@ def test_a_target_that_cannot_hold_everything_is_refused_and_an_unnamed_one_is_c
 ) -> None:
     source = make_video(tmp_path / "v.avi", Video(codec="mpeg4", audio=(AudioTrack("mp3"),)))
     target = tmp_path / "out" / "v.avi"
-    item = planned(source, target, named=False)
-    assert item.video.target == UPath(target).with_suffix(".mkv")
-    assert len(item.notes) == 1
-    assert "avi" in item.notes[0].lower()
+    plan = planned(source, target, named=False)
+    assert plan.video.target == UPath(target).with_suffix(".mkv")
+    assert len(plan.notes) == 1
+    assert "avi" in plan.notes[0].lower()
     sound = make_video(tmp_path / "v.mkv", Video(audio=(AudioTrack("flac"),)))
     with pytest.raises(OutputError, match=r"out\.webm"):
         planned(sound, tmp_path / "out.webm")
@@ -90,8 +90,8 @@ def test_a_target_that_cannot_hold_everything_is_refused_and_an_unnamed_one_is_c
 
 def test_what_has_no_firm_times_is_one_piece_and_says_why(tmp_path: Path) -> None:
     source = make_video(tmp_path / "v.avi", Video(codec="mpeg4", frames=60, gop_frames=10))
-    item = planned(source, tmp_path / "out.mkv")
-    assert (len(item.plan.intervals), item.plan.why_whole) == (1, "it stores no times")
+    plan = planned(source, tmp_path / "out.mkv")
+    assert (len(plan.segments.intervals), plan.segments.why_whole) == (1, "it stores no times")
 
 
 def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from pipeline.job.earlier import finished_report, finished_segments, own_record
 from pipeline.job.files import VideoFiles
 from pipeline.job.plan import plan_finished
 from pipeline.job.report import VideoReport
-from pipeline.job.video_plan import Ready
+from pipeline.job.video_plan import VideoPlan
 from pipeline.job.video_run import VideoRun
 from pipeline.run.contract import Progress
 from pipeline.run.task import Task, TaskOutcome
@@ -34,14 +34,14 @@ COPY = copy_graph()
 
 
 @pytest.fixture
-def item(tmp_path: Path) -> Ready:
+def plan(tmp_path: Path) -> VideoPlan:
     """A video of three segments, ready to be copied to `out.mkv`."""
     source = make_video(tmp_path / "v.mkv", THREE_SEGMENTS)
     return plan_copy(source, tmp_path / "out.mkv", COPY)
 
 
-def run_of(item: Ready, graph: Graph = COPY, *, resume: bool = True) -> VideoRun:
-    planned = plan_finished(item, {}, overwrite=False, resume=resume)
+def run_of(plan: VideoPlan, graph: Graph = COPY, *, resume: bool = True) -> VideoRun:
+    planned = plan_finished(plan, {}, overwrite=False, resume=resume)
     return VideoRun(planned, graph, RunOptions())
 
 
@@ -50,9 +50,9 @@ def work(run: VideoRun, tasks: Sequence[Task], graph: Graph = COPY) -> list[Exce
     return [run.take(outcome) for outcome in run_tasks(graph, tasks)]
 
 
-def killed_after(item: Ready, segments: int) -> None:
+def killed_after(plan: VideoPlan, segments: int) -> None:
     """Leave what a run leaves that was killed with so many segments finished."""
-    run = run_of(item)
+    run = run_of(plan)
     assert work(run, run.start()[:segments]) == [None] * segments
 
 
@@ -60,14 +60,14 @@ def names_in(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()} if folder.exists() else set()
 
 
-def work_dir(item: Ready) -> Path:
-    return Path(str(item.video.work_dir))
+def work_dir(plan: VideoPlan) -> Path:
+    return Path(str(plan.video.work_dir))
 
 
 def test_all_segments_become_one_file_with_the_sound_of_the_source(
-    item: Ready, tmp_path: Path
+    plan: VideoPlan, tmp_path: Path
 ) -> None:
-    run = run_of(item)
+    run = run_of(plan)
     tasks = run.start()
     assert (len(tasks), run.total, run.done, run.over) == (3, 3, 0, False)
     assert work(run, tasks) == [None, None, None]
@@ -82,25 +82,25 @@ def test_all_segments_become_one_file_with_the_sound_of_the_source(
     assert packets_of(target, 1) == packets_of(source, 1)
 
 
-def test_segments_stay_until_the_video_is_reported(item: Ready) -> None:
-    run = run_of(item)
+def test_segments_stay_until_the_video_is_reported(plan: VideoPlan) -> None:
+    run = run_of(plan)
     work(run, run.start())
     run.finish()
-    assert set(SegmentStore(item.video.work_dir).finished()) == {0, 1, 2}
+    assert set(SegmentStore(plan.video.work_dir).finished()) == {0, 1, 2}
     run.forget()
-    assert not work_dir(item).exists()
+    assert not work_dir(plan).exists()
 
 
-def test_tasks_may_end_in_any_order(item: Ready, tmp_path: Path) -> None:
-    run = run_of(item)
+def test_tasks_may_end_in_any_order(plan: VideoPlan, tmp_path: Path) -> None:
+    run = run_of(plan)
     work(run, run.start()[::-1])
     decoded = run.finish().nodes["decode"]
     assert (decoded["first_pts"], decoded["last_pts"]) == (0, 1160)
     assert same_pixels(decode_all(tmp_path / "out.mkv"), decode_all(tmp_path / "v.mkv"))
 
 
-def test_progress_adds_up_over_the_segments(item: Ready) -> None:
-    run = run_of(item)
+def test_progress_adds_up_over_the_segments(plan: VideoPlan) -> None:
+    run = run_of(plan)
     first, second, _ = run.start()
     assert run.advanced(second, Progress(3, 2)) == Progress(3, 2)
     assert run.advanced(first, Progress(4, 1)) == Progress(7, 3)
@@ -109,24 +109,24 @@ def test_progress_adds_up_over_the_segments(item: Ready) -> None:
     assert run.advanced(second, Progress(9, 5)) == Progress(19, 5)
 
 
-def test_what_an_earlier_run_finished_is_not_run_again(item: Ready, tmp_path: Path) -> None:
-    killed_after(item, 2)
-    before = (work_dir(item) / "00001" / "encode" / VIDEO_FILE).stat().st_mtime_ns
-    run = run_of(item)
+def test_what_an_earlier_run_finished_is_not_run_again(plan: VideoPlan, tmp_path: Path) -> None:
+    killed_after(plan, 2)
+    before = (work_dir(plan) / "00001" / "encode" / VIDEO_FILE).stat().st_mtime_ns
+    run = run_of(plan)
     tasks = run.start()
     assert len(tasks) == 1
     assert (run.expected.frames, run.expected.done) == (30, Progress(20, 0))
     assert run.notes == ("2 of 3 segments were finished by an earlier run",)
     work(run, tasks)
-    assert (work_dir(item) / "00001" / "encode" / VIDEO_FILE).stat().st_mtime_ns == before
+    assert (work_dir(plan) / "00001" / "encode" / VIDEO_FILE).stat().st_mtime_ns == before
     report = run.finish()
     assert (report.segments_reused, report.frames) == (2, 30)
     assert same_pixels(decode_all(tmp_path / "out.mkv"), decode_all(tmp_path / "v.mkv"))
 
 
-def test_a_run_killed_with_all_segments_finished_has_nothing_left_to_run(item: Ready) -> None:
-    killed_after(item, 3)
-    run = run_of(item)
+def test_a_run_killed_with_all_segments_finished_has_nothing_left_to_run(plan: VideoPlan) -> None:
+    killed_after(plan, 3)
+    run = run_of(plan)
     assert run.start() == []
     assert run.over
     assert run.finish().segments_reused == 3
@@ -143,41 +143,41 @@ def test_a_run_killed_with_all_segments_finished_has_nothing_left_to_run(item: R
     ],
 )
 def test_segments_of_another_identity_are_done_again_and_the_reason_is_told(
-    item: Ready, field: str, says: str
+    plan: VideoPlan, field: str, says: str
 ) -> None:
-    killed_after(item, 2)
-    changed = replace(item, identity=replace(item.identity, **{field: "another"}))
+    killed_after(plan, 2)
+    changed = replace(plan, identity=replace(plan.identity, **{field: "another"}))
     assert finished_segments(changed) == ({}, says)
     run = run_of(changed)
     assert len(run.start()) == 3
     assert run.notes == (f"segments of an earlier run were done again: {says}",)
-    assert names_in(work_dir(item)) == set()
+    assert names_in(work_dir(plan)) == set()
 
 
-def test_a_segment_with_other_cuts_is_done_again(item: Ready) -> None:
+def test_a_segment_with_other_cuts_is_done_again(plan: VideoPlan) -> None:
     """The identity's plan says so too; a manifest that contradicts it is not believed."""
-    killed_after(item, 3)
-    manifest = work_dir(item) / "00001" / "manifest.json"
+    killed_after(plan, 3)
+    manifest = work_dir(plan) / "00001" / "manifest.json"
     content = json.loads(manifest.read_text())
     content["interval"]["end_pts"] = 840
     manifest.write_text(json.dumps(content))
-    usable, _ = finished_segments(item)
+    usable, _ = finished_segments(plan)
     assert set(usable) == {0, 2}
 
 
-def test_without_resume_all_is_done_again(item: Ready) -> None:
-    killed_after(item, 2)
-    run = run_of(item, resume=False)
+def test_without_resume_all_is_done_again(plan: VideoPlan) -> None:
+    killed_after(plan, 2)
+    run = run_of(plan, resume=False)
     assert len(run.start()) == 3
     assert (run.notes, run.expected.done) == ((), Progress())
-    assert names_in(work_dir(item)) == set()
+    assert names_in(work_dir(plan)) == set()
 
 
-def test_a_torn_segment_alone_is_done_again(item: Ready, tmp_path: Path) -> None:
-    killed_after(item, 3)
-    file = work_dir(item) / "00001" / "encode" / VIDEO_FILE
+def test_a_torn_segment_alone_is_done_again(plan: VideoPlan, tmp_path: Path) -> None:
+    killed_after(plan, 3)
+    file = work_dir(plan) / "00001" / "encode" / VIDEO_FILE
     file.write_bytes(file.read_bytes()[:-50])
-    run = run_of(item)
+    run = run_of(plan)
     tasks = run.start()
     assert len(tasks) == 1
     work(run, tasks)
@@ -194,8 +194,8 @@ def test_a_failed_segment_fails_the_video_and_keeps_the_others(
     tmp_path: Path, failing: Graph
 ) -> None:
     source = make_video(tmp_path / "v.mkv", THREE_SEGMENTS)
-    item = plan_copy(source, tmp_path / "out.mkv", failing)
-    run = run_of(item, failing)
+    plan = plan_copy(source, tmp_path / "out.mkv", failing)
+    run = run_of(plan, failing)
     tasks = run.start()
     (tmp_path / ".out.mkv.aminet-part" / "00001.dead.part").mkdir(parents=True)
     good, error, other = work(run, tasks, failing)
@@ -209,17 +209,17 @@ def test_a_failed_segment_fails_the_video_and_keeps_the_others(
     assert caught.value is error
     assert not (tmp_path / "out.mkv").exists()
     assert run.leave() == (
-        f"{source}: 2 of 3 segments are finished and kept in {item.video.work_dir}; the same"
+        f"{source}: 2 of 3 segments are finished and kept in {plan.video.work_dir}; the same"
         " command goes on from there"
     )
-    assert names_in(work_dir(item)) == {"00000", "00002"}
-    assert set(finished_segments(item)[0]) == {0, 2}
+    assert names_in(work_dir(plan)) == {"00000", "00002"}
+    assert set(finished_segments(plan)[0]) == {0, 2}
 
 
 def test_the_first_of_several_errors_is_the_videos_and_a_known_one_stays_as_it_is(
-    item: Ready,
+    plan: VideoPlan,
 ) -> None:
-    run = run_of(item)
+    run = run_of(plan)
     first, second, third = run.start()
     error = MediaError("the disk broke")
     assert run.take(TaskOutcome(second, error=error)) is error
@@ -240,18 +240,18 @@ def test_a_video_of_one_segment_does_not_speak_of_segments(tmp_path: Path) -> No
     assert str(error) == "the run failed (ValueError: broke)"
 
 
-def test_where_nothing_is_finished_nothing_is_left(item: Ready) -> None:
-    run = run_of(item)
+def test_where_nothing_is_finished_nothing_is_left(plan: VideoPlan) -> None:
+    run = run_of(plan)
     run.start()
-    (work_dir(item) / "00000.dead.part").mkdir(parents=True)
+    (work_dir(plan) / "00000.dead.part").mkdir(parents=True)
     assert run.leave() is None
-    assert not work_dir(item).exists()
+    assert not work_dir(plan).exists()
 
 
-def test_a_joined_file_that_lacks_frames_is_not_published(item: Ready, tmp_path: Path) -> None:
-    run = run_of(item)
+def test_a_joined_file_that_lacks_frames_is_not_published(plan: VideoPlan, tmp_path: Path) -> None:
+    run = run_of(plan)
     work(run, run.start())
-    segment = work_dir(item) / "00002"
+    segment = work_dir(plan) / "00002"
     whole = segment / "encode" / VIDEO_FILE
     whole.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
     with pytest.raises(RunFailedError, match="is not the segment that was finished here"):
@@ -264,49 +264,51 @@ def test_a_joined_file_that_lacks_frames_is_not_published(item: Ready, tmp_path:
     with pytest.raises(RunFailedError, match=r"holds 2\d of 30 frames, thrown away"):
         run.finish()
     assert not (tmp_path / "out.mkv").exists()
-    assert own_record(item) is None
+    assert own_record(plan) is None
 
 
-def test_the_report_counts_the_tries(item: Ready) -> None:
-    run = run_of(item)
+def test_the_report_counts_the_tries(plan: VideoPlan) -> None:
+    run = run_of(plan)
     for number, outcome in enumerate(run_tasks(COPY, run.start())):
         run.take(replace(outcome, attempts=(1, 3, 2)[number]))
     assert run.finish().attempts == 3
 
 
-def finished(item: Ready) -> VideoReport:
-    run = run_of(item)
+def finished(plan: VideoPlan) -> VideoReport:
+    run = run_of(plan)
     work(run, run.start())
     return run.finish()
 
 
 def test_a_run_killed_before_its_output_had_its_name_knows_it_as_its_own(
-    item: Ready, tmp_path: Path
+    plan: VideoPlan, tmp_path: Path
 ) -> None:
-    report = finished(item)
-    record = own_record(item)
+    report = finished(plan)
+    record = own_record(plan)
     assert record is not None
     assert replace(record, mux={}) == replace(report, mux={})  # JSON knows no tuples
-    assert finished_report(item, {}) == record
+    assert finished_report(plan, {}) == record
     (tmp_path / "out.mkv").unlink()
-    assert own_record(item) == record
-    assert finished_report(item, {}) is None
-    again = replace(item, identity=replace(item.identity, settings="another"))
+    assert own_record(plan) == record
+    assert finished_report(plan, {}) is None
+    again = replace(plan, identity=replace(plan.identity, settings="another"))
     assert own_record(again) is None
 
 
-def test_an_output_counts_as_finished_only_as_it_was_written(item: Ready, tmp_path: Path) -> None:
-    report = finished(item)
-    earlier = {item.video.source: report}
-    SegmentStore(item.video.work_dir).drop()
-    assert finished_report(item, earlier) == report
-    elsewhere = VideoFiles(item.video.source, UPath(tmp_path / "other.mkv"), named=True)
-    assert finished_report(replace(item, video=elsewhere), earlier) is None
-    other = replace(item, identity=replace(item.identity, weights="another"))
+def test_an_output_counts_as_finished_only_as_it_was_written(
+    plan: VideoPlan, tmp_path: Path
+) -> None:
+    report = finished(plan)
+    earlier = {plan.video.source: report}
+    SegmentStore(plan.video.work_dir).drop()
+    assert finished_report(plan, earlier) == report
+    elsewhere = VideoFiles(plan.video.source, UPath(tmp_path / "other.mkv"), named=True)
+    assert finished_report(replace(plan, video=elsewhere), earlier) is None
+    other = replace(plan, identity=replace(plan.identity, weights="another"))
     assert finished_report(other, earlier) is None
     with (tmp_path / "out.mkv").open("ab") as file:
         file.write(b"x")
-    assert finished_report(item, earlier) is None
+    assert finished_report(plan, earlier) is None
 
 
 def test_headers_that_differ_between_segments_are_told_with_a_way_out(tmp_path: Path) -> None:
@@ -316,8 +318,8 @@ def test_headers_that_differ_between_segments_are_told_with_a_way_out(tmp_path: 
         copy_graph(EncodeConfig(codec="x264", options=options))
         for options in ({"qp": "0"}, {"profile": "baseline", "qp": "20"})
     ]
-    item = plan_copy(source, tmp_path / "out.mkv", graphs[0])
-    run = run_of(item, graphs[0])
+    plan = plan_copy(source, tmp_path / "out.mkv", graphs[0])
+    run = run_of(plan, graphs[0])
     tasks = run.start()
     work(run, tasks[:1], graphs[0])
     work(run, tasks[1:], graphs[1])

@@ -1,4 +1,4 @@
-"""Threads share heaps, unless the environment says otherwise."""
+"""Threads share malloc arenas, unless the environment says otherwise."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ pytestmark = pytest.mark.skipif(
 
 PROGRAM = """
 import ctypes, sys, tempfile, threading
-from pipeline.run.malloc import share_heaps
+from pipeline.run.malloc import limit_malloc_arenas
 
-done = share_heaps() if sys.argv[1] == "share" else None
+done = limit_malloc_arenas() if sys.argv[1] == "share" else None
 libc = ctypes.CDLL(None)
 libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
 libc.fopen.restype = ctypes.c_void_p
@@ -52,12 +52,12 @@ def told(word: str, **environment: str) -> tuple[str, int]:
     return done, int(heaps)
 
 
-def test_six_threads_share_two_heaps() -> None:
+def test_six_threads_share_two_arenas() -> None:
     assert told("leave")[1] > 2
     assert told("share") == ("True", 2)
 
 
-def test_what_the_environment_says_of_the_heaps_holds() -> None:
+def test_what_the_environment_says_of_the_arenas_holds() -> None:
     assert told("share", MALLOC_ARENA_MAX="4") == ("False", 4)
     assert told("share", GLIBC_TUNABLES="glibc.malloc.arena_max=3") == ("False", 3)
     assert told("share", GLIBC_TUNABLES="glibc.pthread.rseq=0") == ("True", 2)

@@ -15,7 +15,7 @@ from pipeline.run.contract import Progress, SegmentResult
 from pipeline.segments.identity import Identity
 from pipeline.segments.plan import Interval
 from pipeline.segments.store import SegmentStore
-from pipeline.storage.places import list_files, place_of, read, remove, write
+from pipeline.storage.locations import list_files, location_of, read, remove, write
 from pipeline.storage.scratch import Scratch
 from tests.support.toy_nodes import INFO
 
@@ -30,9 +30,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SegmentSto
     if request.param == "file system":
         yield SegmentStore(UPath(tmp_path / "work"))
     else:
-        place = place_of(f"memory://{uuid.uuid4().hex}/work")
-        yield SegmentStore(place)
-        remove(place)
+        location = location_of(f"memory://{uuid.uuid4().hex}/work")
+        yield SegmentStore(location)
+        remove(location)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pipeline.graph.graph import Graph
 from pipeline.run.contract import Progress
 from pipeline.segments.store import SegmentStore
 from pipeline.segments.task import KeptTask
-from pipeline.storage.places import list_files
+from pipeline.storage.locations import list_files
 from tests.support.jobs import (
     THREE_SEGMENTS,
     FailConfig,
@@ -34,21 +34,21 @@ from tests.support.video_nodes import same_pixels
 def tasks_of(folder: Path, graph: Graph, codec: str | None = None) -> list[KeptTask]:
     """Plan the three segments of a video in `folder`."""
     source = make_video(folder / "v.mkv", THREE_SEGMENTS)
-    item = plan_copy(source, folder / "out.mkv", graph)
+    plan = plan_copy(source, folder / "out.mkv", graph)
     return [
         KeptTask(
-            video=item.video.source,
+            video=plan.video.source,
             number=number,
             interval=interval,
             threads=1,
             codec=codec,
             store=str(folder / "store"),
-            identity=item.identity,
-            stamp=item.stamp,
+            identity=plan.identity,
+            stamp=plan.stamp,
             scratch_dir=folder / "scratch",
             scratch_bytes=1 << 20,
         )
-        for number, interval in enumerate(item.plan.intervals)
+        for number, interval in enumerate(plan.segments.intervals)
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.sizing.sizing import Machine, Place, Sizing, Wishes, claim, missing, size
+from pipeline.sizing.sizing import Machine, Placement, Sizing, Wishes, claim, missing, size
 
 GB = 1 << 30
 
@@ -16,9 +16,9 @@ def cluster(*cpus_and_gpus: tuple[float, float]) -> list[Machine]:
     ]
 
 
-def one(sizing: Sizing) -> Place:
-    (place,) = sizing.places
-    return place
+def one(sizing: Sizing) -> Placement:
+    (part,) = sizing.placements
+    return part
 
 
 SHAPES = {
@@ -50,16 +50,16 @@ def test_every_actor_fits_on_its_machine(shape: str, wish: str, segments: int) -
     sizing = size(SHAPES[shape], segments=segments, wishes=WISHES[wish])
     assert sizing.workers >= 1
     assert sizing.enhancers >= 1
-    for place in sizing.places:
-        machine = machines[place.machine]
-        claimed = place.workers * place.worker_cpus + place.enhancers * place.enhancer_cpus
+    for part in sizing.placements:
+        machine = machines[part.machine]
+        claimed = part.workers * part.worker_cpus + part.enhancers * part.enhancer_cpus
         assert claimed <= machine.cpus + 1e-9
-        assert place.worker_cpus > 0
-        assert place.enhancer_cpus > 0
-        if place.enhancer_gpus:
-            whole, part = divmod(machine.gpus, 1)
-            room = whole * int(1 / place.enhancer_gpus) + int(part / place.enhancer_gpus)
-            assert place.enhancers <= room
+        assert part.worker_cpus > 0
+        assert part.enhancer_cpus > 0
+        if part.enhancer_gpus:
+            whole, rest = divmod(machine.gpus, 1)
+            slots = whole * int(1 / part.enhancer_gpus) + int(rest / part.enhancer_gpus)
+            assert part.enhancers <= slots
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -72,43 +72,43 @@ def test_no_worker_is_without_a_segment_and_no_enhancer_without_a_worker(
 
 
 def test_two_cores_run_two_segments_side_by_side() -> None:
-    place = one(size(SHAPES["laptop"], segments=5))
-    assert (place.workers, place.worker_threads) == (2, 1)
-    assert (place.enhancers, place.enhancer_threads) == (1, 1)
+    part = one(size(SHAPES["laptop"], segments=5))
+    assert (part.workers, part.worker_threads) == (2, 1)
+    assert (part.enhancers, part.enhancer_threads) == (1, 1)
 
 
 def test_without_a_gpu_half_of_the_cores_run_the_network() -> None:
-    place = one(size(cluster((16, 0)), segments=1000))
-    assert (place.workers, place.enhancers, place.enhancer_threads) == (8, 1, 8)
-    place = one(size(cluster((64, 0)), segments=1000))
-    assert (place.workers, place.enhancers, place.enhancer_threads) == (32, 4, 8)
+    part = one(size(cluster((16, 0)), segments=1000))
+    assert (part.workers, part.enhancers, part.enhancer_threads) == (8, 1, 8)
+    part = one(size(cluster((64, 0)), segments=1000))
+    assert (part.workers, part.enhancers, part.enhancer_threads) == (32, 4, 8)
 
 
 def test_without_gpus_each_machine_with_workers_has_its_own_enhancer() -> None:
     sizing = size(cluster((4, 0), (4, 0), (4, 0)), segments=1000)
-    assert [(place.workers, place.enhancers) for place in sizing.places] == [(2, 1)] * 3
+    assert [(part.workers, part.enhancers) for part in sizing.placements] == [(2, 1)] * 3
 
 
 def test_each_gpu_has_an_enhancer_and_every_core_a_worker() -> None:
-    place = one(size(SHAPES["eight_gpus"], segments=1000))
-    assert (place.workers, place.enhancers, place.enhancer_gpus) == (64, 8, 1.0)
+    part = one(size(SHAPES["eight_gpus"], segments=1000))
+    assert (part.workers, part.enhancers, part.enhancer_gpus) == (64, 8, 1.0)
 
 
 def test_machines_without_gpus_work_for_those_with() -> None:
     sizing = size(SHAPES["gpu_and_cpu_machines"], segments=1000)
-    assert [place.enhancers for place in sizing.places] == [4, 0, 1]
-    assert [place.workers for place in sizing.places] == [32, 64, 8]
+    assert [part.enhancers for part in sizing.placements] == [4, 0, 1]
+    assert [part.workers for part in sizing.placements] == [32, 64, 8]
 
 
 def test_few_segments_go_where_the_gpus_are() -> None:
     sizing = size(cluster((8, 0), (8, 1)), segments=1)
-    assert [place.machine for place in sizing.places] == ["m1"]
+    assert [part.machine for part in sizing.placements] == ["m1"]
 
 
 def test_workers_that_have_a_segment_stay_where_they_are() -> None:
     machines = cluster((4, 0), (4, 0), (4, 0))
     sizing = size(machines, segments=2, busy={"m1": 1, "m2": 1})
-    assert [(place.machine, place.workers, place.enhancers) for place in sizing.places] == [
+    assert [(part.machine, part.workers, part.enhancers) for part in sizing.placements] == [
         ("m1", 1, 1),
         ("m2", 1, 1),
     ]
@@ -120,16 +120,16 @@ def test_a_part_of_a_gpu_is_claimed_as_offered() -> None:
 
 
 def test_several_enhancers_share_a_gpu_when_asked_for() -> None:
-    place = one(size(cluster((16, 2)), segments=99, wishes=Wishes(enhancer_gpus=0.5)))
-    assert (place.enhancers, place.enhancer_gpus) == (4, 0.5)
+    part = one(size(cluster((16, 2)), segments=99, wishes=Wishes(enhancer_gpus=0.5)))
+    assert (part.enhancers, part.enhancer_gpus) == (4, 0.5)
     # Three on two GPUs: a share of 0.66 would fit only once on each.
-    place = one(size(cluster((16, 2)), segments=99, wishes=Wishes(enhancers=3)))
-    assert (place.enhancers, place.enhancer_gpus) == (3, 0.5)
+    part = one(size(cluster((16, 2)), segments=99, wishes=Wishes(enhancers=3)))
+    assert (part.enhancers, part.enhancer_gpus) == (3, 0.5)
 
 
 def test_gpus_are_left_alone_when_asked_for() -> None:
-    place = one(size(SHAPES["workstation"], segments=99, wishes=Wishes(enhancer_gpus=0)))
-    assert (place.enhancers, place.enhancer_gpus, place.enhancer_threads) == (1, 0.0, 8)
+    part = one(size(SHAPES["workstation"], segments=99, wishes=Wishes(enhancer_gpus=0)))
+    assert (part.enhancers, part.enhancer_gpus, part.enhancer_threads) == (1, 0.0, 8)
 
 
 def test_configured_numbers_are_kept() -> None:
@@ -140,7 +140,7 @@ def test_configured_numbers_are_kept() -> None:
 
 def test_a_machine_without_cores_takes_no_part() -> None:
     sizing = size(SHAPES["head_without_cores"], segments=9)
-    assert [place.machine for place in sizing.places] == ["m1", "m2"]
+    assert [part.machine for part in sizing.placements] == ["m1", "m2"]
 
 
 def test_what_is_under_way_fits_the_smallest_store_whoever_holds_it() -> None:
@@ -181,7 +181,7 @@ def test_no_more_is_asked_for_than_configured() -> None:
 def test_actors_made_later_claim_only_what_the_others_leave() -> None:
     before = size(cluster((1, 0), (1, 0)), segments=9, wishes=Wishes(workers=2))
     after = one(size(cluster((1, 0)), segments=9, wishes=Wishes(workers=2)))
-    first = before.places[0]
+    first = before.placements[0]
     held = first.workers * first.worker_cpus + first.enhancers * first.enhancer_cpus
     assert (first.workers, after.workers) == (1, 2)
     assert held + after.worker_cpus > 1

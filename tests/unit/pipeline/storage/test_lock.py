@@ -16,8 +16,8 @@ from upath import UPath
 
 from pipeline.errors import OutputError
 from pipeline.storage import lock as module
+from pipeline.storage.locations import list_files, location_of, read, remove, write
 from pipeline.storage.lock import holding
-from pipeline.storage.places import list_files, place_of, read, remove, write
 
 
 @pytest.fixture(params=["file system", "object store"])
@@ -25,7 +25,7 @@ def report(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UPath]:
     if request.param == "file system":
         yield UPath(tmp_path / "deep" / "out" / "report.json")
     else:
-        place = place_of(f"memory://{uuid.uuid4().hex}/out/report.json")
+        place = location_of(f"memory://{uuid.uuid4().hex}/out/report.json")
         yield place
         remove(place.parent)
 
@@ -94,7 +94,7 @@ def left_over(place: UPath, **changes: object) -> UPath:
 
 @pytest.fixture
 def stored() -> UPath:
-    return place_of(f"memory://{uuid.uuid4().hex}/out/report.json")
+    return location_of(f"memory://{uuid.uuid4().hex}/out/report.json")
 
 
 @pytest.mark.usefixtures("quick")

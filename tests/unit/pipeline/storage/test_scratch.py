@@ -15,7 +15,7 @@ from upath import UPath
 
 from pipeline.errors import StorageError
 from pipeline.storage import scratch as module
-from pipeline.storage.places import place_of, write
+from pipeline.storage.locations import location_of, write
 from pipeline.storage.scratch import Scratch
 
 
@@ -25,7 +25,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stored(size: int) -> UPath:
-    place = place_of(f"memory://{uuid.uuid4().hex}/v.mp4")
+    place = location_of(f"memory://{uuid.uuid4().hex}/v.mp4")
     write(place, b"x" * size)
     return place
 
@@ -95,7 +95,7 @@ def test_what_can_never_fit_is_an_error_at_once(tmp_path: Path) -> None:
     with (
         scratch.copy_of(stored(100)),
         pytest.raises(StorageError, match="needs 60 bytes of scratch space beside 100 in use"),
-        scratch.room(60, "out.mp4"),
+        scratch.workspace(60, "out.mp4"),
     ):
         pass
 
@@ -110,20 +110,20 @@ def test_who_waits_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         pass
 
 
-def test_a_room_is_empty_counts_while_it_lasts_and_is_gone_afterwards(tmp_path: Path) -> None:
+def test_a_workspace_is_empty_counts_while_it_lasts_and_is_gone_afterwards(tmp_path: Path) -> None:
     scratch = Scratch(tmp_path, 150)
-    with scratch.room(100, "out.mp4") as room:
-        assert [path.name for path in room.iterdir() if not path.name.startswith(".")] == []
-        (room / "made").write_bytes(b"x" * 50)
-        with pytest.raises(StorageError), scratch.room(60, "other.mp4"):
+    with scratch.workspace(100, "out.mp4") as workspace:
+        assert [path.name for path in workspace.iterdir() if not path.name.startswith(".")] == []
+        (workspace / "made").write_bytes(b"x" * 50)
+        with pytest.raises(StorageError), scratch.workspace(60, "other.mp4"):
             pass
-    assert not room.exists()
+    assert not workspace.exists()
 
 
 def hold(folder: Path, ready: Path) -> None:
     """In another process: take a room, say so, and wait to be killed."""
-    with Scratch(folder, 150).room(100, "out.mp4") as room:
-        (room / "made").write_bytes(b"x")
+    with Scratch(folder, 150).workspace(100, "out.mp4") as workspace:
+        (workspace / "made").write_bytes(b"x")
         ready.touch()
         time.sleep(60)
 
@@ -139,7 +139,7 @@ def test_what_a_killed_process_held_is_free_again(tmp_path: Path) -> None:
     process.join()
     with Scratch(folder, 150).copy_of(stored(100)) as copy:
         assert copy.exists()
-    assert not list(folder.glob("room-*"))
+    assert not list(folder.glob("workspace-*"))
 
 
 def test_a_copy_that_was_not_finished_is_made_anew(tmp_path: Path) -> None:

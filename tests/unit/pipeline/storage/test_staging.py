@@ -11,7 +11,7 @@ from upath import UPath
 
 from nodes.errors import MediaError
 from pipeline.errors import StorageError
-from pipeline.storage.places import place_of, remove, write
+from pipeline.storage.locations import location_of, remove, write
 from pipeline.storage.scratch import Scratch
 from pipeline.storage.staging import staged
 from tests.support.media import decode_all, make_video
@@ -25,7 +25,7 @@ def scratch(tmp_path: Path) -> Scratch:
 @pytest.fixture
 def stored(tmp_path: Path) -> Iterator[UPath]:
     """A video in an object store."""
-    place = place_of(f"memory://{uuid.uuid4().hex}/v.mkv")
+    place = location_of(f"memory://{uuid.uuid4().hex}/v.mkv")
     write(place, make_video(tmp_path / "v.mkv").read_bytes())
     yield place
     remove(place)

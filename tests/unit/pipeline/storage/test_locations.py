@@ -10,13 +10,13 @@ import pytest
 from upath import UPath
 
 from pipeline.errors import StorageError
-from pipeline.storage.places import (
+from pipeline.storage.locations import (
     create,
     fetch,
     is_folder,
     is_remote,
     list_files,
-    place_of,
+    location_of,
     publish,
     read,
     remove,
@@ -32,7 +32,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UPath]:
     if request.param == "file system":
         yield UPath(tmp_path / "place")
     else:
-        place = place_of(f"memory://{uuid.uuid4().hex}/place")
+        place = location_of(f"memory://{uuid.uuid4().hex}/place")
         yield place
         remove(place)
 
@@ -81,7 +81,7 @@ def test_files_and_folders_are_removed_and_what_is_not_there_is_no_error(folder:
 
 
 def test_an_object_is_fetched_and_its_version_tells_when_it_changes(tmp_path: Path) -> None:
-    place = place_of(f"memory://{uuid.uuid4().hex}/x")
+    place = location_of(f"memory://{uuid.uuid4().hex}/x")
     write(place, b"one")
     fetch(place, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"one"
@@ -92,7 +92,7 @@ def test_an_object_is_fetched_and_its_version_tells_when_it_changes(tmp_path: Pa
 
 
 def test_only_one_creates_an_object() -> None:
-    place = place_of(f"memory://{uuid.uuid4().hex}/lock")
+    place = location_of(f"memory://{uuid.uuid4().hex}/lock")
     assert create(place, b"one")
     assert not create(place, b"two")
     assert read(place) == b"one"
@@ -100,11 +100,11 @@ def test_only_one_creates_an_object() -> None:
 
 @pytest.mark.parametrize("name", ["a.mp4", "a::b.mp4", "a#b?c.mp4", "x/memory:y.mp4"])
 def test_a_path_stays_a_path_whatever_is_in_it(name: str) -> None:
-    place = place_of(name)
+    place = location_of(name)
     assert isinstance(place, Path)
     assert place == Path(name)
     assert not is_remote(place)
-    assert place_of(f"file:///srv/{name}") == Path(f"/srv/{name}")
+    assert location_of(f"file:///srv/{name}") == Path(f"/srv/{name}")
     assert stored_at(name) is None
 
 
@@ -122,4 +122,4 @@ def test_a_bucket_is_remote_and_keeps_its_name() -> None:
 
 def test_an_unknown_scheme_is_an_error_that_names_the_known_ones() -> None:
     with pytest.raises(StorageError, match=r"s4://b/x: expected a path, or .* s3://"):
-        place_of("s4://b/x")
+        location_of("s4://b/x")

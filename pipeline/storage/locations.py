@@ -29,8 +29,8 @@ __all__ = [
     "is_folder",
     "is_remote",
     "list_files",
+    "location_of",
     "name_of",
-    "place_of",
     "publish",
     "read",
     "remove",
@@ -53,15 +53,15 @@ that are no storage of their own. Each needs its own package; ours has an extra 
 _INSTALL: Final = {"s3": "'aminet-video[s3]'", "s3a": "'aminet-video[s3]'", "gs": "gcsfs"}
 
 
-def place_of(location: str | os.PathLike[str] | UPath) -> UPath:
-    """Return a path or a URL as a place.
+def location_of(path: str | os.PathLike[str] | UPath) -> UPath:
+    """Return a path or a URL as a location.
 
     Raises:
         StorageError: the URL is not of a storage that is known here.
     """
-    if isinstance(location, UPath):
-        return location
-    text = os.fspath(location)
+    if isinstance(path, UPath):
+        return path
+    text = os.fspath(path)
     found = _SCHEME.match(text)
     if found is None:
         return UPath(Path(text))
@@ -74,12 +74,12 @@ def place_of(location: str | os.PathLike[str] | UPath) -> UPath:
     return UPath(text.rstrip("/"), use_listings_cache=False)
 
 
-def absolute(location: str | os.PathLike[str]) -> str:
+def absolute(path: str | os.PathLike[str]) -> str:
     """Return a path that means the same in any working folder; a URL stays as it is.
 
     Links and `..` stay, too: what they lead to is found where the path is used.
     """
-    text = os.fspath(location)
+    text = os.fspath(path)
     return text if _SCHEME.match(text) else str(Path(text).absolute())
 
 
@@ -88,47 +88,47 @@ def stored_at(source: str) -> UPath | None:
     found = _SCHEME.match(source)
     if found is None or found[1] not in _STORES | _LOCAL:
         return None
-    return place_of(source)
+    return location_of(source)
 
 
-def is_remote(place: UPath) -> bool:
+def is_remote(location: UPath) -> bool:
     """Say whether a place is in an object store, not on a file system."""
-    return not _is_local(place)
+    return not _is_local(location)
 
 
-def name_of(place: UPath) -> PurePath:
+def name_of(location: UPath) -> PurePath:
     """Return what a place is called, for those who look at nothing but its name."""
-    return place if _is_local(place) else PurePosixPath(place.name)
+    return location if _is_local(location) else PurePosixPath(location.name)
 
 
-def size_of(place: UPath) -> int | None:
+def size_of(location: UPath) -> int | None:
     """Return a file's bytes, None if there is no such file.
 
     Raises:
         StorageError: the object store does not answer, as for all that follow.
     """
-    if _is_local(place):
-        return place.stat().st_size if place.is_file() else None
-    with _explained(place):
+    if _is_local(location):
+        return location.stat().st_size if location.is_file() else None
+    with _explained(location):
         try:
-            found = place.fs.info(place.path)
+            found = location.fs.info(location.path)
         except FileNotFoundError:
             return None
         return int(found["size"]) if found["type"] == "file" else None
 
 
-def version_of(place: UPath) -> str:
+def version_of(location: UPath) -> str:
     """Return a text that changes when a file in an object store does."""
-    with _explained(place):
-        return place.fs.ukey(place.path)
+    with _explained(location):
+        return location.fs.ukey(location.path)
 
 
-def is_folder(place: UPath) -> bool:
+def is_folder(location: UPath) -> bool:
     """Say whether a place is a folder: in an object store, whether anything lies below it."""
-    if _is_local(place):
-        return place.is_dir()
-    with _explained(place):
-        return place.fs.isdir(place.path)
+    if _is_local(location):
+        return location.is_dir()
+    with _explained(location):
+        return location.fs.isdir(location.path)
 
 
 def list_files(folder: UPath) -> dict[str, int]:
@@ -148,83 +148,83 @@ def list_files(folder: UPath) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda f: (PurePosixPath(f[0]).parent.parts, f[0])))
 
 
-def read(place: UPath) -> bytes | None:
+def read(location: UPath) -> bytes | None:
     """Return a small file's content, None if there is no such file."""
-    with _explained(place):
+    with _explained(location):
         try:
-            return place.read_bytes()
+            return location.read_bytes()
         except (FileNotFoundError, IsADirectoryError):
             return None
 
 
-def write(place: UPath, content: bytes) -> None:
+def write(location: UPath, content: bytes) -> None:
     """Write a small file: under its name there is the old content or the new, never a part.
 
     Raises:
         OSError: the file cannot be written.
     """
-    if _is_local(place):
-        part = create_file(place)
+    if _is_local(location):
+        part = create_file(location)
         try:
             part.write_bytes(content)
-            publish(part, UPath(place))
+            publish(part, UPath(location))
         finally:
             part.unlink(missing_ok=True)
         return
-    with _explained(place):
-        place.fs.pipe_file(place.path, content)
+    with _explained(location):
+        location.fs.pipe_file(location.path, content)
 
 
-def create(place: UPath, content: bytes) -> bool:
+def create(location: UPath, content: bytes) -> bool:
     """Write a small file in an object store unless there is one; return whether there was none."""
-    with _explained(place):
+    with _explained(location):
         try:
-            place.fs.pipe_file(place.path, content, mode="create")
+            location.fs.pipe_file(location.path, content, mode="create")
         except FileExistsError:
             return False
         return True
 
 
-def fetch(place: UPath, local: Path) -> None:
+def fetch(location: UPath, local: Path) -> None:
     """Copy a file of an object store to this machine.
 
     Raises:
         OSError: the local file cannot be written.
     """
-    with _explained(place):
-        place.fs.get_file(place.path, str(local))
+    with _explained(location):
+        location.fs.get_file(location.path, str(local))
 
 
-def publish(local: Path, place: UPath) -> None:
+def publish(local: Path, location: UPath) -> None:
     """Give a finished local file its place, all at once; the local one is gone afterwards.
 
     Args:
         local: the file; on the same file system, unless the place is in an object store.
-        place: where it goes; what was there is replaced.
+        location: where it goes; what was there is replaced.
 
     Raises:
         OSError: the file cannot be read, or its place not be written.
     """
-    if _is_local(place):
+    if _is_local(location):
         sync(local)
-        local.replace(place)
+        local.replace(location)
         return
-    with _explained(place):
-        place.fs.put_file(str(local), place.path)
+    with _explained(location):
+        location.fs.put_file(str(local), location.path)
     local.unlink()
 
 
-def remove(place: UPath) -> None:
+def remove(location: UPath) -> None:
     """Remove a file, or a folder with everything in it; if it is not there, nothing happens."""
-    if _is_local(place):
-        if place.is_dir() and not place.is_symlink():
-            shutil.rmtree(place, ignore_errors=True)
+    if _is_local(location):
+        if location.is_dir() and not location.is_symlink():
+            shutil.rmtree(location, ignore_errors=True)
         else:
-            place.unlink(missing_ok=True)
+            location.unlink(missing_ok=True)
         return
-    with _explained(place):
+    with _explained(location):
         try:
-            place.fs.rm(place.path, recursive=True)
+            location.fs.rm(location.path, recursive=True)
         except FileNotFoundError:
             return
 
@@ -238,12 +238,12 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _is_local(place: UPath) -> TypeGuard[Path]:
-    return isinstance(place, Path)
+def _is_local(location: UPath) -> TypeGuard[Path]:
+    return isinstance(location, Path)
 
 
 @contextmanager
-def _explained(place: UPath) -> Generator[None]:
+def _explained(location: UPath) -> Generator[None]:
     """Turn what the storage's own library raises into one line that says what to do.
 
     Those libraries raise what they like, hence the wide net. A file system's errors stay as they
@@ -252,13 +252,13 @@ def _explained(place: UPath) -> Generator[None]:
     try:
         yield
     except Exception as error:
-        if _is_local(place):
+        if _is_local(location):
             raise
-        raise StorageError(f"{place}: {_reason(place, error)}") from error
+        raise StorageError(f"{location}: {_reason(location, error)}") from error
 
 
-def _reason(place: UPath, error: Exception) -> str:
-    scheme = place.protocol
+def _reason(location: UPath, error: Exception) -> str:
+    scheme = location.protocol
     kind, text = type(error).__name__, (str(error).strip() or type(error).__name__).splitlines()[0]
     if isinstance(error, ImportError):
         return f"{scheme}:// needs another package: pip install {_INSTALL.get(scheme, text)}"
