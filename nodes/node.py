@@ -227,6 +227,16 @@ class Node(ABC, Generic[ConfigT_co]):
             The video that the node's outputs belong to.
         """
         del segment
+        return self.announce(inputs)
+
+    def announce(self, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Return what `open` will return, as far as the configuration decides it.
+
+        May be called at any time; before the work, outputs are checked by it.
+
+        Args:
+            inputs: as those of `open`.
+        """
         return next(iter(inputs.values()))
 
     def close(self) -> None:

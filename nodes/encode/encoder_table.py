@@ -43,6 +43,10 @@ class Encoder:
     """Bits a sample beyond which the first successor takes its place, also if it was asked for."""
     whole_chroma: bool = False
     """Whether it refuses a width or height which the chroma planes do not divide."""
+    max_px: tuple[int, int] = (65_534, 65_534)
+    """The largest width and height that it takes, as measured by opening it."""
+    indivisible_px: int | None = None
+    """A number of which neither width nor height may be a multiple."""
     interlaced: bool = False
     """Whether it can code interlaced pictures as such."""
     zero_latency: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -82,6 +86,7 @@ ENCODERS: dict[str, Encoder] = {
     # quarter fewer bytes. CPU is dearer than bytes here. The other scales are set to about 44 dB.
     "x264": Encoder(
         "libx264",
+        max_px=(16_384, 16_384),
         crf=16,
         preset="veryfast",
         whole_chroma=True,
@@ -108,6 +113,7 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "av1": Encoder(
         "libsvtav1",
+        max_px=(16_384, 8704),
         crf=20,
         preset="8",
         words_option="svtav1-params",
@@ -170,12 +176,20 @@ ENCODERS: dict[str, Encoder] = {
     "prores_aw": Encoder(
         "prores_aw", segment_muxer="mov", containers=frozenset({"mov", "matroska"})
     ),
-    "mpeg4": Encoder("mpeg4", interlaced=True, containers=_IN_MOST),
+    "mpeg4": Encoder("mpeg4", max_px=(8191, 8191), interlaced=True, containers=_IN_MOST),
     "mpeg2video": Encoder(
-        "mpeg2video", interlaced=True, containers=frozenset({"matroska", "mpegts", "nut"})
+        "mpeg2video",
+        max_px=(16_383, 16_383),
+        indivisible_px=4096,
+        interlaced=True,
+        containers=frozenset({"matroska", "mpegts", "nut"}),
     ),
-    "mjpeg": Encoder("mjpeg", containers=frozenset({"mov", "matroska", "nut"})),
-    "libvpx": Encoder("libvpx", containers=frozenset({"matroska", "webm"})),
+    "mjpeg": Encoder(
+        "mjpeg", max_px=(65_500, 65_500), containers=frozenset({"mov", "matroska", "nut"})
+    ),
+    "libvpx": Encoder(
+        "libvpx", max_px=(16_383, 16_383), containers=frozenset({"matroska", "webm"})
+    ),
 }
 """Names for `encode.codec` -> what is known of the encoder."""
 

@@ -98,7 +98,8 @@ def _plan_video(
     contents: Mapping[str, str],
 ) -> VideoPlan:
     info = _describe(source, graph, threads)
-    config = encode_node(graph).config
+    encode = encode_node(graph)
+    config, encoded = encode.config, graph.video_into(encode.name, info)
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
     if info.still and not video.named and output_kind_of(name_of(video.target), source) is None:
         video = replace(video, target=video.target.with_suffix(".png"))
@@ -107,7 +108,7 @@ def _plan_video(
     if output_kind is not None:
         notes = check_pictures(output_kind, source, name_of(video.target), config.codec)
     else:
-        codec = plan_encoder(config, info, threads).codec_name
+        codec = plan_encoder(config, encoded, threads).codec_name
         policy = StreamPolicy.of(config, None if scan is None else scan.sounds)
         video, notes = _fitting(video, source, codec, policy)
     warmup_s = graph.warmup_s(info)
