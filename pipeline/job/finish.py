@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from glob import escape
@@ -52,7 +52,11 @@ class VideoSegments:
 
 
 def finish_video(
-    planned: PlannedVideo, graph: Graph, options: RunOptions, segments: VideoSegments
+    planned: PlannedVideo,
+    graph: Graph,
+    options: RunOptions,
+    segments: VideoSegments,
+    may_publish: Callable[[], None],
 ) -> VideoReport:
     """Join the segments, then give all that was made its names; the segments stay.
 
@@ -61,6 +65,7 @@ def finish_video(
         graph: what was run.
         options: where copies of what is in object stores go, and how much of them.
         segments: all of the video's.
+        may_publish: called before anything gets its name; raises if nothing may.
 
     Raises:
         AminetError: the output cannot be put together.
@@ -78,6 +83,7 @@ def finish_video(
         report = _report(plan, graph, merged, segments, muxed, files_of(made), sides)
         check_unchanged(video.source, plan.stamp)
         with postponed():
+            may_publish()
             _check_sides(planned, sides)
             store.record(report.to_json())
             _publish(planned, graph, made, sides)

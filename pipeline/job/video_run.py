@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pipeline.config import RunOptions
 from pipeline.graph.graph import Graph
@@ -21,6 +21,10 @@ from pipeline.segments.task import KeptTask
 __all__ = ["VideoRun"]
 
 log = logging.getLogger(__name__)
+
+
+def _unshared() -> None:
+    """Say that anything may be published, as nobody else writes there."""
 
 
 class VideoRun:
@@ -125,10 +129,14 @@ class VideoRun:
         """Whether no segment is waiting or under way."""
         return not self._numbers
 
-    def finish(self) -> VideoReport:
+    def finish(self, may_publish: Callable[[], None] = _unshared) -> VideoReport:
         """Join the segments, then give all that was made its names.
 
         The segments stay until `forget`, so that a kill before the report is written loses nothing.
+
+        Args:
+            may_publish: called before anything gets its name; raises if nothing may. By default
+                nobody else writes there.
 
         Raises:
             AminetError: a segment failed, or the output cannot be put together.
@@ -146,6 +154,7 @@ class VideoRun:
                 attempts=self._attempts,
                 notes=self.notes,
             ),
+            may_publish,
         )
 
     def forget(self) -> None:
