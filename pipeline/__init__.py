@@ -8,10 +8,17 @@ From Python, the main job is one call:
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.api import Monitor, RunReport, enhance, enhance_stream, plan
+
+if sys.platform == "win32":
+    raise SystemExit(
+        "aminet: this program runs on Linux, and on macOS; Windows lacks the file locks and signals"
+        " that it needs: run it in WSL, or in a container"
+    )
 
 __all__ = ["Monitor", "RunReport", "enhance", "enhance_stream", "plan"]
 

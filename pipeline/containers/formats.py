@@ -10,8 +10,15 @@ from typing import Final
 from av.stream import Stream
 
 from nodes.encode.encoder_table import containers_of
-from nodes.media.open import clockwise_rotation_deg, open_media, open_whole, video_stream
+from nodes.media.open import (
+    clockwise_rotation_deg,
+    codec_name,
+    open_media,
+    open_whole,
+    video_stream,
+)
 from nodes.media.reader import first_picture
+from pipeline.containers.holding import is_cover
 from pipeline.containers.stream_plan import (
     StreamPlan,
     StreamPolicy,
@@ -139,6 +146,8 @@ def check_target(
             plan = plan_stream(stream, name, policy, target.suffix)
             if plan.why and plan.action != "made_anew":
                 problems.append(_problem(stream, plan, name, policy))
+            elif stream.type == "video" and not is_cover(stream):
+                problems.append(_unrestored(stream))
     if name in _UNTURNED and (turned_deg := _rotation_deg(source)):
         what = f"{target.suffix} cannot say that the video is to be turned by {turned_deg} degrees"
         problems.append(Problem(None, what, _choose(list(_CHOICES))))
@@ -165,6 +174,12 @@ def _problem(stream: Stream, plan: StreamPlan, target: str, policy: StreamPolicy
     loss = "without loss" if plan.lossless else "with loss"
     done = f"converted to {plan.codec}, {loss}" if plan.action == "convert" else "left out"
     return Problem(stream.index, plan.why, f"{done}{better}", fatal=False, cost=plan.cost)
+
+
+def _unrestored(stream: Stream) -> Problem:
+    """Return the note on a further camera, or any other moving pictures, that is only copied."""
+    what = f"video stream {stream.index} ({codec_name(stream)}) is a further one"
+    return Problem(stream.index, what, "copied, its faces are not restored", fatal=False)
 
 
 def _ways_out(stream: Stream, otherwise: StreamPlan, holders: Sequence[str]) -> str:

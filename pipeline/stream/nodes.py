@@ -34,6 +34,7 @@ from nodes.node import Outputs, Segment
 from nodes.types import VideoInfo
 from pipeline.containers.other_streams import OtherStreams
 from pipeline.containers.stream_plan import StreamPolicy
+from pipeline.containers.video_stream import facts_of
 
 __all__ = ["StreamDecode", "StreamEncode"]
 
@@ -212,7 +213,7 @@ class _StreamWriter(Writer):
             made = super(_StreamWriter, self).add_stream(threads)
             if self._info.rotation_deg:
                 made.set_display_rotation(-self._info.rotation_deg)
-            made.metadata.update(main.metadata)
+            made.metadata.update(facts_of(main))
             made.disposition = main.disposition
             return made
 
