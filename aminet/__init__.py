@@ -1,1 +1,4 @@
-"""AMINet, the network: tensors in, tensors out. It knows nothing of video."""
+"""AMINet: the face restoration network, its weights, its training and its evaluation.
+
+Everything here works on tensors of face pictures. Video is handled by `nodes` and `pipeline`.
+"""

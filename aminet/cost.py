@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-accumulates, time."""
+"""The cost of a network: parameters, multiply-accumulates and time."""
 
 import statistics
 import time
@@ -9,18 +9,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from aminet.precision import autocast_dtype
 
+__all__ = ["count_macs", "count_parameters", "time_per_face_ms"]
+
 
 def count_parameters(network: nn.Module) -> int:
-    """Number of trainable and fixed parameters."""
+    """Return the number of parameters, trainable and frozen."""
     return sum(p.numel() for p in network.parameters())
 
 
 def count_macs(network: nn.Module, side: int) -> int:
-    """Multiply-accumulates of convolutions and matrix products for one face.
+    """Return the multiply-accumulates of convolutions and matrix products for one face.
 
     Args:
-        network: takes (1, 3, side, side).
-        side: px.
+        network: takes a (1, 3, side, side) tensor.
+        side: side of the face, px.
     """
     device = next(network.parameters()).device
     counter = FlopCounterMode(display=False)
@@ -37,14 +39,16 @@ def time_per_face_ms(
     device: torch.device | str = "cpu",
     rounds: int = 5,
 ) -> float:
-    """Median time of a forward pass over the faces in it, after a warm-up, ms.
+    """Return the median time of a forward pass divided by its faces, in ms.
+
+    One pass is run first and not counted.
 
     Args:
-        network: already on the device.
+        network: takes a (batch, 3, side, side) tensor; already on `device`.
         batch: faces in one pass.
-        side: px.
-        device: where to measure.
-        rounds: passes measured.
+        side: side of a face, px.
+        device: the device to measure on.
+        rounds: how many passes to measure.
     """
     device = torch.device(device)
     dtype = autocast_dtype(device)

@@ -1,4 +1,4 @@
-"""The one answer to which devices there are and which of them a network runs on."""
+"""Choosing the torch device that a network runs on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["DEVICE_PATTERN", "gpu_count", "resolve_device"]
 
 DEVICE_PATTERN: Final = r"^(auto|cpu|cuda(:\d{1,4})?)$"
-"""What a device may be called in a setting; whether it is there is known on its machine only."""
+"""Valid device names in a setting. Whether the device exists is checked where it is used."""
 
 
 def gpu_count() -> int:
@@ -24,13 +24,13 @@ def gpu_count() -> int:
 
 
 def resolve_device(name: str) -> torch.device:
-    """Return the device that a name means on this machine.
+    """Return the torch device for a name on this machine.
 
     Args:
         name: `auto` for the first CUDA GPU or else the CPU; `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        DeviceError: the name is none of these, or there is no such GPU.
+        DeviceError: the name is not one of these, or there is no such GPU.
     """
     import torch
 

@@ -1,19 +1,32 @@
-"""Errors of the network's room.
+"""Errors that `aminet` raises.
 
     AminetError
     ├── SideError (ValueError)         a tensor the network cannot take
     ├── WeightsError (OSError)         weights not found, damaged, or of another network
-    ├── DataError (ValueError)         a folder of pictures that cannot be trained or judged on
+    ├── DataError (ValueError)         pictures that cannot be used for training or evaluation
     ├── TrainConfigError (ValueError)  a training or evaluation setting that is wrong
-    ├── DeviceError (ValueError)       a device that is not there
-    └── DivergedError (RuntimeError)   training that has come to nothing
+    ├── DeviceError (ValueError)       a device that this machine does not have
+    └── DivergedError (RuntimeError)   training that has diverged
 
 Every keyword attribute is optional, so errors survive pickling between processes.
 """
 
+__all__ = [
+    "AminetError",
+    "DataError",
+    "DeviceError",
+    "DivergedError",
+    "SideError",
+    "TrainConfigError",
+    "WeightsError",
+]
+
 
 class AminetError(Exception):
-    """Root of all errors raised by `aminet`; `message` says what happened and what to do."""
+    """Base of all errors here and in `nodes` and `pipeline`.
+
+    `message` says what happened and what to do about it.
+    """
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
@@ -40,7 +53,7 @@ class WeightsError(AminetError, OSError):
 
 
 class DataError(AminetError, ValueError):
-    """Pictures that cannot be trained or judged on."""
+    """Pictures that cannot be used for training or evaluation."""
 
     def __init__(self, message: str = "", *, path: str | None = None) -> None:
         super().__init__(message)
@@ -64,7 +77,7 @@ class DeviceError(AminetError, ValueError):
 
 
 class DivergedError(AminetError, RuntimeError):
-    """Training whose gradients are no numbers any more."""
+    """Training that has diverged: its gradients are not finite, or it got worse than bicubic."""
 
     def __init__(self, message: str = "", *, step: int | None = None) -> None:
         super().__init__(message)

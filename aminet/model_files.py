@@ -1,8 +1,9 @@
 """Weights on disk: safetensors in fp16, and a model card (JSON) of the same name beside it.
 
-The card says what the weights are, what they were trained and judged on, and the SHA-256 that
-the file must have. `weights/` in this package holds the networks that ship. Reading a file and
-making a network of it are two steps: what was read may travel to another machine in between.
+The card says what the weights are, what they were trained and evaluated on, and the SHA-256 of
+the weights file. `aminet/weights/` holds the networks that ship with the package. Reading a file
+(`read_weights`) and building its network (`build_network`) are separate steps, so that the content
+can be sent to another machine in between.
 """
 
 import hashlib
@@ -23,29 +24,46 @@ from aminet.errors import WeightsError
 from aminet.files import Reader, read_file
 from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
 
+__all__ = [
+    "CARD_SIDE_PX",
+    "CHECKPOINT_SUFFIX",
+    "FOLDER",
+    "WEIGHTS_SUFFIX",
+    "Alignment",
+    "ModelCard",
+    "WeightsFile",
+    "build_network",
+    "list_weights",
+    "load_network",
+    "read_card",
+    "read_weights",
+    "save_weights",
+]
+
 FOLDER: Final = Path(__file__).parent / "weights"
-"""Where the weights that ship are."""
+"""Folder of the weights that ship with the package."""
 WEIGHTS_SUFFIX: Final = ".safetensors"
 CHECKPOINT_SUFFIX: Final = ".pt"
 CARD_SIDE_PX: Final = 128
+"""Side of the face for which a card gives `macs`, px: that of the training faces."""
 
 
 class Alignment(BaseModel):
-    """How faces must lie in the square that the network is given; lengths for a 128 px side."""
+    """How faces must be aligned in the network's input. Lengths are for a side of 128 px."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     canvas_px: int = 128
     eye_distance_px: tuple[float, float] = (24.0, 64.0)
-    """From pupil to pupil, smallest and largest seen in training."""
+    """Smallest and largest distance between the pupils in training."""
     rotation_deg: float = 10.0
-    """Largest tilt of the line between the eyes, either way."""
+    """Largest tilt of the line between the eyes, in either direction."""
     shift_px: float = 8.0
-    """Largest distance of the face from where the template has it."""
+    """Largest offset of the face from the template."""
 
 
 class ModelCard(BaseModel):
-    """What a weights file is."""
+    """Description of a weights file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,9 +80,9 @@ class ModelCard(BaseModel):
     """Smallest side, px."""
     alignment: Alignment = Alignment()
     protocol: str
-    """What the degraded faces of training were: "bicubic" or "camera"."""
+    """How the training faces were degraded: "bicubic" or "camera"."""
     generative: bool = False
-    """Trained against an adversary: it draws what is likely, not only what was seen."""
+    """Whether it was trained with an adversarial loss, and so adds plausible detail."""
     training: dict[str, Any] = {}
     """Data, steps, seed, time, command."""
     scores: dict[str, Any] = {}
@@ -76,31 +94,31 @@ class ModelCard(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """What a weights file and its card hold. Pickles."""
+    """The content of a weights file and of its card. Can be pickled."""
 
     location: str
-    """Where it was read."""
+    """Path or URL that it was read from."""
     content: bytes
     card: bytes | None
-    """None if there is none beside it: a checkpoint needs none."""
+    """None if there is no card; a checkpoint has none."""
 
     @property
     def sha256(self) -> str:
-        """Of the content, as hexadecimal digits."""
+        """SHA-256 of the content, as hexadecimal digits."""
         return hashlib.sha256(self.content).hexdigest()
 
 
 def list_weights() -> list[ModelCard]:
-    """Cards of the weights that ship, by name."""
+    """Return the cards of the weights that ship, sorted by name."""
     files = sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"), key=lambda file: file.stem)
     return [read_card(file) for file in files]
 
 
 def read_card(weights: Path) -> ModelCard:
-    """The card beside a weights file.
+    """Return the card of a weights file.
 
     Raises:
-        WeightsError: when it is missing or malformed.
+        WeightsError: it is missing or malformed.
     """
     file = _card_of(str(weights))
     return _parsed(read_file(file), file)
@@ -112,10 +130,10 @@ def read_weights(name_or_path: str | Path, read: Reader = read_file) -> WeightsF
     Args:
         name_or_path: a name of `list_weights`, a `.safetensors` file with its card beside it,
             or a `.pt` checkpoint of `aminet train`.
-        read: what to read files with; the path may be whatever it understands.
+        read: reads a file; `name_or_path` may be anything that it accepts.
 
     Raises:
-        WeightsError: when there is no such file.
+        WeightsError: there is no such file.
     """
     name = str(name_or_path)
     if PurePosixPath(name).suffix not in {WEIGHTS_SUFFIX, CHECKPOINT_SUFFIX}:
@@ -130,25 +148,25 @@ def read_weights(name_or_path: str | Path, read: Reader = read_file) -> WeightsF
 def load_network(
     name_or_path: str | Path, device: torch.device | str = "cpu"
 ) -> tuple[AMINet, ModelCard]:
-    """Read weights as `read_weights` does, and make their network as `build_network` does."""
+    """Call `read_weights` and `build_network`."""
     return build_network(read_weights(name_or_path), device)
 
 
 def build_network(
     file: WeightsFile, device: torch.device | str = "cpu"
 ) -> tuple[AMINet, ModelCard]:
-    """Make the network of a weights file, or that of a checkpoint's averaged weights.
+    """Build the network of a weights file, or of a checkpoint's averaged weights.
 
     Args:
-        file: what was read.
-        device: where the network goes.
+        file: from `read_weights`.
+        device: where to put the network.
 
     Returns:
         The network in fp32 and eval mode, and its card.
 
     Raises:
-        WeightsError: when there is no card, the file's SHA-256 is not the card's, or its tensors
-            are not the network's.
+        WeightsError: there is no card, the file's SHA-256 is not the card's, or its tensors do not
+            fit the network.
     """
     path = file.location
     if _is_checkpoint(path):
@@ -248,7 +266,7 @@ def _from_checkpoint(file: WeightsFile, device: torch.device | str) -> tuple[AMI
             f"{file.location} is not a checkpoint of `aminet train`: {error}", path=file.location
         ) from error
     network = _fill(config, tensors, file.location, device)
-    # Where the run's folders were is nobody else's business.
+    # The run's folders are private: they do not go into the card.
     settings = {k: v for k, v in content["config"].items() if k not in {"data", "out"}}
     loss = {k: v for k, v in settings.get("loss", {}).items() if k != "lpips"}
     card = ModelCard(

@@ -1,18 +1,18 @@
-"""AMINet after the paper's published description: a small U-shaped network for faces.
+"""AMINet, a small U-shaped network for faces, after the paper's published description.
 
 Source: Wan, Li, Gao, Lu, Yang, Lin, "Attention-Guided Multi-scale Interaction Network for
-Face Super-Resolution", arXiv 2409.00591. The paper's code is not public. Each module says
-where it comes from:
+Face Super-Resolution", arXiv 2409.00591. The paper's code is not public. Each part is marked with
+its origin:
 
-    P  the paper's published description       C  the practice of the same lab's CTCNet
-    S  a summary of the paper told by others   O  ours
+    P  the paper's published description       C  the same lab's CTCNet
+    S  a summary of the paper by others        O  our own
 
 Shape legend: B batch, C channels, H height, W width, N features to choose among,
-L = H * W, K heads, D = C / K channels a head. Images are RGB, float, in [0, 1], already
+L = H * W, K heads, D = C / K channels per head. Images are RGB, float, in [0, 1], already
 upsampled (bicubic) to the output size.
 
-A network takes the face alone (3 channels) or the face and its history (7 channels: see
-`aminet.history`), and answers for the face.
+A network takes the face alone (3 channels) or the face and its history (7 channels, see
+`aminet.history`) and returns the face (3 channels).
 """
 # ruff: noqa: N803, N806, N812
 
@@ -26,26 +26,49 @@ from torch import Tensor, nn
 from aminet.errors import SideError
 from aminet.history import without_history
 
+__all__ = [
+    "LGFI",
+    "MDTA",
+    "NORM_GROUPS",
+    "PRESETS",
+    "RDFE",
+    "SIDE_MULTIPLE",
+    "SKAF",
+    "SMALLEST_SIDE_PX",
+    "AMINet",
+    "AMINetConfig",
+    "ChannelAttention",
+    "Down",
+    "Up",
+    "as_channels_last",
+    "check_shape",
+    "normalise",
+    "same",
+    "self_ensemble",
+    "zero",
+]
+
 SIDE_MULTIPLE: Final = 8
-"""Sides must be multiples of this, in px."""
+"""Sides of the input must be multiples of this, px: three levels, each half of the one before."""
 SMALLEST_SIDE_PX: Final = 64
+"""Smallest side of the input, px: that of the smallest training patches."""
 NORM_GROUPS: Final = 8
-"""Widths are multiples of this."""
+"""Channel groups of `normalise`; every `AMINetConfig.width` is a multiple of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class AMINetConfig:
-    """Sizes of one network; the four entries of a tuple are the three levels and the bottleneck."""
+    """Sizes of a network. Tuples of four are for the three levels and the bottleneck."""
 
     width: int = 24
-    """Channels at the finest level (C); the levels have C, 2C, 4C and the bottleneck 4C."""
+    """Channels C at the finest level; the levels have C, 2C, 4C and the bottleneck 4C."""
     depths: tuple[int, int, int, int] = (1, 1, 1, 2)
     """LGFI blocks at each level (on each side of the U) and in the bottleneck."""
     heads: tuple[int, int, int, int] = (0, 2, 4, 4)
-    """Attention heads at each level and in the bottleneck; 0 leaves the global branch out: at
-    the finest level it costs most."""
+    """Attention heads at each level and in the bottleneck. 0 omits the global branch, as at the
+    finest level, where it costs most."""
     stem_factor: int = 2
-    """PixelUnshuffle before the first convolution; 1 works at full resolution."""
+    """Factor of the PixelUnshuffle before the first convolution; 1 works at full resolution."""
     in_channels: Literal[3, 7] = 3
     """3: the face. 7: the face and its history (`aminet.history`)."""
 
@@ -54,39 +77,45 @@ PRESETS: Final[dict[str, AMINetConfig]] = {
     "aminet": AMINetConfig(width=48),
     "aminet-s": AMINetConfig(width=24),
 }
-"""Name -> sizes of the two networks that ship."""
+"""Sizes of the two networks that ship, by name."""
 
 
 def normalise(x_BCHW: Tensor) -> Tensor:
-    """Give groups of channels mean 0 and deviation 1 over the whole picture (O).
+    """Normalise groups of channels to mean 0 and deviation 1 over the whole picture (O).
 
-    Not each pixel on its own, as LayerNorm does (C): how strong an edge is against the rest of the
-    face decides how strong its correction must be. Scale and shift would be redundant: a
-    convolution with bias always follows.
+    LayerNorm (C) normalises each pixel by itself and loses how strong an edge is relative to the
+    rest of the face, which decides how strong its correction must be. There is no learnt scale and
+    shift, because a convolution with bias always follows.
+
+    Args:
+        x_BCHW: (B, C, H, W), C a multiple of `NORM_GROUPS`.
+
+    Returns:
+        Same shape, channels_last.
     """
-    # On GPUs torch's own answers in another layout.
+    # On GPUs `group_norm` returns another memory layout.
     return as_channels_last(F.group_norm(x_BCHW, NORM_GROUPS))
 
 
 def as_channels_last(x_BCHW: Tensor) -> Tensor:
-    """Undo the layout that pixel shuffles leave: everything here is faster in channels_last."""
+    """Return (B, C, H, W) in channels_last, in which every operation here is faster."""
     return x_BCHW.contiguous(memory_format=torch.channels_last)
 
 
 def same(channels: int, kernel: int) -> nn.Conv2d:
-    """Convolution that keeps size and width."""
+    """Return a convolution that keeps (B, C, H, W)."""
     return nn.Conv2d(channels, channels, kernel, padding=kernel // 2)
 
 
 def zero(convolution: nn.Conv2d) -> None:
-    """Let a convolution answer 0 until it is trained."""
+    """Initialise a convolution to return 0."""
     nn.init.zeros_(convolution.weight)
     if convolution.bias is not None:
         nn.init.zeros_(convolution.bias)
 
 
 class MDTA(nn.Module):
-    """Global branch: self-attention over channels, cost linear in pixels (C, from Restormer)."""
+    """Global branch: self-attention over channels, linear in pixels (C, from Restormer)."""
 
     def __init__(self, channels: int, heads: int) -> None:
         super().__init__()
@@ -94,12 +123,12 @@ class MDTA(nn.Module):
         self.temperature = nn.Parameter(torch.ones(heads, 1, 1))
         self.qkv = nn.Conv2d(channels, 3 * channels, 1)
         self.out = same(channels, 1)
-        # Untrained attention is nearly even: it would add averages to the local branch. It starts
-        # silent (O).
+        # Untrained attention is nearly uniform and would add averages to the local branch, so it
+        # starts at 0 (O).
         zero(self.out)
 
     def forward(self, n_BCHW: Tensor) -> Tensor:
-        """Attend; (B, C, H, W) normalised features to the same shape."""
+        """Take normalised features (B, C, H, W), return the same shape."""
         b, c, h, w = n_BCHW.shape
         # (B, 3, K, D, L): in channels_last this is a view of the convolution's output.
         qkv = self.qkv(n_BCHW).permute(0, 2, 3, 1).reshape(b, h * w, 3, self.heads, c // self.heads)
@@ -115,9 +144,9 @@ class MDTA(nn.Module):
 
 
 class ChannelAttention(nn.Module):
-    """Squeeze-and-excitation gate over channels (S), reduction 8, at least 8 hidden.
+    """Squeeze-and-excitation gate over channels (S), reduction 8, at least 8 hidden channels.
 
-    Gates lie around 1 (O): at a half, every block would start at half its strength.
+    Gates are centred on 1 (O): centred on 0.5, every block would start at half its strength.
     """
 
     def __init__(self, channels: int) -> None:
@@ -127,17 +156,16 @@ class ChannelAttention(nn.Module):
         self.excite = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Weigh the channels; same shape."""
+        """Weight the channels of (B, C, H, W); returns the same shape."""
         pooled_BC11 = x_BCHW.mean(dim=(2, 3), keepdim=True)
         return x_BCHW * (2 * torch.sigmoid(self.excite(F.gelu(self.squeeze(pooled_BC11)))))
 
 
 class RDFE(nn.Module):
-    """Local branch (P): receptive fields 3 and 5 (S), one fed by the other (O).
+    """Local branch (P): receptive fields of 3 and 5 px (S), by two 3x3 convolutions in a row (O).
 
-    The chain makes the receptive fields: two 3x3 convolutions see 3 and 5 px. They mix all
-    channels: on CPUs a dense 3x3 runs at many times the rate of a depthwise one, and it learns
-    faster (O; measured, see the model card).
+    The convolutions are dense: on CPUs a dense 3x3 has many times the throughput of a depthwise
+    one, and it learns faster (O; measured, see the model card).
     """
 
     def __init__(self, channels: int) -> None:
@@ -147,18 +175,18 @@ class RDFE(nn.Module):
         self.attention = ChannelAttention(channels)
 
     def forward(self, n_BCHW: Tensor) -> Tensor:
-        """Extract; (B, C, H, W) normalised features to the same shape."""
+        """Take normalised features (B, C, H, W), return the same shape."""
         b3_BCHW = F.gelu(self.see3(n_BCHW))
         return self.attention(b3_BCHW + self.see5(b3_BCHW))
 
 
 class SKAF(nn.Module):
-    """Attention that selects, pixel by pixel, among N features (P; pooling S; form O).
+    """Attention that weights N features for each pixel (P; pooling S; the rest O).
 
     The features may come from other levels: finer ones are average-pooled before their 1x1
-    projection and coarser ones are upsampled after it, so the projection is always done at
+    projection and coarser ones are upsampled after it, so that the projection is always done at
     the smaller size (bilinear upsampling and a 1x1 convolution commute). The N weights of a pixel
-    have the mean 1 (O): with the sum 1, every block would start at a fraction of its strength.
+    have mean 1 (O): with sum 1, every block would start at a fraction of its strength.
     """
 
     def __init__(self, in_channels: tuple[int, ...], channels: int) -> None:
@@ -169,7 +197,7 @@ class SKAF(nn.Module):
         self.select = nn.Conv2d(2, len(in_channels), 7, padding=3)
 
     def forward(self, *features: Tensor) -> Tensor:
-        """Select; N features to (B, C, H, W), the size of the first."""
+        """Take N features (B, C_i, H_i, W_i), return (B, C, H, W) of the first one's size."""
         h, w = features[0].shape[-2:]
         us_BCHW: list[Tensor] = []
         for project, feature in zip(self.project, features, strict=True):
@@ -189,10 +217,11 @@ class SKAF(nn.Module):
 
 
 class LGFI(nn.Module):
-    """Local and global features interact (P, S); order of the parts (O).
+    """Local and global feature interaction (P, S); order of the parts (O).
 
-    out = x + SKAF(MDTA(N x), RDFE(N x)), or x + RDFE(N x) without heads. No feed-forward part
-    follows, as it does in CTCNet: RDFE mixes the channels already (the model card has the study).
+    out = x + SKAF(MDTA(N x), RDFE(N x)), or x + RDFE(N x) without heads; N normalises. Unlike in
+    CTCNet no feed-forward part follows, because RDFE already mixes the channels (see the ablation
+    in the model card).
     """
 
     def __init__(self, channels: int, heads: int) -> None:
@@ -202,7 +231,7 @@ class LGFI(nn.Module):
         self.skaf = SKAF((channels, channels), channels) if heads else None
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape."""
+        """Take (B, C, H, W), return the same shape."""
         n_BCHW = normalise(x_BCHW)
         local_BCHW = self.rdfe(n_BCHW)
         if self.mdta is None or self.skaf is None:
@@ -211,7 +240,7 @@ class LGFI(nn.Module):
 
 
 class Down(nn.Module):
-    """Half the size (C)."""
+    """Downsampling by 2 (C)."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -219,12 +248,12 @@ class Down(nn.Module):
         self.refine = nn.Conv2d(out_channels, out_channels, 3, padding=1)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, out, H / 2, W / 2)."""
+        """Take (B, C, H, W), return (B, out, H / 2, W / 2)."""
         return self.refine(F.leaky_relu(self.reduce(x_BCHW), 0.2))
 
 
 class Up(nn.Module):
-    """Twice the size (C; PixelShuffle O)."""
+    """Upsampling by 2 (C; PixelShuffle O)."""
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
@@ -232,7 +261,7 @@ class Up(nn.Module):
         self.refine = nn.Conv2d(out_channels, out_channels, 3, padding=1)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, out, 2H, 2W)."""
+        """Take (B, C, H, W), return (B, out, 2H, 2W)."""
         y_BCHW = as_channels_last(F.pixel_shuffle(self.expand(x_BCHW), 2))
         return self.refine(F.leaky_relu(y_BCHW, 0.2))
 
@@ -242,11 +271,11 @@ def _level(channels: int, depth: int, heads: int) -> nn.Sequential:
 
 
 class AMINet(nn.Module):
-    """The whole network: encoder, bottleneck, decoder, all joined by SKAF (P, shape; C).
+    """The whole network: encoder, bottleneck and decoder, joined by SKAF (P; shape C).
 
-    Every decoder level takes the encoder's features of **all** levels (P, C). The stem works
-    at half resolution (O): the input is an upsampled small face, so full-size features carry
-    nothing new and cost most of the time.
+    Every decoder level takes the encoder's features of all levels (P, C). The stem works at half
+    resolution (O): the input is an upsampled small face, so that full-resolution features would
+    add little and cost most of the time.
     """
 
     def __init__(self, config: AMINetConfig) -> None:
@@ -263,7 +292,7 @@ class AMINet(nn.Module):
         self.fusions = nn.ModuleList(SKAF((widths[i], *widths), widths[i]) for i in range(3))
         self.decoders = nn.ModuleList(_level(widths[i], d[i], k[i]) for i in range(3))
         self.tail = nn.Conv2d(c, 3 * pixels, 3, padding=1)
-        # The untrained network is then the identity, that is, bicubic.
+        # So the untrained network returns its input, which is bicubic upsampling.
         zero(self.tail)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -272,23 +301,23 @@ class AMINet(nn.Module):
         Args:
             x_BCHW: (B, 3, H, W) float RGB in [0, 1], the small face upsampled to H x W;
                 H and W multiples of `SIDE_MULTIPLE`, at least `SMALLEST_SIDE_PX`. A network of
-                7 channels takes (B, 7, H, W) too: the face and its history.
+                7 channels also takes (B, 7, H, W), the face and its history.
 
         Returns:
-            (B, 3, H, W); near [0, 1] but not clamped.
+            (B, 3, H, W) float, close to [0, 1] but not clamped.
 
         Raises:
-            SideError: for any other shape.
+            SideError: the shape is none of these.
         """
         return x_BCHW[:, :3] + self.residual(x_BCHW)
 
     def residual(self, x_BCHW: Tensor) -> Tensor:
-        """What `forward` adds to the face, (B, 3, H, W); same arguments, same errors."""
+        """Return what `forward` adds to the face, (B, 3, H, W); arguments and errors as there."""
         check_shape(x_BCHW, self.config.in_channels)
         if x_BCHW.shape[1] < self.config.in_channels:
             x_BCHW = without_history(x_BCHW)
         h, w = x_BCHW.shape[-2:]
-        # Three halvings below the stem; sides in between are padded and cropped.
+        # The three levels halve the stem's size; other sides are padded here and cropped below.
         multiple = 8 * self.config.stem_factor
         pad_h, pad_w = -h % multiple, -w % multiple
         if pad_h or pad_w:
@@ -306,30 +335,30 @@ class AMINet(nn.Module):
 
 
 def self_ensemble(network: AMINet, x_BCHW: Tensor) -> Tensor:
-    """Mean of a face's residual and its mirror image's, turned back: a little better, slower.
+    """Return the mean of the residuals of a face and of its mirror image: better, but slower.
 
     Args:
-        network: see there.
-        x_BCHW: as `AMINet.forward` takes it.
+        network: the network.
+        x_BCHW: (B, 3 or 7, H, W) as for `AMINet.forward`.
 
     Returns:
-        (B, 3, H, W): what is to be added to the face.
+        (B, 3, H, W), the residual to add to the face.
 
     Raises:
         SideError: as `AMINet.forward`.
 
     Source: Timofte et al., "Seven ways to improve example-based single image super resolution",
-    CVPR 2016; of their eight turns only the mirror image is one that the network was trained on.
+    CVPR 2016. Of their eight transforms the network was trained on the mirror image only.
     """
     mirrored_BCHW = as_channels_last(x_BCHW.flip(-1))
     return (network.residual(x_BCHW) + network.residual(mirrored_BCHW).flip(-1)) / 2
 
 
 def check_shape(x_BCHW: Tensor, in_channels: int = 3) -> None:
-    """Refuse what is not (B, 3, H, W), or (B, `in_channels`, H, W), with sides that fit.
+    """Check that a tensor is (B, 3 or `in_channels`, H, W) with valid sides.
 
     Raises:
-        SideError: with the shape got and the shapes that are allowed.
+        SideError: it is not; the message gives the shape and the shapes allowed.
     """
     if x_BCHW.ndim != 4 or x_BCHW.shape[1] not in {3, in_channels}:
         allowed = "3" if in_channels == 3 else f"3 or {in_channels}"

@@ -1,16 +1,18 @@
-"""Which number format is native and fast on a device."""
+"""Choosing the number format that a device computes in fastest."""
 
 import torch
 
+__all__ = ["autocast_dtype"]
+
 
 def autocast_dtype(device: torch.device | str) -> torch.dtype | None:
-    """The type to hand to `torch.autocast`, or None to stay in fp32.
+    """Return the dtype for `torch.autocast`, or None for fp32.
 
     Args:
         device: where the network runs.
 
     Returns:
-        bf16 on GPUs and CPUs that compute in it, fp16 on older GPUs, else None: emulated
+        bf16 on GPUs and CPUs with native bf16, fp16 on older GPUs, else None, because emulated
         half precision is slower than fp32.
     """
     device = torch.device(device)
@@ -24,7 +26,7 @@ def autocast_dtype(device: torch.device | str) -> torch.dtype | None:
 
 
 def _cpu_computes_in_bf16() -> bool:
-    # Private, but torch has no public question for it; absent on some builds and platforms.
+    # torch has no public function for this; the private one is missing in some builds.
     for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
         probe = getattr(torch.cpu, name, None)
         if probe is not None and bool(probe()):

@@ -1,4 +1,4 @@
-"""A network at work: on its device, in the number format that is fast there.
+"""Running a network on its device, in the number format that is fast there.
 
 Shape legend: B batch, H height, W width.
 """
@@ -17,8 +17,10 @@ from aminet.model_files import ModelCard, WeightsFile, build_network, read_weigh
 from aminet.network import AMINet, as_channels_last, self_ensemble
 from aminet.precision import autocast_dtype
 
+__all__ = ["BATCH", "Restorer"]
+
 BATCH: Final = 16
-"""Faces that `Restorer.restore` works on together."""
+"""Faces per batch in `Restorer.restore`: enough to fill a CPU, little memory on a GPU."""
 
 
 class Restorer:
@@ -26,9 +28,9 @@ class Restorer:
 
     Args:
         network: on `device`; not changed.
-        device: where to work.
-        ensemble: with each face's mirror image (`aminet.network.self_ensemble`).
-        card: the network's, if it comes from a file.
+        device: the device to run on.
+        ensemble: average with the result for the mirrored face (`aminet.network.self_ensemble`).
+        card: the network's card, if it was read from a file.
     """
 
     def __init__(
@@ -44,17 +46,17 @@ class Restorer:
         self.ensemble = ensemble
         self.card = card
         self._own = network.tail.weight.dtype
-        # A GPU's network is in its own format already: autocast would convert it for each batch.
+        # On a GPU the weights are converted once; autocast would convert them for every batch.
         self._autocast = autocast_dtype(device) if self._own == torch.float32 else None
 
     @classmethod
     def of_file(
         cls, file: WeightsFile, device: torch.device, *, ensemble: bool = False
     ) -> Restorer:
-        """Make the network of weights that were read; other arguments as for the class.
+        """Build the network of a weights file; other arguments as for the class.
 
         Raises:
-            WeightsError: they are damaged, or of another network.
+            WeightsError: the weights are damaged, or belong to another network.
         """
         network, card = build_network(file, device)
         if device.type == "cuda":
@@ -66,19 +68,19 @@ class Restorer:
     def load(
         cls, name_or_path: str | Path, device: torch.device, *, ensemble: bool = False
     ) -> Restorer:
-        """Read weights as `aminet.model_files.read_weights` does, and make their network.
+        """Read weights with `aminet.model_files.read_weights` and build their network.
 
         Raises:
-            WeightsError: they are missing, damaged, or of another network.
+            WeightsError: the weights are missing, damaged, or belong to another network.
         """
         return cls.of_file(read_weights(name_or_path), device, ensemble=ensemble)
 
     def residual(self, x_BCHW: Tensor) -> Tensor:
-        """What is to be added to faces.
+        """Return the residual to add to each face.
 
         Args:
-            x_BCHW: as `AMINet.forward` takes it, on the device; a history that the network does
-                not know is left out.
+            x_BCHW: (B, 3 or 7, H, W) as for `AMINet.forward`, on the device; a network of 3
+                channels ignores the history.
 
         Returns:
             (B, 3, H, W) fp32, on the device.
@@ -96,7 +98,7 @@ class Restorer:
             return self.network.residual(faces_BCHW).to(torch.float32)
 
     def restore(self, x_BCHW: Tensor) -> Tensor:
-        """Restore any number of faces, a batch at a time.
+        """Restore any number of faces, in batches.
 
         Args:
             x_BCHW: as for `residual`, on any device.

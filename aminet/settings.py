@@ -1,7 +1,7 @@
 """Settings from a YAML file and from `key.path=value` texts, checked against a model.
 
-The run, the training and the graph file are read by these functions; each names the error that it
-raises.
+Run files, training configs and graph files are all read with these functions. The caller passes the
+class of error to raise.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ __all__ = ["check_settings", "explain", "read_settings", "read_value", "set_valu
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-# PyYAML raises ValueError for a date that there is none of, and recurses into brackets.
+# PyYAML raises ValueError for impossible dates and RecursionError for deeply nested brackets.
 _BAD_YAML = (yaml.YAMLError, ValueError, RecursionError)
 
 
 def read_settings(file: Path, what: str, error: type[AminetError]) -> dict[str, Any]:
-    """Return the mapping that a YAML file holds; an empty file is an empty one.
+    """Return the mapping in a YAML file; an empty file gives an empty mapping.
 
     Args:
         file: the YAML file.
-        what: what the file is, for messages: "configuration".
+        what: what to call the file in messages, such as "configuration".
         error: the class of error to raise.
 
     Raises:
-        AminetError: `error`, if the file cannot be read, is not YAML or holds something else.
+        AminetError: `error`, if the file cannot be read, is not YAML or is not a mapping.
     """
     try:
         data = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def read_value(setting: str, text: str, error: type[AminetError]) -> Any:
 def set_value(
     data: dict[str, Any], path: Sequence[str], value: Any, error: type[AminetError]
 ) -> None:
-    """Set one value in nested mappings; mappings that are missing are made.
+    """Set one value in nested mappings, and create mappings that are missing.
 
     Args:
         data: the mappings, changed in place.
@@ -78,7 +78,7 @@ def set_value(
         error: the class of error to raise.
 
     Raises:
-        AminetError: `error`, if something that is no mapping stands on the path.
+        AminetError: `error`, if a key of the path holds something other than a mapping.
     """
     at = data
     for key in path[:-1]:
@@ -92,16 +92,16 @@ def set_value(
 def check_settings(
     model: type[ModelT], data: Mapping[str, Any], where: str, error: type[AminetError]
 ) -> ModelT:
-    """Return the settings as a checked object.
+    """Validate settings against a pydantic model.
 
     Args:
-        model: what they must fit.
+        model: the model.
         data: the settings.
-        where: begins the message, such as "run.yaml"; may be empty.
+        where: prefix of the message, such as "run.yaml"; may be empty.
         error: the class of error to raise.
 
     Raises:
-        AminetError: `error`, naming every key that is unknown or has an impossible value.
+        AminetError: `error`, naming every key that is unknown or has an invalid value.
     """
     try:
         return model.model_validate(data)
@@ -112,10 +112,12 @@ def check_settings(
 def explain(error: ValidationError) -> str:
     """Return a pydantic error as one line: each key, what is wrong with it, and the value got."""
     parts: list[str] = []
-    for item in error.errors(include_url=False):
-        key = ".".join(str(step) for step in item["loc"]) or "top level"
-        got = "" if item["type"] in {"missing", "extra_forbidden"} else f" (got {item['input']!r})"
-        text = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+    for issue in error.errors(include_url=False):
+        key = ".".join(str(step) for step in issue["loc"]) or "top level"
+        got = (
+            "" if issue["type"] in {"missing", "extra_forbidden"} else f" (got {issue['input']!r})"
+        )
+        text = "unknown key" if issue["type"] == "extra_forbidden" else issue["msg"]
         parts.append(f"{key}: {text}{got}")
     return "; ".join(parts)
 

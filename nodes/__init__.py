@@ -1,5 +1,5 @@
-"""Nodes: one video operation a file or folder, plain Python, composable in any dataflow.
+"""The nodes of the dataflow graphs: one video operation in each file or folder.
 
-This package knows nothing of Ray and nothing of jobs: it may import `aminet`, never `pipeline`.
-Start with `nodes.types` (what travels), then `nodes.node` (the contract every node keeps).
+Nodes are independent of Ray and of jobs: this package may import `aminet`, but not `pipeline`.
+Start with `nodes.types` (the packets), then `nodes.node` (the node contract).
 """

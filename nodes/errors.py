@@ -3,12 +3,12 @@
     AminetError
     └── NodeError
         ├── MediaError (also OSError)          a file or stream cannot be read
-        │   └── WriteError                     one cannot be written: disk full, pipe closed
-        ├── NodeConfigError (also ValueError)  a node's configuration cannot work
-        └── UnsupportedFormatError (also ValueError)  a pixel format nothing here can hold
+        │   └── WriteError                     a file or stream cannot be written
+        ├── NodeConfigError (also ValueError)  a node's configuration is invalid
+        └── UnsupportedFormatError (also ValueError)  a pixel format that is not supported
 
-A message says what happened, the value got, the value expected and what to do. Attributes are
-optional keywords, because required ones do not survive pickling through Ray.
+Messages say what happened, the value, what was expected, and what to do. Attributes are optional
+keyword arguments, because required ones do not survive pickling.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["MediaError", "NodeConfigError", "NodeError", "UnsupportedFormatError
 
 
 class NodeError(AminetError):
-    """A node could not do its work."""
+    """Base of all errors that nodes raise."""
 
 
 class MediaError(NodeError, OSError):
@@ -27,11 +27,11 @@ class MediaError(NodeError, OSError):
 
 
 class WriteError(MediaError):
-    """A media file or stream cannot be written further: the disk is full, the pipe closed."""
+    """A media file or stream cannot be written: the disk is full, or the pipe is closed."""
 
 
 class NodeConfigError(NodeError, ValueError):
-    """A node's configuration is contradictory or refers to something that is not there."""
+    """A node's configuration is contradictory, or refers to something that does not exist."""
 
 
 class UnsupportedFormatError(NodeError, ValueError):

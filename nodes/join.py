@@ -1,4 +1,4 @@
-"""What a sink gets when the segments of a video become one video."""
+"""The input of `SinkNode.join`, and the endings of the files beside an output."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["PARQUET", "SHEET", "SHOTS", "TRACKS", "SegmentPart"]
+__all__ = ["FRAMES", "PARQUET", "SHEET", "SHOTS", "TRACKS", "SegmentPart"]
 
 SHEET: Final = ".faces.png"
-"""What the name of the contact sheet ends in; `VideoReport.sheet` names that file."""
+"""Ending of the contact sheet, to which `VideoReport.sheet` refers."""
 SHOTS: Final = ".faces"
-"""The folder of each face's own sheet."""
+"""Ending of the folder with a sheet for each face."""
 TRACKS: Final = ".tracks.jsonl"
-"""The rows of every face in every frame."""
+"""Ending of the file with a row for each face in each frame."""
+FRAMES: Final = ".frames.jsonl"
+"""Ending of the file with the digests and changes of each frame."""
 PARQUET: Final = ".tracks.parquet"
-"""The same rows as Parquet."""
+"""Ending of the same rows as Parquet."""
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentPart:
-    """What one segment gave to one sink."""
+    """The result of one sink for one segment."""
 
     folder: Path
-    """The files that the sink wrote, in a folder of its own."""
+    """Folder with the files that the sink wrote."""
     frames: int
-    """How many frames the segment has."""
+    """Number of frames in the segment."""
     track_numbers: Mapping[int, int]
-    """The video's number of each face track of the segment, whose tracker counts from 1 by itself;
-    empty where no node before the sink numbers faces."""
+    """Maps the segment's track numbers to those of the video; empty if no node before the sink
+    numbers faces."""
     report: Mapping[str, Any]
-    """What the sink's `report` said."""
+    """The result of the sink's `report`."""

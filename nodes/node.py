@@ -1,20 +1,20 @@
-"""The contract every node keeps.
+"""The node contract.
 
-A node is a class with a static `spec` (checked before anything runs), a frozen pydantic `Config`,
-and this lifecycle, all calls for one instance coming from one thread at a time:
+A node is a class with a static `spec`, which is checked before anything runs, a frozen pydantic
+`Config`, and this lifecycle. An instance is used by one thread at a time.
 
-    prepare(read)    where a run starts: read heavy files (weights); the instance then travels to
-                     each machine
-    setup(threads)   once a process: load models; no stream is known yet
-    open(segment, inputs)  once a stretch of one video: state resets here
-    process(...)     once a frame, in strictly increasing pts
-    close()          always called after open, also after an error; idempotent
+    prepare(read)          once, where the run starts: read large files (weights); the instance is
+                           then pickled and sent to each machine
+    setup(threads)         once per process: load models; no video is known yet
+    open(segment, inputs)  once per segment of a video: reset all state
+    process(...)           once per frame, in strictly increasing pts
+    close()                always called after `open`, also after an error; idempotent
 
-Four kinds: `SourceNode` makes packets, `MapNode` turns packets into packets, `PoolNode` does so in
-batches from many frames and videos and keeps no state, `SinkNode` swallows them and says what
-becomes of its files. A packet is read-only for all who get it: others hold it too. Third-party
-packages register theirs under the entry-point group `aminet.nodes` with a namespaced name, for
-example `"acme.blur" = "acme_nodes.blur:Blur"`; `nodes.registry` finds them.
+There are four kinds. A `SourceNode` produces packets, a `MapNode` turns packets into packets, a
+`PoolNode` does so statelessly in batches from many frames and videos, and a `SinkNode` consumes
+packets and writes files. Packets are read-only, because several nodes may hold the same one.
+Third-party packages register their nodes under the entry-point group `aminet.nodes` with a
+namespaced name, for example `"acme.blur" = "acme_nodes.blur:Blur"`; see `nodes.registry`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 API_VERSION = 1
-"""Raised when a change here breaks nodes written against it."""
+"""Incremented when a change here breaks existing nodes."""
 
 
 class Timed(Protocol):
@@ -99,13 +99,13 @@ class Inputs:
 
 
 class State(StrEnum):
-    """What a node remembers from frame to frame, which decides where a video may be cut."""
+    """How long a node keeps state, which decides whether a video may be split into segments."""
 
     STATELESS = "stateless"
     BOUNDED = "bounded"
-    """Forgets after `Node.warmup_s`: a segment may start anywhere if it is warmed up that long."""
+    """State older than `Node.warmup_s` does not matter: segments are started that much earlier."""
     UNBOUNDED = "unbounded"
-    """Needs the whole video from its start: the planner refuses to split."""
+    """State from the start of the video matters: the video is not split."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True)
 class NodeSpec:
-    """What the graph needs to know of a node before it makes one."""
+    """Static description of a node type."""
 
     type_name: str
     """Namespaced registry name, such as `aminet.track`."""
@@ -128,7 +128,7 @@ class NodeSpec:
     outputs: tuple[Port, ...] = ()
     state: State = State.STATELESS
     warmup_s: float = 0.0
-    """See `Node.warmup_s`; for a class whose memory neither settings nor the video change."""
+    """Default of `Node.warmup_s`, for nodes where it does not depend on settings or video."""
     gpu: bool = False
     """Whether the node can use a GPU when there is one."""
     api_version: int = API_VERSION
@@ -140,19 +140,19 @@ class NodeConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def uncut_reason(self) -> str | None:
-        """Return why a video must not be cut into segments with these settings; None: it may."""
+        """Return why a video must not be split with these settings, or None if it may be."""
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """The stretch of one video that an `open` ... `close` handles."""
+    """The part of one video that is processed between `open` and `close`."""
 
     input: str
     """Path or URL of the source."""
     work_dir: Path
-    """A private folder on local disk, for each sink one of its own: it writes its files here, and
-    `SinkNode.join` says which of them are published."""
+    """A private folder on the local disk. Each sink has its own and writes its files there;
+    `SinkNode.join` returns those to publish."""
     threads: int
     """CPU threads this node's libraries may use."""
     start_pts: int | None = None
@@ -160,11 +160,11 @@ class Segment:
     end_pts: int | None = None
     """First pts after the segment, None for the video's end."""
     warmup_pts: int | None = None
-    """First pts that the source sends, where that is before `start_pts`: nodes with bounded state
-    and those that feed them see these frames too, and nothing is made of them."""
+    """First pts that the source sends, if before `start_pts`. The frames before `start_pts` go to
+    nodes with bounded state and to the nodes before them only; they do not reach the output."""
 
     codec: str | None = None
-    """What the encoder's `auto` means, where the form of the output decides it."""
+    """The codec for `encode.codec=auto`, where the kind of output decides it."""
 
     @property
     def first_pts(self) -> int | None:
@@ -173,7 +173,7 @@ class Segment:
 
 
 class Node(ABC, Generic[ConfigT_co]):
-    """Base of all nodes. An instance pickles until `setup` is called."""
+    """Base class of all nodes. An instance can be pickled until `setup` is called."""
 
     spec: ClassVar[NodeSpec]
     Config: ClassVar[type[NodeConfig]]
@@ -189,39 +189,39 @@ class Node(ABC, Generic[ConfigT_co]):
     def prepare(self, read: Reader) -> None:
         """Read the files that `setup` needs, and keep their content in this instance.
 
-        Called where the run starts. The instance then travels to every machine, to each of them
-        once however many processes there are, so that the files need not be seen from there.
-        What lies in the node's own package is there already.
+        Called where the run starts. The instance is then sent to every machine, once per machine,
+        so that the files need not be accessible there. Files of the node's own package need not be
+        read, since the package is installed everywhere.
 
         Args:
-            read: returns the content of the file at a path or URL, None if there is none.
+            read: takes a path or URL, returns the file's content, or None if it does not exist.
         """
         del read
 
     def warmup_s(self, source: VideoInfo) -> float:
-        """Return how many seconds of video before a segment a `BOUNDED` node wants to see.
+        """Return how many seconds of video before a segment a `BOUNDED` node must see.
 
         May be called at any time.
 
         Args:
-            source: the video as the source node describes it.
+            source: the video as described by the source node.
         """
         del source
         return self.spec.warmup_s
 
     def setup(self, threads: int) -> None:
-        """Load what every video needs. Once a process.
+        """Load models and other things that do not depend on the video. Called once per process.
 
         Args:
             threads: CPU threads the node's libraries may use.
         """
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Start a stretch of video with fresh state.
+        """Start a segment with fresh state.
 
         Args:
-            segment: which stretch of which video, and where sinks may write.
-            inputs: for each input port, the video that its packets belong to.
+            segment: the part of a video, and where sinks may write.
+            inputs: the video that the packets belong to, by input port.
 
         Returns:
             The video that the node's outputs belong to.
@@ -240,36 +240,37 @@ class Node(ABC, Generic[ConfigT_co]):
         return next(iter(inputs.values()))
 
     def close(self) -> None:
-        """Let go of what `open` took. Called once after `open`, and safe to call again."""
+        """Release what `open` acquired. Called after `open`; may be called again."""
 
     def report(self) -> dict[str, Any]:
-        """What this node has to say of the stretch in `report.json`. Called after `close`.
+        """Return this node's entry for the segment in `report.json`. Called after `close`.
 
-        A list of texts under `warnings` is also shown to the user. Counts leave
-        out the frames before `segment.start_pts`, which another segment counts.
+        A list of texts under `warnings` is also shown to the user, and so is what lies under
+        `left_alone`: why faces were not restored, in words -> how many. Frames before
+        `segment.start_pts` must not be counted: another segment counts them.
         """
         return {}
 
     @classmethod
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Return one report for a video whose segments, in order, gave `reports`."""
+        """Merge the reports of a video's segments, given in order."""
         return sum_reports(reports)
 
     def content_id(self) -> str:
-        """Name the content of the files that the outputs depend on besides `config`.
+        """Return a text that identifies the files on which the outputs depend, besides `config`.
 
-        Called after `prepare`. Results made with another answer are not used again. For weights
-        this is their SHA-256.
+        Called after `prepare`. Results of an earlier run are reused only if it is the same. For
+        weights it is their SHA-256.
         """
         return ""
 
 
 class SourceNode(Node[ConfigT_co]):
-    """Makes packets out of `segment.input`, for `first_pts <= pts < end_pts`."""
+    """Produces packets from `segment.input`, for `first_pts <= pts < end_pts`."""
 
     @abstractmethod
     def packets(self) -> Iterator[Outputs]:
-        """Yield the outputs for each frame of the segment. Called once after `open`."""
+        """Yield the outputs of each frame of the segment. Called once after `open`."""
 
 
 class MapNode(Node[ConfigT_co]):
@@ -277,98 +278,104 @@ class MapNode(Node[ConfigT_co]):
 
     @abstractmethod
     def process(self, inputs: Inputs) -> Outputs:
-        """Handle one frame's packets."""
+        """Process the packets of one frame."""
 
 
 class TrackingNode(MapNode[ConfigT_co]):
-    """Gives faces the numbers of tracks, in each segment from 1.
+    """Assigns track numbers to faces, in each segment from 1.
 
-    The frames before a segment, which it sees to warm up, are the ones by which the tracks of two
-    segments are told to be the same.
+    Tracks of neighbouring segments are matched by the warm-up frames, which both of them see.
     """
 
     @classmethod
     @abstractmethod
     def track_numbers(cls, reports: Sequence[Mapping[str, Any]]) -> list[dict[int, int]]:
-        """Number the tracks of a video, from 1.
+        """Number the tracks of a whole video, from 1.
 
         Args:
-            reports: what `report` said of each segment of the video, in order.
+            reports: the result of `report` for each segment, in order.
 
         Returns:
-            For each segment, its own track number -> the video's.
+            For each segment, a mapping from its track numbers to those of the video.
         """
 
 
 class PoolNode(Node[ConfigT_co]):
-    """Stateless work in batches drawn from many frames, segments and videos at once.
+    """Processes batches of packets from many frames, segments and videos, without state.
 
-    `open` is called with each video as for any node, but must not keep anything of it.
+    `open` is called for each video as for any node, but must not keep anything of it.
     """
 
     @property
     @abstractmethod
     def max_batch(self) -> int:
-        """How much `weight` one `process_batch` call should carry at most."""
+        """Largest sum of `weight` in one call of `process_batch`."""
 
     @abstractmethod
     def weight(self, inputs: Inputs) -> int:
-        """How many items of work `inputs` hold; those with 0 are answered without `setup`."""
+        """Return the amount of work in `inputs`, such as the number of faces.
+
+        Inputs of weight 0 may be processed by an instance on which `setup` was not called.
+        """
 
     def travel_bytes(self, inputs: Inputs) -> int:
-        """How many bytes `inputs` and the answer to them are: that much is under way for a while.
+        """Return the size of `inputs` and of their outputs together, in bytes.
 
-        Runners bound the sum. 0, the default, is for packets too small to matter.
+        Runners bound the sum of what is in flight. Return 0, the default, for small packets.
         """
         del inputs
         return 0
 
     @abstractmethod
     def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:
-        """Handle many frames' packets; the answer must not depend on what else is in the batch."""
+        """Process the packets of many frames.
+
+        The outputs of a frame must not depend on the other frames in the batch.
+        """
 
 
 class SinkNode(Node[ConfigT_co]):
-    """Swallows packets; what it makes lies in `segment.work_dir` after `close`.
+    """Consumes packets and writes files to `segment.work_dir`, complete after `close`.
 
-    When all segments of a video are done, `join` makes files for the whole video of theirs. They
-    are published beside the output, under the output's name without its suffix and an ending: of
-    `door.mp4`, the ending `.plates.csv` becomes `door.plates.csv`. In endings, `{node}` stands for
-    the node's name in the graph; it also comes before an ending that a sink before it has.
+    When all segments of a video are done, `join` makes the files of the whole video from theirs.
+    They are published beside the output, under its name without the suffix, plus an ending: for
+    `door.mp4` the ending `.plates.csv` gives `door.plates.csv`. `{node}` in an ending is replaced
+    by the node's name in the graph. If an earlier sink has the same ending, the node's name is put
+    before it.
 
-    A stream has nothing beside it: sinks with a `join` of their own are left out there.
+    No files are published beside a stream: sinks that override `join` are left out there.
     """
 
     endings: ClassVar[tuple[str, ...]] = (".{node}/*",)
-    """The endings of all that `join` may return; names in a folder as a pattern: `.plates/*.png`.
-    Files that have such names already are refused before the work, or replaced with `--overwrite`;
-    those with other endings only when they are made."""
+    """The endings of all files that `join` may return. Files in a folder are given as a pattern:
+    `.plates/*.png`. If such files exist already, the run is refused before it starts, or replaces
+    them with `--overwrite`; files with other endings are checked only when they are made."""
 
     @abstractmethod
     def process(self, inputs: Inputs) -> None:
-        """Handle one frame's packets."""
+        """Process the packets of one frame."""
 
     @abstractmethod
     def finish(self) -> None:
-        """Complete the files. Called after the last packet; not called after an error."""
+        """Complete the files. Called after the last packet, but not after an error."""
 
     @classmethod
     def join(
         cls, parts: Sequence[SegmentPart], folder: Path, config: NodeConfig
     ) -> dict[str, Path]:
-        """Make the files of a video of those of its segments.
+        """Join the files of a video's segments.
 
-        A class that keeps this default has its files published as they are, in a folder with
-        the node's name, and its videos are not cut into segments.
+        By default the files are published as they are, in a folder with the node's name, and videos
+        are not split into segments.
 
         Args:
-            parts: what each segment gave, in order; at least one. Their files stay as they are.
+            parts: the files of each segment, in order; at least one. They must not be changed.
             folder: an empty folder to write to.
             config: the node's configuration.
 
         Returns:
-            The files to publish, by ending: a text that begins with a dot, with a slash where the
-            file goes into a folder beside the output. Without files, nothing.
+            The files to publish, by ending. An ending begins with a dot; with a slash the file goes
+            into a folder beside the output.
         """
         del folder, config
         (part,) = parts
@@ -380,5 +387,5 @@ class SinkNode(Node[ConfigT_co]):
 
     @classmethod
     def can_join(cls) -> bool:
-        """Say whether the class can make files of those of several segments."""
+        """Return whether the class can join the files of several segments."""
         return cls.join.__func__ is not SinkNode.join.__func__

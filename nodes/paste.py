@@ -19,12 +19,21 @@ from pydantic import Field
 from nodes.errors import NodeConfigError
 from nodes.geometry.alignment import compose, face_oval_on_grid, translation
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
+from nodes.picture.changes import Change, RegionBefore
 from nodes.picture.interlaced import of_height, whole_fields
 from nodes.picture.layout import chroma_siting, pixel_layout, resolve_color
 from nodes.picture.regions import copy_picture
 from nodes.picture.residual import add_rgb_residual
 from nodes.picture.view import PictureView
-from nodes.types import ColorTags, Frame, FrameRestored, RestoredPatch, VideoInfo
+from nodes.types import (
+    ColorTags,
+    FaceChange,
+    Frame,
+    FrameChanges,
+    FrameRestored,
+    RestoredPatch,
+    VideoInfo,
+)
 
 __all__ = ["UPSCALE", "Paste", "PasteConfig"]
 
@@ -49,7 +58,7 @@ class Paste(MapNode[PasteConfig]):
         type_name="aminet.paste",
         summary="enlarge the frame and add the restored faces to it",
         inputs=(Port("frames", Frame), Port("restored", FrameRestored)),
-        outputs=(Port("frames", Frame),),
+        outputs=(Port("frames", Frame), Port("changes", FrameChanges)),
     )
     Config: ClassVar[type[NodeConfig]] = PasteConfig
 
@@ -121,7 +130,8 @@ class Paste(MapNode[PasteConfig]):
         elif patches:
             picture = copy_picture(frame.picture)
         else:
-            return {"frames": frame}
+            return {"frames": frame, "changes": FrameChanges(frame.pts)}
+        changes: list[FaceChange] = []
         for patch in patches:
             if patch.scale != self._scale:
                 raise NodeConfigError(
@@ -129,13 +139,18 @@ class Paste(MapNode[PasteConfig]):
                     f" {self._scale}: a node between crop and paste must hand on the VideoInfo"
                     " that it is given"
                 )
-            strength = np.float32(self.config.strength * patch.strength)
-            residual = patch.residual_rgb.astype(np.float32) * strength
+            strength = self.config.strength * patch.strength
+            residual = patch.residual_rgb.astype(np.float32) * np.float32(strength)
             others = [other for other in patches if other is not patch and _touch(patch, other)]
             if others:
                 residual *= _share(patch, others)[..., None]
+            before = RegionBefore(picture, patch.region_xyxy_px)
             add_rgb_residual(picture, patch.region_xyxy_px, residual, self._color)
-        return {"frames": replace(frame, picture=picture)}
+            changes.append(_change_of(patch, strength, before.change()))
+        return {
+            "frames": replace(frame, picture=picture),
+            "changes": FrameChanges(frame.pts, tuple(changes)),
+        }
 
     def close(self) -> None:
         """Let go of swscale's context."""
@@ -159,6 +174,18 @@ class Paste(MapNode[PasteConfig]):
             enlarged = of_height(enlarged, picture.height * self._scale)
         enlarged.colorspace = self._color.matrix
         return enlarged
+
+
+def _change_of(patch: RestoredPatch, strength: float, change: Change) -> FaceChange:
+    return FaceChange(
+        track_id=patch.track_id,
+        region_xyxy_px=patch.region_xyxy_px,
+        strength=round(strength, 4),
+        area_px=change.area_px,
+        largest=change.largest,
+        mean=change.mean,
+        consistency_db=patch.consistency_db,
+    )
 
 
 def _matrix(info: VideoInfo) -> int:

@@ -1,4 +1,4 @@
-"""Which node types are installed: those that packages register, by name."""
+"""Finding the installed node types, which packages register as entry points."""
 
 from __future__ import annotations
 

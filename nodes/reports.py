@@ -1,27 +1,40 @@
-"""Reports of consecutive stretches of one video, made into one report."""
+"""Merging the reports of a video's segments."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["sum_reports"]
+__all__ = ["left_alone", "sum_reports"]
 
 
 def sum_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Add reports up: numbers are summed, lists joined, mappings added up in turn.
+    """Merge reports: add numbers, concatenate lists, merge mappings recursively.
 
-    Of anything else the last that is not None stays. Settings that are numbers, and first and last
-    times, do not add up: nodes that report such override `Node.merge_reports`.
+    For other values the last one that is not None is kept. Nodes whose reports contain numbers that
+    cannot be added, such as settings or times, override `Node.merge_reports`.
 
     Args:
-        reports: JSON types, in the order of the stretches.
+        reports: mappings of JSON types, in the order of the segments.
     """
     merged: dict[str, Any] = {}
     for report in reports:
         for key, value in report.items():
             merged[key] = _sum(merged[key], value) if key in merged else value
     return merged
+
+
+def left_alone(reports: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return why faces were left as they were, in words, and how many, the most common one first.
+
+    Args:
+        reports: of the nodes of a graph; each may have a mapping `left_alone`.
+    """
+    counts: Counter[str] = Counter()
+    for report in reports:
+        counts.update(report.get("left_alone", {}))
+    return dict(counts.most_common())
 
 
 def _sum(before: Any, after: Any) -> Any:

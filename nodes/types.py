@@ -1,13 +1,13 @@
-"""What travels between nodes: frames, faces, patches.
+"""The packets that nodes exchange: frames, faces, patches.
 
 Convention: image coordinates are continuous, in pixels, x to the right and y down; the pixel in
 column 0 and row 0 covers [0, 1) x [0, 1) and its centre is (0.5, 0.5), so scaling an image by s
 scales its coordinates by s. Boxes are `xyxy_px`, half open. A transform `a_from_b` is a 2x3 matrix
-that takes (x, y, 1) in b to (x, y) in a. Colours are RGB in the frame's own transfer function.
+that maps (x, y, 1) in b to (x, y) in a. Colours are RGB in the frame's own transfer function.
 
-Every packet carries `pts`, the presentation time in ticks of the video's `time_base`. It is the
-synchronisation key: each stream between two nodes holds exactly one packet for every frame, in
-strictly increasing pts, so a join never has to wait or guess ("no face in this frame" is a packet).
+Every packet has a `pts`, the presentation time in ticks of the video's `time_base`. Each stream
+between two nodes has exactly one packet for every frame, in strictly increasing pts, so that
+streams can be joined by taking one packet from each. A frame without faces has an empty packet.
 """
 
 from __future__ import annotations
@@ -23,12 +23,15 @@ import numpy.typing as npt
 
 __all__ = [
     "EYES_OF_SIZE",
+    "Box",
     "ColorTags",
     "Face",
+    "FaceChange",
     "FaceHistory",
     "FaceOval",
     "FacePatch",
     "Frame",
+    "FrameChanges",
     "FrameFaces",
     "FramePatches",
     "FrameRestored",
@@ -44,7 +47,10 @@ __all__ = [
 ]
 
 EYES_OF_SIZE = 38 / 128
-"""Distance between the eyes over the side of the aligned square."""
+"""Distance between the eyes, as a share of the side of the aligned square."""
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels: `xyxy_px`, half open."""
 
 RgbImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """RGB, shape (height, width, 3); uint8 for 8-bit video, else uint16 in the range of `bit_depth`."""
@@ -52,7 +58,7 @@ RgbImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 @dataclass(frozen=True, slots=True)
 class ColorTags:
-    """How a stream's code values mean colours: libav's numbers (ITU-T H.273), 2 is unspecified."""
+    """Colour description of a stream, in libav's numbers (ITU-T H.273); 2 is unspecified."""
 
     matrix: int = 2
     """AVCOL_SPC_*: 1 BT.709, 5 and 6 BT.601, 9 BT.2020."""
@@ -63,8 +69,8 @@ class ColorTags:
     transfer: int = 2
     """AVCOL_TRC_*."""
     chroma: int = 0
-    """AVCHROMA_LOC_*, where subsampled chroma lies among the luma samples: 1 left, 2 centre, 3 top
-    left, 4 top, 5 bottom left, 6 bottom; 0 unspecified."""
+    """AVCHROMA_LOC_*, the siting of subsampled chroma: 1 left, 2 centre, 3 top left, 4 top,
+    5 bottom left, 6 bottom; 0 unspecified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,26 +78,26 @@ class HdrFacts:
     """Mastering display and content light level."""
 
     display: tuple[Fraction, ...] | None
-    """x and y of red, green, blue and white in CIE 1931; least and greatest cd/m2."""
+    """CIE 1931 x and y of red, green, blue and white, then least and greatest luminance, cd/m2."""
     light_cd_m2: tuple[int, int] | None
-    """The brightest pixel's, and the brightest picture's on average."""
+    """Maximum content light level and maximum frame-average light level, cd/m2."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restart:
-    """A place where the source's clock starts again; all in ticks of the video's time base."""
+    """A frame at which the source's timestamps start again; in ticks of the video's time base."""
 
     last_pts: int
-    """The source's own time of the last frame before it."""
+    """The source's own pts of the last frame before it."""
     first_pts: int
-    """The source's own time of the first frame after it."""
+    """The source's own pts of the first frame after it."""
     offset_ticks: int
-    """What is added to the source's times from there on."""
+    """Offset that is added to the source's pts from there on."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """One video stream, as its container and its first decoded frame describe it."""
+    """One video stream, as described by its container and its first decoded frame."""
 
     width_px: int
     """Coded width: before the display matrix and the sample aspect ratio apply."""
@@ -105,64 +111,65 @@ class VideoInfo:
     sample_aspect_ratio: Fraction
     """Width over height of one pixel; 1 when square or unspecified."""
     rotation_deg: int
-    """Clockwise turn that a player applies before showing the frame: 0, 90, 180 or 270."""
+    """Clockwise rotation that a player applies to the frame: 0, 90, 180 or 270."""
     color: ColorTags
     codec_name: str
     """libav's name of the source's codec, such as `h264`."""
     bit_depth: int
     """Bits per component, 8 to 16."""
     hdr: HdrFacts | None = None
-    """What an HDR10 video says of its mastering display and its light."""
+    """Mastering display and light levels of an HDR10 video."""
     still: bool = False
-    """Whether it is a photograph: one picture, that nothing before or after it confirms."""
+    """Whether it is a photograph: a single picture."""
     interlaced: bool = False
     top_field_first: bool = True
-    """Which field of an interlaced picture is shown first."""
+    """Whether the top field of an interlaced picture is shown first."""
     duration_s: float | None = None
     frame_count_hint: int | None = None
-    """What the container claims: for progress bars only, never trusted."""
+    """The container's frame count, which may be wrong; used for progress bars only."""
     patch_scale: int = 1
-    """Output pixels per source pixel, 1 to 4, that faces cut out of this video are restored at: who
-    cuts them says it, and who puts them back enlarges the frames as much."""
+    """Output pixels per source pixel, 1 to 4, at which faces are restored. Set by the node that
+    cuts out faces; the node that pastes them enlarges the frames by it."""
     span_pts: tuple[int, int | None] | None = None
-    """First pts and first pts after the part of the source that is wanted (None: to the end); None
-    when all of it is."""
+    """First pts, and first pts after the end (None: to the end), of the part of the source to
+    process; None for all of it."""
 
     @property
     def stretch(self) -> tuple[float, float]:
-        """Factors across and down that make the pixels square, and their area what it was."""
+        """Horizontal and vertical factors that make the pixels square and preserve their area."""
         root = math.sqrt(self.sample_aspect_ratio)
         return root, 1 / root
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded picture in the decoder's own planes. Never leaves the process that decoded it.
+    """One decoded picture in the decoder's own planes. It stays in the process that decoded it.
 
-    A node that changes pixels makes a new `Frame` around a new picture: others hold this one.
+    A node that changes pixels makes a new `Frame` with a new picture, since other nodes hold this
+    one.
     """
 
     index: int
     """Position in the stream, from 0."""
     pts: int
     duration_ticks: int
-    """How long the picture is shown, in ticks of the time base; 0 when unknown."""
+    """Duration of the picture, in ticks of the time base; 0 if unknown."""
     picture: av.VideoFrame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Face:
-    """One face in one frame, in that frame's pixels."""
+    """One face in one frame, in pixels of that frame."""
 
     track_id: int
-    """The same number while the same face is followed, from 1; 0 until it is confirmed."""
-    box_xyxy_px: tuple[float, float, float, float]
+    """Number of the track, from 1; 0 until the track is confirmed."""
+    box_xyxy_px: Box
     points_px: npt.NDArray[np.float32]
-    """Shape (4, 2): the person's right eye, left eye, nose tip, mouth centre; smoothed in time."""
+    """Shape (4, 2): the person's right eye, left eye, nose tip and mouth centre, smoothed."""
     score: float
     """The detector's confidence, 0 to 1."""
     confirmed: bool
-    """False while the track has too few detections to be believed."""
+    """Whether the track has enough detections to count as a face."""
 
     @property
     def eye_distance_px(self) -> float:
@@ -189,59 +196,58 @@ class FrameFaces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceHistory:
-    """A face as the frames up to this one show it, on the grid of its patch (`aminet.history`)."""
+    """Mean of a face over the frames up to this one, on the patch's grid (`aminet.history`)."""
 
     fused_rgb: RgbImage
-    """The mean of the patch's own `rgb` and of those before that agree; same shape and type."""
+    """Mean of the patch's `rgb` and of earlier ones that agree with it; same shape and dtype."""
     weight: npt.NDArray[np.uint8]
     """Shape (height, width): 255 n / (n + 1) where n earlier frames agree."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FacePatch:
-    """The pixels around one face at source resolution, and how to align them. Small; travels."""
+    """The pixels around one face at source resolution, and the transform that aligns them."""
 
     track_id: int
     rgb: RgbImage
     bit_depth: int
     region_xyxy_px: tuple[int, int, int, int]
-    """Where `rgb` lies in the source frame, aligned to the chroma grid."""
+    """Position of `rgb` in the source frame, aligned to the chroma grid."""
     crop_from_region: npt.NDArray[np.float64]
-    """2x3, from coordinates inside `rgb` to the aligned square of side `size_px`: a similarity, but
-    after `VideoInfo.stretch` where pixels are not square."""
+    """2x3, from coordinates in `rgb` to the aligned square of side `size_px`: a similarity,
+    preceded by `VideoInfo.stretch` if pixels are not square."""
     size_px: int
-    """Side of AMINet's square for this face, a multiple of 32."""
+    """Side of the network's input for this face, px, a multiple of 32."""
     scale: int
-    """Output pixels per source pixel, 1 to 4: the resolution the residual is wanted at."""
+    """Output pixels per source pixel, 1 to 4: the resolution of the residual."""
     yaw_deg: float = 0.0
-    """How far the face is turned to a side, about: -90 to 90, 0 is frontal."""
+    """Estimated yaw: -90 to 90, 0 is frontal."""
     pitch_deg: float = 0.0
-    """How far it looks down, about: -90 to 90, 0 is level."""
+    """Estimated pitch: -90 to 90, 0 is level, positive looks down."""
     score: float = 1.0
     """The detector's confidence, 0 to 1."""
     strength: float = 1.0
-    """How much of the restoration the face is to get, 0 to 1."""
+    """Share of the restoration to apply, 0 to 1."""
     blur_px: float = 0.0
-    """How much softer it is than a sharp face of its size: the standard deviation of a Gaussian
-    blur, in source pixels."""
+    """Blur relative to a sharp face of its size: standard deviation of a Gaussian, source px."""
     lossy: bool = False
-    """Whether it comes from a codec that loses something."""
+    """Whether the source's codec is lossy."""
     region_from_before: npt.NDArray[np.float64] | None = None
-    """2x3 similarity from the track's patch in the frame before to this one, by their pixels; None:
-    the frame before does not have this track, or nobody looked (see `FusedPatches`)."""
+    """2x3 similarity from the track's patch in the frame before to this one, in their pixels. None
+    if the track is not in that frame, or was not registered (see `FusedPatches`)."""
     history: FaceHistory | None = None
-    """What earlier frames say; None: nothing, as in a photograph or at the start of a track."""
+    """The mean over earlier frames; None in a photograph and at the start of a track."""
 
     @property
     def nbytes(self) -> int:
-        """How much it is to carry."""
+        """Size of the pixels, in bytes."""
         history = self.history
         own = 0 if history is None else history.fused_rgb.nbytes + history.weight.nbytes
         return self.rgb.nbytes + own
 
     @property
     def eye_distance_px(self) -> float:
-        """Distance between the eye centres in the source frame, as aligned."""
+        """Distance between the eye centres in the source frame, px, by the alignment."""
         area = float(np.linalg.det(self.crop_from_region[:, :2]))
         return self.size_px * EYES_OF_SIZE / math.sqrt(area)
 
@@ -262,7 +268,7 @@ GateReason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class GatedFace:
-    """A face that is left as it was, and why."""
+    """A face that is not restored, and the reason."""
 
     track_id: int
     reason: GateReason
@@ -270,7 +276,7 @@ class GatedFace:
 
 @dataclass(frozen=True, slots=True)
 class FramePatches:
-    """All faces of one frame to restore, and those that were gated out."""
+    """The faces of one frame to restore, and those that are not restored."""
 
     pts: int
     patches: tuple[FacePatch, ...]
@@ -279,39 +285,39 @@ class FramePatches:
 
 @dataclass(frozen=True, slots=True)
 class FusedPatches(FramePatches):
-    """Patches that were compared with those of the frames before (`region_from_before`)."""
+    """Patches that were registered to those of the frame before (`region_from_before`)."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceOval:
-    """Where the mask of a face lies."""
+    """Position of a face's mask."""
 
     square_from_region: npt.NDArray[np.float64]
-    """2x3 similarity from coordinates inside the region, in output pixels, to the aligned square of
+    """2x3 similarity from coordinates in the region, in output pixels, to the aligned square of
     side 1."""
     yaw_deg: float = 0.0
-    """How far the face is turned to a side."""
+    """Yaw of the face: -90 to 90."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RestoredPatch:
-    """What AMINet adds to one face, on the output frame's own pixel grid."""
+    """The residual of one face, on the output frame's pixel grid."""
 
     track_id: int
     residual_rgb: npt.NDArray[np.float16]
-    """Shape (h, w, 3), to be added to RGB in [0, 1]; feathered: exactly 0 outside the face mask."""
+    """Shape (h, w, 3), to add to RGB in [0, 1]; feathered, and exactly 0 outside the face mask."""
     region_xyxy_px: tuple[int, int, int, int]
-    """Where it lies in the output frame: the patch's region times `scale`."""
+    """Position in the output frame: the patch's region times `scale`."""
     scale: int = 1
-    """Output pixels per source pixel, as the patch had it."""
+    """Output pixels per source pixel, from the patch."""
     strength: float = 1.0
-    """Share of the residual that is to be added, 0 to 1: less where the face is unsure."""
+    """Share of the residual to add, 0 to 1."""
     consistency_db: float | None = None
-    """How well the face with its whole residual, degraded to the source's resolution again, matches
-    the source: PSNR over the mask, peak 1; None: there is nothing to compare."""
+    """PSNR over the mask, peak 1, between the source and the restored face reduced to the source's
+    resolution; None if there is nothing to compare."""
     oval: FaceOval | None = None
-    """The mask that the residual was made under; None: not known, so it is added whole even where
-    another face's overlaps it."""
+    """The mask of the residual. If None, the whole residual is added, even where it overlaps that
+    of another face."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,5 +328,32 @@ class FrameRestored:
     patches: tuple[RestoredPatch, ...] = field(default=())
 
 
-Packet = Frame | FrameFaces | FramePatches | FusedPatches | FrameRestored
-"""What the nodes here exchange. A third-party node may send any object with a `pts`."""
+@dataclass(frozen=True, slots=True)
+class FaceChange:
+    """What putting a restored face into a frame changed; levels are the frame's code values."""
+
+    track_id: int
+    region_xyxy_px: tuple[int, int, int, int]
+    """Where, in the output frame: nothing outside was changed for this face."""
+    strength: float
+    """How much of the residual was added, 0 to 1."""
+    area_px: int
+    """Luma samples that changed."""
+    largest: int
+    """The greatest change of a sample of any plane, in levels."""
+    mean: float
+    """Mean absolute change of the luma samples that changed, in levels."""
+    consistency_db: float | None = None
+    """As `RestoredPatch.consistency_db`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameChanges:
+    """All that was changed in one frame, compared with the source (enlarged, if it was)."""
+
+    pts: int
+    faces: tuple[FaceChange, ...] = ()
+
+
+Packet = Frame | FrameFaces | FramePatches | FusedPatches | FrameRestored | FrameChanges
+"""The packets of the nodes in this package. A third-party node may send any object with a `pts`."""

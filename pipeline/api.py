@@ -33,6 +33,7 @@ def enhance(
     overwrite: bool = False,
     resume: bool = True,
     monitor: Monitor | None = None,
+    command: Sequence[str] = (),
     **flags: Unpack[Flags],
 ) -> RunReport:
     """Restore the faces in videos and leave everything else as it was.
@@ -45,6 +46,7 @@ def enhance(
         overwrite: replace outputs that exist.
         resume: use what an earlier call with the same arguments finished.
         monitor: told how it goes; silent if not given.
+        command: words that the report gives as what was asked for.
         flags: `scale`, `strength`, `faces`, `from_s`, `to_s`, `runner`, `address`: see
             `pipeline.config.Flags`.
 
@@ -64,6 +66,7 @@ def enhance(
         overwrite=overwrite,
         resume=resume,
         monitor=monitor or SilentMonitor(),
+        command=command,
     )
 
 
@@ -137,4 +140,4 @@ def enhance_stream(
 def _absolute(inputs: Location | Sequence[Location]) -> list[str]:
     """Return what is read, as every machine and working folder understands it."""
     given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-    return [absolute(item) for item in given]
+    return [absolute(path) for path in given]

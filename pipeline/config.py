@@ -134,6 +134,8 @@ class GraphFlags(TypedDict, total=False):
     as `01:30`."""
     to_s: float | str | None
     """End before the first frame at or after that time."""
+    evidence: bool | None
+    """Lose nothing, and let the same input and settings give the same bytes, however it is run."""
 
 
 class Flags(GraphFlags, total=False):

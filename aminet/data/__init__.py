@@ -1,1 +1,1 @@
-"""Training data: pictures of faces, how they are degraded, and the batches made of them."""
+"""Training data: reading pictures of faces, degrading them, and making batches of them."""

@@ -1,7 +1,7 @@
-"""Training batches: crops, their augmentation and their degradation.
+"""Training batches: crops, augmentation and degradation.
 
-A batch is a pure function of (seed, step): resuming at any step continues with the very same
-batches, whatever the number of loader workers.
+A batch is a pure function of (seed, step): resuming at any step continues with the same batches,
+whatever the number of loader workers.
 
 Shape legend: B batch, C channels, H height, W width; S side in px.
 """
@@ -27,25 +27,47 @@ from aminet.data.pictures import FacePicture, by_identity, centre_square, check_
 from aminet.data.tracks import MOST_EARLIER, camera_track
 from aminet.history import without_history
 
+__all__ = [
+    "CANVAS_PX",
+    "FIRST_FRAMES",
+    "HIGHEST_PX",
+    "PADDING",
+    "SCALES",
+    "VIDEO_SCALE",
+    "Batch",
+    "BatchPlan",
+    "Degraded",
+    "Patches",
+    "Protocol",
+    "Stage",
+    "TrainingBatches",
+    "degrade_group",
+    "stage_at",
+    "to_device",
+]
+
 Protocol = Literal["bicubic", "camera"]
 
 CANVAS_PX = 128
-"""Side of a whole training face."""
+"""Side of a whole training face, px."""
 VIDEO_SCALE = 38 / 28
-"""Of faces as video aligns them, eyes 38 px apart, against the training faces' 28 px."""
+"""Scale of faces as aligned in video (eyes 38 px apart, `nodes.types.EYES_OF_SIZE`) relative to the
+training pictures (28 px)."""
 HIGHEST_PX = 15.0
-"""How much higher their eyes stand there."""
+"""How much higher the eyes are in video's alignment than in the training pictures, px."""
 SCALES = (0.85, 2.3)
-"""Of training faces: video shows large ones in squares of up to twice the canvas."""
+"""Smallest and largest scale of training faces: in video the square of a large face is up to twice
+the canvas."""
 FIRST_FRAMES = 0.2
-"""Share of tracks that have only begun, and have no history yet."""
+"""Share of tracks without history, as at the start of a track."""
 PADDING = 0.25
-"""Reflected border around a source, in sides, so that turned crops have no black corners."""
+"""Reflected border around a source, as a share of its side, so that rotated crops have no black
+corners."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stretch of training with one patch and batch size."""
+    """A part of training with one patch size and one batch size."""
 
     steps: int
     patch: int
@@ -60,45 +82,45 @@ class BatchPlan:
     stages: tuple[Stage, ...]
     seed: int
     clean_share: float
-    """Share of plainly bicubic groups in the camera protocol."""
+    """Share of groups in the camera protocol that are degraded by bicubic reduction only."""
     groups: int
-    """Parts of a batch with one reduction and codec each."""
+    """Parts of a batch that have one reduction and one codec each."""
     in_channels: Literal[3, 7] = 3
-    """Of the network: 7 with a history."""
+    """Input channels of the network; 7 with a history."""
     track_share: float = 0.0
-    """Share of the camera protocol's groups that are tracks, if there are 7 channels; the others
-    are photographs."""
+    """Share of the camera protocol's groups that are tracks, with 7 channels; the others are
+    photographs."""
 
 
 class Patches(NamedTuple):
-    """What a step trains on, on its device; floats."""
+    """The input of one training step, on its device; floats."""
 
     hr_BCHW: Tensor
-    """(B, 3, H, W) in [0, 1], sharp."""
+    """(B, 3, H, W) in [0, 1], the sharp faces."""
     lq_BCHW: Tensor
-    """(B, 3 or 7, H, W) in [0, 1], degraded."""
+    """(B, 3 or 7, H, W) in [0, 1], the degraded faces."""
     valid_B1HW: Tensor
-    """(B, 1, H, W), 1 where to learn, else 0."""
+    """(B, 1, H, W), 1 for pixels that count in the loss, else 0."""
 
 
 class Degraded(NamedTuple):
     """A degraded part of a batch, floats."""
 
     lq_BCHW: Tensor
-    """(B, 3 or 7, S, S) in [0, 1], as the plan's network takes it."""
+    """(B, 3 or 7, S, S) in [0, 1], the input of the plan's network."""
     inside_B1HW: Tensor
-    """(B, 1, S, S): 1 where it shows the sharp face, 0 beyond the edge of a frame."""
+    """(B, 1, S, S): 1 inside the frame, 0 beyond its edge."""
 
 
 class Batch(NamedTuple):
-    """One step's pictures, on the CPU."""
+    """The pictures of one step, on the CPU."""
 
     hr_BCHW: Tensor
-    """uint8, sharp."""
+    """(B, 3, S, S) uint8, sharp."""
     lq_BCHW: Tensor
-    """uint8, degraded and upsampled again; 7 channels where the plan has a history, else 3."""
+    """(B, 3 or 7, S, S) uint8, degraded and upsampled again."""
     valid_B1HW: Tensor
-    """uint8: 1 where both show something true, else 0."""
+    """(B, 1, S, S) uint8: 1 where both pictures are valid, else 0."""
     corner: tuple[int, int]
     """Top and left of the patch to train on, px."""
     patch: int
@@ -106,7 +128,7 @@ class Batch(NamedTuple):
 
 
 def stage_at(stages: Sequence[Stage], step: int) -> Stage:
-    """The stage that a step (from 0) belongs to; the last one for all steps beyond."""
+    """Return the stage of a step (from 0); the last stage for all steps after it."""
     for stage in stages:
         if step < stage.steps:
             return stage
@@ -126,10 +148,10 @@ def _seeded(*numbers: int) -> np.random.Generator:
 
 
 class TrainingBatches(Dataset[Batch]):
-    """Batch number -> batch. Use with `DataLoader(batch_size=None)`.
+    """A dataset of whole batches, by step. Use with `DataLoader(batch_size=None)`.
 
     Args:
-        pictures: sources; people are drawn evenly, however many pictures each has.
+        pictures: sources; people are drawn uniformly, however many pictures each has.
         plan: how batches are made.
     """
 
@@ -159,7 +181,7 @@ class TrainingBatches(Dataset[Batch]):
         return Batch(hr_BCHW, torch.cat(lq), valid_B1HW, (top, left), stage.patch)
 
     def _crop(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return a face, (S, S, 3), and where it is true, (S, S)."""
+        """Return a face, (S, S, 3), and its mask of valid pixels, (S, S)."""
         person = self.people[int(rng.integers(len(self.people)))]
         picture = person[int(rng.integers(len(person)))]
         image = _source(picture.path)
@@ -204,12 +226,12 @@ def _warp(image: Image.Image, matrix: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def _jittered_crop(width: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return a crop's `matrix`, from canvas px to px of a source so wide.
+    """Draw a crop's matrix, from canvas px to px of a source of this width.
 
-    Turn by +-10 deg, scale by 0.85 to 2.3, shift by +-8 px: what tracking does to faces.
-    A source is never enlarged by more than 15 %, or its crops would not be sharp. The larger the
-    face, the higher it stands, or its chin would fall out: video's faces are aligned so. One larger
-    than video's aligned faces is a part of a larger square, from anywhere in it.
+    Rotation of +-10 deg, scale of 0.85 to 2.3 and shift of +-8 px, as tracking aligns faces. A
+    source is never enlarged by more than 15 %, since its crops would not be sharp. Larger faces are
+    placed higher, as in video's alignment, so that the chin stays inside. A face larger than in
+    video's alignment is a random part of a larger square.
     """
     own = width / CANVAS_PX
     low, high = SCALES
@@ -227,10 +249,10 @@ def _jittered_crop(width: int, rng: np.random.Generator) -> NDArray[np.float64]:
 def _paper_crop(
     image: Image.Image, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """RandomResizedCrop, area 0.7 to 1 and aspect 3/4 to 4/3, as the line of papers does.
+    """RandomResizedCrop with area 0.7 to 1 and aspect 3/4 to 4/3, as in the face papers.
 
     Returns:
-        The crop and its `matrix`, from canvas px to source px.
+        The crop and its matrix, from canvas px to source px.
     """
     area = rng.uniform(0.7, 1.0)
     aspect = math.exp(rng.uniform(math.log(3 / 4), math.log(4 / 3)))
@@ -245,7 +267,7 @@ def _paper_crop(
 
 
 def _light(face_HWC: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Exposure, contrast and colour cast; grey one time in six. The target changes with it."""
+    """Change exposure, contrast and colour cast; grey one time in six. Applied to the target."""
     x = face_HWC.astype(np.float32) / 255
     if rng.random() < 1 / 6:
         x = np.repeat(x @ np.array([[0.299], [0.587], [0.114]], np.float32), 3, axis=2)
@@ -266,12 +288,12 @@ def _coding(plan: BatchPlan, seed: int) -> Literal["clean", "none", "jpeg", "vid
 
 
 def degrade_group(hr_BCHW: Tensor, plan: BatchPlan, seed: int) -> Degraded:
-    """Degrade part of a batch, on the device it is on.
+    """Degrade one group of a batch, on its device.
 
     Args:
         hr_BCHW: (B, 3, S, S) float in [0, 1].
         plan: protocol and shares.
-        seed: decides everything.
+        seed: of all random draws.
     """
     coding = _coding(plan, seed)
     if coding == "clean":
@@ -295,8 +317,8 @@ def _clean_side(side: int, plan: BatchPlan, seed: int) -> int:
     if plan.protocol == "bicubic":
         return side // 8
     rng = _seeded(seed, 2)
-    # Half of the clean groups at the two reductions that are judged, the rest from 1 to 10: what
-    # lost nothing must come out as it is.
+    # Half of the clean groups have the two reductions of the evaluation, the rest 1 to 10: a face
+    # that lost nothing must not change.
     factor = float(rng.choice([4.0, 8.0])) if rng.random() < 0.5 else float(10 ** rng.random())
     return round(side / factor)
 
@@ -319,7 +341,7 @@ def _levels(x: Tensor) -> Tensor:
 
 def to_device(batch: Batch, device: torch.device) -> Patches:
     """Cut a batch's patches and move them to the device."""
-    # Whole faces are degraded and patches cut afterwards, so no patch has borders of its own.
+    # Whole faces are degraded before patches are cut, so that patches have no borders of their own.
     (top, left), side = batch.corner, batch.patch
     window = (..., slice(top, top + side), slice(left, left + side))
     hr, lq, valid = (

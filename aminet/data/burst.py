@@ -1,4 +1,4 @@
-"""Real video compression of small pictures: short bursts through FFmpeg's own encoders.
+"""Video compression of small pictures: short bursts through FFmpeg's encoders.
 
 Shape legend: T frames, H height, W width, C channels. Pictures are RGB uint8.
 """
@@ -13,6 +13,8 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+
+__all__ = ["MACROBLOCK_PX", "BurstSettings", "VideoCodec", "compress_burst"]
 
 VideoCodec = Literal["libx264", "mpeg4"]
 
@@ -35,11 +37,11 @@ def _encoder(settings: BurstSettings, width: int, height: int) -> VideoCodecCont
     context.pix_fmt = "yuv420p"
     context.time_base = Fraction(1, 25)
     context.framerate = Fraction(25)
-    # One thread: x264's output depends on the thread count, and workers are many already.
+    # One thread, because x264's output depends on the count, and there are many workers already.
     context.thread_count = 1
     if settings.codec == "libx264":
-        # Below 64 px x264's lookahead reads past the picture: the same input then gives, now
-        # and then, another output.
+        # Below 64 px x264's lookahead reads past the picture, and the same input sometimes gives
+        # another output.
         steady = "rc-lookahead=0:mbtree=0:weightp=0"
         context.options = {
             "crf": str(settings.quality),
@@ -61,7 +63,7 @@ def compress_burst(frames_THWC: NDArray[np.uint8], settings: BurstSettings) -> N
         settings: codec and quality.
 
     Returns:
-        Same shape and type, as a player would show it. The same input gives the same output.
+        Same shape and type. The same input gives the same output.
     """
     t, h, w, _ = frames_THWC.shape
     pad_h, pad_w = -h % MACROBLOCK_PX, -w % MACROBLOCK_PX

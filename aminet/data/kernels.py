@@ -1,4 +1,4 @@
-"""Blur kernels, many at once, and their use on a batch.
+"""Batched blur kernels and their convolution.
 
 Shape legend: B batch, C channels, H height, W width, S kernel side (odd).
 """
@@ -11,9 +11,11 @@ import torch.nn.functional as F
 from scipy.fft import next_fast_len
 from torch import Tensor
 
+__all__ = ["blur", "gaussian_kernels", "kernel_side", "motion_kernels"]
+
 
 def gaussian_kernels(sigma_a_B: Tensor, sigma_b_B: Tensor, angle_B: Tensor, side: int) -> Tensor:
-    """Rotated two-axis Gaussians.
+    """Return rotated anisotropic Gaussians.
 
     Args:
         sigma_a_B: (B,) standard deviation along the first axis, px, > 0.
@@ -33,7 +35,7 @@ def gaussian_kernels(sigma_a_B: Tensor, sigma_b_B: Tensor, angle_B: Tensor, side
 
 
 def motion_kernels(length_B: Tensor, angle_B: Tensor, side: int) -> Tensor:
-    """Straight motion: a soft line through the centre.
+    """Return kernels of linear motion: an antialiased line through the centre.
 
     Args:
         length_B: (B,) length of the path, px.
@@ -70,9 +72,9 @@ def blur(x_BCHW: Tensor, k_BSS: Tensor) -> Tensor:
     side = k_BSS.shape[-1]
     half = side // 2
     padded = F.pad(x_BCHW, (half, half, half, half), mode="reflect")
-    # Large kernels, one for each picture: the product of spectra is many times cheaper than a
-    # grouped convolution on a CPU. The first side - 1 rows and columns wrap around: dropped. Sizes
-    # with large prime factors, like 128 + 20, take three times as long as the next good one.
+    # With large kernels, one for each picture, FFTs are many times cheaper on a CPU than a grouped
+    # convolution. The first side - 1 rows and columns wrap around and are dropped. Sizes with large
+    # prime factors, such as 128 + 20, take three times as long as the next good one.
     size = [next_fast_len(side_px, real=True) for side_px in padded.shape[-2:]]
     spectrum = torch.fft.rfft2(padded, s=size) * torch.fft.rfft2(k_BSS, s=size).unsqueeze(1)
     y_BCHW = torch.fft.irfft2(spectrum, s=size)
@@ -80,5 +82,5 @@ def blur(x_BCHW: Tensor, k_BSS: Tensor) -> Tensor:
 
 
 def kernel_side(largest_sigma_px: float, most_px: int = 21) -> int:
-    """Smallest odd side that holds three standard deviations each way, at most `most_px` (odd)."""
+    """Return the smallest odd side of three standard deviations each way, at most `most_px`, px."""
     return min(most_px, 2 * math.ceil(3 * largest_sigma_px) + 1)

@@ -1,9 +1,9 @@
-"""Folders of face pictures: who is in them, and reading them.
+"""Reading folders of face pictures and their identities.
 
-Layouts understood: a plain folder (searched recursively), the CelebA release (`identity_CelebA.txt`
-and `list_eval_partition.txt` beside or above the pictures), Helen (a plain folder of one picture
-a person), and a folder whose parent holds a `MANIFEST.json` with `file`, `identity` and, if
-pictures were filled up at the edges, `size` and `valid_xyxy`, both in px.
+Supported layouts: a plain folder (searched recursively), the CelebA release (`identity_CelebA.txt`
+and `list_eval_partition.txt` beside or above the pictures), Helen (a plain folder with one picture
+per person), and a folder whose parent has a `MANIFEST.json` with `file`, `identity` and, for
+pictures with padded edges, `size` and `valid_xyxy`, both in px.
 """
 
 import json
@@ -19,6 +19,21 @@ from PIL import Image, UnidentifiedImageError
 
 from aminet.errors import DataError
 
+__all__ = [
+    "SUFFIXES",
+    "WHOLE",
+    "FacePicture",
+    "Split",
+    "by_identity",
+    "centre_square",
+    "check_size",
+    "check_split",
+    "list_pictures",
+    "manifest_rows",
+    "read_rgb",
+    "read_square",
+]
+
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".pgm", ".ppm", ".tif", ".tiff"})
 Split = Literal["train", "val", "test"]
 WHOLE: Final = (0.0, 0.0, 1.0, 1.0)
@@ -32,19 +47,18 @@ class FacePicture:
     path: Path
     identity: str
     valid: tuple[float, float, float, float] = WHOLE
-    """Left, top, right and bottom, in sides: outside of it the picture was filled up by mirroring
-    it, and shows nothing true."""
+    """Left, top, right and bottom of the valid part, as shares of the side; the rest is padding."""
 
 
 def list_pictures(folder: Path, split: Split | None = None) -> list[FacePicture]:
-    """All pictures under a folder, sorted by path.
+    """Return all pictures below a folder, sorted by path.
 
     Args:
-        folder: where to look, recursively.
-        split: keep only this part of CelebA's own partition, where the folder has one.
+        folder: searched recursively.
+        split: keep only this part of CelebA's partition, where the folder has one.
 
     Raises:
-        DataError: when the folder does not exist or holds no picture.
+        DataError: the folder does not exist or has no pictures.
     """
     if not folder.is_dir():
         raise DataError(
@@ -64,7 +78,7 @@ def list_pictures(folder: Path, split: Split | None = None) -> list[FacePicture]
     people = _celeba_table(folder, "identity_CelebA.txt") or {
         name: f"id{row['identity']}" for name, row in rows.items() if "identity" in row
     }
-    # Without a record every picture is somebody else: right for Helen and most plain folders.
+    # Without a record every picture counts as another person, as in Helen and most plain folders.
     return [
         FacePicture(p, people.get(p.name, str(p.relative_to(folder))), _valid(rows.get(p.name, {})))
         for p in paths
@@ -72,7 +86,7 @@ def list_pictures(folder: Path, split: Split | None = None) -> list[FacePicture]
 
 
 def manifest_rows(folder: Path) -> dict[str, dict[str, Any]]:
-    """What the `MANIFEST.json` above a folder says of each file, by its name; {} without one."""
+    """Return the rows of the `MANIFEST.json` above a folder, by file name; {} without one."""
     file = folder.parent / "MANIFEST.json"
     if not file.is_file():
         return {}
@@ -97,10 +111,10 @@ def _celeba_table(folder: Path, name: str) -> dict[str, str]:
 
 
 def check_split(train: Iterable[FacePicture], val: Iterable[FacePicture]) -> None:
-    """Refuse a split that a person (or a file) crosses.
+    """Check that no person is in both parts of a split.
 
     Raises:
-        DataError: naming up to five of those who do.
+        DataError: somebody is; the message names up to five.
     """
     train = list(train)
     people = {p.identity for p in train} & {p.identity for p in val}
@@ -126,7 +140,7 @@ def read_rgb(path: Path) -> Image.Image:
     """Open a picture as RGB; grey becomes three equal channels.
 
     Raises:
-        DataError: when the file is not a readable picture.
+        DataError: the file is not a readable picture.
     """
     try:
         with Image.open(path) as image:
@@ -136,17 +150,17 @@ def read_rgb(path: Path) -> Image.Image:
 
 
 def centre_square(image: Image.Image) -> Image.Image:
-    """The largest centred square; CelebA's 178x218 becomes 178x178 as in its line of papers."""
+    """Crop to the largest centred square: CelebA's 178x218 to 178x178, as in the face papers."""
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.crop((left, top, left + side, top + side))
 
 
 def read_square(path: Path, side: int) -> NDArray[np.uint8]:
-    """A picture as (side, side, 3) uint8 RGB: centre square, then PIL bicubic.
+    """Read a picture as (side, side, 3) uint8 RGB: centre square, then PIL's bicubic.
 
     Raises:
-        DataError: when the picture is unreadable or smaller than half of `side`.
+        DataError: the picture is unreadable or smaller than half of `side`.
     """
     image = centre_square(read_rgb(path))
     check_size(image, path, side // 2)
@@ -156,10 +170,10 @@ def read_square(path: Path, side: int) -> NDArray[np.uint8]:
 
 
 def check_size(image: Image.Image, path: Path, smallest_px: int) -> None:
-    """Refuse pictures whose shorter side is below `smallest_px`.
+    """Check that a picture's shorter side is at least `smallest_px`.
 
     Raises:
-        DataError: with the size got and the size needed.
+        DataError: it is not.
     """
     if min(image.size) < smallest_px:
         raise DataError(

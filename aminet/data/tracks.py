@@ -1,15 +1,15 @@
-"""Simulated tracks: a still face moves through some frames of a poor camera, and is fused again.
+"""Simulated tracks: a still picture moves through some frames of a poor camera and is fused again.
 
-The truth is the still face. Its frames differ by a similarity (the head's and the camera's motion,
-at sub-pixel phases), by a small and smooth change of shape, by light, and now and then by an event
-that the past must not survive: another expression or something in front of the face. The camera
-degrades them together (`camera_small`), its codec sees the whole track, and each frame is drawn on
-the square of the last one by the transform that a registration would have found: the true one with
-an error, sometimes a gross one. What agrees is fused (`aminet.history`).
+The frames differ by a similarity (motion of head and camera, at sub-pixel phases), by a small and
+smooth deformation, by light, and sometimes by an event: another expression, or something in front
+of the face, in all frames before it. The camera degrades them together (`camera_small`), so that
+its codec sees the whole track. Each frame is then resampled on the square of the last one with the
+true transform plus a registration error, which is sometimes gross. Frames that agree are fused
+(`aminet.history`). The truth is the still picture.
 
 Shape legend: B batch, T frames, C channels, H height, W width; S side of the square, px. Lengths
-are in pixels of the square, or of the small frame ("source px"). Transforms take positions on the
-square, from its middle, to positions in a frame, from its middle.
+are in pixels of the square, or of the small frame ("source px"). Transforms map positions on the
+square to positions in a frame, both relative to the centre.
 """
 # ruff: noqa: N803, N806, N812, N815
 
@@ -22,53 +22,70 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from aminet.data.degrade import CAMERA, CameraRanges, Coding, camera_small, quantise
-from aminet.data.dice import Dice
+from aminet.data.random_draws import RandomDraws
 from aminet.history import with_history
 
+__all__ = [
+    "DISTRUST",
+    "MOST_EARLIER",
+    "NOISE_LEVELS",
+    "TOLERANCE",
+    "TRACK",
+    "Track",
+    "TrackRanges",
+    "agreements",
+    "camera_track",
+]
+
 MOST_EARLIER: Final = 12
-"""Frames before the one to be restored."""
+"""Most frames before the one to restore; more add little, since the weight is n / (n + 1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackRanges:
-    """Limits of what happens in a track; `low`, `high` pairs are drawn uniformly unless said."""
+    """Limits of a track's random draws. (low, high) pairs are drawn uniformly unless noted."""
 
     roll_deg: float = 10.0
-    """Largest tilt of the frames' pixels against the square, either way."""
+    """Largest rotation between frame and square, in either direction."""
     speed_px: tuple[float, float] = (0.05, 1.5)
-    """Source px a frame, drawn uniformly in its logarithm."""
+    """Source px per frame, drawn uniformly in the logarithm."""
     turn_deg: float = 0.4
-    """Deviation of the turn from frame to frame."""
+    """Standard deviation of the rotation from frame to frame."""
     growth: float = 0.004
-    """Deviation of the growth from frame to frame."""
+    """Standard deviation of the relative change of size from frame to frame."""
     bend_px: float = 1.2
-    """Largest root mean square of the change of shape, px of 128; weighted to the low end."""
+    """Largest RMS of the deformation, px of a 128 px square; low values are more frequent."""
     light: float = 0.05
-    """Largest change of light, of its strength; weighted to the low end."""
+    """Largest relative change of light; low values are more frequent."""
     event_share: float = 0.3
     """Share of faces with an event."""
     registration_px: tuple[float, float] = (0.04, 0.2)
-    """Deviation of a registration's error, source px; 0.12 was measured on compressed faces."""
+    """Standard deviation of the registration error, source px; 0.12 was measured on compressed
+    faces."""
     failure_share: float = 0.04
-    """Share of frames that are registered wrongly, by `failure_px`."""
+    """Share of frames with a gross registration error, drawn from `failure_px`."""
     failure_px: tuple[float, float] = (0.7, 3.0)
+    """Gross registration error, source px."""
 
 
 TRACK: Final = TrackRanges()
+"""The ranges for training."""
 NOISE_LEVELS: Final = (1.2, 6.0)
-"""Least and greatest mean difference that counts as noise, in 8-bit levels."""
+"""Smallest and largest mean difference that counts as noise, in 8-bit levels."""
 TOLERANCE: Final = 1.2
-"""Noise itself varies over the face."""
+"""Factor on the noise below which frames agree, because noise varies over the face."""
 DISTRUST: Final = 4.0
+"""How fast agreement falls with the excess difference e: 1 / (1 + DISTRUST e). This and the two
+above have the values of `nodes.fuse.mean`."""
 
 
 class Track(NamedTuple):
     """Degraded faces with their history."""
 
     x_BCHW: Tensor
-    """(B, 7, S, S) float in [0, 1]: what a network of 7 channels takes (`aminet.history`)."""
+    """(B, 7, S, S) float in [0, 1], the input of a network of 7 channels (`aminet.history`)."""
     inside_B1HW: Tensor
-    """(B, 1, S, S) float: 1 where the last frame shows the square, 0 beyond its edge."""
+    """(B, 1, S, S) float: 1 inside the last frame, 0 beyond its edge."""
 
 
 def camera_track(
@@ -81,49 +98,49 @@ def camera_track(
     camera: CameraRanges = CAMERA,
     ranges: TrackRanges = TRACK,
 ) -> Track:
-    """What a poor camera makes of sharp faces over some frames, fused.
+    """Simulate a track of sharp faces through a poor camera, and fuse its frames.
 
     Args:
         hr_BCHW: (B, 3, S, S) float in [0, 1], S at least 64: the face in the last frame.
         generator: on the CPU; advanced by the call.
-        earlier: frames before the last, 0 to `MOST_EARLIER`.
+        earlier: number of frames before the last, 0 to `MOST_EARLIER`.
         factor: net reduction; drawn when None.
         coding: drawn when None.
         camera: limits of the camera's draws.
         ranges: limits of the track's draws.
     """
-    dice = Dice(generator, hr_BCHW.device)
+    draws = RandomDraws(generator, hr_BCHW.device)
     if factor is None:
-        factor = dice.log_number(*camera.factor)
+        factor = draws.log_number(*camera.factor)
     frames, side = earlier + 1, hr_BCHW.shape[-1]
     pixel = 2 * factor / side
-    poses_BT23 = _poses(hr_BCHW.shape[0], frames, dice, ranges, pixel)
-    sharp = _frames(hr_BCHW, poses_BT23, dice, ranges)
+    poses_BT23 = _poses(hr_BCHW.shape[0], frames, draws, ranges, pixel)
+    sharp = _frames(hr_BCHW, poses_BT23, draws, ranges)
     small = camera_small(
         sharp, generator, factor=factor, coding=coding, ranges=camera, frames=frames
     )
-    found_BT23 = _registered(poses_BT23, dice, ranges, pixel)
+    found_BT23 = _registered(poses_BT23, draws, ranges, pixel)
     drawn, inside = _drawn(small, found_BT23, side)
     frames_BT3SS = quantise(drawn).unflatten(0, (-1, frames))
     inside_BT1SS = inside.unflatten(0, (-1, frames))
-    strictness = dice.number(0.7, 1.4)
+    strictness = draws.number(0.7, 1.4)
     agreement = agreements(frames_BT3SS, strictness) * inside_BT1SS[:, :-1]
     return Track(with_history(frames_BT3SS, agreement), inside_BT1SS[:, -1])
 
 
 def agreements(frames_BT3SS: Tensor, strictness: float = 1.0) -> Tensor:
-    """How far each earlier frame shows what the last one shows, pixel by pixel.
+    """Return how well each earlier frame agrees with the last one, for each pixel.
 
-    Differences are averaged over windows of S / 14, so that noise does not look like a change. What
-    is usual between the two frames counts as noise, within limits. This is the rule by which the
-    node `fuse` judges (`nodes.fuse.mean`): a network learns to trust the weights that it will see.
+    Differences are averaged over windows of S / 14, so that noise does not look like a change. The
+    typical difference between the two frames counts as noise, within `NOISE_LEVELS`. This is the
+    rule of the node `fuse` (`nodes.fuse.mean`), so that networks train with the same weights.
 
     Args:
-        frames_BT3SS: (B, T, 3, S, S) in [0, 1], registered onto the last.
-        strictness: larger ones take less for noise.
+        frames_BT3SS: (B, T, 3, S, S) float in [0, 1], registered to the last.
+        strictness: larger values tolerate smaller differences.
 
     Returns:
-        (B, T - 1, 1, S, S): 1 where there is no more than noise, falling towards 0.
+        (B, T - 1, 1, S, S) float: 1 where the difference is no more than noise, else down to 0.
     """
     side = frames_BT3SS.shape[-1]
     grey_BTSS = frames_BT3SS.mean(dim=2)
@@ -142,25 +159,27 @@ def agreements(frames_BT3SS: Tensor, strictness: float = 1.0) -> Tensor:
     return (1 / (1 + DISTRUST * excess)).unsqueeze(2)
 
 
-def _walk(dice: Dice, batch: int, frames: int, values: int) -> Tensor:
-    """Draw (B, T, values): random walks that end in 0, of steps of deviation 1."""
-    steps = dice.normal((batch, frames, values))
-    # Half of each step is kept up: heads have momentum.
+def _walk(draws: RandomDraws, batch: int, frames: int, values: int) -> Tensor:
+    """Draw (B, T, values): random walks that end in 0, with steps of standard deviation 1."""
+    steps = draws.normal((batch, frames, values))
+    # Half of each step carries over to the next, as heads have momentum.
     for t in range(1, frames):
         steps[:, t] = 0.6 * steps[:, t - 1] + 0.8 * steps[:, t]
     return steps.flip(1).cumsum(1).flip(1) - steps[:, -1:]
 
 
-def _poses(batch: int, frames: int, dice: Dice, ranges: TrackRanges, pixel: float) -> Tensor:
+def _poses(
+    batch: int, frames: int, draws: RandomDraws, ranges: TrackRanges, pixel: float
+) -> Tensor:
     """Draw (B, T, 2, 3), square to frame; `pixel` is a source px where the square's side is 2."""
-    walk = _walk(dice, batch, frames, 4)
+    walk = _walk(draws, batch, frames, 4)
     low, high = (math.log(speed) for speed in ranges.speed_px)
-    speed = dice.numbers(batch, low, high).exp().view(-1, 1, 1) * pixel
-    phase = (dice.uniform((batch, 1, 2)) - 0.5) * pixel
-    roll = 2 * dice.uniform((batch, 1)) - 1
+    speed = draws.numbers(batch, low, high).exp().view(-1, 1, 1) * pixel
+    phase = (draws.uniform((batch, 1, 2)) - 0.5) * pixel
+    roll = 2 * draws.uniform((batch, 1)) - 1
     angle = math.radians(ranges.roll_deg) * roll + math.radians(ranges.turn_deg) * walk[..., 0]
     growth = (ranges.growth * walk[..., 1]).clamp(-0.1, 0.1)
-    # A face that leaves the square teaches nothing.
+    # Limited, because a face outside the square teaches nothing.
     shift = (speed * walk[..., 2:]).clamp(-0.2, 0.2) + phase
     return _similarity(angle, growth, shift)
 
@@ -171,96 +190,98 @@ def _similarity(angle_BT: Tensor, growth_BT: Tensor, shift_BT2: Tensor) -> Tenso
     return torch.cat((linear, shift_BT2.unsqueeze(-1)), dim=-1)
 
 
-def _registered(poses_BT23: Tensor, dice: Dice, ranges: TrackRanges, pixel: float) -> Tensor:
-    """Add a registration's errors to all poses but the last, which needs none."""
+def _registered(
+    poses_BT23: Tensor, draws: RandomDraws, ranges: TrackRanges, pixel: float
+) -> Tensor:
+    """Add registration errors to all poses but the last, which is not registered."""
     b, t = poses_BT23.shape[:2]
-    deviation = dice.numbers(b, *ranges.registration_px).view(-1, 1).expand(-1, t).clone()
-    failed = dice.uniform((b, t)) < ranges.failure_share
-    deviation[failed] = dice.numbers(b * t, *ranges.failure_px).view(b, t)[failed]
+    deviation = draws.numbers(b, *ranges.registration_px).view(-1, 1).expand(-1, t).clone()
+    failed = draws.uniform((b, t)) < ranges.failure_share
+    deviation[failed] = draws.numbers(b * t, *ranges.failure_px).view(b, t)[failed]
     deviation[:, -1] = 0
-    error = dice.normal((b, t, 4)) * deviation.unsqueeze(-1) * pixel
-    # A turn or growth moves what lies halfway from the middle by half of it.
+    error = draws.normal((b, t, 4)) * deviation.unsqueeze(-1) * pixel
+    # Rotation and scale displace points halfway from the centre by half of their value.
     wrong = _similarity(error[..., 0], error[..., 1], error[..., 2:])
     linear = wrong[..., :2] @ poses_BT23[..., :2]
     shift = wrong[..., :2] @ poses_BT23[..., 2:] + wrong[..., 2:]
     return torch.cat((linear, shift), dim=-1)
 
 
-def _frames(hr_BCHW: Tensor, poses_BT23: Tensor, dice: Dice, ranges: TrackRanges) -> Tensor:
-    """Draw the sharp frames: (B * T, 3, S, S)."""
+def _frames(hr_BCHW: Tensor, poses_BT23: Tensor, draws: RandomDraws, ranges: TrackRanges) -> Tensor:
+    """Render the sharp frames: (B * T, 3, S, S)."""
     b, t = poses_BT23.shape[:2]
     side = hr_BCHW.shape[-1]
     linear = torch.linalg.inv(poses_BT23[..., :2])
     square_from_frame = torch.cat((linear, -linear @ poses_BT23[..., 2:]), dim=-1).flatten(0, 1)
     grid = F.affine_grid(square_from_frame, [b * t, 3, side, side], align_corners=False)
-    grid = grid + _bends(b, t, side, dice, ranges).flatten(0, 1)
+    grid = grid + _bends(b, t, side, draws, ranges).flatten(0, 1)
     copies = hr_BCHW.unsqueeze(1).expand(-1, t, -1, -1, -1).flatten(0, 1)
     drawn = F.grid_sample(
         copies, grid, mode="bicubic", padding_mode="reflection", align_corners=False
     )
-    drawn = _light(drawn.unflatten(0, (b, t)), dice, ranges)
-    return _hidden(drawn, dice, ranges).flatten(0, 1).clamp(0, 1)
+    drawn = _light(drawn.unflatten(0, (b, t)), draws, ranges)
+    return _hidden(drawn, draws, ranges).flatten(0, 1).clamp(0, 1)
 
 
-def _bends(batch: int, frames: int, side: int, dice: Dice, ranges: TrackRanges) -> Tensor:
-    """Draw (B, T, S, S, 2): how shape differs from the last frame's, where the side is 2."""
+def _bends(batch: int, frames: int, side: int, draws: RandomDraws, ranges: TrackRanges) -> Tensor:
+    """Draw (B, T, S, S, 2): displacements from the last frame, where the side is 2."""
     unit = 2 / 128
-    fields = dice.normal((batch * 2, 2, 5, 5))
+    fields = draws.normal((batch * 2, 2, 5, 5))
     fields = F.interpolate(fields, (side, side), mode="bicubic", align_corners=True)
     fields = fields.unflatten(0, (batch, 2))
-    walk = _walk(dice, batch, frames, 2) / max(1, frames - 1) ** 0.5
-    amount = dice.numbers(batch, 0, ranges.bend_px, power=2.0).view(-1, 1, 1) * walk
+    walk = _walk(draws, batch, frames, 2) / max(1, frames - 1) ** 0.5
+    amount = draws.numbers(batch, 0, ranges.bend_px, power=2.0).view(-1, 1, 1) * walk
     flow = torch.einsum("btk,bkcyx->btyxc", amount * unit, fields)
-    # Another expression: up to some frame, a part of the face was elsewhere.
-    across = torch.linspace(-1, 1, side, device=dice.device)
-    middle = dice.uniform((batch, 2, 1, 1)) - 0.5
-    radius = dice.numbers(batch, 0.12, 0.35).view(-1, 1, 1)
+    # Another expression: up to some frame, a part of the face is displaced.
+    across = torch.linspace(-1, 1, side, device=draws.device)
+    middle = draws.uniform((batch, 2, 1, 1)) - 0.5
+    radius = draws.numbers(batch, 0.12, 0.35).view(-1, 1, 1)
     distance = (across[None, None, :] - middle[:, 0]) ** 2 + (
         across[None, :, None] - middle[:, 1]
     ) ** 2
     bump_BSS = torch.exp(-0.5 * distance / radius**2)
-    move_B2 = dice.normal((batch, 2)) * 4 * unit
-    before_BT = _before_an_event(batch, frames, dice, ranges.event_share)
+    move_B2 = draws.normal((batch, 2)) * 4 * unit
+    before_BT = _before_an_event(batch, frames, draws, ranges.event_share)
     return flow + torch.einsum("bt,byx,bc->btyxc", before_BT, bump_BSS, move_B2)
 
 
-def _before_an_event(batch: int, frames: int, dice: Dice, share: float) -> Tensor:
+def _before_an_event(batch: int, frames: int, draws: RandomDraws, share: float) -> Tensor:
     """Draw (B, T): 1 for the frames before an event, 0 from then on; the last is always 0."""
-    first = (dice.uniform((batch, 1)) * frames).floor()
-    first = torch.where(dice.uniform((batch, 1)) < share, first, 0.0)
-    return (torch.arange(frames, device=dice.device) < first).to(torch.float32)
+    first = (draws.uniform((batch, 1)) * frames).floor()
+    first = torch.where(draws.uniform((batch, 1)) < share, first, 0.0)
+    return (torch.arange(frames, device=draws.device) < first).to(torch.float32)
 
 
-def _light(frames_BT3SS: Tensor, dice: Dice, ranges: TrackRanges) -> Tensor:
-    """Let strength and side of the light drift."""
+def _light(frames_BT3SS: Tensor, draws: RandomDraws, ranges: TrackRanges) -> Tensor:
+    """Let the strength and direction of the light drift."""
     b, t, side = *frames_BT3SS.shape[:2], frames_BT3SS.shape[-1]
-    amount = dice.numbers(b, 0, ranges.light, power=2.0).view(-1, 1, 1)
-    walk = (amount * _walk(dice, b, t, 2) / max(1, t - 1) ** 0.5).view(b, t, 1, 1, 1, 2)
-    across = torch.linspace(-1, 1, side, device=dice.device)
+    amount = draws.numbers(b, 0, ranges.light, power=2.0).view(-1, 1, 1)
+    walk = (amount * _walk(draws, b, t, 2) / max(1, t - 1) ** 0.5).view(b, t, 1, 1, 1, 2)
+    across = torch.linspace(-1, 1, side, device=draws.device)
     return frames_BT3SS * (1 + walk[..., 0] + walk[..., 1] * across)
 
 
-def _hidden(frames_BT3SS: Tensor, dice: Dice, ranges: TrackRanges) -> Tensor:
-    """Put something plain in front of a part of some faces, before an event."""
+def _hidden(frames_BT3SS: Tensor, draws: RandomDraws, ranges: TrackRanges) -> Tensor:
+    """Cover a part of some faces with a plain colour, in the frames before an event."""
     b, t, side = *frames_BT3SS.shape[:2], frames_BT3SS.shape[-1]
-    across = torch.linspace(-1, 1, side, device=dice.device)
-    middle = 2 * dice.uniform((b, 2, 1, 1)) - 1
-    radii = 0.2 + 0.6 * dice.uniform((b, 2, 1, 1))
+    across = torch.linspace(-1, 1, side, device=draws.device)
+    middle = 2 * draws.uniform((b, 2, 1, 1)) - 1
+    radii = 0.2 + 0.6 * draws.uniform((b, 2, 1, 1))
     distance = ((across[None, None, :] - middle[:, 0]) / radii[:, 0]) ** 2 + (
         (across[None, :, None] - middle[:, 1]) / radii[:, 1]
     ) ** 2
     covered = ((1 - distance) * 8).clamp(0, 1)
-    before_BT = _before_an_event(b, t, dice, ranges.event_share / 3)
+    before_BT = _before_an_event(b, t, draws, ranges.event_share / 3)
     cover = before_BT[:, :, None, None, None] * covered[:, None, None]
-    colour = dice.uniform((b, 1, 3, 1, 1))
+    colour = draws.uniform((b, 1, 3, 1, 1))
     return frames_BT3SS * (1 - cover) + colour * cover
 
 
 def _drawn(small: Tensor, found_BT23: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """Draw the small frames (B * T, 3, s, s) on the square, and where they have pixels."""
+    """Resample the small frames (B * T, 3, s, s) on the square; also return where they are."""
     count = small.shape[0]
     grid = F.affine_grid(found_BT23.flatten(0, 1), [count, 3, side, side], align_corners=False)
-    # As frames are aligned at run time.
+    # The same interpolation as at run time.
     drawn = F.grid_sample(small, grid, mode="bicubic", padding_mode="border", align_corners=False)
     inside = (grid.abs() <= 1).all(dim=-1).to(torch.float32).unsqueeze(1)
     return drawn, inside

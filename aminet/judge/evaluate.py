@@ -1,4 +1,4 @@
-"""Evaluation: any set of models on the same degraded faces, as tables and pages of faces.
+"""Evaluating any set of models on the same degraded faces, as tables and pages of faces.
 
 Shape legend: B batch, C channels, H height, W width; S side of a whole face, px.
 """
@@ -31,52 +31,55 @@ from aminet.judge.tables import Row, as_csv, as_json, as_text, faces_csv, make_r
 from aminet.judge.trials import SIDE_PX, Trial, load_faces, make_trial, plan_trials
 from aminet.restorer import Restorer
 
+__all__ = ["MOST_ENLARGED", "Evaluation", "EvaluationRequest", "Run", "evaluate"]
+
 MOST_ENLARGED: Final = 1.15
-"""A picture that must be enlarged more is not sharp at a larger side, and left out there."""
+"""A picture that would have to be enlarged by more than this is left out of trials at that side,
+because it would not be sharp."""
 
 Run = Callable[[Trial], Tensor]
-"""A trial's faces, restored: (B, 3, S, S) float in [0, 1]."""
+"""Takes a trial, returns its restored faces, (B, 3, S, S) float in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRequest:
-    """What to compare, on what."""
+    """The models to compare and the faces to compare them on."""
 
     faces: Path
     """Folder of sharp faces."""
     models: tuple[str, ...] = ("bicubic", "lanczos", "aminet-s")
     """"bicubic", "lanczos", a name of weights that ship, a weights file or a checkpoint. The last
-    one ranks the faces of the pages."""
+    model ranks the faces of the pages."""
     scales: tuple[int, ...] | None = None
-    """Reductions; None takes 4 and 8, or the protocol's own."""
+    """Reductions; None uses 4 and 8, or the protocol's own."""
     protocol: str = "bicubic"
-    """As `aminet.judge.trials.plan_trials` takes it; without meaning where `lr` is given."""
+    """See `aminet.judge.trials.plan_trials`; ignored with `lr`."""
     lr: Path | None = None
-    """Folder of small faces named as the sharp ones; nothing is degraded then."""
+    """Folder of small faces with the names of the sharp ones, to use instead of degrading them."""
     device: str = "auto"
     ensemble: bool = False
-    """Every network with the mirror image of each face (`aminet.network.self_ensemble`)."""
+    """Run every network with `aminet.network.self_ensemble`."""
     features: tuple[Path, ...] = ()
     """Weights of feature networks (`aminet.judge.judges.load_judges`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """All figures, and the pages."""
+    """All measures, and the pages of faces."""
 
     rows: tuple[Row, ...]
     """By model, trial and group."""
     faces: tuple[dict[str, Any], ...]
-    """The figures of each face, by model and trial."""
+    """The measures of each face, by model and trial."""
     pages: dict[str, Image.Image]
-    """Trial -> its worst, median and best faces."""
+    """The worst, median and best faces, by trial."""
 
     def text(self) -> str:
-        """The tables for a terminal."""
+        """Return the tables as text for a terminal."""
         return as_text(self.rows)
 
     def write(self, folder: Path) -> list[Path]:
-        """Write evaluation.{txt,csv,json}, faces.csv and each trial's page; returns the files."""
+        """Write evaluation.{txt,csv,json}, faces.csv and each trial's page; return the files."""
         folder.mkdir(parents=True, exist_ok=True)
         contents = {
             "evaluation.txt": self.text() + "\n",
@@ -94,7 +97,7 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
-    """Faces of one trial and what is known of them."""
+    """The faces of one trial, with their names and groups."""
 
     trial: Trial
     names: list[str]
@@ -103,7 +106,7 @@ class _Sample:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What a model made of a sample."""
+    """A model's result on a sample."""
 
     restored_BCHW: Tensor
     figures: Figures
@@ -111,13 +114,13 @@ class _Result:
 
 
 def evaluate(request: EvaluationRequest) -> Evaluation:
-    """Degrade the faces once, run every model on them, measure.
+    """Degrade the faces once, run every model on them, and measure the results.
 
     Raises:
-        DeviceError: the device is not there.
-        DataError: no faces, faces too small, or small faces without a sharp one.
-        WeightsError: an unknown model, or a file of no feature network.
-        TrainConfigError: an unknown protocol, or reductions that it does not take.
+        DeviceError: this machine does not have the device.
+        DataError: there are no faces, they are too small, or a small face has no sharp one.
+        WeightsError: a model is unknown, or a feature file is of no known network.
+        TrainConfigError: the protocol is unknown, or does not support the reductions.
     """
     device = resolve_device(request.device)
     samples = _samples(request)
@@ -172,7 +175,7 @@ def _of_faces(model: str, sample: _Sample, figures: Figures) -> list[dict[str, A
 
 
 def _samples(request: EvaluationRequest) -> Iterator[_Sample]:
-    """Make one trial after the other; what is wrong with the request is said at once."""
+    """Check the request at once, then yield one trial after the other."""
     pictures = list_pictures(request.faces, "test")
     if request.lr is not None:
         return iter([_pairs(request.lr, request.faces, pictures)])

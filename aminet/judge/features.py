@@ -1,7 +1,7 @@
-"""Files of feature networks: reading them, and telling them from other files.
+"""Reading the weights of feature networks, which compare faces.
 
-The networks compare faces (`aminet.judge.lpips`, `aminet.judge.identity`). Their weights do not
-ship: whoever judges with them names the files.
+The networks are `aminet.judge.lpips` and `aminet.judge.identity`. Their weights do not ship with
+the package; the user passes the files.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from aminet.errors import WeightsError
 
+__all__ = ["fill", "read_tensors", "width_of"]
+
 
 def read_tensors(file: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, as fp32.
+    """Return all tensors of a safetensors file, as fp32.
 
     Raises:
-        WeightsError: when there is no such file, or it is of another kind.
+        WeightsError: there is no such file, or it is not a safetensors file.
     """
     if not file.is_file():
         raise WeightsError(f"no feature network at {file}", path=str(file))
@@ -30,7 +32,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def width_of(tensors: Mapping[str, Tensor], name: str) -> int:
-    """Outputs of the convolution whose weight is called `name`; 0 when it is no convolution."""
+    """Return the output channels of the convolution weight `name`; 0 if it is no convolution."""
     weight = tensors.get(name)
     return weight.shape[0] if weight is not None and weight.ndim == 4 else 0
 
@@ -38,16 +40,16 @@ def width_of(tensors: Mapping[str, Tensor], name: str) -> int:
 def fill(
     network: nn.Module, tensors: Mapping[str, Tensor], names: Sequence[str], what: str
 ) -> None:
-    """Give a network the tensors of a file, and freeze it.
+    """Load the tensors of a file into a network, and freeze it.
 
     Args:
-        network: its parameters, in order, are called `names` in the file.
-        tensors: what the file holds.
-        names: as many as the network has parameters.
-        what: the network, for messages.
+        network: changed in place.
+        tensors: the tensors of the file, by name.
+        names: the names of the network's parameters in the file, in order.
+        what: what to call the network in messages.
 
     Raises:
-        WeightsError: when tensors are missing, left over or of other shapes.
+        WeightsError: tensors are missing, left over or have other shapes.
     """
     missing = sorted(set(names) - set(tensors))
     foreign = sorted(set(tensors) - set(names))

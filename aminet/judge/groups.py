@@ -1,4 +1,4 @@
-"""Groups of faces that a network must serve alike, as far as a folder's manifest tells them.
+"""Groups of faces, to compare how well a network restores each of them.
 
 Shape legend: B batch, C channels, H height, W width; S side of a whole face, px.
 """
@@ -15,30 +15,34 @@ from torch import Tensor
 
 from aminet.judge.identity import TRAINING_EYES
 
+__all__ = ["DARK", "EVERYONE", "FEWEST", "TURNED", "group_faces", "lightness"]
+
 EVERYONE: Final = "all"
 FEWEST: Final = 5
-"""Sources of fewer faces are one group together."""
+"""Sources with fewer faces than this are put into one group."""
 TURNED: Final = 0.15
-"""From this yaw on, as the manifest measures it: the nose's distance from the middle between the
-eyes, in eye distances."""
+"""Least yaw of a turned face, in the manifest's unit: the nose's distance from the midpoint between
+the eyes, in eye distances."""
 DARK: Final = 50.0
-"""Faces of a lower `lightness` are dark. It tells no skin: a fair face in the shade is dark too."""
+"""Faces with a lower `lightness` are dark. This is not skin colour: a fair face in the shade is
+dark too."""
 _CHEEKS: Final = ((0.28, 0.42), (0.58, 0.72))
-"""From left to right, in sides."""
+"""Columns of each cheek, as shares of the side."""
 _CHEEK_ROWS: Final = (0.06, 0.16)
-"""From the eyes' row down, in sides."""
+"""Rows of the cheeks below the eyes, as shares of the side."""
 
 
 def group_faces(rows: Sequence[Mapping[str, Any]], hr_BCHW: Tensor) -> dict[str, tuple[int, ...]]:
-    """Sort faces into groups; one may be in several.
+    """Sort faces into groups; a face may be in several.
 
     Args:
-        rows: the manifest's row of each face, {} without one. Read are `real_person`, `grey`,
-            `source` and `yaw`; what a row lacks sorts its face into no group.
+        rows: the manifest's row for each face, {} without one. The keys `real_person`, `grey`,
+            `source` and `yaw` are used, where a row has them.
         hr_BCHW: (B, 3, S, S) float in [0, 1], the true faces.
 
     Returns:
-        Name -> indices into `rows`, everyone first. Without a manifest that is all.
+        Indices into `rows`, by group; `EVERYONE` comes first, and is the only group without a
+        manifest.
     """
     groups: dict[str, list[int]] = defaultdict(list)
     sources: dict[str, list[int]] = defaultdict(list)
@@ -65,7 +69,7 @@ def group_faces(rows: Sequence[Mapping[str, Any]], hr_BCHW: Tensor) -> dict[str,
 
 
 def lightness(hr_BCHW: Tensor) -> Tensor:
-    """L* of the cheeks, (B,), 0 to 100: what skin and light make of them together.
+    """Return L* of the cheeks, (B,), 0 to 100. It depends on skin and light alike.
 
     Args:
         hr_BCHW: (B, 3, S, S) float in [0, 1], the eyes as in the training crops.
@@ -81,7 +85,7 @@ def lightness(hr_BCHW: Tensor) -> Tensor:
 
 
 def _short(source: str) -> str:
-    """Cut a source down to where it is kept: 'github:owner/name@commit' to 'owner/name'."""
+    """Shorten a source, such as 'github:owner/name@commit' to 'owner/name'."""
     source = re.sub(r"@.*|\s.*", "", source)
     if source.startswith("github:"):
         return source.removeprefix("github:")

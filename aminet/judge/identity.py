@@ -1,7 +1,7 @@
-"""Is it the same person? dlib's face embedding.
+"""Comparing identities with dlib's face embedding.
 
-Two photographs of one person mostly lie less than 0.6 apart, those of two people further. It judges
-and nothing else: a network trained on it would learn to please it.
+Two photographs of one person are mostly less than 0.6 apart, those of two people more. Use it for
+evaluation only: a network trained on it would overfit to it.
 
 Source: D. King, dlib's `dlib_face_recognition_resnet_model_v1`: a ResNet of 29 layers after He et
 al., "Deep residual learning for image recognition", CVPR 2016; its scales folded into the
@@ -23,15 +23,27 @@ from torch import Tensor, nn
 from aminet.errors import WeightsError
 from aminet.judge.features import fill, width_of
 
+__all__ = [
+    "CHIP_PX",
+    "TRAINING_EYES",
+    "Eyes",
+    "FaceEmbedding",
+    "IdentityDistance",
+    "build_embedding",
+    "face_chips",
+]
+
 CHIP_PX: Final = 150
-"""Side of the square that the network is given."""
+"""Side of the network's input, px."""
 _CHIP_EYES_PX: Final = (74.05, 46.6)
-"""The middle between the eyes there. The mouth, at (74, 105), follows: as in the training crops it
-lies 1.1 eye distances below."""
+"""Midpoint between the eyes in it, px. The mouth is then at (74, 105), since in the training crops
+it is 1.1 eye distances below."""
 _CHIP_EYE_DISTANCE_PX: Final = 52.9
+"""Distance between the eyes in it, px."""
 _MOST_REDUCED: Final = 1.25
-"""Larger faces are reduced with antialiasing before they are sampled."""
+"""Faces that must be reduced by more than this are reduced with antialiasing first."""
 _MEAN: Final = (122.782, 117.001, 104.298)
+"""Mean of R, G and B that the network subtracts, in 8-bit levels; from dlib."""
 _BLOCKS: Final = (
     *("conv32_1", "conv32_2", "conv32_3"),
     *("conv64_down", "conv64_1", "conv64_2", "conv64_3"),
@@ -43,20 +55,20 @@ _BLOCKS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Eyes:
-    """Where the eyes lie in a square face, upright; in sides."""
+    """Position of the eyes in an upright, square face, as shares of its side."""
 
     distance: float = 28 / 128
-    """From pupil to pupil."""
+    """Distance between the pupils."""
     row: float = 65 / 128
-    """Of the middle between them, from the top; half a side from the left."""
+    """Distance of the midpoint between them from the top; it is centred horizontally."""
 
 
 TRAINING_EYES: Final = Eyes()
-"""In the training crops. CelebA's aligned pictures, cut square, have them within 1.5 % of it."""
+"""Eyes in the training crops; in CelebA's aligned pictures, cropped square, within 1.5 % of it."""
 
 
 class _Block(nn.Module):
-    """Two convolutions around which the features pass as they are, or reduced."""
+    """Two convolutions with a skip connection, which is pooled where the block reduces."""
 
     def __init__(self, channels: int, out_channels: int, *, down: bool) -> None:
         super().__init__()
@@ -69,7 +81,7 @@ class _Block(nn.Module):
         change = self.second(F.relu(self.first(f_BCHW)))
         if self.down:
             f_BCHW = F.avg_pool2d(f_BCHW, 2)
-            # Either may be a pixel larger or have fewer channels: dlib fills up with zeros.
+            # Either may be a pixel larger or have fewer channels: dlib pads with zeros.
             sides = [max(a, b) for a, b in zip(f_BCHW.shape, change.shape, strict=True)]
             f_BCHW, change = _filled_up(f_BCHW, sides), _filled_up(change, sides)
         return F.relu(f_BCHW + change)
@@ -81,12 +93,12 @@ def _filled_up(f_BCHW: Tensor, sides: list[int]) -> Tensor:
 
 
 class FaceEmbedding(nn.Module):
-    """The network.
+    """dlib's face embedding network.
 
     Args:
-        stem: outputs of its first convolution.
-        widths: outputs of each block of `_BLOCKS`.
-        length: of an embedding.
+        stem: output channels of the first convolution.
+        widths: output channels of each block of `_BLOCKS`.
+        length: length of an embedding.
     """
 
     def __init__(self, stem: int, widths: list[int], length: int) -> None:
@@ -107,7 +119,7 @@ class FaceEmbedding(nn.Module):
             chips_BCHW: (B, 3, 150, 150) float RGB in [0, 1], as `face_chips` cuts them.
 
         Returns:
-            (B, 128). The Euclidean distance of two embeddings tells people apart.
+            (B, 128). People are compared by the Euclidean distance of their embeddings.
         """
         x = (chips_BCHW * 255 - self.get_buffer("mean")) / 255
         f = F.max_pool2d(F.relu(self.stem(x)), 3, 2)
@@ -117,24 +129,24 @@ class FaceEmbedding(nn.Module):
 
 
 class IdentityDistance(nn.Module):
-    """How far two faces are apart as people, by their embeddings."""
+    """Distance between the embeddings of two faces."""
 
     def __init__(self, embedding: FaceEmbedding) -> None:
         super().__init__()
         self.embedding = embedding
 
     def forward(self, x_BCHW: Tensor, target_BCHW: Tensor) -> Tensor:
-        """Compare (B, 3, S, S) faces in [0, 1], cut as the training crops are; (B,)."""
+        """Compare two (B, 3, S, S) faces in [0, 1], aligned as the training crops; returns (B,)."""
         apart = self.embedding(face_chips(x_BCHW)) - self.embedding(face_chips(target_BCHW))
         return apart.norm(dim=1)
 
 
 def face_chips(faces_BCHW: Tensor, eyes: Eyes = TRAINING_EYES) -> Tensor:
-    """Cut what the embedding is given out of square, upright faces.
+    """Crop the embedding's input out of square, upright faces.
 
     Args:
         faces_BCHW: (B, 3, S, S) float RGB in [0, 1].
-        eyes: where their eyes lie.
+        eyes: the position of their eyes.
 
     Returns:
         (B, 3, 150, 150) in [0, 1].
@@ -159,13 +171,13 @@ def face_chips(faces_BCHW: Tensor, eyes: Eyes = TRAINING_EYES) -> Tensor:
 
 
 def build_embedding(tensors: Mapping[str, Tensor]) -> FaceEmbedding:
-    """Make the network of a file's tensors.
+    """Build the network from the tensors of a file.
 
     Args:
         tensors: `conv32_down.w`, `.b`, those of each block's `conv1` and `conv2`, and `fc`.
 
     Raises:
-        WeightsError: when they are of another network.
+        WeightsError: the tensors belong to another network.
     """
     convolutions = ["conv32_down", *(f"{b}/conv{i}" for b in _BLOCKS for i in (1, 2))]
     widths = {name: width_of(tensors, f"{name}.w") for name in convolutions}

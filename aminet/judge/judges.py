@@ -1,4 +1,4 @@
-"""Figures of restored faces, each by itself.
+"""Measuring restored faces, one by one.
 
 Shape legend: B batch, C channels, H height, W width; S side of a whole face, px.
 """
@@ -22,13 +22,15 @@ from aminet.judge.metrics import psnr, ssim
 from aminet.judge.trials import Trial
 from aminet.judge.validate import compare
 
+__all__ = ["COLOUR_SIDE_PX", "Figures", "Judges", "gain_db", "load_judges", "measure", "named"]
+
 COLOUR_SIDE_PX: Final = 8
-"""Size at which only the lowest frequencies are left."""
+"""Side to which faces are reduced to compare their lowest frequencies, px."""
 
 
 @dataclass(frozen=True, slots=True)
 class Judges:
-    """What measures faces, beside plain arithmetic; None measures nothing."""
+    """The feature networks to measure with; None leaves a measure out."""
 
     lpips: LPIPS | None = None
     identity: IdentityDistance | None = None
@@ -36,32 +38,32 @@ class Judges:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Figures of the same faces; each is (B,), float."""
+    """Measures of some faces; each is (B,), float."""
 
     psnr_lab: Tensor
-    """dB, luma truncated, whole picture."""
+    """dB, in the "lab" convention (`aminet.judge.metrics`)."""
     ssim_lab: Tensor
     psnr_dic: Tensor
-    """dB, luma rounded, 8 px border left out."""
+    """dB, in the "dic" convention."""
     ssim_dic: Tensor
     consistency_db: Tensor
     """PSNR (RGB) between the small face and the result reduced to its size."""
     colour_shift: Tensor
-    """Mean absolute difference of lowest frequencies from the input's, in 8-bit levels."""
+    """Mean absolute difference from the input at the lowest frequencies, in 8-bit levels."""
     lpips: Tensor | None
     identity: Tensor | None
-    """Distance of the face's embedding from the true face's."""
+    """Distance between the embeddings of the restored and the true face."""
 
 
 def load_judges(files: Sequence[Path], device: torch.device) -> Judges:
-    """Make the feature networks of some files; what a file is, its tensors say.
+    """Load feature networks. Which network a file is of is recognised by its tensors.
 
     Args:
-        files: LPIPS's weights, the face embedding's, or one of each.
-        device: where they work.
+        files: the weights of LPIPS, of the face embedding, or one file of each.
+        device: the device to run them on.
 
     Raises:
-        WeightsError: a file is missing, is neither, or there are two of a kind.
+        WeightsError: a file is missing or is neither, or there are two of one kind.
     """
     lpips: LPIPS | None = None
     identity: IdentityDistance | None = None
@@ -84,12 +86,12 @@ def load_judges(files: Sequence[Path], device: torch.device) -> Judges:
 
 
 def measure(judges: Judges, trial: Trial, y_BCHW: Tensor) -> Figures:
-    """All figures of the restored faces of a trial.
+    """Measure the restored faces of a trial.
 
     Args:
         judges: feature networks.
-        trial: what was restored, and the truth.
-        y_BCHW: (B, 3, S, S) float in [0, 1], restored.
+        trial: the degraded and the true faces.
+        y_BCHW: (B, 3, S, S) float in [0, 1], the restored faces.
     """
     hr = trial.hr_BCHW
     back = resize(y_BCHW, trial.lr_BCHW.shape[-1])
@@ -108,12 +110,12 @@ def measure(judges: Judges, trial: Trial, y_BCHW: Tensor) -> Figures:
 
 
 def gain_db(figures: Figures, before: Figures) -> Tensor:
-    """PSNR ("lab") over that of `before`, dB; 0 where nothing was to be gained or lost."""
+    """Return the gain in PSNR ("lab") over `before`, (B,), dB; 0 where both are infinite."""
     return (figures.psnr_lab - before.psnr_lab).nan_to_num(0.0)
 
 
 def named(figures: Figures) -> Mapping[str, Tensor]:
-    """Those figures that were measured, by name."""
+    """Return the measures that are not None, by name."""
     every = {name: getattr(figures, name) for name in Figures.__slots__}
     return {name: values for name, values in every.items() if values is not None}
 

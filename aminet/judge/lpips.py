@@ -1,7 +1,9 @@
-"""LPIPS: how different two pictures look, by the features of a classifier.
+"""LPIPS: perceptual distance of two pictures, by the features of a classifier.
+
+Used as a loss as well as a measure.
 
 Source: Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric",
-CVPR 2018; version 0.1 of its weights. A loss as well as a measure.
+CVPR 2018; version 0.1 of its weights.
 
 Shape legend: B batch, C channels, H height, W width.
 """
@@ -17,23 +19,26 @@ from torch import Tensor, nn
 from aminet.errors import SideError, WeightsError
 from aminet.judge.features import fill, width_of
 
+__all__ = ["LPIPS", "SMALLEST_SIDE_PX", "build_lpips"]
+
 SMALLEST_SIDE_PX: Final = 32
+"""Smallest side, px; AlexNet's last features are then 1x1."""
 _MEAN: Final = (-0.030, -0.088, -0.188)
 _DEVIATION: Final = (0.458, 0.448, 0.450)
-"""Of ImageNet's pictures, as LPIPS has them for values in [-1, 1]."""
+"""Mean and standard deviation of ImageNet's R, G and B, as LPIPS has them for values in [-1, 1]."""
 _ALEXNET: Final = ((11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1))
 """Kernel, stride and padding of each convolution, px."""
 _ALEXNET_POOLED: Final = (1, 2)
-"""Convolutions with a 3x3 maximum before them."""
+"""Indices of the convolutions with a 3x3 max pooling before them."""
 _VGG16_BLOCKS: Final = (2, 2, 3, 3, 3)
-"""Convolutions in each block; a 2x2 maximum lies between blocks."""
+"""Convolutions in each block; a 2x2 max pooling is between blocks."""
 
 
 class LPIPS(nn.Module):
-    """The distance, over AlexNet or VGG16.
+    """The LPIPS distance with the features of AlexNet or VGG16.
 
     Args:
-        widths: outputs of each convolution: 5 make it AlexNet, 13 VGG16.
+        widths: output channels of each convolution; 5 of them are AlexNet, 13 are VGG16.
     """
 
     def __init__(self, widths: Sequence[int]) -> None:
@@ -45,7 +50,7 @@ class LPIPS(nn.Module):
             nn.Conv2d(i, o, kernel, stride, padding)
             for i, o, (kernel, stride, padding) in zip(inputs, widths, shapes, strict=True)
         )
-        # Of each block the last convolution is compared.
+        # The last convolution of each block is compared.
         ends = range(5) if self.on_alexnet else (1, 3, 6, 9, 12)
         self.heads = nn.ModuleList(nn.Conv2d(widths[end], 1, 1, bias=False) for end in ends)
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1))
@@ -59,10 +64,10 @@ class LPIPS(nn.Module):
             target_BCHW: same shape and range.
 
         Returns:
-            (B,), 0 where equal; differentiable.
+            (B,) float, 0 for equal pictures; differentiable.
 
         Raises:
-            SideError: when the shapes differ or the sides are too small.
+            SideError: the shapes differ or the sides are too small.
         """
         if x_BCHW.shape != target_BCHW.shape or min(x_BCHW.shape[-2:]) < SMALLEST_SIDE_PX:
             raise SideError(
@@ -72,7 +77,7 @@ class LPIPS(nn.Module):
         total = x_BCHW.new_zeros(x_BCHW.shape[0])
         pairs = zip(self._features(x_BCHW), self._features(target_BCHW), strict=True)
         for head, (a, b) in zip(self.heads, pairs, strict=True):
-            # Not by convolution: small differences of near pictures need fp32, under autocast too.
+            # Not a convolution, because small differences need fp32 under autocast, too.
             difference = (_unit(a.float()) - _unit(b.float())).square()
             weights = head.get_parameter("weight")
             total = total + (difference * weights).sum(dim=1).mean(dim=(1, 2))
@@ -97,19 +102,19 @@ class LPIPS(nn.Module):
 
 
 def _unit(f_BCHW: Tensor) -> Tensor:
-    # `vector_norm` has a gradient where all features are 0; the root of a sum of squares has none.
+    # Unlike the root of a sum of squares, `vector_norm` has a gradient where all features are 0.
     return f_BCHW / (torch.linalg.vector_norm(f_BCHW, dim=1, keepdim=True) + 1e-10)
 
 
 def build_lpips(tensors: Mapping[str, Tensor]) -> LPIPS:
-    """Make the network of a file's tensors.
+    """Build the network from the tensors of a file.
 
     Args:
         tensors: `conv0.weight`, `conv0.bias` and so on, 5 for AlexNet or 13 for VGG16, and the
             heads `lin0.weight` to `lin4.weight`.
 
     Raises:
-        WeightsError: when they are of another network.
+        WeightsError: the tensors belong to another network.
     """
     count = len(_ALEXNET) if "conv5.weight" not in tensors else sum(_VGG16_BLOCKS)
     widths = [width_of(tensors, f"conv{i}.weight") for i in range(count)]

@@ -1,9 +1,9 @@
 """PSNR and SSIM on luma, in the two conventions of the face super-resolution papers.
 
-The two are never to be mixed in one table:
+Never mix the two in one table:
 
-    lab  the AMINet and CTCNet lab's: luma truncated to 8 bits, the whole picture
-    dic  DIC's and SFMNet's: luma rounded to 8 bits, a border of 8 px left out
+    lab  that of AMINet's and CTCNet's lab: luma truncated to 8 bits, the whole picture
+    dic  that of DIC and SFMNet: luma rounded to 8 bits, without a border of 8 px
 
 Both use ITU-R BT.601 studio luma (16 to 235) and SSIM with an 11x11 Gaussian window of
 sigma 1.5 (Wang et al. 2004), valid positions only.
@@ -20,6 +20,8 @@ from torch import Tensor
 
 from aminet.errors import SideError
 
+__all__ = ["CONVENTIONS", "DIC_BORDER_PX", "Convention", "luma", "psnr", "ssim"]
+
 Convention = Literal["lab", "dic"]
 CONVENTIONS: Final[tuple[Convention, ...]] = ("lab", "dic")
 DIC_BORDER_PX: Final = 8
@@ -28,27 +30,27 @@ _SIGMA_PX: Final = 1.5
 
 
 def luma(x_BCHW: Tensor, convention: Convention) -> Tensor:
-    """BT.601 studio luma of 8-bit RGB.
+    """Return the BT.601 studio luma of 8-bit RGB.
 
     Args:
         x_BCHW: (B, 3, H, W) float in [0, 1]; rounded to 8 bits first, as saving a PNG would.
         convention: decides truncation or rounding, and the border.
 
     Returns:
-        (B, H, W) float64, whole levels from 16 to 235; 8 px less on each side under "dic".
+        (B, H, W) float64, whole levels from 16 to 235; with "dic" 8 px less on each side.
     """
     levels = (x_BCHW.to(torch.float64).clamp(0, 1) * 255).round() / 255
     weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64, device=x_BCHW.device)
     y_BHW = 16 + torch.einsum("bchw,c->bhw", levels, weights)
     if convention == "lab":
-        # A hair of tolerance: exact whole levels must not fall to the one below.
+        # A small tolerance, so that rounding errors do not move exact levels to the one below.
         return (y_BHW + 1e-9).floor()
     b = DIC_BORDER_PX
     return y_BHW.round()[:, b:-b, b:-b]
 
 
 def psnr(x_BCHW: Tensor, target_BCHW: Tensor, convention: Convention = "lab") -> Tensor:
-    """Peak signal-to-noise ratio on luma, against a peak of 255.
+    """Return the peak signal-to-noise ratio on luma, for a peak of 255.
 
     Args:
         x_BCHW: (B, 3, H, W) float in [0, 1].
@@ -66,7 +68,7 @@ def psnr(x_BCHW: Tensor, target_BCHW: Tensor, convention: Convention = "lab") ->
 
 
 def ssim(x_BCHW: Tensor, target_BCHW: Tensor, convention: Convention = "lab") -> Tensor:
-    """Structural similarity on luma.
+    """Return the structural similarity on luma.
 
     Args:
         x_BCHW: (B, 3, H, W) float in [0, 1], sides of at least 11 px after the border.

@@ -1,4 +1,4 @@
-"""A page of faces at natural size: those that a network serves worst, in the middle, and best.
+"""A page of faces at natural size: the worst, median and best results of a network.
 
 Shape legend: B batch, C channels, H height, W width.
 """
@@ -15,11 +15,14 @@ from aminet.judge.judges import Figures, gain_db
 from aminet.judge.sheets import LABEL_PX, as_image
 from aminet.judge.trials import Trial
 
+__all__ = ["FACES_OF_A_KIND", "draw_page", "ranking"]
+
 FACES_OF_A_KIND: Final = 3
+"""Faces of each kind (worst, median, best) on a page."""
 _BACKGROUND: Final = (200, 200, 200)
 _SPACE_PX: Final = 4
 _NAME_LENGTH: Final = 20
-"""Letters that a column has room for; the end of a path tells most."""
+"""Characters that fit above a column; the last ones of a path are shown."""
 
 
 def draw_page(
@@ -31,15 +34,15 @@ def draw_page(
 ) -> Image.Image:
     """Draw a row for each chosen face: the small face, bicubic, every model, the truth.
 
-    Nothing is enlarged or reduced. Faces are ranked by the last model: by how much nearer their
-    identity came to the truth, or by the gain in dB if no identity was measured.
+    Nothing is enlarged or reduced. Faces are ranked by the last model: by how much it reduces the
+    distance of the identity, or by its gain in dB if identities were not measured.
 
     Args:
-        trial: its small and true faces.
-        restored: model -> (B, 3, S, S) float in [0, 1].
-        figures: model -> its figures.
-        before: bicubic's.
-        names: of the faces.
+        trial: the small and the true faces.
+        restored: (B, 3, S, S) float in [0, 1], by model.
+        figures: measures, by model.
+        before: measures of bicubic.
+        names: names of the faces.
     """
     *_, judged = restored
     ranked = ranking(figures[judged], before)
@@ -69,7 +72,7 @@ def draw_page(
 
 
 def ranking(figures: Figures, before: Figures) -> dict[str, list[int]]:
-    """Choose faces: kind ("worst", "median", "best") -> places; each face once."""
+    """Return the indices of the chosen faces by kind ("worst", "median", "best"), each once."""
     if figures.identity is not None and before.identity is not None:
         better = before.identity - figures.identity
     else:

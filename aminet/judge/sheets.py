@@ -1,4 +1,4 @@
-"""Sheets: rows of faces as one picture.
+"""Sheets: rows of faces in one picture.
 
 Shape legend: B batch, C channels, H height, W width.
 """
@@ -13,15 +13,18 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
+__all__ = ["LABEL_PX", "as_image", "draw_sheet"]
+
 LABEL_PX: Final = 14
+"""Height of a line of text, px."""
 
 
 def draw_sheet(rows: Mapping[str, Tensor], file: Path) -> None:
-    """One row of faces for each entry, its name above it.
+    """Write a picture with one row of faces for each entry, its name above it.
 
     Args:
-        rows: name -> (B, 3, H, W) float in [0, 1], all of one shape.
-        file: PNG to write.
+        rows: (B, 3, H, W) float in [0, 1], all of one shape, by name.
+        file: PNG file to write.
     """
     b, _, h, w = next(iter(rows.values())).shape
     sheet = Image.new("RGB", (b * w, len(rows) * (h + LABEL_PX)), "white")

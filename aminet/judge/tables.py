@@ -1,4 +1,4 @@
-"""Tables of an evaluation: means over groups of faces, and each face by itself."""
+"""Tables of an evaluation: means over groups of faces, and rows for single faces."""
 
 import csv
 import io
@@ -13,6 +13,8 @@ from aminet.judge.groups import EVERYONE
 from aminet.judge.judges import Figures, gain_db, named
 from aminet.judge.trials import Trial
 
+__all__ = ["Row", "as_csv", "as_json", "as_text", "faces_csv", "make_row"]
+
 _OF_GROUPS: Final = (
     *("group", "model", "trial", "faces", "psnr_lab", "gain_db", "lpips", "lpips_share"),
     *("identity", "identity_before", "nearer"),
@@ -22,7 +24,7 @@ _OF_GROUPS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model on one trial; means over the faces of a group."""
+    """One model on one trial: means over the faces of a group."""
 
     model: str
     trial: str
@@ -30,31 +32,32 @@ class Row:
     """"all", or one of `aminet.judge.groups`."""
     faces: int
     eyes_px: float
-    """From eye to eye in the small face, px, if the faces are cut as the training crops are."""
+    """Distance between the eyes in the small face, px, if aligned as the training crops."""
     psnr_lab: float
-    """dB, luma truncated, whole picture."""
+    """dB, in the "lab" convention (`aminet.judge.metrics`)."""
     gain_db: float
-    """Of `psnr_lab` over bicubic's."""
+    """Gain of `psnr_lab` over bicubic."""
     worst_gain_db: float
-    """Of the face that gains least."""
+    """Gain of the face that gains least."""
     ssim_lab: float
     psnr_dic: float
-    """dB, luma rounded, 8 px border left out."""
+    """dB, in the "dic" convention."""
     ssim_dic: float
     consistency_db: float
     """PSNR (RGB) between the small face and the result reduced to its size."""
     colour_shift: float
-    """Mean absolute difference of lowest frequencies from the input's, in 8-bit levels."""
+    """Mean absolute difference from the input at the lowest frequencies, in 8-bit levels."""
     lpips: float | None
-    """None without its weights."""
+    """None without the weights of LPIPS."""
     lpips_share: float | None
-    """Of bicubic's."""
+    """`lpips` divided by that of bicubic."""
     identity: float | None
-    """Distance of the embedding from the true face's; None without its weights."""
+    """Distance between the embeddings of the restored and the true face; None without its
+    weights."""
     identity_before: float | None
-    """Bicubic's."""
+    """The same for bicubic."""
     nearer: float | None
-    """Share of faces whose identity is nearer to the truth than bicubic's."""
+    """Share of faces whose identity is nearer to the truth than with bicubic."""
     ms_per_face: float
     """Wall time of the model on this machine in this run."""
 
@@ -67,15 +70,15 @@ def make_row(
     before: Figures,
     ms_per_face: float,
 ) -> Row:
-    """Take the means.
+    """Return the means over a group of faces.
 
     Args:
-        model: its name.
-        trial: what it restored.
-        group: its name, and the indices of its faces in the trial.
-        figures: the model's, of all faces of the trial.
-        before: bicubic's.
-        ms_per_face: the model's time.
+        model: name of the model.
+        trial: the trial.
+        group: name of the group, and the indices of its faces in the trial.
+        figures: the model's measures of all faces of the trial.
+        before: the measures of bicubic.
+        ms_per_face: the model's time per face, ms.
     """
     name, indices = group
     at = torch.tensor(indices)
@@ -106,7 +109,7 @@ def make_row(
 
 
 def as_text(rows: Sequence[Row]) -> str:
-    """The tables for a terminal: all faces, then groups; columns without figures are left out."""
+    """Return the tables for a terminal: all faces, then groups; empty columns are left out."""
     everyone = [asdict(row) for row in rows if row.group == EVERYONE]
     table = _aligned([{k: v for k, v in row.items() if k != "group"} for row in everyone])
     grouped = [asdict(row) for row in rows if row.group != EVERYONE]
@@ -117,17 +120,17 @@ def as_text(rows: Sequence[Row]) -> str:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """All rows as CSV, full precision; empty where there is no figure."""
+    """Return all rows as CSV in full precision; cells without a value are empty."""
     return _csv([f.name for f in fields(Row)], [asdict(row) for row in rows])
 
 
 def as_json(rows: Sequence[Row]) -> str:
-    """All rows as a JSON list."""
+    """Return all rows as a JSON list."""
     return json.dumps([asdict(row) for row in rows], indent=2) + "\n"
 
 
 def faces_csv(faces: Sequence[Mapping[str, Any]]) -> str:
-    """A row for each face of each model and trial, as CSV."""
+    """Return a CSV row for each face of each model and trial."""
     return _csv(list(faces[0]), faces)
 
 

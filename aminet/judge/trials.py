@@ -1,4 +1,4 @@
-"""Trials: ways to degrade faces, each with the truth.
+"""Trials: degraded faces together with the true ones.
 
 Shape legend: B batch, C channels, H height, W width; S side of a whole face, px.
 """
@@ -19,11 +19,30 @@ from aminet.data.tracks import TrackRanges, camera_track
 from aminet.errors import TrainConfigError
 from aminet.judge.identity import TRAINING_EYES
 
+__all__ = [
+    "ALL",
+    "CAMERA_SEED",
+    "PROTOCOLS",
+    "SIDE_PX",
+    "UPRIGHT",
+    "Trial",
+    "TrialPlan",
+    "camera_trial",
+    "clean_trial",
+    "frame_trial",
+    "load_faces",
+    "make_trial",
+    "plan_trials",
+    "standard_trials",
+    "track_trial",
+]
+
 SIDE_PX: Final = 128
-"""Of a face, unless said otherwise."""
+"""Default side of a face, px: that of the training pictures."""
 CAMERA_SEED: Final = 20240901
+"""Seed of the first face; fixed, so that evaluations can be compared."""
 UPRIGHT: Final = TrackRanges(roll_deg=0.0)
-"""Tracks that show the whole square in every frame, up to the motion."""
+"""Tracks whose frames show the whole square, except for the motion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,42 +51,42 @@ class Trial:
 
     name: str
     hr_BCHW: Tensor
-    """(B, 3, S, S) float in [0, 1], the truth."""
+    """(B, 3, S, S) float in [0, 1], the true faces."""
     lr_BCHW: Tensor
-    """(B, 3, s, s), s < S: small and degraded."""
+    """(B, 3, s, s) float in [0, 1], s < S: the small, degraded faces."""
     lq_BCHW: Tensor
-    """(B, 3, S, S): the small face upsampled by bicubic, which networks are given; or (B, 7, S, S)
-    with its history."""
+    """(B, 3, S, S) float in [0, 1]: the small faces upsampled by bicubic, the input of networks; or
+    (B, 7, S, S) with a history."""
 
     @property
     def eyes_px(self) -> float:
-        """From eye to eye in the small faces, px, if they are cut as the training crops are."""
+        """Distance between the eyes in the small faces, px, if aligned as the training crops."""
         return TRAINING_EYES.distance * self.lr_BCHW.shape[-1]
 
 
 def load_faces(paths: Sequence[Path], side: int) -> Tensor:
-    """Pictures as one (B, 3, side, side) float tensor in [0, 1].
+    """Read pictures as one (B, 3, side, side) float tensor in [0, 1].
 
     Raises:
-        DataError: for pictures that are unreadable or too small.
+        DataError: a picture is unreadable or too small.
     """
     faces = np.stack([read_square(path, side) for path in paths])
     return torch.from_numpy(faces).permute(0, 3, 1, 2).to(torch.float32) / 255
 
 
 def make_trial(name: str, hr_BCHW: Tensor, lr_BCHW: Tensor) -> Trial:
-    """Upsample the small faces as the networks expect them."""
+    """Return a trial of true (B, 3, S, S) and small (B, 3, s, s) faces, upsampled by bicubic."""
     return Trial(name, hr_BCHW, lr_BCHW, resize(lr_BCHW, hr_BCHW.shape[-1]))
 
 
 def clean_trial(hr_BCHW: Tensor, scale: int) -> Trial:
-    """Reduction by PIL's bicubic and nothing else."""
+    """Reduce (B, 3, S, S) faces by PIL's bicubic."""
     small = resize(hr_BCHW, round(hr_BCHW.shape[-1] / scale))
     return make_trial(_name("x", scale, hr_BCHW), hr_BCHW, small)
 
 
 def camera_trial(hr_BCHW: Tensor, scale: int) -> Trial:
-    """The camera protocol with a seed for each face, so that adding faces changes no other."""
+    """Apply the camera protocol, with a seed for each face: adding faces does not change others."""
     small = [
         camera_small(face, Generator().manual_seed(CAMERA_SEED + i), factor=scale)
         for i, face in enumerate(hr_BCHW.split(1))
@@ -76,7 +95,7 @@ def camera_trial(hr_BCHW: Tensor, scale: int) -> Trial:
 
 
 def track_trial(hr_BCHW: Tensor, scale: int, earlier: int = 6) -> Trial:
-    """The last frame of a track through a camera, with the frames before it fused."""
+    """Return the last frame of a simulated track, with `earlier` frames before it fused."""
     tracks = [
         camera_track(
             face,
@@ -93,7 +112,7 @@ def track_trial(hr_BCHW: Tensor, scale: int, earlier: int = 6) -> Trial:
 
 
 def frame_trial(hr_BCHW: Tensor, scale: int) -> Trial:
-    """The frame of `track_trial` by itself: what its history is worth."""
+    """Return the frame of `track_trial` without its history, to measure the gain from that."""
     track = track_trial(hr_BCHW, scale)
     return replace(track, name=_name("frame", scale, hr_BCHW), lq_BCHW=track.lq_BCHW[:, :3])
 
@@ -104,19 +123,19 @@ PROTOCOLS: Final[dict[str, Callable[[Tensor, int], Trial]]] = {
     "track": track_trial,
     "frame": frame_trial,
 }
-"""Name -> what makes a trial of faces and a reduction."""
+"""Functions that make a trial from (B, 3, S, S) faces and a reduction, by protocol."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialPlan:
-    """A trial that is not made yet."""
+    """The settings of a trial."""
 
     protocol: str
     scale: int
     side_px: int = SIDE_PX
 
     def make(self, hr_BCHW: Tensor) -> Trial:
-        """Degrade (B, 3, S, S) faces of the plan's side."""
+        """Make the trial from (B, 3, S, S) faces, S = `side_px`."""
         return PROTOCOLS[self.protocol](hr_BCHW, self.scale)
 
 
@@ -127,19 +146,19 @@ ALL: Final = (
     TrialPlan("frame", 4),
     *(TrialPlan("camera", scale, 2 * SIDE_PX) for scale in (1, 2, 4)),
 )
-"""What a network that ships is judged on. Eyes are 28 px apart in a face of 128 px, so 3.5 to 14 px
-in the small faces, and 14 to 56 px in those of the larger squares."""
+"""The trials for a network that ships. Eyes are 28 px apart in a face of 128 px, so 3.5 to 14 px in
+the small faces, and 14 to 56 px in those of larger squares."""
 
 
 def plan_trials(protocol: str, scales: Sequence[int] | None) -> tuple[TrialPlan, ...]:
-    """Plan the trials of a protocol.
+    """Return the trials of a protocol.
 
     Args:
         protocol: a name of `PROTOCOLS`, or "all" for `ALL`.
-        scales: reductions; None takes 4 and 8, or for "all" its own.
+        scales: reductions; None uses 4 and 8; must be None with "all".
 
     Raises:
-        TrainConfigError: an unknown protocol, or scales for "all".
+        TrainConfigError: the protocol is unknown, or "all" is given with scales.
     """
     if protocol == "all":
         if scales is not None:
@@ -163,6 +182,6 @@ def _name(protocol: str, scale: int, hr_BCHW: Tensor) -> str:
 
 
 def standard_trials(pictures: Sequence[FacePicture], side: int) -> list[Trial]:
-    """Clean bicubic x4 and x8, camera at factor 4, and the same with seven frames."""
+    """Return bicubic x4 and x8, camera at factor 4, and a track of seven frames at factor 4."""
     hr = load_faces([p.path for p in pictures], side)
     return [clean_trial(hr, 4), clean_trial(hr, 8), camera_trial(hr, 4), track_trial(hr, 4)]

@@ -1,4 +1,4 @@
-"""Scores of a network on a fixed set of degraded faces.
+"""Scoring a network on a fixed set of degraded faces.
 
 Shape legend: B batch, C channels, H height, W width; S side of a whole face, px.
 """
@@ -14,21 +14,24 @@ from aminet.judge.lpips import LPIPS
 from aminet.judge.metrics import psnr
 from aminet.judge.trials import Trial
 
+__all__ = ["BATCH", "Restore", "compare", "score"]
+
 BATCH: Final = 16
+"""Faces per batch."""
 
 Restore = Callable[[Tensor], Tensor]
-"""(B, 3 or 7, S, S) degraded and upsampled, in [0, 1] -> (B, 3, S, S) restored, in [0, 1]."""
+"""Takes degraded, upsampled faces (B, 3 or 7, S, S) in [0, 1], returns (B, 3, S, S) in [0, 1]."""
 
 
 def score(
     trials: Sequence[Trial], restore: Restore, lpips: LPIPS | None = None
 ) -> dict[str, float]:
-    """Mean PSNR-Y ("lab" convention), dB, of each trial and its gain over bicubic; mean LPIPS too.
+    """Return each trial's mean PSNR-Y ("lab", dB), its gain over bicubic, and its mean LPIPS.
 
     Args:
-        trials: what to restore.
-        restore: the network.
-        lpips: on any device; None leaves that figure out.
+        trials: the faces to restore.
+        restore: runs the network.
+        lpips: on any device; None leaves LPIPS out.
     """
     scores: dict[str, float] = {}
     for trial in trials:
@@ -43,12 +46,12 @@ def score(
 
 
 def compare(judge: nn.Module, y_BCHW: Tensor, hr_BCHW: Tensor) -> Tensor:
-    """Compare faces in pairs by a feature network, in batches.
+    """Compare faces in pairs with a feature network, in batches.
 
     Args:
-        judge: takes both faces, on its own device; answers (B,).
-        y_BCHW: (B, 3, S, S) float in [0, 1], restored.
-        hr_BCHW: same shape, true.
+        judge: takes two (B, 3, S, S) tensors on its device, returns (B,).
+        y_BCHW: (B, 3, S, S) float in [0, 1], the restored faces.
+        hr_BCHW: the true faces, of the same shape.
 
     Returns:
         (B,), on the CPU.

@@ -1,7 +1,7 @@
-"""An adversary that learns to tell restored faces from true ones, place by place.
+"""A discriminator for adversarial training, which classifies every pixel as restored or true.
 
-The network that is trained against it adds what true faces have and averages lack: texture and hard
-edges, likely ones rather than seen ones.
+A network trained against it adds texture and hard edges that true faces have and averages lack.
+They are plausible, not measured.
 
 Source: Wang et al., "Real-ESRGAN", ICCVW 2021 (U-Net with spectral norms, narrower here, and its
 loss); Miyato et al., "Spectral normalization for generative adversarial networks", ICLR 2018.
@@ -20,14 +20,16 @@ from torch.nn.utils.parametrizations import spectral_norm
 from aminet.network import as_channels_last
 from aminet.training.config import AdversarySection
 
+__all__ = ["Adversary", "Discriminator", "deceit", "error", "new_adversary"]
+
 _STEEPNESS = 0.2
 
 
 class Discriminator(nn.Module):
-    """A U-Net: what is wrong with a pixel may be seen from close by or from further off.
+    """A U-Net, so that every pixel is judged by its surroundings at several scales.
 
     Args:
-        width: channels at full size; they double at each of three halvings.
+        width: channels at full size; they double with each of three halvings.
     """
 
     def __init__(self, width: int) -> None:
@@ -42,13 +44,13 @@ class Discriminator(nn.Module):
         self.head = nn.Conv2d(width, 1, 3, padding=1)
 
     def forward(self, faces_BCHW: Tensor) -> Tensor:
-        """Judge each pixel.
+        """Classify each pixel.
 
         Args:
             faces_BCHW: (B, 3, H, W) float in [0, 1], sides multiples of 8.
 
         Returns:
-            (B, 1, H, W): above 0 where it takes it for true.
+            (B, 1, H, W) logits, above 0 where a pixel looks true.
         """
         f = F.leaky_relu(self.stem(as_channels_last(faces_BCHW)), _STEEPNESS)
         skips: list[Tensor] = []
@@ -76,7 +78,7 @@ class Adversary:
 
 
 def new_adversary(settings: AdversarySection, device: torch.device) -> Adversary:
-    """Begin with weights of chance."""
+    """Return a discriminator with random weights, and its optimiser."""
     network = Discriminator(settings.width).to(device)
     optimiser = torch.optim.AdamW(
         network.parameters(),
@@ -90,7 +92,7 @@ def new_adversary(settings: AdversarySection, device: torch.device) -> Adversary
 
 
 def deceit(discriminator: Discriminator, restored_BCHW: Tensor) -> Tensor:
-    """How far a discriminator is from taking restored faces for true; only they get a gradient."""
+    """Return the generator's loss for (B, 3, H, W) faces; the discriminator gets no gradient."""
     discriminator.requires_grad_(requires_grad=False)
     logits = discriminator(restored_BCHW).float()
     discriminator.requires_grad_(requires_grad=True)
@@ -98,7 +100,7 @@ def deceit(discriminator: Discriminator, restored_BCHW: Tensor) -> Tensor:
 
 
 def error(discriminator: Discriminator, restored_BCHW: Tensor, true_BCHW: Tensor) -> Tensor:
-    """How badly a discriminator tells restored faces from true ones; ln 2 when it guesses."""
+    """Return the discriminator's loss for (B, 3, H, W) faces; ln 2 if it guesses."""
     fake = F.softplus(discriminator(restored_BCHW.detach()).float()).mean()
     true = F.softplus(-discriminator(true_BCHW).float()).mean()
     return (fake + true) / 2

@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: written whole or not at all, read on any device."""
+"""Checkpoints of a training run: written atomically, readable on any device."""
 
 from pathlib import Path
 from typing import Any, Final
@@ -9,11 +9,13 @@ from aminet.errors import TrainConfigError
 from aminet.training.config import TrainConfig
 from aminet.training.step import TrainState, new_state
 
+__all__ = ["CHECKPOINT_FILE", "load_checkpoint", "save_checkpoint"]
+
 CHECKPOINT_FILE: Final = "checkpoint.pt"
 
 
 def save_checkpoint(state: TrainState, config: TrainConfig, file: Path) -> None:
-    """Write atomically: a killed run leaves the checkpoint before."""
+    """Write a checkpoint atomically: a killed run leaves the previous one."""
     content = {
         "step": state.step,
         "seconds": state.seconds,
@@ -33,20 +35,20 @@ def save_checkpoint(state: TrainState, config: TrainConfig, file: Path) -> None:
 
 
 def load_checkpoint(config: TrainConfig, file: Path, device: torch.device) -> TrainState:
-    """Continue from a file of `save_checkpoint`.
+    """Read a file of `save_checkpoint`.
 
     Raises:
-        TrainConfigError: when the checkpoint is of another network, or has an adversary where the
-            config has none, or none where it has one.
+        TrainConfigError: the checkpoint belongs to another network, or only one of checkpoint and
+            config has a discriminator.
     """
     content: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
     for key in ("preset", "in_channels"):
-        # Older checkpoints lack what then had only one value, the default.
-        held = content["config"].get(key, TrainConfig.model_fields[key].default)
+        # Older checkpoints lack these keys, which then had only one value, the default.
+        stored = content["config"].get(key, TrainConfig.model_fields[key].default)
         wanted = getattr(config, key)
-        if held != wanted:
+        if stored != wanted:
             raise TrainConfigError(
-                f"{file} holds {key} {held!r}, the config asks for {wanted!r}; "
+                f"{file} holds {key} {stored!r}, the config asks for {wanted!r}; "
                 "choose another `out` folder or remove the checkpoint",
                 key=key,
             )
@@ -72,7 +74,7 @@ def load_checkpoint(config: TrainConfig, file: Path, device: torch.device) -> Tr
 
 def _restore(optimiser: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
     for group, own in zip(saved["param_groups"], optimiser.param_groups, strict=True):
-        # Of the device that wrote it, which need not be this one.
+        # These belong to the device that wrote the checkpoint.
         if "capturable" in own:
             group["capturable"] = own["capturable"]
     optimiser.load_state_dict(saved)

@@ -1,4 +1,4 @@
-"""Settings of a training run: YAML, overridden by `key.path=value` pairs."""
+"""Settings of a training run: a YAML file, overridden by `key.path=value` texts."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,13 +13,23 @@ from aminet.errors import TrainConfigError
 from aminet.network import PRESETS, SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINetConfig
 from aminet.settings import check_settings, read_settings, read_value, set_value
 
+__all__ = [
+    "AdversarySection",
+    "DataSection",
+    "LossSection",
+    "OptimiserSection",
+    "StageSection",
+    "TrainConfig",
+    "load_config",
+]
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class DataSection(_Section):
-    """Where the pictures are and how they are loaded."""
+    """The folders of the pictures, and how they are loaded."""
 
     train: Path
     """Folder of training faces."""
@@ -30,7 +40,7 @@ class DataSection(_Section):
 
 
 class StageSection(_Section):
-    """A stretch of training with one patch and batch size."""
+    """A part of training with one patch size and one batch size."""
 
     steps: Annotated[int, Field(ge=1)]
     patch: Annotated[int, Field(ge=SMALLEST_SIDE_PX, le=CANVAS_PX, multiple_of=SIDE_MULTIPLE)]
@@ -41,7 +51,7 @@ class OptimiserSection(_Section):
     """The optimiser, with warm-up and cosine decay."""
 
     kind: Literal["adamw", "muon"] = "adamw"
-    """`muon` takes it for the convolutions, and AdamW for the rest: more gain a step."""
+    """`muon` uses Muon for the convolutions and AdamW for the rest; it gains more per step."""
     lr: Annotated[float, Field(gt=0)] = 5e-4
     final_lr: Annotated[float, Field(ge=0)] = 1e-6
     warmup_steps: Annotated[int, Field(ge=0)] = 200
@@ -54,21 +64,20 @@ class OptimiserSection(_Section):
 
 
 class LossSection(_Section):
-    """Weights of the terms beside the Charbonnier distance of 1.0."""
+    """Weights of the loss terms; the Charbonnier distance has the weight 1."""
 
     epsilon: Annotated[float, Field(gt=0)] = 1e-3
-    """Where the Charbonnier distance turns from square to absolute, in [0, 1] units."""
+    """Where the Charbonnier distance changes from square to absolute; pictures are in [0, 1]."""
     frequency: Annotated[float, Field(ge=0)] = 0.0
     """L1 between Fourier coefficients."""
     consistency: Annotated[float, Field(ge=0)] = 0.0
-    """L1 between output and input after both are reduced by 8; for clean bicubic input only."""
+    """L1 between output and input, both reduced by 8; for bicubic input only."""
     perceptual: Annotated[float, Field(ge=0)] = 0.0
     """LPIPS (`aminet.judge.lpips`)."""
     lpips: Path | None = None
-    """Its weights, which do not ship."""
+    """File of the LPIPS weights, which do not ship with the package."""
     adversarial: Annotated[float, Field(ge=0)] = 0.0
-    """What a discriminator that learns beside the network finds wrong
-    (`aminet.training.adversary`)."""
+    """Loss of a discriminator that is trained with the network (`aminet.training.adversary`)."""
 
     @model_validator(mode="after")
     def _has_its_weights(self) -> Self:
@@ -78,14 +87,14 @@ class LossSection(_Section):
 
 
 class AdversarySection(_Section):
-    """The discriminator; without meaning unless `loss.adversarial` is above 0."""
+    """The discriminator; used if `loss.adversarial` is above 0."""
 
     width: Annotated[int, Field(ge=1)] = 32
     lr: Annotated[float, Field(gt=0)] = 2e-4
-    """Its highest; it rises and falls as the network's does."""
+    """Its highest learning rate, with the network's warm-up and decay."""
     betas: tuple[float, float] = (0.9, 0.99)
     alone_steps: Annotated[int, Field(ge=0)] = 100
-    """Steps in which it learns and is not listened to; over as many more its voice rises."""
+    """Steps in which only the discriminator learns; its weight then rises over as many steps."""
 
 
 class TrainConfig(_Section):
@@ -93,12 +102,11 @@ class TrainConfig(_Section):
 
     preset: str = "aminet-s"
     in_channels: Literal[3, 7] = 3
-    """3: the network sees the face alone. 7: the face and its history; the camera protocol then
-    makes tracks (`aminet.data.tracks`)."""
+    """3: the input is the face alone. 7: the face and its history; the camera protocol then makes
+    tracks (`aminet.data.tracks`)."""
     init: str | None = None
-    """Weights to start from, as `aminet.model_files.load_network` takes them; narrower ones, and
-    those of fewer input channels, are widened (`aminet.training.widen`). None starts from
-    chance."""
+    """Weights to start from, see `aminet.model_files.load_network`. Narrower ones, and those with
+    fewer input channels, are widened (`aminet.training.widen`). None starts from random weights."""
     protocol: Literal["bicubic", "camera"] = "camera"
     data: DataSection
     out: Path
@@ -107,15 +115,14 @@ class TrainConfig(_Section):
     seed: int = 0
     clean_share: Annotated[float, Field(ge=0, le=1)] = 0.4
     track_share: Annotated[float, Field(ge=0, le=1)] = 0.6
-    """Share of the groups that are not clean whose faces move through a track, if there are 7
-    channels."""
+    """With 7 channels: share of the groups other than the clean ones that are tracks."""
     groups: Annotated[int, Field(ge=1)] = 4
     optimiser: OptimiserSection = OptimiserSection()
     loss: LossSection = LossSection()
     adversary: AdversarySection = AdversarySection()
     device: Annotated[str, Field(pattern=DEVICE_PATTERN)] = "auto"
     threads: Annotated[int, Field(ge=0)] = 0
-    """CPU threads of the training process; 0 leaves torch's choice."""
+    """CPU threads of the training process; 0 keeps torch's default."""
     log_every: Annotated[int, Field(ge=1)] = 20
     validate_every: Annotated[int, Field(ge=1)] = 250
     checkpoint_every_s: Annotated[float, Field(gt=0)] = 180.0
@@ -131,7 +138,7 @@ class TrainConfig(_Section):
         return replace(PRESETS[self.preset], in_channels=self.in_channels)
 
     def batch_plan(self) -> BatchPlan:
-        """What `aminet.data.batches` needs to know."""
+        """The settings of `aminet.data.batches`."""
         return BatchPlan(
             protocol=self.protocol,
             stages=tuple(Stage(s.steps, s.patch, s.batch) for s in self.stages),
@@ -148,10 +155,10 @@ def load_config(file: Path, overrides: Iterable[str] = ()) -> TrainConfig:
 
     Args:
         file: YAML of `TrainConfig`'s fields.
-        overrides: "a.b=value" with a YAML value, later ones win.
+        overrides: "a.b=value" with a YAML value; later ones win.
 
     Raises:
-        TrainConfigError: for an unreadable file, an unknown key or a value out of range.
+        TrainConfigError: the file is unreadable, a key is unknown or a value is out of range.
     """
     data = read_settings(file, "training config", TrainConfigError)
     for override in overrides:

@@ -1,14 +1,16 @@
-"""Curves of a training run, from its log."""
+"""Plotting the curves of a training run from its log."""
 
 import json
 import logging
 from pathlib import Path
 
+__all__ = ["draw_curves"]
+
 log = logging.getLogger(__name__)
 
 
 def draw_curves(log_file: Path, file: Path) -> None:
-    """Loss, and gain of the averaged weights, against steps; nothing without matplotlib."""
+    """Plot the loss and the gain of the averaged weights; do nothing without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -1,11 +1,11 @@
-"""Muon: steps of equal size in every direction that a weight matrix can turn.
+"""The Muon optimiser, whose steps are orthogonalised.
 
 Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; the step
-size's scaling after Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, which makes
-the learning rate that of AdamW. torch's own `Muon` takes matrices only; convolutions are most of
-what is here.
+size is scaled as in Liu et al., "Muon is scalable for LLM training", arXiv 2502.16982, so that the
+learning rate is comparable with AdamW's. torch's own `Muon` supports matrices only, and most
+weights here are convolutions.
 
-Shape legend: N weights of one shape, O outputs, I inputs of one (channels times the kernel's area).
+Shape legend: N weights of one shape, O outputs, I inputs (channels times the kernel's area).
 """
 # ruff: noqa: N803, N806
 
@@ -17,26 +17,29 @@ from typing import Final
 import torch
 from torch import Tensor
 
+__all__ = ["COEFFICIENTS", "ROUNDS", "SMALLEST_SIDE", "Muon", "is_matrix", "orthogonalise"]
+
 ROUNDS: Final = 5
+"""Newton-Schulz iterations, as in Jordan et al."""
 COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)
-"""Of the quintic that drives all singular values near 1 in `ROUNDS` rounds."""
+"""Coefficients of the quintic iteration, from Jordan et al."""
 SMALLEST_SIDE: Final = 8
-"""Narrower weights (attention masks, colours) have too few directions to even out."""
+"""Smallest side of a weight matrix for Muon; masks and colour layers have fewer channels."""
 
 
 def is_matrix(weight: Tensor) -> bool:
-    """Whether Muon is for it: a convolution or linear map between enough channels."""
+    """Return whether Muon is used for a weight: a convolution or linear map of enough channels."""
     return weight.ndim >= 2 and min(weight.shape[:2]) >= SMALLEST_SIDE
 
 
 def orthogonalise(g_NOI: Tensor) -> Tensor:
-    """Set all singular values of each matrix to about 1 by Newton-Schulz.
+    """Set all singular values of each matrix to about 1, by Newton-Schulz iterations.
 
     Args:
         g_NOI: (N, O, I), any scale.
 
     Returns:
-        Same shape and type; singular values of 0.7 to 1.2 where the input's are not 0.
+        Same shape and dtype; singular values are 0.7 to 1.2 where the input's are not 0.
     """
     tall = g_NOI.shape[1] > g_NOI.shape[2]
     x = g_NOI.transpose(1, 2) if tall else g_NOI
@@ -46,11 +49,10 @@ def orthogonalise(g_NOI: Tensor) -> Tensor:
 
 
 def _towards_one(square_NOO: Tensor) -> Tensor:
-    """Return what to multiply x by, from x times its transpose.
+    """Return the factor that orthogonalises x, from x times its transpose, (N, O, O).
 
-    Each round's quintic is x times a polynomial of that square, and polynomials of one matrix
-    commute: all rounds can be done on the square alone, which is small where a kernel's area
-    makes x long.
+    Each iteration multiplies x by a polynomial of that square. Polynomials of one matrix commute,
+    so that all iterations can be done on the square, which is smaller than x for convolutions.
     """
     a, b, c = COEFFICIENTS
     identity = torch.eye(square_NOO.shape[-1], dtype=square_NOO.dtype, device=square_NOO.device)
@@ -64,13 +66,13 @@ def _towards_one(square_NOO: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose steps are made orthogonal, for weights of which `is_matrix` is true.
+    """Momentum with orthogonalised steps, for weights for which `is_matrix` is true.
 
     Args:
-        weights: convolutions' (O, I, H, W) or linear maps' (O, I).
-        lr: as for AdamW: a step changes entries by 0.2 times this, root mean square.
-        momentum: share of the averaged gradient kept at each step.
-        weight_decay: share of the weights taken away at each step, times `lr`.
+        weights: (O, I, H, W) of convolutions or (O, I) of linear maps.
+        lr: learning rate, as for AdamW; the RMS of a step is 0.2 times this.
+        momentum: share of the averaged gradient that is kept at each step.
+        weight_decay: share of the weights that is subtracted at each step, times `lr`.
     """
 
     def __init__(
@@ -97,17 +99,17 @@ class Muon(torch.optim.Optimizer):
                 nudges = [
                     self._nudge(w, group["momentum"]).reshape(outputs, inputs) for w in weights
                 ]
-                # All of one shape at once: most are small, and many products of small matrices cost
-                # more than one product of many.
+                # Weights of one shape are stacked: one batched product costs less than many small
+                # ones.
                 steps = orthogonalise(torch.stack(nudges))
-                # The rate is a tensor where steps are recorded.
+                # The rate is a tensor where steps are recorded as a CUDA graph.
                 steps = steps * (0.2 * math.sqrt(max(outputs, inputs)) * group["lr"])
                 for weight, step in zip(weights, steps, strict=True):
                     weight.mul_(1 - group["lr"] * group["weight_decay"])
                     weight.sub_(step.reshape(weight.shape))
 
     def _nudge(self, weight: Tensor, momentum: float) -> Tensor:
-        """Return the gradient looked ahead by the momentum (Nesterov's)."""
+        """Return the gradient with Nesterov momentum."""
         gradient = weight.grad
         assert gradient is not None  # noqa: S101  the caller leaves such weights out
         state = self.state[weight]

@@ -1,4 +1,4 @@
-"""One step of training: loss, gradient, optimisers, averaged weights.
+"""One training step: loss, gradient, optimisers, averaged weights.
 
 Shape legend: B batch, C channels, H height, W width.
 """
@@ -25,14 +25,26 @@ from aminet.training.config import LossSection, OptimiserSection, TrainConfig
 from aminet.training.muon import Muon, is_matrix
 from aminet.training.widen import widen
 
+__all__ = [
+    "CONSISTENCY_FACTOR",
+    "PLAIN_STEPS",
+    "TrainState",
+    "TrainStep",
+    "learning_rate",
+    "load_lpips",
+    "loss_terms",
+    "make_optimisers",
+    "new_state",
+]
+
 CONSISTENCY_FACTOR: Final = 8
 PLAIN_STEPS: Final = 3
-"""Before a GPU's steps are recorded: libraries choose their kernels in the first ones."""
+"""Steps on a GPU before a CUDA graph is recorded: libraries choose their kernels in them."""
 
 
 @dataclass(slots=True)
 class TrainState:
-    """Everything that a resumed run needs; chance is a function of (seed, step), so no RNG."""
+    """All that a resumed run needs. Random numbers are a function of (seed, step)."""
 
     network: AMINet
     average: AMINet
@@ -40,14 +52,14 @@ class TrainState:
     adversary: Adversary | None = None
     step: int = 0
     seconds: float = 0.0
-    """Wall time of all runs so far."""
+    """Wall time of training so far, s."""
 
 
 def new_state(config: TrainConfig, device: torch.device) -> TrainState:
-    """Begin: weights from the config's `init`, or fresh ones from its seed.
+    """Return the state at step 0: weights from the config's `init`, or random ones from its seed.
 
     Raises:
-        WeightsError: when `init` cannot be read or widened to the preset.
+        WeightsError: `init` cannot be read, or cannot be widened to the preset.
     """
     torch.manual_seed(config.seed)
     network = _first_weights(config).to(device)
@@ -69,7 +81,7 @@ def _first_weights(config: TrainConfig) -> AMINet:
 def make_optimisers(
     network: AMINet, settings: OptimiserSection
 ) -> tuple[torch.optim.Optimizer, ...]:
-    """Muon for the matrices, if wanted, and AdamW for everything else."""
+    """Return Muon for the matrices, if configured, and AdamW for all other weights."""
     weights = list(network.parameters())
     matrices = [w for w in weights if settings.kind == "muon" and is_matrix(w)]
     known = {id(w) for w in matrices}
@@ -87,7 +99,7 @@ def make_optimisers(
 
 
 def learning_rate(step: int, total: int, settings: OptimiserSection) -> float:
-    """Linear warm-up, then cosine to `final_lr`, for the step about to be done (from 0)."""
+    """Return the learning rate of a step (from 0): linear warm-up, then cosine to `final_lr`."""
     if step < settings.warmup_steps:
         return settings.lr * (step + 1) / settings.warmup_steps
     progress = (step - settings.warmup_steps) / max(1, total - settings.warmup_steps)
@@ -96,12 +108,12 @@ def learning_rate(step: int, total: int, settings: OptimiserSection) -> float:
 
 
 def loss_terms(y_B3HW: Tensor, patches: Patches, weights: LossSection) -> dict[str, Tensor]:
-    """Weighted terms of the loss over the valid pixels; their sum is minimised.
+    """Return the weighted loss terms over the valid pixels, scalars; their sum is minimised.
 
     Args:
-        y_B3HW: the network's output.
-        patches: what it was given, and the truth.
-        weights: of the terms.
+        y_B3HW: (B, 3, H, W) float, the network's output.
+        patches: its input, and the truth.
+        weights: weights of the terms.
     """
     valid = patches.valid_B1HW
     difference = (y_B3HW - patches.hr_BCHW) * valid
@@ -117,11 +129,11 @@ def loss_terms(y_B3HW: Tensor, patches: Patches, weights: LossSection) -> dict[s
 
 
 def load_lpips(weights: LossSection, device: torch.device) -> LPIPS | None:
-    """The network of the perceptual loss; None without that loss.
+    """Return the network of the perceptual loss; None without that loss.
 
     Raises:
-        TrainConfigError: the file is of another network.
-        WeightsError: there is no such file, or it is of no network known.
+        TrainConfigError: the file belongs to another network.
+        WeightsError: there is no such file, or it belongs to no known network.
     """
     if not weights.perceptual or weights.lpips is None:
         return None
@@ -132,14 +144,14 @@ def load_lpips(weights: LossSection, device: torch.device) -> LPIPS | None:
 
 
 class TrainStep:
-    """Does the steps of one run, each on a batch it is given.
+    """Runs training steps, one for each call.
 
-    On a GPU a step is recorded once and then replayed whole: its few thousand kernels are so small
-    that launching them one by one takes several times as long as running them.
+    On a GPU a step is recorded as a CUDA graph and replayed: launching its few thousand small
+    kernels one by one takes several times as long as running them.
 
     Args:
         state: changed by every step.
-        config: the run's.
+        config: settings of the run.
     """
 
     def __init__(self, state: TrainState, config: TrainConfig) -> None:
@@ -147,7 +159,7 @@ class TrainStep:
         self.config = config
         weight = next(state.network.parameters())
         self.device = weight.device
-        # What changes from step to step must be in memory that a recorded step can read.
+        # Values that change between steps must be in memory that a recorded step can read.
         self._lr = weight.new_zeros(())
         self._keep = weight.new_zeros(())
         self._voice = weight.new_zeros(())
@@ -157,20 +169,18 @@ class TrainStep:
         self._shape = torch.Size()
 
     def __call__(self, patches: Patches) -> dict[str, Tensor]:
-        """Do one step.
-
-        A gradient that is not finite changes no weight.
+        """Run one step. Weights do not change if the gradient is not finite.
 
         Args:
             patches: on the network's device.
 
         Returns:
-            The loss terms and the gradient's `norm`, scalars on the device, true until the next
+            The loss terms and the gradient's `norm`: scalars on the device, valid until the next
             step.
         """
         state, settings = self.state, self.config.optimiser
         self._lr.fill_(learning_rate(state.step, self.config.total_steps, settings))
-        # Early on the average follows faster, or it would remember the untrained weights.
+        # Early on the average follows faster, so that the untrained weights do not stay in it.
         self._keep.fill_(min(settings.ema, (1 + state.step) / (10 + state.step)))
         self._voice.fill_(self._loudness())
         do = self._on_gpu if self.device.type == "cuda" else self._update
@@ -179,7 +189,7 @@ class TrainStep:
         return figures
 
     def _loudness(self) -> float:
-        """Weight of the adversarial loss at this step."""
+        """Return the weight of the adversarial loss at this step."""
         alone = self.config.adversary.alone_steps
         risen = (self.state.step - alone) / max(1, alone)
         return self.config.loss.adversarial * min(1.0, max(0.0, risen))
@@ -195,7 +205,7 @@ class TrainStep:
         return self._recorded(patches)
 
     def _aside(self, patches: Patches) -> dict[str, Tensor]:
-        """Do a plain step on a stream of its own, as torch wants before it records one."""
+        """Run a step on a side stream, as torch requires before recording a CUDA graph."""
         here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
@@ -206,7 +216,7 @@ class TrainStep:
     def _record(self, patches: Patches) -> "_RecordedStep":
         kept = Patches(*(x.clone() for x in patches))
         graph = torch.cuda.CUDAGraph()
-        # The loader's thread pins memory meanwhile, which "global" would forbid.
+        # Not "global", because the loader's thread pins memory meanwhile.
         with torch.cuda.graph(graph, capture_error_mode="thread_local"):
             figures = self._update(kept)
         return _RecordedStep(graph, kept, figures)
@@ -218,7 +228,7 @@ class TrainStep:
             y_BCHW = network(as_channels_last(patches.lq_BCHW))
         y_BCHW = y_BCHW.float()
         terms = loss_terms(y_BCHW, patches, self.config.loss)
-        # What is not valid is no fault of the network's: it sees the truth there.
+        # Invalid pixels must not count: the discriminator sees the truth there.
         seen_BCHW = torch.lerp(patches.hr_BCHW, y_BCHW, patches.valid_B1HW)
         with self._autocast():
             if self.lpips is not None:
@@ -242,7 +252,7 @@ class TrainStep:
         return torch.autocast(self.device.type, dtype, enabled=dtype is not None)
 
     def _teach(self, adversary: Adversary, seen_BCHW: Tensor, hr_BCHW: Tensor) -> Tensor:
-        """Do the discriminator's step; returns its error."""
+        """Run the discriminator's step; return its loss."""
         with self._autocast():
             wrong = error(adversary.network, seen_BCHW, hr_BCHW)
         adversary.network.zero_grad(set_to_none=True)
@@ -254,9 +264,9 @@ class TrainStep:
         return wrong.detach()
 
     def _apply(self, usable: Tensor) -> None:
-        """Change the weights and their average; nothing moves if not `usable` ().
+        """Update the weights and their average, unless `usable` () is false.
 
-        The rate is 0 then, not the step left out: a recorded step cannot branch.
+        In that case the learning rate is 0, because a recorded step cannot branch.
         """
         network, optimisers = self.state.network, self.state.optimisers
         _descend(optimisers, list(network.parameters()), self._lr * usable)
@@ -269,21 +279,21 @@ class TrainStep:
 def _descend(
     optimisers: tuple[torch.optim.Optimizer, ...], weights: list[torch.nn.Parameter], rate: Tensor
 ) -> None:
-    """Change weights by their gradients; not at all if the rate is 0."""
-    # Clipping by a norm that is not finite leaves nothing but NaN and 0.
+    """Update weights by their gradients; a rate of 0 changes nothing."""
+    # Clipping by a norm that is not finite leaves only NaN and 0.
     for weight in weights:
         if weight.grad is not None:
             weight.grad.nan_to_num_(nan=0.0)
     for optimiser in optimisers:
         for group in optimiser.param_groups:
-            # On CPUs AdamW takes numbers only, and reading one waits for nothing.
+            # On CPUs AdamW takes numbers only; reading one does not synchronise.
             group["lr"] = rate if rate.is_cuda else float(rate)
         optimiser.step()
 
 
 @dataclass(frozen=True, slots=True)
 class _RecordedStep:
-    """A step as a CUDA graph, with the memory that it reads and writes."""
+    """A step recorded as a CUDA graph, with the tensors that it reads and writes."""
 
     graph: torch.cuda.CUDAGraph
     patches: Patches

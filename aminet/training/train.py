@@ -1,4 +1,4 @@
-"""Training: one loop, resumable at any step with identical continuation."""
+"""The training loop, which can be resumed at any step with identical results."""
 
 import json
 import logging
@@ -27,19 +27,33 @@ from aminet.training.config import TrainConfig
 from aminet.training.curves import draw_curves
 from aminet.training.step import TrainState, TrainStep, learning_rate, new_state
 
+__all__ = [
+    "BELOW_DB",
+    "EARLY",
+    "HOPELESS",
+    "LOG_FILE",
+    "SHARED",
+    "SHEET_FACES",
+    "WORSE",
+    "TrainReport",
+    "batches_from",
+    "train",
+    "validation_due",
+]
+
 log = logging.getLogger(__name__)
 
 LOG_FILE: Final = "log.jsonl"
 SHEET_FACES: Final = 8
 HOPELESS: Final = 3
-"""So many logged steps in a row without a usable gradient end the run."""
+"""Logged steps in a row without a finite gradient after which the run ends."""
 WORSE: Final = 2
-"""So many validations in a row, after the warm-up, in which every trial is below bicubic end it."""
+"""Validations in a row, after the warm-up, with every trial below bicubic after which it ends."""
 BELOW_DB: Final = 0.1
-"""By more than this: a network that has just begun wavers around bicubic."""
+"""Margin for that, dB: a network that has just begun varies around bicubic."""
 EARLY: Final = (8, 4, 2)
-"""Before the first regular validation there is one at each of these parts of the way to it: what
-goes wrong should show in the first minutes."""
+"""The first regular validation is preceded by ones at 1/8, 1/4 and 1/2 of its step, so that errors
+show in the first minutes."""
 SHARED: Final = (
     "protocol",
     "data",
@@ -57,7 +71,7 @@ SHARED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What a run did."""
+    """The result of a run."""
 
     preset: str
     steps: int
@@ -76,7 +90,7 @@ def _one_thread(_: int) -> None:
 def batches_from(
     batches: TrainingBatches, step: int, workers: int, *, pin: bool
 ) -> Iterator[Batch]:
-    """Batches of all steps from `step` on, in order."""
+    """Yield the batches of all steps from `step` on, in order."""
     loader: DataLoader[Batch] = DataLoader(
         batches,
         batch_size=None,
@@ -85,31 +99,30 @@ def batches_from(
         prefetch_factor=4 if workers else None,
         pin_memory=pin,
         worker_init_fn=_one_thread,
-        # A forked child of a process with OpenMP threads can hang.
+        # Not "fork", because a forked child of a process with OpenMP threads can hang.
         multiprocessing_context="spawn" if workers else None,
     )
     return iter(loader)
 
 
 def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
-    """Train to the end of the last stage; several networks on the same batches, made once.
+    """Train one or more networks on the same batches, to the end of the last stage.
 
-    Making a batch takes a CPU core longer than a step takes a GPU: two networks that share their
-    batches are done in little more time than one.
+    A CPU core takes longer to make a batch than a GPU takes for a step, so that two networks which
+    share their batches need little more time than one.
 
     Args:
-        configs: settings of each run; its `out` receives `checkpoint.pt`, `log.jsonl`,
-            `curves.png`, `sheet_*.png` and the resolved `config.json`. Several must agree in
-            `SHARED`.
-        resume: continue from `out`'s checkpoint when there is one.
+        configs: settings of each run. `checkpoint.pt`, `log.jsonl`, `curves.png`, `sheet_*.png` and
+            the resolved `config.json` are written to its `out`. The settings in `SHARED` must be
+            the same for all.
+        resume: continue from the checkpoint in `out`, if there is one.
 
     Raises:
-        DeviceError: the device is not there.
-        DataError: pictures missing, too small, or people on both sides of the split.
-        DivergedError: the gradients are no numbers any more, or the network stays worse than
-            bicubic.
-        TrainConfigError: the runs don't agree, or a checkpoint is of another preset.
-        WeightsError: a config's `init` cannot be read, or widened to the preset.
+        DeviceError: this machine does not have the device.
+        DataError: pictures are missing or too small, or people are on both sides of the split.
+        DivergedError: the gradients are not finite, or the network stays worse than bicubic.
+        TrainConfigError: the runs differ in `SHARED`, or a checkpoint is of another preset.
+        WeightsError: a config's `init` cannot be read, or cannot be widened to the preset.
     """
     _check_shared(configs)
     common = configs[0]
@@ -126,7 +139,7 @@ def train(*configs: TrainConfig, resume: bool = True) -> list[TrainReport]:
     loader = batches_from(batches, step, common.data.workers, pin=device.type == "cuda")
     names = ", ".join(config.preset for config in configs)
     log.info("%s from step %d of %d on %s", names, step, common.total_steps, device)
-    # Shapes change with the stage only, and the fastest kernels are worth looking for.
+    # Shapes change only with the stage, so that searching for the fastest kernels pays off.
     torch.backends.cudnn.benchmark = True
     return _go(runs, loader, device, step)
 
@@ -158,8 +171,8 @@ def _first_state(config: TrainConfig, device: torch.device, *, resume: bool) -> 
 
 
 @dataclass(slots=True)
-class _Clock:
-    """Where the time of the loop went."""
+class _Throughput:
+    """Samples and time of the loop."""
 
     samples: int = 0
     waited_s: float = 0.0
@@ -177,7 +190,7 @@ class _Clock:
 def _go(
     runs: Sequence["_Run"], loader: Iterator[Batch], device: torch.device, step: int
 ) -> list[TrainReport]:
-    clock = _Clock()
+    throughput = _Throughput()
     total = runs[0].config.total_steps
     columns = (
         TextColumn("{task.description}"),
@@ -192,19 +205,19 @@ def _go(
             batch = next(loader)
             got_s = time.monotonic()
             patches = to_device(batch, device)
-            clock.samples += len(patches.hr_BCHW)
+            throughput.samples += len(patches.hr_BCHW)
             for run in runs:
-                # One that was stopped later than the others waits for them.
+                # A run that was stopped later than the others waits for them.
                 if run.state.step == at:
-                    run.step(patches, clock)
-            clock.waited_s += got_s - asked_s
-            clock.worked_s += time.monotonic() - got_s
+                    run.step(patches, throughput)
+            throughput.waited_s += got_s - asked_s
+            throughput.worked_s += time.monotonic() - got_s
             progress.update(task, completed=at + 1)
-    return [run.report(clock) for run in runs]
+    return [run.report(throughput) for run in runs]
 
 
 def validation_due(step: int, every: int) -> bool:
-    """Whether to validate after a step (from 1): at each multiple of `every`, and `EARLY`."""
+    """Return whether to validate after a step (from 1): multiples of `every`, and `EARLY`."""
     return step % every == 0 or step in {every // part for part in EARLY}
 
 
@@ -219,18 +232,18 @@ class _Run:
         self.before_s = state.seconds
         self.start_s = self.saved_s = time.monotonic()
 
-    def step(self, patches: Patches, clock: _Clock) -> None:
+    def step(self, patches: Patches, throughput: _Throughput) -> None:
         config, state = self.config, self.state
         figures = self.train_step(patches)
         last = state.step == config.total_steps
-        # Reading a figure waits for the device, so it isn't done in every step.
+        # Reading a value waits for the device, so it is not done in every step.
         if state.step % config.log_every == 0 or last:
             read = {name: float(figure) for name, figure in figures.items()}
             lr = learning_rate(state.step - 1, config.total_steps, config.optimiser)
-            self._write({**read, "lr": lr}, clock)
+            self._write({**read, "lr": lr}, throughput)
             self._check(read["norm"])
         if validation_due(state.step, config.validate_every) or last:
-            self._validate(clock)
+            self._validate(throughput)
             self._check_scores()
         if last or time.monotonic() - self.saved_s > config.checkpoint_every_s:
             self._count_seconds()
@@ -240,14 +253,14 @@ class _Run:
     def _count_seconds(self) -> None:
         self.state.seconds = self.before_s + time.monotonic() - self.start_s
 
-    def _write(self, figures: dict[str, float], clock: _Clock) -> None:
+    def _write(self, figures: dict[str, float], throughput: _Throughput) -> None:
         self._count_seconds()
         record = {
             "step": self.state.step,
             "seconds": self.state.seconds,
             **figures,
-            "samples_per_s": clock.samples_per_s,
-            "waiting_share": clock.waiting_share,
+            "samples_per_s": throughput.samples_per_s,
+            "waiting_share": throughput.waiting_share,
         }
         with (self.config.out / LOG_FILE).open("a") as file:
             file.write(json.dumps(record) + "\n")
@@ -260,7 +273,7 @@ class _Run:
         if self.unusable == HOPELESS:
             raise DivergedError(
                 f"{self.config.preset}: no gradient since step {step - (HOPELESS - 1) * logged} "
-                "was finite, so no weight changes any more; set a lower `optimiser.lr`",
+                "was finite, so that weights no longer change; set a lower `optimiser.lr`",
                 step=step,
             )
 
@@ -272,29 +285,29 @@ class _Run:
         if self.worse == WORSE:
             raise DivergedError(
                 f"{self.config.preset}: at step {self.state.step} every trial is below bicubic "
-                f"(the best by {-max(gains):.2f} dB), and was at the validation before; set a "
-                "lower `optimiser.lr`, or look whether the data is what it should be",
+                f"(the best by {-max(gains):.2f} dB), as at the validation before; set a lower "
+                "`optimiser.lr`, or check the training data",
                 step=self.state.step,
             )
 
-    def _validate(self, clock: _Clock) -> None:
+    def _validate(self, throughput: _Throughput) -> None:
         restore = Restorer(self.state.average, self.train_step.device).restore
         self.scores = score(self.trials, restore, self.train_step.lpips)
         log.info("%s, step %d: %s", self.config.preset, self.state.step, self.scores)
-        self._write(self.scores, clock)
+        self._write(self.scores, throughput)
         draw_curves(self.config.out / LOG_FILE, self.config.out / "curves.png")
         for trial in self.trials:
             lq, hr = trial.lq_BCHW[:SHEET_FACES], trial.hr_BCHW[:SHEET_FACES]
             rows = {"input": lq[:, :3], "restored": restore(lq), "truth": hr}
             draw_sheet(rows, self.config.out / f"sheet_{trial.name}.png")
 
-    def report(self, clock: _Clock) -> TrainReport:
+    def report(self, throughput: _Throughput) -> TrainReport:
         return TrainReport(
             preset=self.config.preset,
             steps=self.state.step,
             seconds=self.state.seconds,
-            samples_per_s=clock.samples_per_s,
-            waiting_share=clock.waiting_share,
+            samples_per_s=throughput.samples_per_s,
+            waiting_share=throughput.waiting_share,
             scores=self.scores,
             checkpoint=self.config.out / CHECKPOINT_FILE,
         )

@@ -1,8 +1,8 @@
-"""Grow a larger network out of a trained one, so that its training need not begin anew.
+"""Initialising a wider network from a trained one.
 
 Source: Chen, Goodfellow, Shlens, "Net2Net: accelerating learning via knowledge transfer",
-ICLR 2016. Ours is how twins are told apart: not by noise, which would change the answer, but by
-what reads them.
+ICLR 2016. Unlike there, symmetry between copies of a channel is broken in the weights that read
+them instead of by noise, so that the output does not change.
 """
 
 from typing import Final
@@ -14,27 +14,29 @@ from torch import Tensor, nn
 from aminet.errors import WeightsError
 from aminet.network import AMINet, AMINetConfig
 
+__all__ = ["SUBPIXELS", "widen"]
+
 SUBPIXELS: Final = 4
-"""Consecutive outputs of `Up.expand` that are one channel to whatever comes after it."""
+"""Consecutive outputs of `Up.expand` that pixel shuffle turns into one channel."""
 
 
 def widen(narrow: AMINet, config: AMINetConfig, *, seed: int = 0) -> AMINet:
-    """Make a wider network that answers exactly as a narrow one does, up to rounding.
+    """Return a wider network with the same output as a narrow one, up to rounding.
 
-    Every channel becomes several twins in a row, so groups, heads and their means stay what they
-    were. Whatever reads twins divides its weights among them, plus random parts that cancel as
-    long as the twins are equal: gradients then tell them apart from the first step on.
+    Every channel is copied several times in a row, so that groups, heads and their means stay the
+    same. The weights that read copies are divided among them, plus random parts that cancel as long
+    as the copies are equal; these make the gradients of the copies differ from the first step.
 
     Args:
-        narrow: trained.
-        config: of the network wanted: same depths, heads and stem, width a multiple.
+        narrow: the trained network.
+        config: sizes of the new network: same depths, heads and stem, a multiple of the width.
         seed: of the random parts.
 
     Returns:
         A new network on the CPU, in fp32.
 
     Raises:
-        WeightsError: when the two differ otherwise.
+        WeightsError: the two differ in other ways.
     """
     old = narrow.config
     alike = (old.depths, old.heads, old.stem_factor) == (
@@ -64,21 +66,21 @@ def widen(narrow: AMINet, config: AMINetConfig, *, seed: int = 0) -> AMINet:
 
 
 def _parents(narrow: int, wide: int) -> Tensor:
-    """Return for each wide channel the narrow one that it is a twin of."""
+    """Return for each wide channel the narrow one that it is a copy of."""
     return torch.arange(wide) * narrow // wide
 
 
 def _widen_convolution(
     narrow: nn.Module, wide: nn.Conv2d, unit: int, new: int, generator: torch.Generator
 ) -> None:
-    """Fill `wide`; its last `new` input channels are no twins of any and get zeros."""
+    """Fill `wide`; its last `new` input channels are not copies and get zeros."""
     assert isinstance(narrow, nn.Conv2d)  # noqa: S101  the two have the same modules
     weight, bias = narrow.weight.detach().cpu().float(), narrow.bias
     outputs = _parents(narrow.out_channels // unit, wide.out_channels // unit)
     outputs = (outputs[:, None] * unit + torch.arange(unit)).flatten()
     inputs = _parents(narrow.in_channels, wide.in_channels - new)
-    twins = torch.bincount(inputs)[inputs].view(1, -1, 1, 1)
-    grown = weight[outputs][:, inputs] / twins
+    copies = torch.bincount(inputs)[inputs].view(1, -1, 1, 1)
+    grown = weight[outputs][:, inputs] / copies
     grown += _cancelling(grown, inputs, generator)
     wide.weight.copy_(F.pad(grown, (0, 0, 0, 0, 0, new)))
     if bias is not None and wide.bias is not None:
@@ -86,7 +88,7 @@ def _widen_convolution(
 
 
 def _cancelling(weight: Tensor, inputs: Tensor, generator: torch.Generator) -> Tensor:
-    """Noise as large as the weights that sums to 0 over the twins of each input."""
+    """Return noise as large as the weights that sums to 0 over the copies of each input."""
     noise = torch.randn(weight.shape, generator=generator) * weight.square().mean().sqrt()
     count = int(inputs.max()) + 1
     sums = torch.zeros(weight.shape[0], count, *weight.shape[2:]).index_add_(1, inputs, noise)

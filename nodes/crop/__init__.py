@@ -1,5 +1,6 @@
-"""Cuts out the pixels around each face that is worth restoring."""
+"""The node that selects the faces to restore and cuts them out."""
 
-from nodes.crop.node import Crop, CropConfig
+from nodes.crop.config import CropConfig
+from nodes.crop.node import Crop
 
 __all__ = ["Crop", "CropConfig"]

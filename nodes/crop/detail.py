@@ -1,4 +1,4 @@
-"""How much detail a picture of a face holds, for its size."""
+"""Measuring how much fine detail a picture of a face contains."""
 
 from __future__ import annotations
 
@@ -8,30 +8,29 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from nodes.types import Box
+
 __all__ = ["detail"]
 
 _MARGIN: Final = 1 / 6
-"""Share of the box at each side that is not compared: hair and background are sharp anyway."""
+"""Share of the box that is left out at each side: hair and background may be sharper."""
 
 
-def detail(
-    luma: npt.NDArray[np.floating], shrink: float, box: tuple[float, float, float, float]
-) -> float:
-    """Return which share of a face's contrast is lost when it is shrunk and enlarged again.
+def detail(luma: npt.NDArray[np.floating], shrink: float, box: Box) -> float:
+    """Return the share of a face's contrast that is lost by shrinking and enlarging it again.
 
-    Shrunk along rows and along columns by themselves, and the lesser share counts: what is blurred
-    by motion is blurred one way. Noise counts as detail.
+    It is computed along rows and along columns, and the smaller value is returned, because motion
+    blur affects one direction. Noise counts as detail.
 
     Convention: continuous pixel coordinates, pixel centres at +0.5.
 
     Args:
         luma: shape (height, width), in any unit.
-        shrink: how far, below 1.
-        box: of the face in `luma`, xyxy; what lies outside `luma` is left out.
+        shrink: factor of the size, below 1.
+        box: of the face, in pixels of `luma`; clipped to it.
 
     Returns:
-        0 for a face that held no more than its shrunk picture does, or that shows nothing; a sharp
-        one has from 0.15 to 0.4.
+        0 for a face without detail finer than the shrunk picture; 0.15 to 0.4 for a sharp face.
     """
     height, width = luma.shape
     x0, y0, x1, y1 = box

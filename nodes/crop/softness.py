@@ -1,9 +1,9 @@
-"""How soft a picture of a face is: the blur that stands between it and a sharp one of its size.
+"""Estimating the blur of a face relative to a sharp face of the same size.
 
-Faces, seen from any distance, have one spectrum: energy falls with the frequency by the same power,
-counted in cycles per eye distance. What a lens, enlargement or a codec took is missing from it at
-the fine end, and noise is added there. So a few octaves of a face's energy, compared with the
-spectrum of sharp faces, tell blur and noise apart, whatever the size and whoever it is.
+The power spectra of sharp faces are much alike when frequencies are in cycles per eye distance. A
+lens, enlargement or a codec removes energy at high frequencies, and noise adds some. Comparing the
+energy of a few octaves with the spectrum of sharp faces therefore separates blur from noise, for
+faces of any size.
 """
 
 from __future__ import annotations
@@ -22,36 +22,38 @@ __all__ = ["SPECTRUM", "Softness", "energies", "expected", "softness", "trust"]
 Array = npt.NDArray[np.float64]
 
 _EDGES_PX: Final = (0.0, 0.7, 1.4, 2.8, 5.6, 11.2)
-"""Each band lies between two Gaussian blurs of these standard deviations."""
+"""Each band is the difference of two Gaussian blurs with consecutive standard deviations, px."""
 SPECTRUM: Final = (0.42, 2.88, 1.03)
-"""Knee, power and pixel of sharp faces' spectrum, (knee^2 + cycles per eye distance^2)^(-power/2)
-through square pixels so wide. Fitted by `tests.bench.fit_softness` to 24 training people at six
-sizes and six blurs."""
+"""Knee, power and pixel width of the spectrum of sharp faces: with f in cycles per eye distance,
+(knee^2 + f^2)^(-power/2), sampled by square pixels of that width. Fitted by
+`tests.bench.fit_softness` to 24 training people at six sizes and six blurs."""
 _SPREAD: Final = 0.2
-"""How far the logarithms of one face's bands are from those of all, as a standard deviation."""
+"""Standard deviation of the log energy of a band between faces."""
 _BAND_PX: Final = np.array([0.5, 1.0, 2.0, 4.0, 8.0])
-"""About how fine each band's detail is."""
+"""Approximate size of each band's detail, px."""
 _FULL_CYCLES: Final = 10.0
-"""Bands of fewer pixels to the eye distance than this see the face's own shape, and count less."""
+"""Bands below this many cycles per eye distance depend on the shape of the face and count less."""
 _MOST_EYES_PX: Final = 96.0
-"""Larger faces are reduced before they are measured."""
+"""Faces with a larger eye distance are reduced first, px."""
 
 _BLURS_PX: Final = np.concatenate([[0.0], np.geomspace(0.2, 12.0, 36)])
+"""Standard deviations of blur that are compared, px."""
 _NOISES: Final = np.concatenate([[0.0], np.geomspace(1e-4, 3.0, 16)])
-"""Variance of the noise over the energy of a sharp face's second band."""
+"""Noise variances that are compared, relative to the energy of a sharp face's second band."""
 _PRIOR_NOISE: Final = 0.3
+"""Scale of the prior on the noise's deviation, which prefers little noise; same unit."""
 _FREQUENCIES: Final = (np.arange(96) + 0.5) / 96 * 0.62
-"""Cycles per pixel; a little beyond a half, for the corners of the plane."""
+"""Sampled frequencies in cycles per pixel, a little beyond 0.5 for the corners of the plane."""
 
 
 @dataclass(frozen=True, slots=True)
 class Softness:
-    """What a face lacks."""
+    """Blur and noise of a face."""
 
     blur_px: float
-    """Standard deviation of the blur, in pixels of the picture; 0: as sharp as its pixels."""
+    """Standard deviation of the blur, px; 0 for a face as sharp as its pixels allow."""
     noise: float
-    """Standard deviation of white noise, in units of the luma."""
+    """Standard deviation of white noise, in the unit of the luma."""
 
 
 def softness(
@@ -61,12 +63,12 @@ def softness(
 
     Args:
         luma: shape (height, width), in any unit.
-        weights: same shape, how much each pixel belongs to the face, not negative.
+        weights: same shape, non-negative weight of each pixel.
         eye_distance_px: in pixels of `luma`.
 
     Returns:
-        The mean over all blurs and noises, by how well each explains the face: it changes smoothly
-        with the picture. A face that shows nothing at all counts as sharp.
+        The posterior mean over all blurs and noises, which changes smoothly with the picture. A
+        face without any contrast counts as sharp.
     """
     reduced = 1
     while eye_distance_px / reduced > _MOST_EYES_PX:
@@ -97,7 +99,7 @@ def _reduced(plane: npt.NDArray[np.floating], factor: int) -> npt.NDArray[np.flo
 
 
 def energies(luma: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) -> Array:
-    """Return the mean square of each band over the face; shape (bands,)."""
+    """Return the weighted mean square of each band; shape (bands,)."""
     soft = [luma.astype(np.float32)]
     soft += [gaussian_filter(soft[0], sigma, truncate=3) for sigma in _EDGES_PX[1:]]
     shares = weights / max(float(weights.sum()), 1e-9)
@@ -106,7 +108,7 @@ def energies(luma: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) 
 
 
 def trust(eyes_px: float) -> Array:
-    """Return how much each band counts in a face of this size, 0 to 1; shape (bands,)."""
+    """Return the weight of each band for a face of this size, 0 to 1; shape (bands,)."""
     return np.minimum(1, eyes_px / (_FULL_CYCLES * _BAND_PX)) ** 2
 
 
@@ -132,7 +134,7 @@ def _model(eyes_px: float) -> tuple[Array, Array]:
 
 
 def _passed() -> Array:
-    """Return how much each band takes of a ring of frequencies; shape (bands, frequencies)."""
+    """Return the energy response of each band to a ring of frequencies; (bands, frequencies)."""
     f = _FREQUENCIES
     soft = np.exp(-2 * np.pi**2 * np.square(np.outer(_EDGES_PX, f)))
     return np.square(soft[:-1] - soft[1:]) * 2 * np.pi * f * (f[1] - f[0])

@@ -37,6 +37,8 @@ class Encoder:
     preset_option: str = "preset"
     options: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further options by default."""
+    lossless: Mapping[str, str] | None = None
+    """Options that make it lose nothing: none where it never does, None where it always does."""
     profiles: Mapping[str, str] = field(default_factory=dict[str, str])
     """Chroma sampling (`422`, `444`) -> the option `profile`."""
     max_bits: int | None = None
@@ -91,6 +93,8 @@ ENCODERS: dict[str, Encoder] = {
         preset="veryfast",
         whole_chroma=True,
         interlaced=True,
+        # Not crf 0, which loses something of more than 8 bits.
+        lossless={"qp": "0"},
         zero_latency={"tune": "zerolatency"},
         words_option="x264-params",
         hdr_words=HdrWords("mastering-display", "cll"),
@@ -104,6 +108,7 @@ ENCODERS: dict[str, Encoder] = {
         preset="fast",
         whole_chroma=True,
         zero_latency={"tune": "zerolatency"},
+        lossless={"x265-params": "lossless=1"},
         words_option="x265-params",
         thread_words=_x265_threads,
         hdr_words=HdrWords("master-display", "max-cll", first="hdr10=1"),
@@ -131,6 +136,7 @@ ENCODERS: dict[str, Encoder] = {
         preset_option="cpu-used",
         # Without `b=0` libvpx treats crf as a floor below its default bitrate.
         options={"deadline": "good", "row-mt": "1", "b": "0"},
+        lossless={"lossless": "1"},
         containers=_ON_THE_WEB,
         continues=frozenset({"vp8", "vp9"}),
         successors=("av1", "x265", "ffv1"),
@@ -139,6 +145,7 @@ ENCODERS: dict[str, Encoder] = {
         "ffv1",
         # Version 3 with slice checksums: damage in an archive is found and stays local.
         options={"level": "3", "slicecrc": "1", "g": "1"},
+        lossless={},
         containers=frozenset({"matroska", "nut"}),
         continues=frozenset({"ffv1"}),
     ),

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from av.video.format import VideoFormat
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from nodes.encode.encoder_table import ENCODERS, FALLBACK, Encoder, find_encoder, libav_encoder
-from nodes.errors import UnsupportedFormatError
+from nodes.errors import NodeConfigError, UnsupportedFormatError
 from nodes.node import NodeConfig
 from nodes.picture.formats import bit_depth, editable_format, nearest_format
 from nodes.types import VideoInfo
@@ -43,6 +43,8 @@ class EncoderPlan:
     """Target, None where quality decides."""
     facts: Encoder
     """What is known of the encoder."""
+    lossless: bool
+    """Whether what is decoded is what was encoded, bit by bit."""
 
 
 class EncodeConfig(NodeConfig):
@@ -55,6 +57,9 @@ class EncodeConfig(NodeConfig):
     """Constant quality, smaller is better; the encoder's own scale. None: visually lossless."""
     preset: str | None = None
     """Speed against size, in the encoder's own words. None: a fast one."""
+    lossless: bool = False
+    """Lose nothing, in place of constant quality, and let nothing but the frames decide what comes
+    out: also on the number of threads."""
     pix_fmt: str = "auto"
     """Pixel format of the output; `auto` keeps the source's."""
     bitrate_bps: int | None = Field(default=None, gt=0)
@@ -68,6 +73,12 @@ class EncodeConfig(NodeConfig):
     loss where that can be, else left out. `copy`: left out. `refuse`: nothing is started."""
     quality: int = Field(default=95, ge=1, le=100)
     """Of JPEG and lossy WebP pictures; a JPEG made of a JPEG keeps that one's tables instead."""
+
+    @model_validator(mode="after")
+    def _one_quality(self) -> Self:
+        if self.lossless and (self.crf is not None or self.bitrate_bps is not None):
+            raise ValueError("lossless leaves crf and bitrate_bps no meaning: leave them out")
+        return self
 
 
 _QUALITY_OPTIONS: Final = frozenset({"qp", "cq", "crf", "lossless"})
@@ -89,9 +100,15 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
     wanted = info.pix_fmt if choice.pix_fmt == "auto" else choice.pix_fmt
     if choice.codec != "auto":
         encoder = find_encoder(choice.codec)
+        if choice.lossless and encoder.lossless is None:
+            able = [key for key, row in ENCODERS.items() if row.lossless is not None]
+            raise NodeConfigError(
+                f"encode.lossless: encoder {encoder.name} is not known to lose nothing; expected"
+                f" encode.codec auto, {', '.join(able)}"
+            )
         if encoder.max_bits is not None and bit_depth(wanted) > encoder.max_bits:
             encoder = ENCODERS[encoder.successors[0]]
-        pix_fmt = _held_format(encoder.name, wanted)
+        pix_fmt = _lossless_format(encoder.name, wanted)
         if pix_fmt is None:
             raise UnsupportedFormatError(
                 f"encoder {encoder.name} cannot hold pixel format {wanted}; expected one of"
@@ -108,7 +125,9 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
     first = next(continuing, FALLBACK)
     for key in (first, *ENCODERS[first].successors):
         encoder = ENCODERS[key]
-        pix_fmt = _held_format(encoder.name, wanted)
+        if choice.lossless and encoder.lossless is None:
+            continue
+        pix_fmt = _lossless_format(encoder.name, wanted)
         if pix_fmt and _wrong_size(encoder, pix_fmt, info) is None:
             return _plan(encoder, choice, pix_fmt, info, threads)
     raise UnsupportedFormatError(
@@ -126,7 +145,7 @@ def _plan(
         options[encoder.preset_option] = preset
     crf = choice.crf if choice.crf is not None else encoder.crf
     given = _QUALITY_OPTIONS & set(choice.options)
-    if crf is not None and choice.bitrate_bps is None and not given:
+    if crf is not None and choice.bitrate_bps is None and not given and not choice.lossless:
         options[encoder.crf_option] = f"{crf:g}"
     if choice.bitrate_bps is not None:
         options.pop("b", None)
@@ -134,13 +153,29 @@ def _plan(
     if profile is not None:
         options["profile"] = profile
     options |= choice.options
+    if choice.lossless:
+        options |= _lossless_options(encoder, options)
     if words := _words(encoder, info, threads):
         words.append(options.get(encoder.words_option, ""))
         options[encoder.words_option] = ":".join(filter(None, words))
     codec_name = libav_encoder(encoder.name).canonical_name
     return EncoderPlan(
-        encoder.name, codec_name, pix_fmt, options, choice.bitrate_bps, facts=encoder
+        encoder.name,
+        codec_name,
+        pix_fmt,
+        options,
+        choice.bitrate_bps,
+        facts=encoder,
+        lossless=encoder.lossless is not None and (choice.lossless or not encoder.lossless),
     )
+
+
+def _lossless_options(encoder: Encoder, given: Mapping[str, str]) -> dict[str, str]:
+    """Return what makes an encoder lose nothing, whatever else it is told in words of its own."""
+    options = dict(encoder.lossless or {})
+    if (words := encoder.words_option) in options:
+        options[words] = ":".join(filter(None, (given.get(words), options[words])))
+    return options
 
 
 def _words(encoder: Encoder, info: VideoInfo, threads: int) -> list[str]:
@@ -153,7 +188,7 @@ def _words(encoder: Encoder, info: VideoInfo, threads: int) -> list[str]:
     return words
 
 
-def _held_format(encoder: str, pix_fmt: str) -> str | None:
+def _lossless_format(encoder: str, pix_fmt: str) -> str | None:
     """Return the pixel format in which `encoder` holds `pix_fmt` without loss, or None."""
     formats = _formats(encoder)
     if not formats or pix_fmt in formats:

@@ -7,8 +7,9 @@ Sound, subtitles and everything else are copied from the source once, by
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from nodes.encode.encoders import EncodeConfig, EncoderPlan, plan_encoder
 from nodes.encode.writer import VIDEO_FILE, Writer
@@ -18,6 +19,9 @@ from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.types import Frame, VideoInfo
 
 __all__ = ["Encode"]
+
+LOSSLESS_THREADS: Final = 2
+"""What some encoders make depends on their threads."""
 
 
 class Encode(SinkNode[EncodeConfig]):
@@ -52,6 +56,8 @@ class Encode(SinkNode[EncodeConfig]):
         config = self.config
         if config.codec == "auto" and segment.codec is not None:
             config = config.model_copy(update={"codec": segment.codec})
+        if config.lossless:
+            segment = replace(segment, threads=LOSSLESS_THREADS)
         plan = plan_encoder(config, info, segment.threads)
         self._report = {}
         self._writer = self.make_writer(segment, plan, info)

@@ -231,6 +231,7 @@ class Writer:
             "pix_fmt": plan.pix_fmt,
             "converted_from": self._info.pix_fmt if converted else None,
             "fields": self._field_report(),
+            "lossless": plan.lossless,
             "settings": dict(plan.options),
             "bitrate_bps": plan.bitrate_bps,
             "hdr": self._hdr_report(),

@@ -1,4 +1,4 @@
-"""Restores faces with AMINet; the only folder here that imports torch."""
+"""The node that restores faces with AMINet, the only one that imports torch."""
 
 from nodes.enhance.node import Enhance, EnhanceConfig
 

@@ -1,10 +1,10 @@
-"""The evidence stays the evidence: a restored face, degraded again, must match the source.
+"""Back-projection: a restored face, degraded again, must match the source.
 
-What the network adds is degraded as the camera would have: averaged over the source's pixels and
-blurred as the source is. A sharp picture of the face, degraded so, is the source: it differs from
-the source degraded once more by the source's own detail of that size. So what the network adds may
-be seen as anything between nothing and that detail, pixel by pixel. What goes beyond, either way,
-contradicts the source; so much of it as exceeds the tolerance is taken back.
+The residual is degraded as the camera would: averaged over the source's pixels and blurred as much
+as the source. For the true sharp face the result would be the source minus the source degraded once
+more, that is, the source's own finest detail. The degraded residual may therefore be anything
+between 0 and that detail, for each pixel. The part outside this range contradicts the source, and
+is removed as far as it exceeds the tolerance.
 
 Source: M. Irani, S. Peleg, "Improving Resolution by Image Registration", CVGIP 1991 (iterative
 back-projection); stopping at the noise is V. A. Morozov's discrepancy principle.
@@ -23,35 +23,36 @@ from nodes.enhance.warp import averaged
 __all__ = ["LOSSY_TOLERANCE", "TOLERANCE", "back_project"]
 
 TOLERANCE: Final = 0.008
-"""Root mean square over the mask, of full scale: 42 dB. Exact agreement costs a third of what the
-network gains."""
+"""RMS over the mask, of full scale (42 dB), that is allowed. Exact agreement would cost a third of
+the network's gain."""
 LOSSY_TOLERANCE: Final = 0.016
-"""36 dB: so far does compression alone move a face (H.264 at CRF 28, JPEG at quality 40), and
-undoing that is no contradiction."""
+"""The same for lossy sources (36 dB): compression alone changes a face as much (H.264 at CRF 28,
+JPEG at quality 40), and undoing that does not contradict the source."""
 
 _LENS_PX: Final = 0.5
-"""Least blur of a lens, in source pixels."""
+"""Least blur of a lens: standard deviation in source pixels."""
 _NARROWEST_PX: Final = 0.1
+"""Least standard deviation of a kernel, px; avoids a division by 0."""
 _PASSES: Final = 3
+"""Iterations of back-projection."""
 
 
 def back_project(
     residuals: Tensor, scale: int, sources: Tensor, blurs_px: Tensor, tolerances: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Take back what contradicts the source.
+    """Remove the part of residuals that contradicts the source.
 
     Args:
         residuals: (B, 3, H, W) on the output's grid, sides multiples of `scale`; exactly 0
             outside the face masks.
         scale: output pixels per source pixel.
-        sources: (B, 3, H / scale, W / scale), what was seen, in [0, 1].
-        blurs_px: (B,) by which Gaussian blur each is softer than a sharp picture, in source pixels;
-            on the CPU, where it is read how far they reach.
-        tolerances: (B,) root mean square that is no contradiction, of full scale.
+        sources: (B, 3, H / scale, W / scale), the source's faces, in [0, 1].
+        blurs_px: (B,) standard deviation of each source's blur, in source pixels; on the CPU.
+        tolerances: (B,) allowed RMS, of full scale.
 
     Returns:
-        (B, 3, H, W), exactly 0 where `residuals` are; and (B,) how well faces with these match the
-        source, as PSNR over the masks in dB. Each depends on its own input alone.
+        (B, 3, H, W), exactly 0 where `residuals` are 0; and (B,) the PSNR over the masks between
+        the degraded faces and the source, dB. Each face depends on its own input only.
     """
     covered = (residuals.abs().amax(dim=1, keepdim=True) > 0).to(residuals.dtype)
     weights = averaged(covered, scale)
@@ -77,15 +78,12 @@ def back_project(
 
 
 def _settled(all_of: Tensor) -> bool:
-    """Say whether there is nothing left to do.
-
-    A GPU is not asked, since it would have to be waited for; one more pass then changes nothing.
-    """
+    """Return whether all are done; always False on a GPU, where reading the value would wait."""
     return all_of.device.type == "cpu" and bool(all_of.all())
 
 
 def _deviation(excess: Tensor, weights: Tensor) -> Tensor:
-    """Root mean square over the masks; (B, 1, 1, 1)."""
+    """Return the RMS over the masks; (B, 1, 1, 1)."""
     squares = (excess.square() * weights).sum(dim=(1, 2, 3), keepdim=True)
     return (squares / (3 * weights.sum(dim=(1, 2, 3), keepdim=True)).clamp_min(1)).sqrt()
 
@@ -97,9 +95,9 @@ def _enlarged(images: Tensor, scale: int) -> Tensor:
 
 
 def _gaussians(sigmas_px: Tensor, device: torch.device) -> Tensor:
-    """Return each face's own kernel, (B, taps), for as many taps as the widest one needs.
+    """Return a kernel for each face, (B, taps), with as many taps as the widest one needs.
 
-    Beyond three deviations of its own a face's taps are 0, so none depends on the others.
+    Taps beyond three deviations are 0, so that a face does not depend on the others in the batch.
     """
     sigmas_px = sigmas_px.clamp_min(_NARROWEST_PX)
     reach = torch.ceil(3 * sigmas_px)[:, None]
@@ -111,7 +109,7 @@ def _gaussians(sigmas_px: Tensor, device: torch.device) -> Tensor:
 
 
 def _blurred(images: Tensor, gaussians: Tensor) -> Tensor:
-    """Blur each face of (B, C, H, W) by its kernel; beyond the edge it goes on as at the edge."""
+    """Blur each face of (B, C, H, W) by its kernel; edges are replicated."""
     count, channels, height, width = images.shape
     kernels = gaussians.repeat_interleave(channels, dim=0)
     around = gaussians.shape[1] // 2

@@ -1,15 +1,14 @@
 """`aminet.enhance`: restores faces with AMINet, in batches from many frames and videos.
 
-Everything between the small patch that arrives and the residual that leaves happens on the device
-that runs the network: alignment, AMINet, mask, the way back to the frame's grid, and the check that
-the result still says what the source says.
+All steps from patch to residual run on the network's device: alignment, AMINet, mask, warping back
+to the frame's grid, and back-projection.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from itertools import compress, islice
+from itertools import chain, compress, islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import numpy as np
@@ -33,30 +32,33 @@ __all__ = ["BASELINE", "Enhance", "EnhanceConfig"]
 Key = TypeVar("Key", bound=Hashable)
 
 BASELINE = "bicubic"
-"""In place of weights: a network that adds nothing, to compare with."""
+"""Used in place of weights: a residual of 0, as a baseline."""
 
 _MOST_ON_CPU: Final = 16
-"""More gains nothing there."""
+"""Default batch size on a CPU; larger batches are not faster."""
 _MOST_ON_GPU: Final = 128
-"""A batch of 16 takes a GPU as long as one of 64: launching is what takes the time."""
+"""Default batch size on a GPU, where launching dominates: 16 faces take as long as 64."""
 
 
 class EnhanceConfig(NodeConfig):
-    """Which network, where, and how many faces at once."""
+    """The network, its device and its batch size."""
 
     weights: str = "aminet-s"
-    """Name of weights that ship with the program, path or URL of a `.safetensors` file (which only
-    the machine that starts the run has to see), or `bicubic` for a network that adds nothing."""
+    """Name of weights that ship with the program, path or URL of a `.safetensors` file (needed only
+    on the machine that starts the run), or `bicubic` for no restoration."""
     device: str = Field(default="auto", pattern=DEVICE_PATTERN)
     """`auto` takes the first GPU, else the CPU; or `cpu`, `cuda`, `cuda:1`."""
     max_batch: int | None = Field(default=None, ge=1)
-    """Faces that go through the network together; None: 16 on a CPU, 128 on a GPU."""
+    """Most faces in one batch; None: 16 on a CPU, 128 on a GPU."""
+    exact: bool = False
+    """Restore each face by itself, on one CPU thread: the last bits of what comes out then depend
+    on nothing but the face and the weights. Takes longer."""
     self_ensemble: bool = False
-    """Restore each face and its mirror image and take the mean: a little better, twice the time."""
+    """Average the results for each face and its mirror image: a little better, twice the time."""
 
 
 class Enhance(PoolNode[EnhanceConfig]):
-    """Runs AMINet. Stateless: its answer to a patch depends on that patch alone."""
+    """Runs AMINet. Stateless: the result for a patch depends on that patch only."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.enhance",
@@ -80,7 +82,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         """Read the weights.
 
         Raises:
-            WeightsError: they are not there.
+            WeightsError: they do not exist.
         """
         from aminet.model_files import read_weights
 
@@ -88,15 +90,15 @@ class Enhance(PoolNode[EnhanceConfig]):
             self._file = read_weights(self.config.weights, read)
 
     def setup(self, threads: int) -> None:
-        """Make the network of the weights that `prepare` read.
+        """Build the network from the weights that `prepare` read.
 
         Raises:
-            WeightsError: they are damaged.
-            DeviceError: the device is not there.
+            WeightsError: the weights are damaged.
+            DeviceError: this machine does not have the device.
         """
         import torch
 
-        torch.set_num_threads(max(1, threads))
+        torch.set_num_threads(1 if self.config.exact else max(1, threads))
         self._device = resolve_device(self.config.device)
         if self.config.weights != BASELINE:
             from aminet.restorer import Restorer
@@ -114,16 +116,16 @@ class Enhance(PoolNode[EnhanceConfig]):
 
     @property
     def max_batch(self) -> int:
-        """Faces in one batch."""
+        """Most faces in one batch."""
         on_gpu = self._device is not None and self._device.type == "cuda"
         return self.config.max_batch or (_MOST_ON_GPU if on_gpu else _MOST_ON_CPU)
 
     def weight(self, inputs: Inputs) -> int:
-        """Return how many faces wait in `inputs`."""
+        """Return the number of faces in `inputs`."""
         return len(inputs.get("patches", FramePatches).patches)
 
     def travel_bytes(self, inputs: Inputs) -> int:
-        """Return the bytes of the faces in `inputs` and of their residuals."""
+        """Return the size of the faces in `inputs` and of their residuals, in bytes."""
         return sum(
             patch.nbytes + patch.rgb.size * patch.scale**2 * np.dtype(np.float16).itemsize
             for patch in inputs.get("patches", FramePatches).patches
@@ -132,14 +134,16 @@ class Enhance(PoolNode[EnhanceConfig]):
     def process_batch(self, batch: Sequence[Inputs]) -> list[Outputs]:
         """Restore the faces of many frames."""
         frames = [inputs.get("patches", FramePatches) for inputs in batch]
-        restored = iter(self._restore([patch for frame in frames for patch in frame.patches]))
+        patches = [patch for frame in frames for patch in frame.patches]
+        together = [[patch] for patch in patches] if self.config.exact else [patches]
+        restored = chain.from_iterable(map(self._restore, together))
         return [
             {"restored": FrameRestored(frame.pts, tuple(islice(restored, len(frame.patches))))}
             for frame in frames
         ]
 
     def report(self) -> dict[str, Any]:
-        """Say what ran where, and how much since `setup`."""
+        """Return the network, its device, and the counts since `setup`."""
         card = None if self._restorer is None else self._restorer.card
         return {
             "weights": self.config.weights,
@@ -151,7 +155,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         }
 
     def _restore(self, patches: Sequence[FacePatch]) -> list[RestoredPatch]:
-        """Warp in groups of one bucket, but run the network on all squares of a side together."""
+        """Warp patches by bucket, but run the network on all squares of one side together."""
         import torch
 
         from nodes.enhance.finite import usable
@@ -191,10 +195,10 @@ class Enhance(PoolNode[EnhanceConfig]):
         ]
 
     def _count_failed(self, faces: int) -> None:
-        """Note how many faces stay as they were.
+        """Count faces whose residual is unusable.
 
         Raises:
-            NodeConfigError: no face could be restored so far: it is not the faces.
+            NodeConfigError: this is so for all faces so far, so that the weights must be damaged.
         """
         self._failed_faces += faces
         if self._failed_faces and self._failed_faces == self._faces:
@@ -204,10 +208,10 @@ class Enhance(PoolNode[EnhanceConfig]):
             )
 
     def residuals(self, aligned: torch.Tensor) -> torch.Tensor:
-        """Return what the network adds to aligned faces.
+        """Return the network's residuals for aligned faces.
 
         Args:
-            aligned: (B, C, S, S) in [0, 1] as the network takes it, S a multiple of 32.
+            aligned: (B, C, S, S) in [0, 1], the network's input, S a multiple of 32.
 
         Returns:
             (B, 3, S, S) float32.
@@ -218,7 +222,7 @@ class Enhance(PoolNode[EnhanceConfig]):
 
 
 def _grouped(keys: Sequence[Key], most: int) -> list[tuple[Key, list[int]]]:
-    """Gather the places of equal keys, in order, at most so many together."""
+    """Return groups of at most `most` indices with equal keys, in order."""
     groups: dict[Key, list[int]] = defaultdict(list)
     for index, key in enumerate(keys):
         groups[key].append(index)
@@ -232,7 +236,7 @@ def _grouped(keys: Sequence[Key], most: int) -> list[tuple[Key, list[int]]]:
 def _unaligned(
     masked: torch.Tensor, patches: Sequence[FacePatch], bucket: Bucket
 ) -> list[RestoredPatch]:
-    """Take masked residuals back to the frame's grid, as far as they agree with the source."""
+    """Warp masked residuals to the frame's grid, and back-project them."""
     import torch
 
     from nodes.enhance.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project

@@ -1,4 +1,4 @@
-"""Faces between the frame's pixels and the network's square, on the device that runs it.
+"""Warping faces between the frame's pixels and the network's square, on the network's device.
 
 Convention: transforms are 2x3 between continuous coordinates with pixel centres at +0.5, as
 everywhere in these nodes. Kornia counts pixel centres as integers (`align_corners=True`), so they
@@ -38,30 +38,33 @@ __all__ = [
 ]
 
 _GRAIN_PX = 32
-"""Regions are padded to multiples of this, so that they share batches."""
+"""Regions are padded to multiples of this, px, so that they can share batches."""
 
 _LOW_FREQUENCY_SIGMA = 0.12
-"""Of the square's side: coarser changes of colour and light than this stay the source's."""
+"""Standard deviation, in sides of the square, above which changes of colour and light are removed
+from the residual."""
 
 _COARSE_PX = 32
+"""Side of the grid on which these are computed, px."""
 
 _SIDE_TAP = 1 / 20
+"""Outer taps of the low-pass filter before a reduction by 1; they grow with its square."""
 _MOST_BLURRED = 2.5
-"""Three taps stand for a box up to so many pixels wide."""
+"""Widest box, px, that a filter of three taps approximates."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What faces must have in common to share a batch. Follows from each face alone."""
+    """The sizes that faces of one batch have in common. They depend on each face only."""
 
     size_px: int
     padded_px: int
-    """Side of the square that the region is padded to, at source resolution."""
+    """Side of the square that the region is padded to, source pixels."""
     scale: int
     shrink_in: int
-    """Samples an edge that are averaged into one pixel of the aligned square."""
+    """Samples per side that are averaged into one pixel of the aligned square."""
     quarters_out: int
-    """Pixels of the square, in quarters, that an output pixel covers along an edge."""
+    """Width of an output pixel in quarters of the square's pixels."""
 
 
 def bucket_of(patch: FacePatch) -> Bucket:
@@ -72,7 +75,7 @@ def bucket_of(patch: FacePatch) -> Bucket:
         size_px=patch.size_px,
         padded_px=-(-longest_px // _GRAIN_PX) * _GRAIN_PX,
         scale=patch.scale,
-        # A little blur is not worth one sample more.
+        # Rounded down where that blurs only a little.
         shrink_in=max(1, math.ceil(1 / crop_px_per_source_px - 0.25)),
         quarters_out=max(4, round(4 * crop_px_per_source_px / patch.scale)),
     )
@@ -90,12 +93,12 @@ def align_patches(
     Args:
         patches: all of `bucket`.
         bucket: see there.
-        device: where to work.
-        with_history: also what earlier frames say of the faces.
+        device: the network's device.
+        with_history: whether to append the history.
 
     Returns:
-        (B, 3, S, S) in [0, 1], or with history (B, 7, S, S), as `aminet.history` orders it; beyond
-        the frame the region's edge is repeated.
+        (B, 3, S, S) in [0, 1], or with history (B, 7, S, S) as in `aminet.history`. Beyond the
+        frame the region's edge is replicated.
     """
     regions = regions_of(patches, bucket, device)
     if with_history:
@@ -106,24 +109,24 @@ def align_patches(
 
 
 def regions_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
-    """Bring the faces' regions to a device.
+    """Copy the faces' regions to a device.
 
     Args:
         patches: all of `bucket`, and of one bit depth.
         bucket: see there.
-        device: where to.
+        device: the network's device.
 
     Returns:
-        (B, 3, P, P) in [0, 1], P = padded side; in the padding the region's edge is repeated.
+        (B, 3, P, P) in [0, 1], P = padded side; the padding replicates the region's edge.
     """
     top = float((1 << patches[0].bit_depth) - 1)
     return _on_device([patch.rgb for patch in patches], bucket.padded_px, device) / top
 
 
 def _histories_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
-    """Bring what earlier frames say of the faces to a device: (B, 4, P, P), fused and weight.
+    """Copy the faces' histories to a device: (B, 4, P, P), the fused face and its weight.
 
-    Without any, the fused face is the face itself and the weight 0.
+    A face without history is its own fused face, with weight 0.
     """
     top, side = float((1 << patches[0].bit_depth) - 1), bucket.padded_px
     histories = [
@@ -136,8 +139,8 @@ def _histories_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.de
 
 
 def _on_device(pictures: Sequence[npt.NDArray[Any]], side_px: int, device: torch.device) -> Tensor:
-    """Bring pictures (H, W, C) of one type to a device, as (B, C, side, side) float32."""
-    # torch has few operations on uint16; int32 holds all codes.
+    """Copy pictures (H, W, C) of one dtype to a device, as (B, C, side, side) float32."""
+    # torch has few operations for uint16, so int32 is used.
     kind = torch.uint8 if pictures[0].dtype == np.uint8 else torch.int32
     codes = _on_host((len(pictures), side_px, side_px, pictures[0].shape[2]), kind, device)
     for square, picture in zip(codes.numpy(), pictures, strict=True):
@@ -146,27 +149,27 @@ def _on_device(pictures: Sequence[npt.NDArray[Any]], side_px: int, device: torch
 
 
 def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
-    """Keep of the network's residuals what belongs on the face.
+    """Apply `own_detail` and the face mask to residuals.
 
     Args:
         residuals: (B, 3, S, S).
-        patches: where each came from.
+        patches: the patch of each.
 
     Returns:
-        `own_detail` of the residuals under the feathered oval: (B, 3, S, S), exactly 0 outside.
+        (B, 3, S, S), exactly 0 outside the masks.
     """
     mask = _ovals(patches, residuals.shape[-1], residuals.device)
     return own_detail(residuals, patches) * mask
 
 
 def own_detail(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
-    """Take out slow changes over the face: its colour and light stay the source's.
+    """Remove the low frequencies of residuals, so that colour and light stay those of the source.
 
-    They are measured over those pixels that the mask covers and that lie inside the frame.
+    They are measured over the pixels that are under the mask and inside the frame.
 
     Args:
         residuals: (B, 3, S, S).
-        patches: where each came from.
+        patches: the patch of each.
 
     Returns:
         (B, 3, S, S).
@@ -174,7 +177,7 @@ def own_detail(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
     size_px = residuals.shape[-1]
     mask = _ovals(patches, size_px, residuals.device)
     weights = _inside(patches, size_px, residuals.device) * mask
-    # So coarse a blur loses nothing on a coarse grid, and costs a hundredth there.
+    # On a coarse grid so wide a blur loses nothing and costs a hundredth.
     both = F.avg_pool2d(torch.cat([residuals * weights, weights], dim=1), size_px // _COARSE_PX)
     sigma = _LOW_FREQUENCY_SIGMA * both.shape[-1]
     taps = 2 * math.ceil(2.5 * sigma) + 1
@@ -189,14 +192,14 @@ def unalign_residuals(residuals: Tensor, patches: Sequence[FacePatch], bucket: B
 
     Args:
         residuals: (B, 3, S, S), 0 at the edges.
-        patches: where each goes; all of `bucket`.
+        patches: the patch of each; all of `bucket`.
         bucket: see there.
 
     Returns:
         (B, 3, P, P), P = padded side * scale: each face's region with the padding.
     """
     minification = bucket.quarters_out / 4
-    # Averaging 2x2 samples costs nothing where the output is that much smaller than the square.
+    # Where the output is much smaller than the square, it is averaged first.
     finer = 2 if minification >= 2 else 1
     pool, filtered = _prefiltered(residuals, minification / finer)
     fine_from_pooled = bucket.scale * finer * _inverted(_stacked(patches))
@@ -206,7 +209,7 @@ def unalign_residuals(residuals: Tensor, patches: Sequence[FacePatch], bucket: B
 
 
 def cut_to_regions(on_grid: Tensor, patches: Sequence[FacePatch]) -> list[npt.NDArray[np.float16]]:
-    """Bring padded residuals (B, 3, P, P) to the host, without the padding.
+    """Copy residuals (B, 3, P, P) to the host, without the padding.
 
     Returns:
         For each, shape (region height * scale, region width * scale, 3).
@@ -222,38 +225,37 @@ def cut_to_regions(on_grid: Tensor, patches: Sequence[FacePatch]) -> list[npt.ND
 
 
 def _prefiltered(images: Tensor, minification: float) -> tuple[int, Tensor]:
-    """Take out what an output grid that is `minification` times coarser cannot hold.
+    """Low-pass images for an output grid that is `minification` times coarser.
 
-    Averages whole pixels as far as they go, and blurs for the rest: a quarter of the cost of
-    sampling a finer grid and averaging that.
+    Averages by the integer part and blurs for the rest, at a quarter of the cost of sampling a
+    finer grid and averaging that.
 
     Returns:
-        How many pixels an edge were averaged into one, and the smaller images.
+        The factor of the averaging, and the smaller images.
     """
     pool = math.ceil(minification / _MOST_BLURRED)
-    # A box m wide has variance m * m / 12; what interpolation lacks of it goes into three taps.
+    # A box of width m has the variance m * m / 12; three taps add what interpolation lacks.
     side = _SIDE_TAP * (minification / pool) ** 2
     return pool, smoothed(averaged(images, pool), side)
 
 
 def smoothed(images: Tensor, side: float) -> Tensor:
-    """Blur with three taps each way, the outer ones `side`; beyond the edge lies 0."""
+    """Blur (B, C, H, W) by three taps per axis, the outer ones `side`; padded with 0."""
     padded = F.pad(images, (1, 1, 1, 1))
     rows = (1 - 2 * side) * padded[..., 1:-1] + side * (padded[..., :-2] + padded[..., 2:])
     return (1 - 2 * side) * rows[..., 1:-1, :] + side * (rows[..., :-2, :] + rows[..., 2:, :])
 
 
 def averaged(images: Tensor, factor: int) -> Tensor:
-    """Average blocks of `factor` by `factor` pixels into one."""
-    # Pooling by 1 copies, slowly.
+    """Average blocks of `factor` by `factor` pixels of (B, C, H, W)."""
+    # Pooling by 1 would copy.
     return F.avg_pool2d(images, factor) if factor > 1 else images
 
 
 def _on_host(shape: Sequence[int], kind: torch.dtype, device: torch.device) -> Tensor:
-    """Return room for what goes to a device or comes from it.
+    """Return a host tensor for transfers: pinned for a GPU, which is several times as fast.
 
-    A GPU reads and writes pinned pages by itself, several times as fast; torch keeps them for the
-    next batch.
+    torch reuses pinned memory for the next batch.
     """
     return torch.empty(tuple(shape), dtype=kind, pin_memory=device.type == "cuda")
 
@@ -280,7 +282,7 @@ def _warp(
     images: Tensor, out_from_image: npt.NDArray[np.float64], side_px: int, padding: str
 ) -> Tensor:
     integer = out_from_image.copy()
-    # Continuous coordinates are integer ones plus a half, on both sides.
+    # From continuous to integer pixel coordinates, which differ by 0.5, on both sides.
     integer[:, :, 2] += 0.5 * integer[:, :, 0] + 0.5 * integer[:, :, 1] - 0.5
     matrices = torch.from_numpy(integer).to(images.device, torch.float32)
     return warp_affine(
@@ -294,7 +296,7 @@ def _warp(
 
 
 def _ovals(patches: Sequence[FacePatch], size_px: int, device: torch.device) -> Tensor:
-    """Return each face's mask, (B, 1, S, S); few differ, and only those travel."""
+    """Return each face's mask, (B, 1, S, S); equal masks are copied to the device once."""
     ovals = [face_oval_mask(size_px, patch.yaw_deg) for patch in patches]
     distinct = {id(oval): oval for oval in ovals}
     row_of = {name: row for row, name in enumerate(distinct)}

@@ -1,10 +1,10 @@
-"""The mean of a face over some frames, as `aminet.history` defines it, on the current frame's grid.
+"""The mean of a face over several frames, as in `aminet.history`, on the current frame's grid.
 
-Each earlier patch is kept at twice its size, and is drawn from there by linear interpolation:
-as good as cubic interpolation of the patch itself, for a quarter of the time. It is drawn once for
-each frame that it goes into, always from its own pixels, so that nothing blurs with its age.
+Earlier patches are stored at twice their size and resampled from there by linear interpolation,
+which is as good as cubic interpolation of the patch itself in a quarter of the time. Every mean is
+computed from the original pixels, so that patches do not blur with age.
 
-Colours are in code values of the patch, RGB; planes are (H, W) float32.
+Colours are RGB code values of the patch; planes are (H, W) float32.
 """
 
 from __future__ import annotations
@@ -26,58 +26,60 @@ __all__ = ["Fused", "agreements", "drawable", "drawable_bytes", "fuse", "light_c
 
 _FINER: Final = 2
 _HALF_WAY: Final = np.array([-3, 19, 19, -3]) / 32
-"""Of cubic interpolation with a = -0.75, as faces are aligned by."""
+"""Taps of cubic interpolation halfway between pixels, with the a = -0.75 of the alignment."""
 _ONE: Final = 255
-"""Agreement is counted in so many steps."""
+"""Agreement is quantised to this many steps."""
 _JUDGED_PX: Final = 48
-"""Whether frames agree changes slowly over a face: it is judged on a square of about this side."""
+"""Approximate side of the square on which agreement is computed, px; it varies slowly."""
 
 _NOISE_LEVELS: Final = (1.2, 6.0)
-"""Least and greatest mean difference that counts as noise, in 8-bit levels."""
+"""Smallest and largest mean difference that counts as noise, in 8-bit levels. This and the next
+constants are also in `aminet.data.tracks`, so that networks train with the same weights."""
 _WINDOW: Final = 1 / 14
-"""Of the aligned square's side: differences are averaged over so much, as in training."""
+"""Side of the windows over which differences are averaged, in sides of the aligned square."""
 _NOISE_GROWTH: Final = 1.2
-"""From frame to frame, at most."""
+"""Largest growth of the noise from frame to frame, as a factor."""
 _TOLERANCE: Final = 1.2
-"""Noise itself varies over the face."""
+"""Factor on the noise below which frames agree, because noise varies over the face."""
 _DISTRUST: Final = 4.0
+"""How fast agreement falls with the excess difference e: 1 / (1 + _DISTRUST e)."""
 
 _LIGHT_GRID: Final = 8
-"""The patch is divided into so many parts across and down."""
+"""Parts of the patch, across and down, in which changes of light are measured."""
 _LIGHT_ROUNDS: Final = 3
+"""Iterations of the robust fit."""
 _LIGHT_BELIEVED: Final = 2.0
-"""A part of the face that differs by so many times the usual counts a quarter: what moves is not
-light."""
+"""A part that differs by this many times the typical residual has a quarter of the weight."""
 _LEAST_LIGHT: Final = 0.1
 _RIDGE: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fused:
-    """The mean of a face over some frames."""
+    """The mean of a face over several frames."""
 
     rgb: npt.NDArray[np.float32]
     """Shape (H, W, 3), in code values: the mean of the current frame and those that agree."""
     weight: Plane
     """n / (n + 1) where n earlier frames agree, 0 to 1."""
     newest_share: float
-    """How much of the face the newest earlier frame agrees with, 0 to 1."""
+    """Share of the face in which the newest earlier frame agrees, 0 to 1."""
     noise: float
     """Mean difference between frames that counts as noise, in 8-bit levels."""
 
 
 def drawable(rgb: RgbImage) -> npt.NDArray[Any]:
-    """Prepare a patch for being drawn on other grids.
+    """Upsample a patch by 2, to be resampled on other grids.
 
     Returns:
-        Shape (2 H, 2 W, 4), same type: every second pixel is the patch's own, so that it keeps its
-        value where nothing moved. The fourth channel is full, so that what lies beyond the edge can
-        be told when it is drawn.
+        Shape (2 H, 2 W, 4), same dtype. Every second pixel is that of the patch, so that values do
+        not change where nothing moved. The fourth channel has the largest value, and marks the
+        pixels inside the patch.
     """
     own = _with_edge(rgb)
     height, width, channels = own.shape
     right = _half_way(own, _HALF_WAY[None, :])
-    # Whole pixels as single numbers: they are copied many times as fast.
+    # Whole pixels are copied as single numbers, which is many times as fast.
     pixel = np.dtype(f"u{channels * own.itemsize}")
     finer = np.empty((height, 2, width, 2), pixel)
     finer[:, 0, :, 0], finer[:, 0, :, 1] = own.view(pixel)[..., 0], right.view(pixel)[..., 0]
@@ -87,7 +89,7 @@ def drawable(rgb: RgbImage) -> npt.NDArray[Any]:
 
 
 def _half_way(pixels: npt.NDArray[Any], kernel: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-    """Interpolate half way to the next pixels, cubically."""
+    """Interpolate halfway to the next pixels, by a cubic kernel."""
     anchor = (kernel.shape[1] - 1) // 2, (kernel.shape[0] - 1) // 2
     return cv2.filter2D(pixels, -1, kernel, anchor=anchor, borderType=cv2.BORDER_REPLICATE)
 
@@ -97,7 +99,7 @@ def _with_edge(rgb: RgbImage) -> npt.NDArray[Any]:
 
 
 def drawable_bytes(rgb: RgbImage) -> int:
-    """Return how large `drawable` makes a patch."""
+    """Return the size of the result of `drawable`, in bytes."""
     return rgb.nbytes // 3 * 4 * _FINER**2
 
 
@@ -114,16 +116,16 @@ def fuse(
 
     Args:
         rgb: the current frame's patch, (H, W, 3).
-        earlier: what `drawable` made of earlier patches, and the transforms from their coordinates
-            to those of `rgb`; the newest last, at least one.
-        oval: (H, W) in [0, 1], what belongs to the face.
+        earlier: earlier patches from `drawable`, with the transforms from their coordinates to
+            those of `rgb`; in order of time, at least one.
+        oval: (H, W) in [0, 1], the face mask.
         bit_depth: of the code values.
-        side_px: of the aligned square, in pixels of the patch.
-        noise_before: `Fused.noise` in the frame before, if it is known.
+        side_px: side of the aligned square, in pixels of the patch.
+        noise_before: `Fused.noise` in the frame before, if known.
     """
     height, width = rgb.shape[:2]
     factor = max(1, int(side_px / _JUDGED_PX))
-    # Whole blocks are averaged several times as fast.
+    # Padded, because whole blocks are averaged several times as fast.
     beyond = -height % factor, -width % factor
     current = cv2.copyMakeBorder(_with_edge(rgb), 0, beyond[0], 0, beyond[1], cv2.BORDER_REPLICATE)
     face = _smaller(
@@ -151,9 +153,9 @@ def fuse(
 def _compared(
     current: npt.NDArray[Any], drawn: Sequence[npt.NDArray[Any]], factor: int, level: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return how much more each picture shows than the current one, and where it has pixels.
+    """Return the difference of each picture from the current one, and its mask of valid pixels.
 
-    Both (K, H / factor, W / factor), the first in 8-bit levels, the second 0 or 1.
+    Both are (K, H / factor, W / factor); the first in 8-bit levels, the second 0 or 1.
     """
     small = np.stack([_smaller(picture, factor) for picture in (*drawn, current)])
     weights = np.array([level / 3, level / 3, level / 3, 0], np.float32)
@@ -167,7 +169,7 @@ def _weighted_sum(
     drawn: Sequence[npt.NDArray[Any]],
     agreed: npt.NDArray[np.float32],
 ) -> npt.NDArray[np.float32]:
-    """Return `_ONE` times the sum of the pictures; the fourth channel sums up the weights."""
+    """Return `_ONE` times the weighted sum of the pictures; the fourth channel sums the weights."""
     size = current.shape[1], current.shape[0]
     total = _f32(current) * _ONE
     for picture, share in zip(drawn, np.rint(agreed * _ONE).astype(current.dtype), strict=True):
@@ -177,14 +179,14 @@ def _weighted_sum(
 
 
 def noise_of(difference: Plane, oval: Plane, before: float | None) -> float:
-    """Return what difference between two frames counts as noise, in 8-bit levels.
+    """Return the difference between two frames that counts as noise, in 8-bit levels.
 
-    That is what is usual over the face; but a whole face may move, and noise does not grow fast.
+    This is the median over the face, with a limit on its growth, because a whole face may move.
 
     Args:
         difference: (H, W), of neighbouring frames, averaged over windows.
-        oval: (H, W), what belongs to the face.
-        before: the noise a frame earlier, if it is known.
+        oval: (H, W), the face mask.
+        before: the noise in the frame before, if known.
     """
     face = oval > 0.5
     usual = float(np.median(difference[face])) if face.any() else 0.0
@@ -193,18 +195,18 @@ def noise_of(difference: Plane, oval: Plane, before: float | None) -> float:
 
 
 def agreements(differences: npt.NDArray[np.float32], noise: float) -> npt.NDArray[np.float32]:
-    """Say how far earlier frames show what the current one shows.
+    """Return how well earlier frames agree with the current one.
 
-    A frame that differs by d times the noise shows something else by `d * d - 1` times the noise's
-    energy, and counts as much less: on film, giving full weight up to twice the noise makes faces
-    that turn and speak worse than a single frame (`tests.bench.measure_fusion`).
+    A difference of d times the noise has an excess energy of `d * d - 1` times that of the noise,
+    by which the weight falls. Giving full weight up to twice the noise would make moving faces
+    worse than a single frame (`tests.bench.measure_fusion`).
 
     Args:
         differences: (K, H, W), not negative, averaged over windows, in 8-bit levels.
-        noise: mean difference by noise alone.
+        noise: mean difference by noise alone, in 8-bit levels.
 
     Returns:
-        (K, H, W): 1 where there is no more than noise, falling towards 0.
+        (K, H, W): 1 where the difference is no more than noise, else down to 0.
     """
     allowed = _TOLERANCE * noise
     return _f32(1 / (1 + _DISTRUST * np.maximum((differences / allowed) ** 2 - 1, 0)))
@@ -219,14 +221,14 @@ def _averaged(differences: npt.NDArray[np.float32], side_px: float) -> npt.NDArr
 def light_changes(
     moved: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]
 ) -> npt.NDArray[np.float32]:
-    """Fit how strength and side of the light changed: a plane over the face, for each frame.
+    """Fit a change of light, as a plane over the face, for each frame.
 
     Args:
-        moved: (K, H, W), how much more each frame shows than the current one.
-        weights: (K, H, W), how much each pixel counts.
+        moved: (K, H, W), difference of each frame from the current one.
+        weights: (K, H, W), weight of each pixel.
 
     Returns:
-        (K, H, W): the planes, robust against what moved.
+        (K, H, W), the fitted planes; the fit is robust against moving parts.
     """
     frames, height, width = moved.shape
     counts = _parts(weights)
@@ -254,7 +256,7 @@ def _parts(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 @lru_cache(maxsize=64)
 def _pooling(pixels: int) -> npt.NDArray[np.float32]:
-    """Return what averages a line of pixels into parts of equal length: (parts, pixels)."""
+    """Return the matrix that averages a line of pixels into equal parts: (parts, pixels)."""
     part, edges = pixels / _LIGHT_GRID, np.arange(pixels)
     starts = np.arange(_LIGHT_GRID)[:, None] * part
     covered = np.minimum(edges + 1, starts + part) - np.maximum(edges, starts)

@@ -1,9 +1,8 @@
-"""`aminet.fuse`: tells the network what earlier frames say about each face.
+"""`aminet.fuse`: averages each face over earlier frames, as additional input for the network.
 
-Each new patch is registered onto the mean of those before it, and earlier patches are drawn on its
-grid by the composed transforms. Where they agree with it they are averaged (`aminet.history`): the
-face stays the same from frame to frame, noise and compression do not. `aminet.steady` reads the
-transform that was found here.
+Each new patch is registered to the mean of the previous ones, and earlier patches are resampled on
+its grid with the composed transforms. Pixels that agree are averaged (`aminet.history`), which
+reduces noise and compression artefacts. `aminet.steady` uses the same transform.
 """
 
 from __future__ import annotations
@@ -33,23 +32,24 @@ from nodes.types import EYES_OF_SIZE, FaceHistory, FacePatch, FramePatches, Fuse
 __all__ = ["Fuse", "FuseConfig"]
 
 _MEMORY_S: Final = 0.5
-"""Older patches are forgotten, however few there are."""
+"""Patches older than this are dropped, s."""
 _LEAST_SHARE: Final = 0.2
-"""A face that has less than this in common with the frame before has no history: it was registered
-wrongly, or what is seen is another thing."""
+"""If less than this share of a face agrees with the frame before, its history is dropped: the
+registration is wrong, or something else is seen."""
 _OVAL_PX: Final = 128
+"""Side of the square in which a mask is drawn before it is resampled, px."""
 _IDENTITY: Final = translation(0, 0)
 
 
 class FuseConfig(NodeConfig):
-    """How many frames go into the mean of a face."""
+    """How many frames to average."""
 
     frames: int = Field(default=7, ge=1, le=13)
-    """Most frames that a pixel is the mean of, the current one included; those of the last half
-    second at most. 1: no history is made; a network without one has no use for it."""
+    """Most frames in the mean, including the current one; only those of the last half second. 1
+    disables the history, which a network of 3 channels does not use."""
     memory_mb: float = Field(default=64.0, gt=0)
-    """Most memory that earlier patches take, in MB (of 10^6 bytes), shared evenly by the faces of a
-    frame: many large faces have a shorter history."""
+    """Most memory for earlier patches, in MB (10^6 bytes), shared evenly by the faces of a frame:
+    with many large faces the history is shorter."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,24 +59,24 @@ class _Earlier:
     pts: int
     drawable: npt.NDArray[Any]
     now_from_patch: Matrix
-    """From its coordinates to those of the track's latest patch."""
+    """Transform from its coordinates to those of the track's latest patch."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Known:
-    """What is known of a track after a frame."""
+class _TrackState:
+    """State of a track after a frame."""
 
     patch: FacePatch
     luma: Plane
-    """Of the mean, in [0, 1], on the grid of `patch`: what the next patch is registered onto."""
+    """Luma of the mean, in [0, 1], on the grid of `patch`; the next patch is registered to it."""
     earlier: tuple[_Earlier, ...]
-    """The newest last: `patch` itself."""
+    """In order of time; the last is `patch` itself."""
     noise: float | None
-    """See `Fused.noise`; None: there was nothing to compare with."""
+    """See `Fused.noise`; None if there was nothing to compare with."""
 
 
 class Fuse(MapNode[FuseConfig]):
-    """Fuses each track's patches over time; forgets a track that misses a frame."""
+    """Averages each track's patches over time. The state of a track ends with a missed frame."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.fuse",
@@ -90,19 +90,19 @@ class Fuse(MapNode[FuseConfig]):
 
     def __init__(self, config: FuseConfig) -> None:
         super().__init__(config)
-        self._known: dict[int, _Known] = {}
+        self._known: dict[int, _TrackState] = {}
         self._memory_ticks = 0.0
         self._start_pts: int | None = None
         self._faces = 0
         self._fused = 0
 
     def setup(self, threads: int) -> None:
-        """Keep OpenCV to one thread: patches are too small to share."""
+        """Limit OpenCV to one thread, since patches are too small to divide."""
         del threads
         cv2.setNumThreads(1)
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Forget all faces."""
+        """Start without tracks."""
         info = inputs["patches"]
         self._known = {}
         self._memory_ticks = _MEMORY_S / float(info.time_base)
@@ -111,7 +111,7 @@ class Fuse(MapNode[FuseConfig]):
         return info
 
     def process(self, inputs: Inputs) -> Outputs:
-        """Fuse the faces of one frame with their past."""
+        """Add the history to the patches of one frame."""
         packet = inputs.get("patches", FramePatches)
         before, self._known = self._known, {}
         budget = self.config.memory_mb * 1e6 / max(1, len(packet.patches))
@@ -125,17 +125,17 @@ class Fuse(MapNode[FuseConfig]):
         return {"patches": FusedPatches(packet.pts, patches, packet.gated)}
 
     def close(self) -> None:
-        """Let go of the faces."""
+        """Free the patches."""
         self._known = {}
 
     def report(self) -> dict[str, Any]:
-        """Count faces, and how many of them had a history."""
+        """Return the number of faces, and of those with a history."""
         return {"faces": self._faces, "with_history": self._fused}
 
     def _followed(
-        self, patch: FacePatch, pts: int, before: _Known | None, budget_bytes: float
+        self, patch: FacePatch, pts: int, before: _TrackState | None, budget_bytes: float
     ) -> FacePatch:
-        """Return the patch with its history, and remember what the next one needs."""
+        """Return the patch with its history, and update the track's state."""
         luma = _luma(patch.rgb, patch.bit_depth)
         earlier: list[_Earlier] = []
         fused: Fused | None = None
@@ -157,13 +157,13 @@ class Fuse(MapNode[FuseConfig]):
                 patch = replace(patch, history=_history(fused, patch))
         kept = self._kept(earlier, patch, pts, budget_bytes)
         noise = None if fused is None else fused.noise
-        self._known[patch.track_id] = _Known(patch, luma, kept, noise)
+        self._known[patch.track_id] = _TrackState(patch, luma, kept, noise)
         return patch
 
     def _kept(
         self, earlier: Sequence[_Earlier], patch: FacePatch, pts: int, budget_bytes: float
     ) -> tuple[_Earlier, ...]:
-        """Return what goes into the next mean: the newest patches, as many as there is room for."""
+        """Return the newest patches, as many as fit the memory budget."""
         most = min(self.config.frames - 1, int(budget_bytes // drawable_bytes(patch.rgb)))
         if most == 0:
             return ()
@@ -173,7 +173,7 @@ class Fuse(MapNode[FuseConfig]):
 def _fused(
     patch: FacePatch, earlier: Sequence[_Earlier], oval: Plane, noise: float | None
 ) -> Fused | None:
-    """Return the mean; None if there is nothing earlier, or something else."""
+    """Return the mean; None without earlier patches, or if they show something else."""
     if not earlier:
         return None
     fused = fuse(

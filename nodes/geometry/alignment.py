@@ -1,4 +1,4 @@
-"""Where a face lies: the alignment template, similarity transforms, the paste mask.
+"""Face alignment: the template, similarity transforms, pose estimates and the face mask.
 
 Convention: continuous image coordinates, x right, y down, pixel centres at +0.5. A transform
 `a_from_b` is a float64 2x3 matrix that takes (x, y, 1) in b to (x, y) in a.
@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nodes.types import EYES_OF_SIZE
+from nodes.types import EYES_OF_SIZE, Box
 
 __all__ = [
     "ALIGNED_POINTS",
@@ -40,12 +40,12 @@ Matrix = npt.NDArray[np.float64]
 """Shape (2, 3)."""
 
 ALIGNED_POINTS: Final = (0, 1, 3)
-"""Which of a face's four points are aligned: the eyes and the mouth. The nose moves with yaw."""
+"""Indices of the points that are aligned: eyes and mouth. The nose moves with yaw."""
 
 _EYE_ROW: Final = 50 / 128
 _MOUTH_BELOW_EYES: Final = 1.11
-"""In eye distances: the median over the training crops of MediaPipe's mouth centre, measured
-from the middle between the eyes at a right angle to the line through them (780 of 796 crops)."""
+"""Distance of the mouth centre from the line between the eyes, in eye distances: the median of
+MediaPipe's points over the training crops (780 of 796 crops)."""
 
 _NOSE_DEPTH: Final = 0.65
 
@@ -57,14 +57,13 @@ _OVAL_RADII: Final = (52 / 128, 60 / 128)
 _OVAL_FEATHER: Final = 0.2
 """Share of the radius over which the mask falls from 1 to 0."""
 _HEAD_DEPTH: Final = 0.6
-"""How far the head's middle lies behind the eyes, in eye distances: as the face turns, the cheek
-on the far side goes out of sight, and the one on this side comes in."""
+"""Distance of the head's centre behind the eyes, in eye distances; shifts the mask with yaw."""
 _OVAL_EDGE: Final = 1 / 128
 _YAW_STEP_DEG: Final = 2
 
 
 def template_points(size_px: int) -> npt.NDArray[np.float64]:
-    """Return right eye, left eye and mouth centre in an aligned square; shape (3, 2)."""
+    """Return the positions of right eye, left eye and mouth in an aligned square; shape (3, 2)."""
     half = EYES_OF_SIZE / 2
     mouth = _EYE_ROW + _MOUTH_BELOW_EYES * EYES_OF_SIZE
     return size_px * np.array([(0.5 - half, _EYE_ROW), (0.5 + half, _EYE_ROW), (0.5, mouth)])
@@ -76,8 +75,8 @@ def fit_similarity(
     """Return the `a_from_b` similarity (rotation, uniform scale, shift) closest to the points.
 
     Args:
-        b: shape (N, 2), N >= 2.
-        a: shape (N, 2), where they should land.
+        b: shape (N, 2), N >= 2, the points to transform.
+        a: shape (N, 2), their targets.
         weights: shape (N,), not negative.
 
     Raises:
@@ -105,7 +104,7 @@ def crop_from_frame(points_px: npt.NDArray[np.floating], size_px: int) -> Matrix
 
 
 def apply(a_from_b: Matrix, points_b: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Take points (N, 2) from b to a."""
+    """Transform points (N, 2) from b to a."""
     return points_b.astype(np.float64) @ a_from_b[:, :2].T + a_from_b[:, 2]
 
 
@@ -135,30 +134,30 @@ def translation(x_px: float, y_px: float) -> Matrix:
 
 
 def similarity_scale(a_from_b: Matrix) -> float:
-    """Return how many pixels of a one pixel of b covers along an edge."""
+    """Return the scale of a similarity: pixels of a per pixel of b."""
     (a, b, _), (c, d, _) = a_from_b.tolist()
     return math.sqrt(abs(a * d - b * c))
 
 
-def bounding_box(frame_from_crop: Matrix, size_px: int) -> tuple[float, float, float, float]:
-    """Return the smallest upright box `xyxy_px` around a square of side `size_px`."""
+def bounding_box(frame_from_crop: Matrix, size_px: int) -> Box:
+    """Return the bounding box of a transformed square of side `size_px`."""
     corners = apply(frame_from_crop, size_px * np.array([(0, 0), (1, 0), (1, 1), (0, 1)], float))
     (x0, y0), (x1, y1) = corners.min(axis=0), corners.max(axis=0)
     return float(x0), float(y0), float(x1), float(y1)
 
 
 def roll_deg(points_px: npt.NDArray[np.floating]) -> float:
-    """Return how far a face is turned clockwise in the image, -180 to 180, from its eyes."""
+    """Return the clockwise rotation of a face in the image, -180 to 180, from its eyes."""
     x, y = points_px[1] - points_px[0]
     return float(np.degrees(np.arctan2(y, x)))
 
 
 def yaw_deg(points_px: npt.NDArray[np.floating]) -> float:
-    """Estimate how far a face is turned to a side, from its nose: -90 to 90, 0 is frontal.
+    """Estimate the yaw of a face from its nose: -90 to 90, 0 is frontal.
 
-    Positive when the nose points to the image's right (upright face). The tip of a nose stands
-    about 0.65 eye distances in front of the eyes. Against MediaPipe's landmarker on 527 crops and
-    clip frames: correlation 0.96, 6 degrees rms; enough for a gate.
+    Positive if the nose points to the right of the image, for an upright face. Assumes that the tip
+    of the nose is 0.65 eye distances in front of the eyes. Compared with MediaPipe's landmarker on
+    527 crops and clip frames: correlation 0.96, RMS error 6 degrees.
     """
     eyes = (points_px[1] - points_px[0]).astype(np.float64)
     nose = points_px[2] - (points_px[0] + points_px[1]) / 2
@@ -167,10 +166,10 @@ def yaw_deg(points_px: npt.NDArray[np.floating]) -> float:
 
 
 def pitch_deg(points_px: npt.NDArray[np.floating]) -> float:
-    """Estimate how far a face looks down, from how low its nose is: -90 to 90, 0 is level.
+    """Estimate the pitch of a face from its nose: -90 to 90, 0 is level, positive looks down.
 
-    A line through the landmarker's pitch over where the nose tip lies between eyes and mouth, on
-    the crops that `yaw_deg` names: correlation 0.78, 6 degrees rms for yaws below 40.
+    A linear function of the nose's height between eyes and mouth, fitted to MediaPipe's landmarker
+    on the same pictures as `yaw_deg`: correlation 0.78, RMS error 6 degrees for yaws below 40.
     """
     eyes = (points_px[1] - points_px[0]).astype(np.float64)
     nose, mouth = points_px[2:4].astype(np.float64) - (points_px[0] + points_px[1]) / 2
@@ -182,15 +181,15 @@ def pitch_deg(points_px: npt.NDArray[np.floating]) -> float:
 def face_oval(
     x: npt.NDArray[np.floating], y: npt.NDArray[np.floating], yaw_deg: float
 ) -> npt.NDArray[np.float32]:
-    """Return how much places in the aligned square belong to the face.
+    """Return the value of the face mask at positions in the aligned square.
 
     Args:
-        x: across, in units of the square's side; broadcast against `y`.
-        y: down, likewise.
-        yaw_deg: how far the face is turned, -90 to 90.
+        x: horizontal position, in sides of the square; broadcast against `y`.
+        y: vertical position, in sides of the square.
+        yaw_deg: yaw of the face, -90 to 90.
 
     Returns:
-        1 on the face, falling smoothly to exactly 0 inside the square.
+        1 on the face, falling smoothly to exactly 0 before the edge of the square.
     """
     shift = -_HEAD_DEPTH * EYES_OF_SIZE * float(np.sin(np.radians(yaw_deg)))
     limit = 0.5 - _OVAL_EDGE - _OVAL_RADII[0]
@@ -203,12 +202,12 @@ def face_oval(
 def face_oval_on_grid(
     square_from_grid: Matrix, shape: tuple[int, int], yaw_deg: float
 ) -> npt.NDArray[np.float32]:
-    """Return how much each pixel of any picture belongs to the face.
+    """Return the face mask on the grid of a picture; shape (height, width).
 
     Args:
         square_from_grid: from coordinates of the picture to the aligned square of side 1.
         shape: of the picture, (height, width).
-        yaw_deg: how far the face is turned, -90 to 90.
+        yaw_deg: yaw of the face, -90 to 90.
     """
     (xx, xy, x0), (yx, yy, y0) = square_from_grid
     columns, rows = np.arange(shape[1])[None, :] + 0.5, np.arange(shape[0])[:, None] + 0.5
@@ -216,12 +215,12 @@ def face_oval_on_grid(
 
 
 def face_oval_mask(size_px: int, yaw_deg: float = 0.0) -> npt.NDArray[np.float32]:
-    """Return the feathered face oval in an aligned square.
+    """Return the feathered face mask in an aligned square.
 
     Returns:
         Shape (size_px, size_px), 1 on the face, falling smoothly to exactly 0; read-only.
     """
-    # In steps, so that few are drawn: a step moves the oval by less than half a percent.
+    # Quantised, so that masks can be cached: a step moves the oval by less than 0.5 %.
     return _drawn_oval(size_px, round(yaw_deg / _YAW_STEP_DEG) * _YAW_STEP_DEG)
 
 

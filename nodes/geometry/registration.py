@@ -1,7 +1,6 @@
-"""How one small picture of a face lies in the next: warps of single planes, and registration.
+"""Registration of small pictures of a face, and warping of single planes. Without torch.
 
-Runs where frames are decoded, without torch. Convention: as in `nodes.geometry.alignment`;
-planes are (H, W) float32 in [0, 1].
+Convention: as in `nodes.geometry.alignment`; planes are (H, W) float32 in [0, 1].
 """
 
 from __future__ import annotations
@@ -23,23 +22,26 @@ Plane = npt.NDArray[np.float32]
 _SPLINE_ORDER: Final = 3
 _SMOOTHING_PX: Final = 0.7
 _ENOUGH_SIDE_PX: Final = 48
-"""Larger pictures are made smaller first, to less than twice this."""
+"""Larger pictures are reduced first, to less than twice this side, px."""
 _LINEAR: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 _STEPS: Final = 6
 _ENOUGH_PX: Final = 0.01
 _FARTHEST: Final = 0.15
-"""Of the picture's side: points do not jump farther than this, so a larger step is a mistake."""
+"""Largest step, in sides of the picture; a larger one is an error, as faces do not move so far."""
 _LEAST_SPREAD: Final = 1e-3
+"""Least mean error, of full scale; avoids a division by 0."""
 _SPREADS_BELIEVED: Final = 2.5
-"""An error so many times the mean counts half: a blink or a hand must not decide."""
+"""An error this many times the mean has half of the weight, so that a blink or a hand does not
+decide."""
 _RIDGE: Final = 1e-6
-"""Holds still what the picture does not show: a mean squared slope, of full scale a pixel."""
+"""Regularisation, as a mean squared slope (full scale per pixel)^2: keeps transforms from moving in
+directions that the picture does not determine."""
 
 
 def warped(plane: Plane, out_from_plane: Matrix, shape: tuple[int, int]) -> Plane:
-    """Draw a plane on another grid of that shape (height, width); NaN where it has no pixel.
+    """Resample a plane on another grid of shape (height, width); NaN outside of the plane.
 
-    By splines: drawn again and again over a second, a face must neither blur nor sharpen.
+    Uses splines, so that repeated resampling neither blurs nor sharpens.
     """
     inverse: Any = on_pixel_indices(invert(out_from_plane))
     # SciPy takes rows first.
@@ -57,7 +59,7 @@ def warped(plane: Plane, out_from_plane: Matrix, shape: tuple[int, int]) -> Plan
 
 
 def enlarged(plane: Plane, scale: int) -> Plane:
-    """Enlarge a plane `scale` times."""
+    """Enlarge a plane (H, W) to (H * scale, W * scale)."""
     if scale == 1:
         return plane
     height, width = plane.shape
@@ -66,16 +68,16 @@ def enlarged(plane: Plane, scale: int) -> Plane:
 
 
 def register(now: Plane, before: Plane, now_from_before: Matrix, weights: Plane) -> Matrix:
-    """Return the similarity near `now_from_before` that lays `before` best over `now`.
+    """Register `before` to `now` by a similarity.
 
     Args:
         now: the later picture.
-        before: the earlier one.
-        now_from_before: a first guess, a few pixels off.
-        weights: shape of `now`, how much each pixel counts.
+        before: the earlier picture.
+        now_from_before: initial transform, at most a few pixels off.
+        weights: shape of `now`, weight of each pixel.
 
     Returns:
-        The better transform; the guess where the pictures do not say anything better.
+        The refined transform, or the initial one if it cannot be improved.
 
     Source: B. D. Lucas, T. Kanade, "An Iterative Image Registration Technique", IJCAI 1981, for a
     similarity, with the robust weights of M. J. Black, P. Anandan, CVIU 1996.
@@ -91,7 +93,7 @@ def register(now: Plane, before: Plane, now_from_before: Matrix, weights: Plane)
 
 
 def _extent(weights: Plane) -> tuple[int, int, int, int]:
-    """Return top, bottom, left and right of what counts; all of it if nothing does."""
+    """Return top, bottom, left and right of the pixels with weight; the whole picture if none."""
     rows, columns = np.flatnonzero(weights.any(axis=1)), np.flatnonzero(weights.any(axis=0))
     if not len(rows):
         return 0, weights.shape[0], 0, weights.shape[1]
@@ -99,7 +101,7 @@ def _extent(weights: Plane) -> tuple[int, int, int, int]:
 
 
 def _reduced(plane: Plane, factor: int) -> Plane:
-    """Average blocks of pixels; what is left at the right and at the bottom goes."""
+    """Average blocks of pixels; incomplete blocks at the right and bottom are dropped."""
     if factor == 1:
         return plane
     height, width = (side // factor for side in plane.shape)
@@ -130,14 +132,14 @@ def _refined(now: Plane, before: Plane, weights: Plane, guess: Matrix) -> Matrix
 
 
 def _drawn(plane: Plane, out_from_plane: Matrix, shape: tuple[int, ...]) -> Plane:
-    """Draw a smooth plane on another grid; not finite where it has no pixel."""
+    """Resample a smooth plane on another grid; not finite outside of the plane."""
     size = shape[1], shape[0]
     inverse = on_pixel_indices(invert(out_from_plane))
     return _plane(cv2.warpAffine(plane, inverse, size, flags=_LINEAR, borderValue=np.nan))
 
 
 def on_pixel_indices(a_from_b: Matrix) -> Matrix:
-    """Return a transform for libraries that count pixel centres as integers, as OpenCV does."""
+    """Convert a transform to integer pixel centres, as used by OpenCV."""
     moved = a_from_b.copy()
     moved[:, 2] += moved[:, :2].sum(axis=1) / 2 - 0.5
     return moved
@@ -152,9 +154,9 @@ def _plane(picture: npt.NDArray[Any]) -> Plane:
 
 
 def _slopes(plane: Plane, side_px: int) -> npt.NDArray[np.float32]:
-    """Return how each pixel changes with a shift along x and y, growth, and a turn: (4, H * W).
+    """Return the derivatives of each pixel by shift along x and y, scale and rotation: (4, H * W).
 
-    Growth and turn are about the middle, measured in pixels at a distance of `side_px`.
+    Scale and rotation are about the centre, in pixels at a distance of `side_px`.
     """
     along_y, along_x = np.gradient(plane)
     height, width = plane.shape
@@ -174,7 +176,7 @@ def _least_squares(
 
 
 def _similarity(move_px: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Matrix:
-    """Return what shifts, grows and turns about the middle of a picture by so many pixels."""
+    """Return the similarity for a step of `_slopes`' four parameters."""
     height, width = shape
     grow, turn = move_px[2:] / max(shape)
     x, y = width / 2, height / 2

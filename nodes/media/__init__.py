@@ -1,1 +1,1 @@
-"""What nodes read of media files: opening, packets, side data."""
+"""Reading media files with libav: opening, packets, pictures and side data."""

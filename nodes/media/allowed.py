@@ -1,10 +1,10 @@
-"""The one way libav opens media here: by formats and protocols that are allowed, and not for ever.
+"""Opening media with libav, restricted to allowed formats and protocols, and with a timeout.
 
-libav reads whatever looks like one of its hundreds of formats, under any name. Some of those are
-lists that make it read further files and addresses (HLS, DASH, ffconcat, SDP), some draw pictures
-of any text, some are devices. A file is read here only as a container of its own content, over no
-protocol but that of files; a list is read only from a URL that is named like one, and what it leads
-to is reached over the network's protocols alone.
+libav detects hundreds of formats by content, whatever the file's name. Some are playlists that make
+it open further files and addresses (HLS, DASH, ffconcat, SDP), some render any text as pictures,
+and some are devices. Here a file is opened only with demuxers of self-contained formats and the
+file protocol. A playlist is opened only from a URL with its suffix, and may use network protocols
+only.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _FORMATS: Final = frozenset(
     sga siff simbiosis_imx smjpeg smk smush swf thp tiertexseq tmv ty usm vc1 vc1test vividas vivo
     vmd vvc w64 wav wc3movie wtv wv xmv yop yuv4mpegpipe""".split()  # noqa: SIM905 - easier to read
 )
-"""Demuxers of what is complete in itself, beside those of single pictures."""
+"""Demuxers of self-contained formats, besides those of single pictures."""
 
 _PICTURES: Final = frozenset(
     f"{name}_pipe"
@@ -48,7 +48,7 @@ _PICTURES: Final = frozenset(
 )
 
 _LISTS: Final = {"m3u8": {"hls", "webvtt"}, "mpd": {"dash", "webvtt"}, "sdp": {"sdp"}}
-"""Suffixes of URLs that name a list -> the demuxers it takes."""
+"""Demuxers for playlists, by the suffix of the URL."""
 
 _WEB: Final = "http,https,tcp,tls,httpproxy,crypto"
 _RTMP: Final = "rtmp,rtmpe,rtmps,rtmpt,rtmpte,rtmpts,tcp,tls,http,https"
@@ -70,20 +70,20 @@ _PROTOCOLS: Final = {
     "tls": "tls,tcp",
     "udp": "udp",
 }
-"""Scheme of a URL -> protocols that reading it may use."""
+"""Protocols that may be used, by the scheme of the URL."""
 _ONE_FILE: Final = {"pattern_type": "none"}
-"""Keeps the demuxer of numbered pictures from reading `a0.png` in place of `a%d.png`."""
+"""Keeps the image2 demuxer from reading `a0.png` in place of a file named `a%d.png`."""
 
 _STREAMED: Final = {"rtsp": {"rtsp"}, "rtsps": {"rtsp"}, "rtp": {"rtp"}, "srtp": {"rtp"}}
-"""Schemes that take a demuxer of their own."""
+"""Demuxers of schemes that need their own."""
 
 
 def allowing(formats: Iterable[str], protocols: str) -> dict[str, str]:
-    """Return a container's options that keep libav to demuxers and protocols, nested ones too.
+    """Return container options that restrict libav to demuxers and protocols, also nested ones.
 
     Args:
         formats: names of demuxers.
-        protocols: names with commas between them.
+        protocols: names, separated by commas.
     """
     return {"format_whitelist": ",".join(sorted(formats)), "protocol_whitelist": protocols}
 

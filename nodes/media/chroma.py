@@ -1,4 +1,4 @@
-"""Where a video's subsampled chroma lies among its luma samples."""
+"""Reading the chroma siting of a video stream."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _OF_CODEC: Final = {"webp": 2}
 
 
 def chroma_location(stream: VideoStream) -> int:
-    """Return AVCHROMA_LOC_* of a stream, 0 where neither container nor codec says it.
+    """Return AVCHROMA_LOC_* of a stream, 0 if neither container nor codec gives it.
 
-    PyAV does not show it; but libav's Matroska muxer writes what it is told of the stream.
+    PyAV has no attribute for it, so it is read from a Matroska header that libav writes.
     """
     header = io.BytesIO()
     try:

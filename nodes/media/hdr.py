@@ -1,7 +1,7 @@
-"""What an HDR10 video says of the display it was made on, and of its brightest pictures.
+"""HDR10 metadata: mastering display (SMPTE ST 2086) and content light level (CTA-861.3).
 
-It travels beside the pictures (SMPTE ST 2086, CTA-861.3). PyAV reads it from a decoded picture, and
-hands it to no encoder by itself, so those that can be told are, in their own words.
+PyAV reads it from decoded pictures but does not pass it to encoders, so that it is passed as
+options to the encoders that have them.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ __all__ = ["HdrWords", "read_hdr_facts"]
 
 @dataclass(frozen=True, slots=True)
 class HdrWords:
-    """How an encoder is told, in words of its own: `key=value:key=value`."""
+    """An encoder's syntax for HDR10 metadata: `key=value:key=value`."""
 
     display: str
-    """Its key of the mastering display."""
+    """Key of the mastering display."""
     light: str
-    """Its key of the light levels."""
+    """Key of the light levels."""
     first: str = ""
-    """A word that must come before both, if any."""
+    """Option that must come before both, if any."""
     decimal: bool = False
-    """Whether the display is told in decimals; else in steps of 0.00002 and of 0.0001 cd/m2."""
+    """Whether the display is given in decimals; else in steps of 0.00002 and 0.0001 cd/m2."""
 
     def of(self, facts: HdrFacts) -> str:
-        """Return the words that tell `facts`."""
+        """Return the options for `facts`."""
         words = [self.first] if self.first else []
         if facts.display is not None:
             words.append(f"{self.display}={self._display(facts.display)}")
@@ -54,7 +54,7 @@ class HdrWords:
 
 
 def read_hdr_facts(picture: av.VideoFrame) -> HdrFacts | None:
-    """Return what a decoded picture says, None if it says nothing."""
+    """Return the HDR10 metadata of a decoded picture, None if it has none."""
     display = side_data(picture, "MASTERING_DISPLAY_METADATA")
     light = side_data(picture, "CONTENT_LIGHT_LEVEL")
     facts = HdrFacts(_display(display), _light(light))

@@ -1,4 +1,4 @@
-"""Packets of a live source, taken as they come: nobody else holds on to them."""
+"""Reading the packets of a live source in a thread, as they arrive."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from av.stream import Stream
 __all__ = ["LivePackets"]
 
 _POLL_S: Final = 0.1
+"""How often a wait checks for the end, s."""
 _MOST_PACKETS: Final = 5_000
-"""Waiting at once; a decoder that falls back farther makes the network lose packets."""
+"""Most packets in the queue; if the decoder falls further behind, packets are lost."""
 _PATIENCE_S: Final = 1.0
-"""How long closing waits for a packet to come; a source that is silent is left open."""
+"""How long closing waits for the reading thread, s; a silent source is left open."""
 
-_Item = tuple[float, "Packet[Stream] | Exception | None"]
+_Arrival = tuple[float, "Packet[Stream] | Exception | None"]
 
 
 class LivePackets:
-    """Reads in a thread of its own, so that each packet's arrival is known, and a wait can end."""
+    """Reads packets in its own thread, which records their arrival and lets a wait be ended."""
 
     def __init__(self, packets: Iterator[Packet[Stream]], ended: threading.Event) -> None:
         """Start reading.
 
         Args:
-            packets: what is read; used by no other thread from now on.
-            ended: when it is set, iteration stops.
+            packets: the packets; must not be used by another thread any more.
+            ended: set it to stop the iteration.
         """
         self._packets, self._ended = packets, ended
-        self._came: queue.Queue[_Item] = queue.Queue(_MOST_PACKETS)
+        self._arrivals: queue.Queue[_Arrival] = queue.Queue(_MOST_PACKETS)
         self._closed = threading.Event()
         self.arrived_s = time.monotonic()
-        """When the last packet that was handed out had come, by `time.monotonic`."""
+        """Arrival of the last packet that was yielded, by `time.monotonic`."""
         self._thread = threading.Thread(target=self._read, name="live", daemon=True)
         self._thread.start()
 
@@ -51,33 +52,33 @@ class LivePackets:
             last = error
         self._put((time.monotonic(), last))
 
-    def _put(self, item: _Item) -> None:
+    def _put(self, arrival: _Arrival) -> None:
         while not self._closed.is_set():
             try:
-                self._came.put(item, timeout=_POLL_S)
+                self._arrivals.put(arrival, timeout=_POLL_S)
             except queue.Full:
                 continue
             return
 
     def __iter__(self) -> Iterator[Packet[Stream]]:
-        """Yield the packets in order, until the source or the user ends it.
+        """Yield the packets in order, until the source ends or `ended` is set.
 
         Raises:
-            FFmpegError: the source cannot be read further.
+            FFmpegError: the source cannot be read any further.
         """
         while not self._ended.is_set():
             try:
-                self.arrived_s, item = self._came.get(timeout=_POLL_S)
+                self.arrived_s, arrival = self._arrivals.get(timeout=_POLL_S)
             except queue.Empty:
                 continue
-            if item is None:
+            if arrival is None:
                 return
-            if isinstance(item, Exception):
-                raise item
-            yield item
+            if isinstance(arrival, Exception):
+                raise arrival
+            yield arrival
 
     def close(self) -> bool:
-        """Stop reading; say whether the source may be closed, as nothing reads it any more."""
+        """Stop reading; return whether the thread has ended, so that the source may be closed."""
         self._closed.set()
         self._thread.join(_PATIENCE_S)
         return not self._thread.is_alive()

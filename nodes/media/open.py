@@ -1,4 +1,4 @@
-"""Opening media with libav, choosing the video in it, and describing it."""
+"""Opening media with libav, choosing the video stream, and describing it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ __all__ = [
 ]
 
 FALLBACK_RATE = Fraction(25)
-"""Frames a second of a stream that says nothing of its rate and has no usable times."""
+"""Frame rate of a stream without a rate or usable times, 1/s; libav's own default."""
 
 _PROBE_BYTES = 1 << 27
 """How far a file is read whose streams are not all known; libav keeps that much in memory."""
@@ -62,24 +62,25 @@ _TELL_LATE = frozenset({"mpeg", "flv", "live_flv"})
 _UNSPECIFIED = 2
 
 _RANGE_OF = {"mjpeg": 2}
-"""Codec -> AVCOL_RANGE_* of what it makes when it does not say."""
+"""AVCOL_RANGE_* of untagged pictures, by codec."""
 
 _PROGRESSIVE = 1
 _BOTTOM_FIRST = frozenset({3, 4})
-"""AVFieldOrder: both fields bottom first; or the top one coded first but shown second."""
+"""AVFieldOrder values with the bottom field shown first."""
 
 
 def open_media(source: str, *, probe_bytes: int | None = None) -> InputContainer:
-    """Open a file or URL for reading, as `nodes.media.allowed` lets libav do it.
+    """Open a file or URL for reading; see `nodes.media.allowed`.
 
-    Metadata that is not UTF-8 comes as surrogate escapes, so that it can be written back as it was.
+    Metadata that is not UTF-8 is decoded with surrogate escapes, so that it can be written back
+    unchanged.
 
     Args:
         source: path or URL.
         probe_bytes: how far libav may read to find its streams; None: 5 MB, or 5 seconds.
 
     Raises:
-        MediaError: there is no such file, it is empty, or nothing here can read it.
+        MediaError: the file does not exist, is empty, or cannot be read.
     """
     try:
         return _open(source, probe_bytes)
@@ -140,10 +141,10 @@ def _probing(probe_bytes: int) -> dict[str, str]:
 
 
 def video_stream(container: InputContainer, source: str) -> VideoStream:
-    """Return the best video stream, never a cover picture.
+    """Return the best video stream, ignoring cover pictures.
 
     Raises:
-        MediaError: the container holds no video, or none in a codec that can be decoded.
+        MediaError: the container has no video, or none in a codec that can be decoded.
     """
     covers = Disposition.attached_pic | Disposition.timed_thumbnails
     moving = [s for s in container.streams.video if not s.disposition & covers]
@@ -152,7 +153,7 @@ def video_stream(container: InputContainer, source: str) -> VideoStream:
         raise MediaError(
             f"{source}: contains no video, only {', '.join(kinds)}; expected a file with video"
         )
-    # PyAV has no codec context where libav has no decoder, whatever its type stubs say.
+    # PyAV's codec context is None where libav has no decoder, unlike its type stubs say.
     decodable = [s for s in moving if getattr(s, "codec_context", None) is not None]
     if not decodable:
         raise MediaError(
@@ -173,10 +174,10 @@ def codec_name(stream: Stream) -> str:
 
 
 def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Stream]]:
-    """Yield the packets of `streams`, in the file's order, with empty ones but without PyAV's own.
+    """Yield the packets of `streams` in file order, including empty ones, but not PyAV's flushes.
 
     Raises:
-        FFmpegError: the file cannot be read further; another call goes on behind the place.
+        FFmpegError: the file cannot be read; another call continues after the error.
     """
     packets = container.demux(streams)
     while True:
@@ -193,17 +194,17 @@ def read_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet
 
 
 def ticks_of(stream: VideoStream) -> Fraction:
-    """Return the seconds a tick of the stream's timestamps lasts."""
+    """Return the time base of the stream's timestamps, in seconds."""
     return stream.time_base or Fraction(1, 90_000)
 
 
 def stores_times(demuxer: str) -> bool:
-    """Say whether files of a format store times, as raw streams such as .h264 do not.
+    """Return whether a format stores timestamps; raw streams such as .h264 do not.
 
     Args:
-        demuxer: libav's name, or names, of it.
+        demuxer: libav's name or names.
     """
-    # Not the flags of an open container's format, which are those of a muxer too.
+    # The flags of an open container's format include those of the muxer, so look it up.
     flags = Flags(ContainerFormat(demuxer.partition(",")[0], "r").flags)
     return Flags.no_timestamps not in flags
 
@@ -221,12 +222,12 @@ def frame_rate(stream: VideoStream) -> Fraction | None:
 
 
 def frame_step_ticks(stream: VideoStream) -> Fraction:
-    """Return the ticks from one frame to the next at the average rate."""
+    """Return the ticks per frame at the average rate."""
     return 1 / ((frame_rate(stream) or FALLBACK_RATE) * ticks_of(stream))
 
 
 def tagged_end_s(stream: VideoStream) -> float | None:
-    """Return where Matroska says the stream ends, which a file cut short does not reach."""
+    """Return the end of the stream from Matroska's tags, s; a truncated file ends before it."""
     for key, value in stream.metadata.items():
         if key.upper() == "DURATION" and (parts := re.fullmatch(r"(\d+):(\d+):([\d.]+)", value)):
             return int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])
@@ -234,16 +235,16 @@ def tagged_end_s(stream: VideoStream) -> float | None:
 
 
 def clockwise_rotation_deg(picture: av.VideoFrame) -> int:
-    """Return the clockwise turn a player applies to `picture`: 0, 90, 180 or 270.
+    """Return the clockwise rotation that a player applies to `picture`: 0, 90, 180 or 270.
 
-    libav counts the display matrix's angle counter-clockwise; a matrix that turns by another angle
-    counts as the nearest of the four.
+    Angles of the display matrix are rounded to the nearest of the four; libav's are
+    counter-clockwise.
     """
     return round(-picture.rotation / 90) * 90 % 360
 
 
 def is_photo(container: InputContainer) -> bool:
-    """Say whether a file holds one picture only."""
+    """Return whether a file contains a single picture."""
     name = container.format.name
     return name.endswith("_pipe") or (name == "image2" and not opened_numbered(container))
 
@@ -251,7 +252,7 @@ def is_photo(container: InputContainer) -> bool:
 def describe_video(
     container: InputContainer, stream: VideoStream, first: av.VideoFrame
 ) -> VideoInfo:
-    """Describe the stream as its container and its first decoded picture have it."""
+    """Describe a stream by its container and its first decoded picture."""
     context = stream.codec_context
     time_base = ticks_of(stream)
     duration_s = stream.duration * time_base if stream.duration else None
@@ -298,7 +299,7 @@ def _color_tags(stream: VideoStream, first: av.VideoFrame) -> ColorTags:
 
     return ColorTags(
         matrix=known(context.colorspace, first.colorspace),
-        # A JPEG is of full range, whether or not libav says so (of gray ones it does not).
+        # JPEGs have full range, but libav does not say so for gray ones.
         range=first.color_range or context.color_range or _RANGE_OF.get(context.codec.name, 0),
         primaries=known(context.color_primaries, first.color_primaries),
         transfer=known(context.color_trc, first.color_trc),

@@ -18,7 +18,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange
 
 from nodes.errors import UnsupportedFormatError
-from nodes.types import ColorTags
+from nodes.types import Box, ColorTags
 
 __all__ = [
     "LUMA_WEIGHTS",
@@ -149,9 +149,7 @@ def chroma_siting(color: ColorTags) -> tuple[str, float, float]:
     return _CHROMA_SITINGS.get(color.chroma, _CHROMA_SITINGS[1])
 
 
-def align_region(
-    xyxy_px: tuple[float, float, float, float], layout: PixelLayout, width_px: int, height_px: int
-) -> Region | None:
+def align_region(xyxy_px: Box, layout: PixelLayout, width_px: int, height_px: int) -> Region | None:
     """Grow a box to whole chroma samples and clip it to the frame; None when nothing is left."""
     step_x, step_y = 1 << layout.log2_sub_x, 1 << layout.log2_sub_y
     x0 = max(0, int(np.floor(xyxy_px[0] / step_x)) * step_x)

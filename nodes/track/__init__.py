@@ -1,4 +1,4 @@
-"""Finds and follows faces."""
+"""The node that detects and tracks faces."""
 
 from nodes.track.node import Track, TrackConfig
 

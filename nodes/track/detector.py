@@ -1,4 +1,4 @@
-"""MediaPipe's face detector (BlazeFace, short range), behind a plain function of an image."""
+"""MediaPipe's face detector (BlazeFace, short range) as a function of an image."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ import numpy.typing as npt
 
 from nodes.errors import NodeError
 from nodes.track.appearance import Appearance
+from nodes.types import Box
 
-__all__ = ["DETECTOR_SIDE_PX", "Box", "Detection", "FaceDetector", "mean_of", "mirror"]
+__all__ = ["DETECTOR_SIDE_PX", "Detection", "FaceDetector", "mean_of", "mirror"]
 
 _log = logging.getLogger(__name__)
 
 DETECTOR_SIDE_PX: Final = 128
-"""The network looks at a square of this side, whatever it is given."""
+"""Side of the network's input, px; images are resized to it."""
 
 _MODEL: Final = "face_detector.tflite"
 _MODEL_SHA256: Final = "b4578f35940bf5a1a655214a1cce5cab13eba73c1297cd78e1a04c2380b0152f"
@@ -37,34 +38,30 @@ _CHATTER: Final = re.compile(
 _stderr_lock = threading.Lock()
 
 
-Box = tuple[float, float, float, float]
-"""xyxy_px."""
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """One face found in one image, in that image's pixels."""
+    """One face in an image, in pixels of that image."""
 
     box_xyxy_px: Box
     points_px: npt.NDArray[np.float64]
     """Shape (4, 2): right eye, left eye, nose tip, mouth centre."""
     score: float
     appearance: Appearance | None = None
-    """What the face's colours are, if it was seen close up; see `nodes.track.appearance`."""
+    """Colours of the face, if seen in a close-up; see `nodes.track.appearance`."""
 
 
 _MIRRORED_POINTS: Final = (1, 0, 2, 3)
 
 
 def mirror(found: Detection, width_px: float) -> Detection:
-    """Take what was found in an image's mirror image to the image itself."""
+    """Convert a detection in a mirrored image to the image itself."""
     x0, y0, x1, y1 = found.box_xyxy_px
     points = found.points_px[list(_MIRRORED_POINTS)] * (-1, 1) + (width_px, 0)
     return Detection((width_px - x1, y0, width_px - x0, y1), points, found.score)
 
 
 def mean_of(a: Detection, b: Detection) -> Detection:
-    """Return what two looks at one face say together."""
+    """Return the mean of two detections of one face."""
     x0, y0, x1, y1 = ((p + q) / 2 for p, q in zip(a.box_xyxy_px, b.box_xyxy_px, strict=True))
     points_px, score = (a.points_px + b.points_px) / 2, (a.score + b.score) / 2
     return Detection((x0, y0, x1, y1), points_px, score, a.appearance)
@@ -96,29 +93,31 @@ class FaceDetector:
                     min_detection_confidence=min_score,
                 )
             )
-            # The first calls have things to say on stderr too: once, where a tensor happens to lie
-            # off a boundary, which other sizes bring about sooner.
+            # The first calls write to stderr, too: once, when a tensor is not aligned in memory,
+            # which calls with several sizes provoke here.
             for side_px in range(DETECTOR_SIDE_PX - 64, DETECTOR_SIDE_PX + 96, 16):
                 self.detect(np.zeros((side_px, side_px, 3), np.uint8))
 
     def detect(self, rgb: npt.NDArray[np.uint8]) -> list[Detection]:
-        """Find faces.
+        """Detect faces.
 
         Args:
             rgb: shape (height, width, 3), contiguous.
 
         Returns:
-            In no order; `points_px` may lie outside the image.
+            Detections in no particular order; `points_px` may be outside the image.
         """
         found = self._detector.detect(self._image(image_format=self._format, data=rgb))
         height, width = rgb.shape[:2]
         detections: list[Detection] = []
-        for item in found.detections:
-            points = np.array([(p.x * width, p.y * height) for p in item.keypoints[:4]], np.float64)
-            box = item.bounding_box
+        for entry in found.detections:
+            points = np.array(
+                [(p.x * width, p.y * height) for p in entry.keypoints[:4]], np.float64
+            )
+            box = entry.bounding_box
             x, y = float(box.origin_x), float(box.origin_y)
             xyxy_px = (x, y, x + box.width, y + box.height)
-            detections.append(Detection(xyxy_px, points, float(item.categories[0].score)))
+            detections.append(Detection(xyxy_px, points, float(entry.categories[0].score)))
         return detections
 
     def close(self) -> None:
@@ -131,10 +130,10 @@ class FaceDetector:
 
 @contextmanager
 def _quiet_stderr() -> Generator[None]:
-    """Keep MediaPipe's start-up chatter off the terminal; it goes to this module's DEBUG log.
+    """Redirect MediaPipe's start-up messages from stderr to this module's DEBUG log.
 
-    The libraries below write to file descriptor 2 and heed no environment variable, so the
-    descriptor itself is turned aside for the moment. Lines that are not theirs are written back.
+    Its libraries write to file descriptor 2 and have no setting for it, so that the descriptor is
+    replaced meanwhile. Other lines are written to stderr afterwards.
     """
     with _stderr_lock, tempfile.TemporaryFile() as caught:
         sys.stderr.flush()

@@ -1,10 +1,10 @@
-"""`aminet.track`: finds the faces of every frame and follows them.
+"""`aminet.track`: detects the faces in every frame and tracks them.
 
-Looking for new faces is a rolling scan with motion (`nodes.track.scan`); a face that is known costs
-one detection a frame, in a square around where it should be, turned upright. What a scan finds must
-be found again in such a square before it counts, in the picture and in its mirror image: a face
-looks like one from both sides, a shoulder or a church window seldom does. So must a track until it
-is confirmed, and a known face that the detector is not sure of in this frame.
+New faces are found by a rolling scan that follows motion (`nodes.track.scan`). A known face needs
+one detection per frame, in an upright square around its expected position. A face from a scan must
+be detected again in such a square, and in its mirror image, before it counts; this rejects most
+false detections. The same applies to tracks that are not confirmed, and to known faces with a low
+score in this frame.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import luma_samples
 from nodes.reports import sum_reports
 from nodes.track.close_up import FaceFinder, square_around, steady_square
-from nodes.track.detector import Box, Detection
+from nodes.track.detector import Detection
 from nodes.track.scan import RollingScan, SceneCuts
 from nodes.track.stitch import SHARED_FRAMES, TrackEnds, stitch
 from nodes.track.tracker import Sighting, Tracker, TrackerParams, suppress_overlaps
 from nodes.track.views import Square, scan_squares
-from nodes.types import Face, Frame, FrameFaces, VideoInfo
+from nodes.types import Box, Face, Frame, FrameFaces, VideoInfo
 
 __all__ = ["Track", "TrackConfig"]
 
@@ -36,34 +36,35 @@ _LUMA_COLUMNS = 160
 
 
 class TrackConfig(NodeConfig):
-    """How faces are looked for and followed."""
+    """How faces are detected and tracked."""
 
     scan_interval_s: float = Field(default=0.5, gt=0)
-    """Every part of the picture is looked at once in this time, if something moved there."""
+    """Every part of the picture with motion is scanned once in this time."""
     min_face_px: float | None = Field(default=None, ge=8)
-    """Width of the smallest face to look for; none: 16, or 1/45 of the shorter side if that is
-    more. The cost of a whole scan grows with the square of its inverse."""
+    """Width of the smallest face to detect; None: 16, or 1/45 of the shorter side if that is more.
+    The cost of a whole scan grows with the square of its inverse."""
     min_score: float = Field(default=0.6, ge=0, le=1)
-    """Least confidence at which a face counts when seen close up."""
+    """Least confidence of a new face in a close-up."""
     keep_score: float = Field(default=0.5, ge=0, le=1)
-    """Least confidence at which a confirmed face goes on to count; between this and `min_score` it
-    is looked at twice, so that a face near the limit does not come and go."""
+    """Least confidence of a confirmed face. Between this and `min_score` the detector is run twice,
+    so that a face near the limit does not come and go."""
     scan_score: float = Field(default=0.4, ge=0, le=1)
-    """Least confidence at which a scan's find is looked at close up."""
+    """Least confidence in a scan; such faces are then checked in a close-up."""
     confirm_score: float = Field(default=0.8, ge=0, le=1)
-    """One detection this sure is believed at once."""
+    """One detection of this confidence confirms a track."""
     confirm_hits: int = Field(default=3, ge=1)
-    """So many detections in successive frames are believed whatever their scores."""
+    """This many detections in successive frames confirm a track, whatever their scores."""
     max_gap_s: float = Field(default=0.5, ge=0)
-    """A face that is lost is looked for where it should be for so long; it is not reported."""
+    """For how long a lost face is searched at its expected position; meanwhile it is not reported.
+    """
     remember_s: float = Field(default=3.0, ge=0)
-    """A face lost for longer than `max_gap_s` that comes back in this time, near enough and with
-    like colours, gets its number back."""
+    """A face that was lost for longer than `max_gap_s` gets its number back if it appears within
+    this time, near enough and with similar colours."""
 
 
 @dataclass(slots=True)
-class _Stretch:
-    """Everything that lives from `open` to `close`."""
+class _VideoState:
+    """State from `open` to `close`."""
 
     finder: FaceFinder
     tracker: Tracker
@@ -72,13 +73,14 @@ class _Stretch:
     step_px: int
     seconds_per_tick: float
     stretch: tuple[float, float]
-    """Makes pixels square: all is followed in those, and reported in the frame's own."""
+    """Factors that make pixels square. Tracking is done in square pixels; faces are reported in
+    pixels of the frame."""
     upright_deg: float
     start_pts: int | None
 
 
 class Track(TrackingNode[TrackConfig]):
-    """Finds and follows faces; every frame gets a `FrameFaces`, mostly of the same numbers."""
+    """Detects and tracks faces, and sends a `FrameFaces` for every frame."""
 
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.track",
@@ -91,7 +93,7 @@ class Track(TrackingNode[TrackConfig]):
 
     def __init__(self, config: TrackConfig) -> None:
         super().__init__(config)
-        self._stretch: _Stretch | None = None
+        self._state: _VideoState | None = None
         self._counts = {"faces": 0, "detections": 0, "scanned_squares": 0, "cuts": 0}
         self._forget()
 
@@ -103,13 +105,13 @@ class Track(TrackingNode[TrackConfig]):
         self._tail: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
 
     def warmup_s(self, source: VideoInfo) -> float:
-        """Return how long a face is remembered, and may take to be found before that."""
+        """Return for how long a face is remembered, plus the time of a scan to find it before."""
         del source
         config = self.config
         return max(config.max_gap_s, config.remember_s) + config.scan_interval_s
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Start without any track, with a detector of its own.
+        """Start without tracks.
 
         Raises:
             UnsupportedFormatError: the video's pixel format cannot be read in place.
@@ -130,7 +132,7 @@ class Track(TrackingNode[TrackConfig]):
             turn_deg=upright_deg,
         )
         step_px = max(1, max(info.width_px, info.height_px) // _LUMA_COLUMNS)
-        self._stretch = _Stretch(
+        self._state = _VideoState(
             finder=FaceFinder(
                 info.color,
                 scan_score=config.scan_score,
@@ -163,25 +165,25 @@ class Track(TrackingNode[TrackConfig]):
 
     def process(self, inputs: Inputs) -> Outputs:
         """Report the faces of one frame."""
-        stretch = self._opened()
+        state = self._opened()
         frame = inputs.get("frames", Frame)
-        looked = stretch.finder.detections
-        time_s = frame.pts * stretch.seconds_per_tick
-        luma = luma_samples(frame.picture, stretch.step_px)
-        if stretch.cuts.is_cut(luma):
+        detections_before = state.finder.detections
+        time_s = frame.pts * state.seconds_per_tick
+        luma = luma_samples(frame.picture, state.step_px)
+        if state.cuts.is_cut(luma):
             self._counts["cuts"] += 1
-            stretch.tracker.cut()
-            stretch.scan.restart()
-        known = self._known_faces(stretch, frame.picture, time_s)
-        due = stretch.scan.due(time_s, luma, [face.box_xyxy_px for face in known])
-        found = self._scanned_faces(stretch, frame.picture, due, known)
-        sightings = stretch.tracker.update(time_s, suppress_overlaps([*known, *found]))
-        self._counts["detections"] += stretch.finder.detections - looked
-        x, y = stretch.stretch
+            state.tracker.cut()
+            state.scan.restart()
+        known = self._known_faces(state, frame.picture, time_s)
+        due = state.scan.due(time_s, luma, [face.box_xyxy_px for face in known])
+        found = self._scanned_faces(state, frame.picture, due, known)
+        sightings = state.tracker.update(time_s, suppress_overlaps([*known, *found]))
+        self._counts["detections"] += state.finder.detections - detections_before
+        x, y = state.stretch
         faces = FrameFaces(
             frame.pts, tuple(_face(sighting).stretched(1 / x, 1 / y) for sighting in sightings)
         )
-        self._count(faces, stretch.start_pts)
+        self._count(faces, state.start_pts)
         return {"faces": faces}
 
     def _count(self, faces: FrameFaces, start_pts: int | None) -> None:
@@ -190,24 +192,24 @@ class Track(TrackingNode[TrackConfig]):
             self._counts = dict.fromkeys(self._counts, 0)
             return
         self._tail.append(faces)
-        # One look that was never repeated is not a face that was followed.
+        # Tracks that were never confirmed are not counted.
         self._tracks.update(face.track_id for face in faces.faces if face.confirmed)
         self._counts["faces"] += len(faces.faces)
 
     def close(self) -> None:
         """Free the detector."""
-        if self._stretch is not None:
-            self._stretch.finder.close()
-            self._stretch = None
+        if self._state is not None:
+            self._state.finder.close()
+            self._state = None
 
     def report(self) -> dict[str, Any]:
-        """Count confirmed tracks, faces (over all frames), detector runs, scanned squares, cuts."""
+        """Return the number of confirmed tracks, faces, detector runs, scanned squares and cuts."""
         ends = TrackEnds(tuple(sorted(self._tracks)), _boxes(self._head), _boxes(self._tail))
         return {"tracks": len(self._tracks), **self._counts, "ends": ends.as_report()}
 
     @classmethod
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """Add the counts up; a face followed over a cut between segments is one track."""
+        """Add the counts; a face that is tracked across a segment boundary is one track."""
         numbers = cls.track_numbers(reports)
         merged = sum_reports(
             [{k: v for k, v in report.items() if k != "ends"} for report in reports]
@@ -216,45 +218,47 @@ class Track(TrackingNode[TrackConfig]):
 
     @classmethod
     def track_numbers(cls, reports: Sequence[Mapping[str, Any]]) -> list[dict[int, int]]:
-        """See `TrackingNode`; tracks are the same whose boxes overlap in the shared frames."""
+        """See `TrackingNode`. Tracks are matched if their boxes overlap in the shared frames."""
         return stitch([TrackEnds.from_report(report["ends"]) for report in reports])
 
-    def _opened(self) -> _Stretch:
-        if self._stretch is None:
+    def _opened(self) -> _VideoState:
+        if self._state is None:
             raise RuntimeError("Track.process was called before open or after close")
-        return self._stretch
+        return self._state
 
     def _known_faces(
-        self, stretch: _Stretch, picture: av.VideoFrame, time_s: float
+        self, state: _VideoState, picture: av.VideoFrame, time_s: float
     ) -> list[Detection]:
-        """Look for each live track where it should be."""
+        """Detect the face of each live track at its expected position."""
         found: list[Detection] = []
-        # Of two that end on one face, suppression keeps the better.
+        # If two tracks end on one face, suppression keeps the first.
         surest_first = sorted(
-            stretch.tracker.live(time_s), key=lambda t: (t.confirmed, t.hits), reverse=True
+            state.tracker.live(time_s), key=lambda t: (t.confirmed, t.hits), reverse=True
         )
         for track in surest_first:
             box = track.expected_box(time_s)
             track.square = steady_square(track.square, square_around(box, track.last.points_px))
-            close_up = stretch.finder.close_up(picture, box, track.square, known=track.confirmed)
+            close_up = state.finder.close_up(picture, box, track.square, known=track.confirmed)
             if close_up is not None:
                 found.append(close_up)
         return found
 
     def _scanned_faces(
         self,
-        stretch: _Stretch,
+        state: _VideoState,
         picture: av.VideoFrame,
         squares: list[Square],
         known: list[Detection],
     ) -> list[Detection]:
-        """Look for faces in squares, and again close up at those that are not known yet."""
+        """Detect faces in squares, and check new ones in a close-up."""
         self._counts["scanned_squares"] += len(squares)
-        finds = [find for square in squares for find in stretch.finder.in_square(picture, square)]
+        finds = [
+            find for square in squares for find in state.finder.find_in_square(picture, square)
+        ]
         finds.sort(key=lambda find: find.score, reverse=True)
         fresh = [d for d in suppress_overlaps([*known, *finds]) if all(d is not k for k in known)]
         close_ups = [
-            stretch.finder.close_up(
+            state.finder.close_up(
                 picture,
                 find.box_xyxy_px,
                 square_around(find.box_xyxy_px, find.points_px),

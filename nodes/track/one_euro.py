@@ -1,7 +1,7 @@
-"""The One-Euro filter: still when slow, quick when fast, in seconds.
+"""The One Euro filter, a low-pass filter whose cut-off rises with speed.
 
 Source: G. Casiez, N. Roussel, D. Vogel, "1 Euro Filter: A Simple Speed-based Low-pass Filter for
-Noisy Input in Interactive Systems", CHI 2012. Time is passed in, so a variable frame rate is right.
+Noisy Input in Interactive Systems", CHI 2012. Times are passed in, to support variable frame rates.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class OneEuroParams:
-    """How steady, and how quick to follow."""
+    """Parameters of the filter."""
 
     min_cutoff_hz: float = 1.0
-    """Cut-off when nothing moves: lower is steadier."""
+    """Cut-off without motion; lower is smoother."""
     beta: float = 5.0
-    """Hz gained for each unit a second of speed: higher lags less."""
+    """Rise of the cut-off in Hz for each unit per second of speed; higher lags less."""
     speed_cutoff_hz: float = 2.0
     """Cut-off of the speed estimate itself."""
 
 
 class OneEuroFilter:
-    """Filters an array of values; every element shares the fastest element's speed."""
+    """Filters an array; all elements use the speed of the fastest one."""
 
     def __init__(self, params: OneEuroParams) -> None:
         self._params = params

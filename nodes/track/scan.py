@@ -1,10 +1,9 @@
-"""Where to look for new faces, and when: a rolling scan that follows motion, and scene cuts.
+"""Scheduling the search for new faces: a rolling scan that follows motion, and scene cuts.
 
-Looking everywhere at every size costs hundreds of detections, so each frame pays for a few squares:
-first those where something moved that is no part of a known person, each at most once in an
-interval; then, at a rate that does not depend on the picture's size, those where known people move
-and those not looked at for longest. After a cut all of them are due at once. Pure decisions on
-small luma pictures.
+Scanning a whole frame at every size takes hundreds of detections, so that only a few squares are
+scanned in each frame: first those with motion outside of known people, each at most once per
+interval; then, at a fixed rate, those in which known people move and those not scanned for longest.
+After a scene cut all squares are due. Works on small luma pictures only.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nodes.track.detector import Box
 from nodes.track.views import Square
+from nodes.types import Box
 
 __all__ = ["IDLE_LOOKS_PER_S", "RollingScan", "SceneCuts"]
 
@@ -24,32 +23,33 @@ Luma = npt.NDArray[np.float32]
 """Shape (rows, columns), 0 to 1: every n-th luma sample of a frame."""
 
 IDLE_LOOKS_PER_S: Final = 25.0
-"""Squares where nothing moves that are looked at in a second, all the same: faces turn towards us,
-and the detector misses some."""
+"""Squares without motion to scan per second, because faces turn to the camera and the detector
+misses some."""
 
 _MOVED_SHARE: Final = 0.005
-"""Share of a square's samples that must change since it was looked at for it to have moved."""
+"""A square has motion if this share of its samples changed since its last scan."""
 _MOVED_LEVEL: Final = 0.045
-"""Change of one sample, above `_NOISE_FACTOR` times the picture's median change (noise)."""
+"""A sample has changed if it differs by this, of full scale, plus `_NOISE_FACTOR` times the median
+change of the picture (its noise)."""
 _NOISE_FACTOR: Final = 4.5
 _MOST_NOISE: Final = 0.04
-"""A larger median change is no noise: everything moves, and all of it counts."""
+"""A larger median change, of full scale, is not noise but motion of the whole picture."""
 
 _BODY: Final = (2.2, 1.7, 5.0)
-"""How far a person reaches from the middle of the face to each side, up and down, in widths of the
-face. What moves there is hardly ever another face ..."""
+"""Extent of a person from the centre of the face to each side, up and down, in widths of the face.
+Motion in it is hardly ever that of another face."""
 _IDLE_REST: Final = 4.0
-"""... so it is looked at as idle squares are, if sooner: each at most once in so many intervals."""
+"""Squares with such motion only are scanned like idle ones, at most once in this many intervals."""
 
 _CUT_BLOCK: Final = 8
 _CUT_LEVEL: Final = 0.08
-"""Mean change from one frame to the next, brightness aside, from which it may be a cut ..."""
+"""Least mean change between frames at a scene cut, of full scale, without changes of brightness."""
 _CUT_OVER_USUAL: Final = 3.0
-"""... if it is also this much more than usual: a shaking camera is no cut."""
+"""Least ratio to the recent mean change: a shaking camera is not a cut."""
 
 
 class RollingScan:
-    """Hands out the squares of a full scan, a few each frame."""
+    """Distributes the squares of a full scan over frames."""
 
     def __init__(
         self,
@@ -63,9 +63,9 @@ class RollingScan:
 
         Args:
             squares: of the full scan, the large ones first.
-            interval_s: a square where something moves comes up once in this time.
-            step_px: frame pixels between the luma samples that `due` will be given.
-            stretch: how many of the squares' pixels one of the frame is across and down.
+            interval_s: a square with motion is due once in this time.
+            step_px: frame pixels between the luma samples passed to `due`.
+            stretch: factors from frame pixels to the squares' pixels, across and down.
         """
         self._squares = list(squares)
         self._interval_s = interval_s
@@ -73,7 +73,7 @@ class RollingScan:
         self.restart()
 
     def restart(self) -> None:
-        """Make all squares due at once: what is shown is new."""
+        """Make all squares due, as at a scene cut."""
         self._reference: Luma | None = None
         self._seen_s = np.full(len(self._squares), -np.inf)
         # When each was last looked at because something moved.
@@ -81,16 +81,16 @@ class RollingScan:
         # Samples that changed in each since it was looked at: known people aside, and in all.
         self._moved = np.zeros(len(self._squares))
         self._moved_at_all = np.zeros(len(self._squares))
-        self._moving_credit = self._idle_credit = 0.0
+        self._moving_budget = self._idle_budget = 0.0
         self._last_s = 0.0
 
     def due(self, time_s: float, luma: Luma, known: Sequence[Box] = ()) -> list[Square]:
-        """Return the squares to look at in this frame.
+        """Return the squares to scan in this frame.
 
         Args:
-            time_s: later than before.
-            luma: of the frame.
-            known: boxes of the faces that are followed.
+            time_s: time of the frame, later than in the previous call.
+            luma: samples of the frame.
+            known: boxes of the tracked faces.
         """
         if self._reference is None:
             self._reference = luma.copy()
@@ -103,19 +103,19 @@ class RollingScan:
         passed_s, self._last_s = time_s - self._last_s, time_s
         least = _MOVED_SHARE * self._windows[4]
         rate_per_s = len(self._squares) / self._interval_s
-        self._moving_credit = _credit(self._moving_credit, passed_s, rate_per_s)
+        self._moving_budget = _refilled(self._moving_budget, passed_s, rate_per_s)
         rested = time_s - self._followed_s >= self._interval_s
         moving = np.flatnonzero(rested & (self._moved > least))
         oldest_first = np.argsort(self._seen_s[moving], kind="stable")
-        moving = moving[oldest_first][: int(self._moving_credit)]
-        self._moving_credit -= len(moving)
+        moving = moving[oldest_first][: int(self._moving_budget)]
+        self._moving_budget -= len(moving)
         self._followed_s[moving] = time_s
         chosen = self._take(moving, time_s)
-        self._idle_credit = _credit(self._idle_credit, passed_s, IDLE_LOOKS_PER_S)
+        self._idle_budget = _refilled(self._idle_budget, passed_s, IDLE_LOOKS_PER_S)
         bodies_first = np.lexsort((self._seen_s, self._moved_at_all <= least))
         rested = time_s - self._seen_s >= _IDLE_REST * self._interval_s
-        idle = bodies_first[rested[bodies_first]][: int(self._idle_credit)]
-        self._idle_credit -= len(idle)
+        idle = bodies_first[rested[bodies_first]][: int(self._idle_budget)]
+        self._idle_budget -= len(idle)
         return chosen + self._take(idle, time_s)
 
     def _take(self, indices: npt.NDArray[np.intp], time_s: float) -> list[Square]:
@@ -124,9 +124,9 @@ class RollingScan:
         return [self._squares[index] for index in indices]
 
     def _changed(self, luma: Luma, reference: Luma) -> npt.NDArray[np.bool_]:
-        """Tell which samples differ from when they last did; what a sample was then is kept."""
+        """Return which samples differ from `reference`, and update those there."""
         change = luma - reference
-        # Without its median, so that a lamp that flickers is no motion.
+        # Without its median, so that flickering light is not motion.
         change = np.abs(change - np.median(change))
         noise = float(np.median(change))
         level = _MOVED_LEVEL + (_NOISE_FACTOR * noise if noise < _MOST_NOISE else 0)
@@ -148,7 +148,7 @@ class RollingScan:
         return changed
 
     def _count(self, changed: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        """Count the changed samples in every square, by a summed-area table."""
+        """Count the changed samples in every square, with a summed-area table."""
         table = np.zeros((changed.shape[0] + 1, changed.shape[1] + 1), np.int64)
         np.cumsum(changed.cumsum(axis=0, dtype=np.int64), axis=1, out=table[1:, 1:])
         left, top, right, bottom, _ = self._windows
@@ -168,28 +168,28 @@ class RollingScan:
         return np.stack([left, top, right, bottom, area]).astype(np.int64)
 
 
-def _credit(credit: float, passed_s: float, rate_per_s: float) -> float:
-    """Add what time brings; a quarter of a second's worth is kept at most, but always one look."""
+def _refilled(budget: float, passed_s: float, rate_per_s: float) -> float:
+    """Increase a budget by the time passed, up to that of 0.25 s, or 1 if that is more."""
     most = max(1.0, rate_per_s / 4)
-    return min(credit + rate_per_s * max(0.0, passed_s), most)
+    return min(budget + rate_per_s * max(0.0, passed_s), most)
 
 
 class SceneCuts:
-    """Tells frames that begin another scene."""
+    """Detects scene cuts."""
 
     def __init__(self) -> None:
         self._last: Luma | None = None
         self._usual = 0.0
 
     def is_cut(self, luma: Luma) -> bool:
-        """Compare with the frame before; the first frame is no cut."""
+        """Compare with the previous frame; the first frame is not a cut."""
         rows, columns = (side // _CUT_BLOCK for side in luma.shape)
         if not rows or not columns:
             return False
-        # In coarse blocks, so that moving texture is no cut.
+        # In coarse blocks, so that moving texture is not a cut.
         blocks = luma[: rows * _CUT_BLOCK, : columns * _CUT_BLOCK]
         coarse = blocks.reshape(rows, _CUT_BLOCK, columns, _CUT_BLOCK).mean(axis=(1, 3))
-        # Without its mean, so that a flash or a switched lamp is no cut.
+        # Without its mean, so that a flash is not a cut.
         flat = coarse - coarse.mean()
         last, self._last = self._last, flat
         if last is None:

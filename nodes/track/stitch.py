@@ -1,7 +1,7 @@
-"""Which track of one segment is which of the next: by the faces that both saw in shared frames.
+"""Matching the tracks of neighbouring segments by the frames that both have seen.
 
-A tracker starts anew in each segment, but it is warmed up on frames that the segment before it has
-too. Only reports and sheets use the common numbers; pixels never depend on them.
+A tracker starts fresh in each segment, but is warmed up on frames of the previous one. The common
+numbers are used in reports and sheets only; pixels do not depend on them.
 """
 
 from __future__ import annotations
@@ -11,32 +11,33 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from nodes.types import Box
+
 __all__ = ["SHARED_FRAMES", "TrackEnds", "stitch"]
 
 SHARED_FRAMES: Final = 8
-"""Frames at each end of a segment whose faces are remembered."""
+"""Frames at each end of a segment whose faces are kept for matching."""
 
 _SAME_FACE: Final = 0.5
-"""Intersection over union from which two boxes in one frame are one face."""
+"""Least intersection over union of two boxes of the same face in one frame."""
 
-_Box = tuple[float, float, float, float]
-_Seen = Mapping[int, Mapping[int, _Box]]
-"""pts -> track -> box."""
+_Seen = Mapping[int, Mapping[int, Box]]
+"""Boxes by pts and track number."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackEnds:
-    """What stitching needs to know of one segment."""
+    """The tracks of one segment, and the faces at its ends."""
 
     tracks: tuple[int, ...]
-    """Numbers of the tracks confirmed from the segment's start on."""
+    """Numbers of the tracks confirmed in the segment, without its warm-up."""
     head: _Seen
-    """The last frames of its warm-up."""
+    """The faces in the last frames of its warm-up."""
     tail: _Seen
-    """Its own last frames."""
+    """The faces in its last frames."""
 
     def as_report(self) -> dict[str, Any]:
-        """Return it in JSON's types."""
+        """Return it as JSON types."""
         return {
             "tracks": list(self.tracks),
             "head": _listed(self.head),
@@ -45,7 +46,7 @@ class TrackEnds:
 
     @classmethod
     def from_report(cls, report: Mapping[str, Any]) -> TrackEnds:
-        """Return what `as_report` was made of."""
+        """Convert the result of `as_report` back."""
         return cls(tuple(report["tracks"]), _mapped(report["head"]), _mapped(report["tail"]))
 
 
@@ -53,10 +54,10 @@ def stitch(segments: Sequence[TrackEnds]) -> list[dict[int, int]]:
     """Number the tracks of a video.
 
     Args:
-        segments: all of them, in order.
+        segments: all segments, in order.
 
     Returns:
-        For each segment, its own track number -> the video's, from 1.
+        For each segment, a mapping from its track numbers to those of the video, from 1.
     """
     numbers: list[dict[int, int]] = []
     count = 0
@@ -74,7 +75,7 @@ def stitch(segments: Sequence[TrackEnds]) -> list[dict[int, int]]:
 
 
 def _matches(tail: _Seen, head: _Seen) -> dict[int, int]:
-    """Return track after the cut -> track before it, each at most once, the surest first."""
+    """Map tracks after a boundary to those before it; the most frequent pairs are matched first."""
     votes: defaultdict[tuple[int, int], float] = defaultdict(float)
     for pts in tail.keys() & head.keys():
         for before, box in tail[pts].items():
@@ -89,8 +90,8 @@ def _matches(tail: _Seen, head: _Seen) -> dict[int, int]:
     return matched
 
 
-def _overlap(a: _Box, b: _Box) -> float:
-    """Intersection over union."""
+def _overlap(a: Box, b: Box) -> float:
+    """Return the intersection over union."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:

@@ -1,9 +1,9 @@
-"""Which detection is which face: association, identities, confirmation. Pure decisions, no pixels.
+"""Assigning detections to tracks, confirming tracks and keeping their numbers.
 
-Assignment is SciPy's (Hungarian); what is ours is the cost: how far a detection lies from where
-its track was going, in face sizes, how much its size changed, and how unlike its colours are. A
-face that was lost for long is remembered: it gets its number back if it comes back near enough and
-looks alike.
+Assignment is SciPy's `linear_sum_assignment`. The cost is the distance of a detection from its
+track's expected position, in face sizes, plus terms for the change of size and the difference of
+colours. A face that was lost for longer gets its number back if it reappears near enough with
+similar colours.
 """
 
 from __future__ import annotations
@@ -18,80 +18,84 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 from nodes.track.appearance import Appearance, mix, unlikeness
-from nodes.track.detector import Box, Detection
+from nodes.track.detector import Detection
 from nodes.track.one_euro import OneEuroFilter, OneEuroParams
 from nodes.track.views import Square
+from nodes.types import Box
 
 __all__ = ["Sighting", "Track", "Tracker", "TrackerParams", "suppress_overlaps"]
 
 _FORBIDDEN: Final = 1e6
 _SAME_FACE_OVERLAP: Final = 0.4
-"""Intersection over the smaller box from which two detections are one face."""
+"""Least intersection over the smaller box of two detections of one face."""
 _COASTING_S: Final = 0.2
-"""How long a face is expected to go on as it went: faces stop and turn more often than they cross
-the picture."""
+"""Time constant over which the expected motion stops: faces stop and turn more often than they
+cross the picture."""
 _LEARNING_S: Final = 0.4
-"""Time in which what a face is remembered to look like follows what it looks like now."""
+"""Time constant of a track's colours."""
 _VELOCITY_S: Final = 0.06
-"""Time in which the velocity follows that between two frames: for the next frame ..."""
+"""Time constant of the velocity that is used for the next frame."""
 _GAIT_S: Final = 0.5
-"""... and for a face that was hidden: half hidden, its visible part had slowed down."""
+"""Time constant of the velocity that is used for a hidden face: the visible part of a face seems to
+slow down while it is covered."""
 _REACH: Final = (1.0, 2.0)
-"""How far from its way, in face sizes, a hidden face may come back: at once, and more a second."""
+"""Largest distance of a reappearing face from its expected position, in face sizes: at once, and
+its growth per second."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerParams:
-    """When tracks start, are believed, and end."""
+    """When tracks start, are confirmed, and end."""
 
     max_gap_s: float = 0.5
-    """A face not seen for longer is no longer looked for where it was."""
+    """A face that was not seen for longer is no longer searched at its expected position."""
     remember_s: float = 3.0
-    """A believed face that comes back in this time, near enough and looking alike, is the same."""
+    """A confirmed face that reappears within this time, near enough and with similar colours, keeps
+    its number."""
     confirm_score: float = 0.8
-    """One detection this sure confirms its track at once: a face in the first frame counts."""
+    """One detection of this confidence confirms its track, even in the first frame."""
     confirm_hits: int = 3
-    """So many detections in successive updates confirm a track whatever their scores: what is no
-    face is seen now and then, a face again and again."""
+    """This many detections in successive updates confirm a track, whatever their scores: false
+    detections are seldom repeated."""
     max_cost: float = 0.8
-    """Farthest a detection may lie from its track's expected place, in face sizes."""
+    """Largest distance of a detection from its track's expected position, in face sizes."""
     unlikeness_weight: float = 0.5
-    """Face sizes that wholly other colours count for."""
+    """Cost of entirely different colours, in face sizes."""
     max_unlikeness: float = 0.4
-    """Most that the colours of a face that comes back may differ."""
+    """Largest difference of colours of a reappearing face."""
     smoothing: OneEuroParams = field(default_factory=OneEuroParams)
 
 
 @dataclass(slots=True)
 class Track:
-    """One face followed through time."""
+    """One face over time."""
 
     last: Detection
     last_seen_s: float
     smoother: OneEuroFilter
     track_id: int = 0
-    """From 1, in the order in which tracks are confirmed; 0 before."""
+    """From 1, in the order of confirmation; 0 before."""
     hits: int = 0
-    """Detections; of a track that is not confirmed, those since it was last missed."""
+    """Number of detections; before confirmation, those since it was last missed."""
     velocity_px_s: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     gait_px_s: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
-    """The velocity over a longer time."""
+    """Velocity, averaged over a longer time."""
     appearance: Appearance | None = None
     square: Square | None = None
-    """Where the face was last looked for."""
+    """The square in which the face was last searched."""
 
     @property
     def confirmed(self) -> bool:
-        """Whether it is believed to be a face."""
+        """Whether it has enough detections to count as a face."""
         return self.track_id > 0
 
     def expected_box(self, time_s: float) -> Box:
-        """Where the face should be at `time_s`: it goes on as it went, but not for long."""
+        """Return the expected box at `time_s`: the motion continues, but fades."""
         gap_s = min(time_s - self.last_seen_s, _COASTING_S)
         return _moved(self.last.box_xyxy_px, self.velocity_px_s * gap_s)
 
     def unlikeness(self, found: Detection) -> float | None:
-        """How much a detection's colours differ from the face's: 0 to 1, None if not known."""
+        """Return the difference of a detection's colours, 0 to 1; None if unknown."""
         if self.appearance is None or found.appearance is None:
             return None
         return unlikeness(self.appearance, found.appearance)
@@ -99,7 +103,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sighting:
-    """A track that was seen in this frame, with its points smoothed."""
+    """A track that was detected in this frame, with smoothed points."""
 
     track: Track
     detection: Detection
@@ -107,7 +111,7 @@ class Sighting:
 
 
 class Tracker:
-    """Holds the tracks of one stretch of video."""
+    """The tracks of one segment."""
 
     def __init__(self, params: TrackerParams) -> None:
         self._params = params
@@ -115,23 +119,23 @@ class Tracker:
         self._confirmed = 0
 
     def live(self, time_s: float) -> list[Track]:
-        """Return the tracks seen lately enough to be looked for where they were."""
+        """Return the tracks seen recently enough to search them at their expected position."""
         oldest_s = time_s - self._params.max_gap_s
         return [track for track in self._tracks if track.last_seen_s >= oldest_s]
 
     def cut(self) -> None:
-        """Forget all tracks: what follows is another scene. Numbers are not used again."""
+        """Drop all tracks at a scene cut. Their numbers are not used again."""
         self._tracks.clear()
 
     def update(self, time_s: float, detections: Sequence[Detection]) -> list[Sighting]:
-        """Give each detection to a track, or start one, and return what was seen.
+        """Assign each detection to a track, or start a new one.
 
         Args:
-            time_s: later than before.
+            time_s: time of the frame, later than in the previous call.
             detections: of one frame, without duplicates.
 
         Returns:
-            Confirmed tracks by number, then the others.
+            The tracks that were detected: confirmed ones by number, then the others.
         """
         self._expire(time_s)
         matches = self._assign(time_s, detections)
@@ -148,7 +152,7 @@ class Tracker:
         return sorted(sightings, key=lambda sighting: sighting.track.track_id or math.inf)
 
     def _expire(self, time_s: float) -> None:
-        """Drop the tracks not seen for too long."""
+        """Drop tracks that were not seen for too long."""
         gap_s = {False: self._params.max_gap_s, True: self._kept_s}
         self._tracks = [t for t in self._tracks if time_s - t.last_seen_s <= gap_s[t.confirmed]]
 
@@ -168,7 +172,7 @@ class Tracker:
         }
 
     def _cost(self, track: Track, time_s: float, found: Detection) -> float:
-        """Say how badly a detection fits a track, in face sizes; `_FORBIDDEN`: not at all."""
+        """Return the cost of assigning a detection to a track, in face sizes, or `_FORBIDDEN`."""
         params, gap_s = self._params, time_s - track.last_seen_s
         unlike = track.unlikeness(found)
         if gap_s <= params.max_gap_s:
@@ -181,7 +185,7 @@ class Tracker:
             _apart(_moved(track.last.box_xyxy_px, track.gait_px_s * along), found.box_xyxy_px)
             for along in np.linspace(0, gap_s, 5)
         )
-        # One that was hidden comes back only where no followed face fits: it costs more.
+        # Higher than for any visible track, so that hidden faces are matched last.
         reach = _REACH[0] + _REACH[1] * gap_s
         return params.max_cost + apart + unlike if apart <= reach else _FORBIDDEN
 
@@ -210,7 +214,7 @@ class Tracker:
 
 
 def suppress_overlaps(detections: Sequence[Detection]) -> list[Detection]:
-    """Keep the first of detections that overlap: list the better ones first."""
+    """Keep the first of overlapping detections; pass the better ones first."""
     kept: list[Detection] = []
     for detection in detections:
         box = detection.box_xyxy_px
@@ -220,7 +224,7 @@ def suppress_overlaps(detections: Sequence[Detection]) -> list[Detection]:
 
 
 def _apart(expected: Box, seen: Box) -> float:
-    """Return how far two boxes lie apart, in face sizes, and how much their sizes differ."""
+    """Return the distance of two boxes in face sizes, plus a term for their ratio of sizes."""
     size_a, size_b = expected[2] - expected[0], seen[2] - seen[0]
     if size_a <= 0 or size_b <= 0:
         return _FORBIDDEN
@@ -234,7 +238,7 @@ def _moved(box: Box, by_px: npt.NDArray[np.float64]) -> Box:
 
 
 def _share(passed_s: float, time_s: float) -> float:
-    """Return how far something that follows within `time_s` has come after `passed_s`."""
+    """Return the weight of a moving average with time constant `time_s` after `passed_s`."""
     return 1 - math.exp(-passed_s / time_s)
 
 
@@ -243,7 +247,7 @@ def _centre(box: Box) -> npt.NDArray[np.float64]:
 
 
 def _overlap(a: Box, b: Box) -> float:
-    """Intersection over the smaller box."""
+    """Return the intersection over the area of the smaller box."""
     width = min(a[2], b[2]) - max(a[0], b[0])
     height = min(a[3], b[3]) - max(a[1], b[1])
     if width <= 0 or height <= 0:

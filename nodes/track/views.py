@@ -1,7 +1,7 @@
-"""Small upright squares cut out of a frame for the detector, and where to cut them.
+"""Views: small upright squares that are cut out of a frame for the detector.
 
-The detector sees 128x128 pixels and upright faces only. A view is such a square: any place, size
-and turn in the frame, made from that region alone.
+The detector takes 128x128 pixels and upright faces. A view is such a picture of a square of any
+position, size and rotation in the frame, and is made from that region only.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ __all__ = ["Square", "View", "cut_view", "scan_squares"]
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """A square place in the frame, in square pixels: see `VideoInfo.stretch`."""
+    """A square in the frame, in square pixels (see `VideoInfo.stretch`)."""
 
     centre_px: tuple[float, float]
     side_px: float
     turn_deg: float = 0.0
-    """Clockwise angle in the frame of the direction that is to the right in the view."""
+    """Clockwise angle of the view's x axis in the frame."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """What the detector is shown."""
+    """The picture for the detector."""
 
     rgb: npt.NDArray[np.uint8]
-    """Shape (128, 128, 3); black where the square leaves the frame."""
+    """Shape (128, 128, 3); black outside of the frame."""
     frame_from_view: Matrix
-    """To the frame's place in square pixels."""
+    """Transform to square pixels of the frame."""
 
     def to_frame(self, found: Detection) -> Detection:
-        """Take a detection in the view to the frame; the box stays upright, around its centre."""
+        """Transform a detection to the frame; the box stays upright, around its centre."""
         points = apply(self.frame_from_view, found.points_px)
         x0, y0, x1, y1 = found.box_xyxy_px
         ((x, y),) = apply(self.frame_from_view, np.array([((x0 + x1) / 2, (y0 + y1) / 2)]))
@@ -57,13 +57,13 @@ def cut_view(
     square: Square,
     stretch: tuple[float, float] = (1.0, 1.0),
 ) -> View | None:
-    """Cut a square out of a picture; None when it lies outside.
+    """Cut a square out of a picture; return None if it is outside.
 
     Args:
         reader: of the video.
         picture: any supported pixel format.
         square: in square pixels.
-        stretch: how many of those a pixel of the picture is across and down.
+        stretch: factors from pixels of the picture to square pixels, across and down.
     """
     out_px = DETECTOR_SIDE_PX
     square_from_view = _frame_from_view(square, out_px)
@@ -74,14 +74,14 @@ def cut_view(
     if region is None:
         return None
     x0, y0, x1, y1 = region
-    # swscale shrinks with an area filter; enlarging and turning are left to the warp below.
+    # swscale reduces with an area filter; the warp below enlarges and rotates.
     shrink_x, shrink_y = (min(1.0, out_px * factor / square.side_px) for factor in stretch)
     width_px = max(1, round((x1 - x0) * shrink_x))
     height_px = max(1, round((y1 - y0) * shrink_y))
     small = reader.thumbnail(picture, region, width_px, height_px)
     scale = np.array([[width_px / (x1 - x0)], [height_px / (y1 - y0)]])
     small_from_view = scale * (frame_from_view - np.array([[0, 0, x0], [0, 0, y0]]))
-    # Pillow, too, puts pixel centres at +0.5.
+    # Pillow's pixel centres are at +0.5, too.
     image = Image.fromarray(small).transform(
         (out_px, out_px),
         Image.Transform.AFFINE,
@@ -94,10 +94,10 @@ def cut_view(
 def scan_squares(
     width_px: float, height_px: float, *, min_face_px: float, turn_deg: float
 ) -> list[Square]:
-    """Return the squares that a full scan looks at, the large ones first.
+    """Return the squares of a full scan, the large ones first.
 
-    Each is at most `_FACES_PER_SIDE` times as wide as the smallest face it must show, so it takes
-    several sizes: the whole frame in one square, then about halves, down to `min_face_px`.
+    A square is at most `_FACES_PER_SIDE` times as wide as the smallest face to detect in it, so
+    that there are several sizes: the whole frame, then about halves, down to `min_face_px`.
     """
     largest_px = float(max(width_px, height_px))
     span = max(1.0, largest_px / max(min_face_px * _FACES_PER_SIDE, 16.0))
@@ -112,10 +112,11 @@ def scan_squares(
 
 
 _FACES_PER_SIDE = 8
-"""How many times its own width a face may have around it and still be found for certain."""
+"""Side of a square in widths of the smallest face that is reliably detected in it."""
 
 _OVERLAP = 0.3
-"""Of two neighbouring squares: more than the widest face that only this size of square finds."""
+"""Overlap of neighbouring squares, as a share of their side: more than the widest face that only
+squares of this size detect."""
 
 
 def _centres(length_px: float, side_px: float) -> list[float]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Final
 
 import typer
 
-from nodes.join import PARQUET, SHEET, TRACKS
+from nodes.join import FRAMES, PARQUET, SHEET, TRACKS
 from pipeline.cli import options as option
 from pipeline.cli.console import out, say, say_error
 from pipeline.cli.plan import tell
@@ -15,7 +16,12 @@ from pipeline.job.report import NOTE
 
 __all__ = ["register"]
 
-_BESIDE: Final = {SHEET: "before/after", TRACKS: "tracks", PARQUET: "tracks"}
+_BESIDE: Final = {
+    SHEET: "before/after",
+    TRACKS: "tracks",
+    PARQUET: "tracks",
+    FRAMES: "evidence",
+}
 """What files beside the output are called here, by their endings."""
 
 
@@ -32,6 +38,7 @@ def enhance(
     faces: option.Faces = None,
     from_s: option.From = None,
     to_s: option.To = None,
+    evidence: option.Evidence = False,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -43,14 +50,22 @@ def enhance(
     ] = False,
 ) -> None:
     """Write the same videos with the faces restored, a report, and before/after sheets."""
+    from nodes.reports import left_alone
     from pipeline.api import enhance as run
     from pipeline.api import enhance_stream
     from pipeline.config import GraphFlags, merge_settings
-    from pipeline.job.monitors import monitor_for
+    from pipeline.job.monitors import left_alone_lines, monitor_for
     from pipeline.stream.job import is_stream
 
     given = settings or ()
-    flags = GraphFlags(scale=scale, strength=strength, faces=faces, from_s=from_s, to_s=to_s)
+    flags = GraphFlags(
+        scale=scale,
+        strength=strength,
+        faces=faces,
+        from_s=from_s,
+        to_s=to_s,
+        evidence=evidence or None,
+    )
     if dry_run:
         run_config = merge_settings(config, given, **flags, runner=runner, address=address)
         tell(inputs, output, run_config, overwrite=overwrite, resume=resume)
@@ -59,8 +74,10 @@ def enhance(
         result = enhance_stream(
             inputs[0], output, **flags, config=config, settings=given, overwrite=overwrite
         )
-        frames, patches = result.progress.frames, result.progress.items
+        frames, patches = result.progress.frames, result.progress.faces
         say_error(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
+        for line in left_alone_lines(left_alone(result.reports.values())):
+            say_error(line)
         say_error(NOTE)
         return
     report = run(
@@ -74,6 +91,7 @@ def enhance(
         overwrite=overwrite,
         resume=resume,
         monitor=monitor_for(out),
+        command=("aminet", *sys.argv[1:]),
     )
     for video in report.videos:
         for ending, location in video.beside.items():

@@ -10,6 +10,7 @@ import typer
 __all__ = [
     "Address",
     "ConfigFile",
+    "Evidence",
     "Faces",
     "From",
     "Inputs",
@@ -46,6 +47,10 @@ From = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before here.")]
+Evidence = Annotated[
+    bool,
+    typer.Option("--evidence", help="Lossless, and the same bytes whatever runs it; takes longer."),
+]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file of a run; see the README.")
 ]

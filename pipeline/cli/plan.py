@@ -10,7 +10,7 @@ import typer
 from pipeline.cli import options as option
 from pipeline.cli.console import say
 from pipeline.errors import ConfigError
-from pipeline.job.progress import clock
+from pipeline.job.progress import format_s
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -73,7 +73,7 @@ def tell(
 
     if len(inputs) == 1 and is_stream(inputs[0], output):
         raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
-    given = [absolute(item) for item in inputs]
+    given = [absolute(path) for path in inputs]
     job = plan_inputs(given, absolute(output), config, overwrite=overwrite, resume=resume)
     for line in _lines(job):
         say(line)
@@ -103,8 +103,10 @@ def _lines(job: JobPlan) -> Iterator[str]:
         yield "how long that takes is not known before segments of it are finished"
     else:
         workers = sizing.workers if sizing else 1
-        among = f", {clock(estimate_s / workers)} on {workers} workers" if workers > 1 else ""
-        yield f"about {clock(estimate_s)} of one worker's time{among}, by the finished segments"
+        among = f", {format_s(estimate_s / workers)} on {workers} workers" if workers > 1 else ""
+        yield (
+            f"about {format_s(estimate_s)} of one worker's time{among}, by the finished segments"
+        )
 
 
 def _segments(plan: SegmentPlan, done: tuple[int, ...]) -> Iterator[str]:

@@ -25,7 +25,7 @@ from pipeline.config import RunOptions
 from pipeline.errors import ClusterError
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.sizing.sizing import Placement, Sizing, claim
-from pipeline.sizing.spare import Held
+from pipeline.sizing.spare import Claims
 
 __all__ = ["DOUBT_S", "RESTARTS", "Fleet", "Worker"]
 
@@ -50,7 +50,7 @@ class Worker:
 
     actor: ActorHandle[SegmentWorker]
     machine: str
-    held: Held
+    claims: Claims
     """What it claims."""
     first_answer: Any
     """Ray's promise of it: while it is open, the worker waits for room or is starting."""
@@ -65,7 +65,7 @@ class Worker:
 class _Enhancer:
     member: Member
     machine: str
-    held: Held
+    claims: Claims
     """What it claims."""
     answer: Any
     """Ray's promise that it says where it is; it lasts over restarts."""
@@ -76,7 +76,7 @@ class _Enhancer:
     lost_s: float = 0.0
     """When that was noticed."""
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Notice whether it is there; return whether it is newly lost."""
         if self.lost is not None or not ray.wait([self.answer], timeout=0)[0]:
             return False
@@ -144,17 +144,17 @@ class Fleet:
         return None
 
     @property
-    def held(self) -> Mapping[str, Held]:
+    def claims(self) -> Mapping[str, Claims]:
         """For each machine, what actors hold which are surely there."""
         enhancers = chain.from_iterable(self._enhancers.values())
         there: list[Worker | _Enhancer] = [
             *(worker for worker in self.workers if worker.settled),
             *(enhancer for enhancer in enhancers if enhancer.lived),
         ]
-        held = dict.fromkeys((actor.machine for actor in there), Held())
+        claims = dict.fromkeys((actor.machine for actor in there), Claims())
         for actor in there:
-            held[actor.machine] += actor.held
-        return held
+            claims[actor.machine] += actor.claims
+        return claims
 
     def fit(self, sizing: Sizing, busy: Iterable[Worker]) -> bool:
         """Start what is missing and end what is too much.
@@ -208,7 +208,7 @@ class Fleet:
 
     def _fit_pool(self, entry: GraphNode, sizing: Sizing) -> bool:
         members = self._enhancers.setdefault(entry.name, [])
-        lost = [enhancer for enhancer in members if enhancer.look()]
+        lost = [enhancer for enhancer in members if enhancer.poll()]
         for enhancer in lost:
             log.warning("an enhancer of node %r was lost", entry.name)
             log.debug("%s", enhancer.lost)
@@ -219,7 +219,7 @@ class Fleet:
         )
         surplus: list[_Enhancer] = []
         stand_ins = _stand_ins(entry, members, sizing)
-        if any(enhancer.lived and enhancer.held.gpus for enhancer in members):
+        if any(enhancer.lived and enhancer.claims.gpus for enhancer in members):
             surplus += stand_ins
         for enhancer in members:
             if enhancer in stand_ins:
@@ -240,8 +240,8 @@ class Fleet:
 
     def _claim(self, placement: Placement, wanted: float) -> float:
         everyone = (*self.workers, *chain.from_iterable(self._enhancers.values()))
-        held = sum(actor.held.cpus for actor in everyone if actor.machine == placement.machine)
-        return claim(wanted, cpus=placement.cpus, held=held)
+        claimed = sum(actor.claims.cpus for actor in everyone if actor.machine == placement.machine)
+        return claim(wanted, cpus=placement.cpus, claimed=claimed)
 
     def _start_worker(self, placement: Placement, window_bytes: int | None) -> None:
         cpus = self._claim(placement, placement.worker_cpus)
@@ -252,7 +252,7 @@ class Fleet:
         handle: Any = actor.remote(
             self.graph, self._prepared_others, self.options, placement.worker_threads, window_bytes
         )
-        self.workers.add(Worker(handle, placement.machine, Held(cpus), handle.progress.remote()))
+        self.workers.add(Worker(handle, placement.machine, Claims(cpus), handle.progress.remote()))
 
     def _start_enhancer(self, entry: GraphNode, placement: Placement) -> _Enhancer:
         cpus = self._claim(placement, placement.enhancer_cpus)
@@ -269,13 +269,13 @@ class Fleet:
             entry.name, node, placement.enhancer_threads, self.options.max_wait_s
         )
         member = Member(uuid4().hex, handle)
-        return _Enhancer(member, placement.machine, Held(cpus, gpus), _ask(handle))
+        return _Enhancer(member, placement.machine, Claims(cpus, gpus), _ask(handle))
 
 
 def _stand_ins(entry: GraphNode, members: Sequence[_Enhancer], sizing: Sizing) -> list[_Enhancer]:
     """Return those on CPUs, made when others held the GPUs: they work until one on a GPU does."""
     on_gpus = entry.spec.gpu and any(placement.enhancer_gpus for placement in sizing.placements)
-    return [enhancer for enhancer in members if on_gpus and not enhancer.held.gpus]
+    return [enhancer for enhancer in members if on_gpus and not enhancer.claims.gpus]
 
 
 def _pool_nodes(graph: Graph) -> Iterator[GraphNode]:
@@ -318,7 +318,7 @@ def _reports_of(enhancers: Iterable[_Enhancer]) -> list[dict[str, Any]]:
     """Return what those say that can; others are lost, or wait for room."""
     replies: list[Any] = []
     for enhancer in enhancers:
-        enhancer.look()
+        enhancer.poll()
         if enhancer.lived and enhancer.lost is None:
             replies.append(enhancer.member.actor.report.remote())
     ready, _ = (

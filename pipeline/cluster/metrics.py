@@ -37,8 +37,8 @@ class WorkerMetrics:
         """Count what the segment under way has gained."""
         if to.frames > self._at.frames:
             self._frames.inc(to.frames - self._at.frames)
-        if to.items > self._at.items:
-            self._faces.inc(to.items - self._at.items)
+        if to.faces > self._at.faces:
+            self._faces.inc(to.faces - self._at.faces)
         self._at = to
 
     def end(self, outcome: str) -> None:
@@ -69,10 +69,10 @@ class PoolMetrics:
         for metric in (self._sizes, self._waits, self._queue):
             metric.set_default_tags({"pool": pool})
 
-    def __call__(self, items: int, wait_s: float, queued: int) -> None:
+    def __call__(self, faces: int, wait_s: float, queued: int) -> None:
         """Note a batch; see `pipeline.run.batcher.BatchObserver`."""
-        if items:
-            self._sizes.observe(items)
+        if faces:
+            self._sizes.observe(faces)
             self._waits.observe(max(wait_s, 1e-6))
         self._queue.set(queued)
 

@@ -27,7 +27,7 @@ IDLE_FLUSH_S: Final = 0.005
 CRASHES: Final = 4
 """How many enhancers may crash on a block before it is given up."""
 
-_Item = tuple[Inputs, Future[Outputs]]
+_Request = tuple[Inputs, Future[Outputs]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Member:
 
 
 @dataclass(slots=True)
-class _Known:
+class _Peer:
     """What this worker knows of a member."""
 
     actor: ActorHandle[EnhancerActor]
@@ -54,7 +54,7 @@ class _Known:
 
 @dataclass(slots=True)
 class _Block:
-    items: Sequence[_Item]
+    requests: Sequence[_Request]
     crashes: int = 0
     """How many members were lost with this block."""
 
@@ -77,10 +77,10 @@ class RayPoolClient:
         self._node = node
         self._block_frames = block_frames
         self._here = ray.get_runtime_context().get_node_id()
-        self._known: dict[str, _Known] = {}
-        self._held: list[_Block] = []
+        self._peers: dict[str, _Peer] = {}
+        self._parked: list[_Block] = []
         self._lock = threading.RLock()
-        self._queue: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         self.busy_s = 0.0
         """Seconds that members have worked on answered blocks."""
         self.caller = ""
@@ -91,10 +91,10 @@ class RayPoolClient:
         """Send to these members from now on; others finish what they have."""
         with self._lock:
             wanted = {member.name: member.actor for member in members}
-            for name in self._known.keys() - wanted.keys():
-                del self._known[name]
-            for name in wanted.keys() - self._known.keys():
-                self._known[name] = _Known(wanted[name])
+            for name in self._peers.keys() - wanted.keys():
+                del self._peers[name]
+            for name in wanted.keys() - self._peers.keys():
+                self._peers[name] = _Peer(wanted[name])
                 self._ask(name)
 
     def submit(self, inputs: Inputs) -> Future[Outputs]:
@@ -105,56 +105,56 @@ class RayPoolClient:
 
     def _send_blocks(self) -> None:
         while True:
-            items = [self._queue.get()]
-            while len(items) < self._block_frames:
+            requests = [self._queue.get()]
+            while len(requests) < self._block_frames:
                 try:
-                    items.append(self._queue.get(timeout=IDLE_FLUSH_S))
+                    requests.append(self._queue.get(timeout=IDLE_FLUSH_S))
                 except queue.Empty:
                     break
             try:
-                self._handle(items)
+                self._handle(requests)
             except Exception as error:  # noqa: BLE001 - whatever it is belongs to the segment
-                _reject(items, error)
+                _reject(requests, error)
 
-    def _handle(self, items: Sequence[_Item]) -> None:
-        packets = [inputs for inputs, _ in items]
+    def _handle(self, requests: Sequence[_Request]) -> None:
+        packets = [inputs for inputs, _ in requests]
         if any(map(self._node.weight, packets)):
-            self._send(_Block(items))
+            self._send(_Block(requests))
         else:
-            _resolve(items, self._node.process_batch(packets))
+            _resolve(requests, self._node.process_batch(packets))
 
     def _send(self, block: _Block) -> None:
         with self._lock:
-            names = list(self._known)
-            index = choose([known.load for known in self._known.values()])
+            names = list(self._peers)
+            index = choose([peer.load for peer in self._peers.values()])
             if index is None:
-                self._held.append(block)
+                self._parked.append(block)
                 return
-            known = self._known[names[index]]
-            known.under_way += 1
-        packets = [inputs for inputs, _ in block.items]
+            peer = self._peers[names[index]]
+            peer.under_way += 1
+        packets = [inputs for inputs, _ in block.requests]
         try:
-            reply = known.actor.process.remote(packets, self.caller, block.suspect)
+            reply = peer.actor.process.remote(packets, self.caller, block.suspect)
         except Exception as error:  # noqa: BLE001 - packets that cannot travel, say
             with self._lock:
-                known.under_way -= 1
-            _reject(block.items, error)
+                peer.under_way -= 1
+            _reject(block.requests, error)
             return
-        _when_done(reply, partial(self._receive, block, names[index], known))
+        _when_done(reply, partial(self._receive, block, names[index], peer))
 
     def _receive(
-        self, block: _Block, name: str, known: _Known, done: Future[tuple[list[Outputs], float]]
+        self, block: _Block, name: str, peer: _Peer, done: Future[tuple[list[Outputs], float]]
     ) -> None:
         with self._lock:
-            known.under_way -= 1
+            peer.under_way -= 1
         error = done.exception()
         if error is None:
             answers, spent_s = done.result()
             with self._lock:
                 self.busy_s += spent_s
-            _resolve(block.items, answers)
+            _resolve(block.requests, answers)
         elif not isinstance(error, RayActorError):
-            _reject(block.items, error)
+            _reject(block.requests, error)
         else:
             self._lost(block, name, error)
 
@@ -162,16 +162,16 @@ class RayPoolClient:
         # A member that is gone for good was ended with its machine, or by the driver.
         block.crashes += isinstance(error, ActorUnavailableError)
         with self._lock:
-            known = self._known.get(name)
-            if known is not None and known.answering:
-                known.answering = False
+            peer = self._peers.get(name)
+            if peer is not None and peer.answering:
+                peer.answering = False
                 self._ask(name)
         if block.crashes < CRASHES:
             self._send(block)
             return
-        times = [inputs.pts for inputs, _ in block.items]
+        times = [inputs.pts for inputs, _ in block.requests]
         _reject(
-            block.items,
+            block.requests,
             RunFailedError(
                 f"the frames from pts {times[0]} to {times[-1]} crashed {CRASHES} enhancers"
             ),
@@ -179,22 +179,22 @@ class RayPoolClient:
 
     def _ask(self, name: str) -> None:
         """Wait, in the background, until a member is there (again)."""
-        actor = self._known[name].actor
+        actor = self._peers[name].actor
         reply = actor.where.options(max_task_retries=-1).remote()
         _when_done(reply, partial(self._answered, name))
 
     def _answered(self, name: str, done: Future[str]) -> None:
         error = done.exception()
         with self._lock:
-            known = self._known.get(name)
-            if known is None:
+            peer = self._peers.get(name)
+            if peer is None:
                 return
             if error is None:
-                known.answering, known.near = True, done.result() == self._here
+                peer.answering, peer.near = True, done.result() == self._here
             else:
-                del self._known[name]
-            held, self._held = self._held, []
-        for block in held:
+                del self._peers[name]
+            parked, self._parked = self._parked, []
+        for block in parked:
             self._send(block)
 
 
@@ -202,13 +202,13 @@ def _when_done(reply: Any, then: Callable[[Any], None]) -> None:
     cast("Future[Any]", reply.future()).add_done_callback(then)
 
 
-def _resolve(items: Sequence[_Item], answers: Sequence[Outputs]) -> None:
-    for (_, answer), outputs in zip(items, answers, strict=True):
+def _resolve(requests: Sequence[_Request], answers: Sequence[Outputs]) -> None:
+    for (_, answer), outputs in zip(requests, answers, strict=True):
         answer.set_result(outputs)
 
 
-def _reject(items: Sequence[_Item], error: BaseException) -> None:
-    for _, answer in items:
+def _reject(requests: Sequence[_Request], error: BaseException) -> None:
+    for _, answer in requests:
         answer.set_exception(error)
 
 

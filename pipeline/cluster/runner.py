@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 POLL_S: Final = 0.25
 """How often progress is asked for."""
 
-LOOK_S: Final = 1.0
+CLUSTER_POLL_S: Final = 1.0
 """How often the cluster is looked at for machines that came or went."""
 
 NO_MACHINE_S: Final = 300.0
@@ -81,7 +81,7 @@ class _Attempt:
 
 
 @dataclass(slots=True, eq=False)
-class _UnderWay:
+class _Running:
     worker: Worker
     attempt: _Attempt
     progress: Any = None
@@ -120,10 +120,10 @@ class RayRunner:
         self._demand = Demand() if options.address else None
         self._waiting: deque[_Attempt] = deque()
         self._doubtful: list[tuple[_Attempt, TaskOutcome, float]] = []
-        self._busy: dict[Any, _UnderWay] = {}
+        self._busy: dict[Any, _Running] = {}
         self._lost = 0
         self._restarts = restarts()
-        self._looked_s = 0.0
+        self._polled_s = 0.0
         self._machine_seen_s = time.monotonic()
         self._machines: list[Machine] = []
         self._spare = SpareCapacity()
@@ -138,13 +138,13 @@ class RayRunner:
         while self._open:
             # In this order: a worker that is there and has nothing to do is ended by the look.
             self._hand_out()
-            self._look()
+            self._follow_cluster()
             for reply in self._finished():
-                outcome = self._over(reply)
+                outcome = self._completed(reply)
                 if outcome is not None:
                     yield outcome
             self._tell(listener)
-            yield from self._judged()
+            yield from self._settled()
             yield from self._without_machine()
             yield from self._without_enhancers()
 
@@ -184,43 +184,43 @@ class RayRunner:
     def _open(self) -> int:
         return len(self._waiting) + len(self._busy) + len(self._doubtful)
 
-    def _look(self) -> None:
+    def _follow_cluster(self) -> None:
         """Follow the cluster: machines come and go, and fewer segments need fewer workers."""
-        if time.monotonic() - self._looked_s > LOOK_S:
+        if time.monotonic() - self._polled_s > CLUSTER_POLL_S:
             self._fit(self._open)
 
     def _fit(self, segments: int) -> None:
-        self._looked_s = time.monotonic()
+        self._polled_s = time.monotonic()
         self._machines = machines()
         self._leave_lost_machines()
-        busy = [item.worker for item in self._busy.values()]
+        busy = [running.worker for running in self._busy.values()]
         left = self._machines
         if self._demand:
-            left = self._spare.left(left, self._fleet.held, self._demand.held)
+            left = self._spare.left(left, self._fleet.claims, self._demand.claims)
         self.sizing = size(
             left,
             segments=segments,
             wishes=self._options.wishes,
             busy=Counter(worker.machine for worker in busy),
         )
-        said = [
+        notices = [
             self._wait.line(
-                self._looked_s, self._machines, has_placement=bool(self.sizing.placements)
+                self._polled_s, self._machines, has_placement=bool(self.sizing.placements)
             )
         ]
         if self._on_gpus:
-            said.append(self._on_cpus.line(self._machines, left))
-        for line in filter(None, said):
+            notices.append(self._on_cpus.line(self._machines, left))
+        for line in filter(None, notices):
             log.warning("%s", line)
         self._largest = max(self._largest, self.sizing, key=lambda sizing: sizing.workers)
         if self._demand:
-            asked = missing(
+            bundles = missing(
                 self.sizing,
                 segments=segments,
                 on_gpus=self._on_gpus,
                 wishes=self._options.wishes,
             )
-            self._demand.ask(asked)
+            self._demand.ask(bundles)
         if self._fleet.fit(self.sizing, busy):
             for worker in busy:
                 worker.actor.use.remote(self._fleet.pools)
@@ -234,11 +234,11 @@ class RayRunner:
     def _leave_lost_machines(self) -> None:
         """Take back what lost machines had: Ray may say so late, or never."""
         alive = {machine.name for machine in self._machines}
-        for reply, item in list(self._busy.items()):
-            if item.worker.machine not in alive:
+        for reply, running in list(self._busy.items()):
+            if running.worker.machine not in alive:
                 del self._busy[reply]
-                self._end_lost(item.worker)
-                self._try_again(item.attempt.lost(item.worker))
+                self._end_lost(running.worker)
+                self._try_again(running.attempt.lost(running.worker))
 
     def _end_lost(self, worker: Worker) -> None:
         self._lost += 1
@@ -247,13 +247,13 @@ class RayRunner:
 
     def _hand_out(self) -> None:
         # One that waits for room may do so until the end: others are to do its part.
-        busy = {item.worker for item in self._busy.values()}
+        busy = {running.worker for running in self._busy.values()}
         idle = [worker for worker in self._fleet.workers - busy if worker.settled]
         while self._waiting and idle:
             worker = idle.pop()
             attempt = self._waiting.popleft()
             reply = worker.actor.run.remote(attempt.task, self._fleet.pools)
-            self._busy[reply] = _UnderWay(worker, attempt)
+            self._busy[reply] = _Running(worker, attempt)
 
     def _finished(self) -> list[Any]:
         awaited = [*self._busy, *(self._fleet.starting if self._waiting else ())]
@@ -263,14 +263,14 @@ class RayRunner:
         done, _ = ray.wait(awaited, timeout=POLL_S)
         return [reply for reply in done if reply in self._busy]
 
-    def _over(self, reply: Any) -> TaskOutcome | None:
+    def _completed(self, reply: Any) -> TaskOutcome | None:
         """Return what became of a segment, None if it is to be tried again or in doubt."""
-        item = self._busy.pop(reply)
-        outcome = _outcome(reply, item.attempt)
+        running = self._busy.pop(reply)
+        outcome = _outcome(reply, running.attempt)
         if not isinstance(outcome.error, _WORKER_LOST):
             return outcome
-        self._end_lost(item.worker)
-        attempt = item.attempt.lost(item.worker)
+        self._end_lost(running.worker)
+        attempt = running.attempt.lost(running.worker)
         self._fit(self._open + 1)
         if attempt.blamed(self._machines) < self._options.attempts:
             self._try_again(attempt)
@@ -282,7 +282,7 @@ class RayRunner:
         log.warning("worker lost on %s, trying it again", attempt.task.source)
         self._waiting.append(attempt)
 
-    def _judged(self) -> Iterator[TaskOutcome]:
+    def _settled(self) -> Iterator[TaskOutcome]:
         """Give up what lost too many workers, once it is sure that no machine was the reason."""
         for case in list(self._doubtful):
             attempt, outcome, since_s = case
@@ -308,9 +308,9 @@ class RayRunner:
         error = self._fleet.failure
         if error is None:
             return
-        for item in self._busy.values():
-            self._fleet.end(item.worker)
-            self._waiting.append(item.attempt)
+        for running in self._busy.values():
+            self._fleet.end(running.worker)
+            self._waiting.append(running.attempt)
         self._busy.clear()
         yield from self._given_up(error)
 
@@ -321,18 +321,21 @@ class RayRunner:
 
     def _tell(self, listener: ProgressListener) -> None:
         """Pass on the progress that has come, and ask for more; a worker may be slow to answer."""
-        asked = {item.progress: item for item in self._busy.values() if item.progress is not None}
-        came, _ = ray.wait(list(asked), num_returns=len(asked), timeout=0) if asked else ([], [])
-        for reply in came:
-            item = asked[reply]
-            item.progress = None
+        pending = {job.progress: job for job in self._busy.values() if job.progress is not None}
+        if pending:
+            done, _ = ray.wait(list(pending), num_returns=len(pending), timeout=0)
+        else:
+            done = []
+        for reply in done:
+            running = pending[reply]
+            running.progress = None
             try:
-                listener(item.attempt.task, cast("Progress", ray.get(reply)))
+                listener(running.attempt.task, cast("Progress", ray.get(reply)))
             except RayError:
                 continue  # a worker that is gone has nothing to tell; `run` notices
-        for item in self._busy.values():
-            if item.progress is None:
-                item.progress = item.worker.actor.progress.remote()
+        for running in self._busy.values():
+            if running.progress is None:
+                running.progress = running.worker.actor.progress.remote()
 
 
 def _outcome(reply: Any, attempt: _Attempt) -> TaskOutcome:

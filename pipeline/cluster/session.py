@@ -23,9 +23,9 @@ import nodes
 from pipeline.errors import ClusterError
 from pipeline.interrupts import keeping_sigterm
 from pipeline.sizing.sizing import Machine
-from pipeline.sizing.spare import Held, SpareCapacity
+from pipeline.sizing.spare import Claims, SpareCapacity
 
-__all__ = ["Demand", "connect", "look", "machines"]
+__all__ = ["Demand", "connect", "free_machines", "machines"]
 
 _SUBMITTED: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray for what `ray job submit` runs."""
@@ -84,7 +84,7 @@ def _init(**settings: Any) -> None:
         ray.init(**settings)
 
 
-def look(address: str) -> list[Machine]:
+def free_machines(address: str) -> list[Machine]:
     """Join a cluster, return what its machines have for a new run, and leave it again.
 
     Raises:
@@ -132,28 +132,28 @@ class Demand:
         self._asked: list[tuple[dict[str, float], PlacementGroup]] = []
 
     @property
-    def held(self) -> Mapping[str, Held]:
+    def claims(self) -> Mapping[str, Claims]:
         """For each machine, what has found room there and was not yet let go of."""
         table = placement_group_table()
-        held: dict[str, Held] = {}
+        claims: dict[str, Claims] = {}
         for bundle, group in self._asked:
             found = table.get(group.id.hex(), {})
             if found.get("state") == "CREATED":
                 (machine,) = found["bundles_to_node_id"].values()
-                more = Held(bundle["CPU"], bundle.get("GPU", 0.0))
-                held[machine] = held.get(machine, Held()) + more
-        return held
+                more = Claims(bundle["CPU"], bundle.get("GPU", 0.0))
+                claims[machine] = claims.get(machine, Claims()) + more
+        return claims
 
     def ask(self, bundles: Sequence[dict[str, float]]) -> None:
         """Ask for this from now on, instead of what was asked for before."""
         left = list(bundles)
-        for item in list(self._asked):
-            bundle, group = item
+        for request in list(self._asked):
+            bundle, group = request
             if bundle in left:
                 left.remove(bundle)
                 if not group.wait(0):
                     continue
                 # There is room now, which is for the actors.
-            self._asked.remove(item)
+            self._asked.remove(request)
             remove_placement_group(group)
         self._asked += [(bundle, placement_group([bundle])) for bundle in left]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,13 @@ from nodes.encode import EncodeConfig
 from nodes.encode.writer import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
+from nodes.reports import left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
 from pipeline.errors import OutputError, RunFailedError
+from pipeline.evidence.record import Evidence, Work, evidence_of
+from pipeline.evidence.versions import pixel_versions
 from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_node
 from pipeline.interrupts import postponed
@@ -49,6 +52,8 @@ class VideoSegments:
     """The most that one of them took."""
     notes: tuple[str, ...]
     """What the user should know."""
+    command: tuple[str, ...] = ()
+    """The words of the command, for the record."""
 
 
 def finish_video(
@@ -81,6 +86,8 @@ def finish_video(
         muxed = _join_video(plan, graph, merged, segments.results, source, folders, made)
         sides = join_sinks(graph, segments.results, folders, here / "beside")
         report = _report(plan, graph, merged, segments, muxed, files_of(made), sides)
+        evidence = _evidence(plan, graph, merged, segments, source, sides)
+        report = replace(report, evidence=evidence)
         check_unchanged(video.source, plan.stamp)
         with postponed():
             may_publish()
@@ -208,7 +215,8 @@ def _report(
         output=str(video.target),
         status="done",
         frames=frames,
-        faces=merged.progress.items,
+        faces=merged.progress.faces,
+        left_alone=left_alone(merged.reports.values()),
         tracks=tracks_followed(graph, segments.results),
         segments=len(segments.results),
         segments_reused=segments.reused,
@@ -229,6 +237,26 @@ def _report(
         sha256={file.name: file_sha256(file) for file in files},
         identity=plan.identity,
     )
+
+
+def _evidence(
+    plan: VideoPlan,
+    graph: Graph,
+    merged: SegmentResult,
+    segments: VideoSegments,
+    source: str,
+    sides: Mapping[str, Path],
+) -> Evidence:
+    intervals = [(at.start_pts, at.end_pts, at.warmup_pts) for at in plan.segments.intervals]
+    work = Work(
+        command=segments.command,
+        versions=pixel_versions(),
+        weights=dict(plan.weights),
+        graph=graph.resolved(),
+        segments=tuple(intervals),
+        threads=plan.threads,
+    )
+    return evidence_of(source, sides, work, float(merged.infos[graph.source.name].time_base))
 
 
 def _warnings(reports: Mapping[str, dict[str, Any]]) -> list[str]:

@@ -46,6 +46,7 @@ def run_job(
     overwrite: bool,
     resume: bool,
     monitor: Monitor,
+    command: Sequence[str] = (),
 ) -> RunReport:
     """Take every input through the configured graph.
 
@@ -56,6 +57,7 @@ def run_job(
         overwrite: replace outputs that exist.
         resume: use what an earlier run of the same job finished.
         monitor: told how it goes.
+        command: its words, for the report.
 
     Returns:
         What was done; also written as JSON, in the output folder or beside a single output file.
@@ -67,7 +69,7 @@ def run_job(
     graph = load_graph(config)
     files = plan_files(inputs, location_of(output))
     with postponed(), holding(files.report) as lock:
-        job = _Job(graph, config.run, files, monitor, lock)
+        job = _Job(graph, config.run, files, monitor, lock, command)
         return job.save(job.run(overwrite=overwrite, resume=resume))
 
 
@@ -97,12 +99,14 @@ class _Job:
         files: JobFiles,
         monitor: Monitor,
         lock: Holding,
+        command: Sequence[str],
     ) -> None:
         self._graph = graph
         self._options = options
         self.files = files
         self._monitor = monitor
         self._lock = lock
+        self._command = tuple(command)
         self._reports: dict[str, VideoReport] = {}
         self._started = time.perf_counter()
         self._began = datetime.now(UTC)
@@ -146,7 +150,7 @@ class _Job:
         for video in self._start(plan):
             try:
                 make_folder(video.files, self.files.report.parent)
-                run = VideoRun(video, plan.graph, plan.options)
+                run = VideoRun(video, plan.graph, plan.options, command=self._command)
                 runs.append((run, run.start()))
             except FAILURES as error:
                 self._fail(video.files, error)
@@ -166,6 +170,7 @@ class _Job:
                 if video.source in self._reports
             ),
             skipped=self.files.skipped,
+            command=self._command,
             config={
                 "run": self._options.model_dump(mode="json"),
                 "graph": self._graph.resolved(),
@@ -190,7 +195,7 @@ class _Job:
         for run in runs:
             for note in run.notes:
                 self._monitor.noted(f"{run.plan.video.source}: {note}")
-            if run.over:
+            if run.ended:
                 self._finish(run)
         if not run_of:
             return {"name": name, "why": why}
@@ -206,7 +211,7 @@ class _Job:
         for outcome in runner.run(list(run_of), tell):
             run = run_of[outcome.task]
             error = run.take(outcome)
-            if run.over:
+            if run.ended:
                 self._finish(run)
             elif error is not None:
                 self._monitor.noted(f"{run.plan.video.source}: {error}; its other segments go on")

@@ -14,14 +14,14 @@ from typing import Final, cast
 from aminet.errors import AminetError
 from nodes.join import SegmentPart
 from nodes.node import NodeConfig, SinkNode, State, TrackingNode
-from nodes.types import FrameFaces, FramePatches, FrameRestored
+from nodes.types import FrameChanges, FrameFaces, FramePatches, FrameRestored
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.run.contract import Flow, Progress, SegmentResult, sink_folder
 
 __all__ = ["join_sinks", "merge_results", "side_endings", "tracks_followed", "why_uncut"]
 
-_NUMBERED: Final = (FrameFaces, FramePatches, FrameRestored)
+_NUMBERED: Final = (FrameChanges, FrameFaces, FramePatches, FrameRestored)
 """Packets that name faces by their tracks' numbers."""
 
 _ENDING: Final = re.compile(r"\.[^/\\]+(/[^/\\]+)*")
@@ -205,7 +205,7 @@ def merge_results(graph: Graph, results: Sequence[SegmentResult]) -> SegmentResu
         infos=results[0].infos,
         progress=Progress(
             frames=sum(result.progress.frames for result in results),
-            items=sum(result.progress.items for result in results),
+            faces=sum(result.progress.faces for result in results),
         ),
         wall_s=sum(result.wall_s for result in results),
         busy_s=dict(busy_s),

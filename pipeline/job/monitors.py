@@ -16,12 +16,19 @@ from rich.progress import (
 from rich.progress import Progress as RichProgress
 
 from pipeline.job.files import VideoFiles
-from pipeline.job.progress import Expected, Tally
+from pipeline.job.progress import Expected, RunProgress
 from pipeline.job.report import VideoReport
 from pipeline.run.contract import Progress
 from pipeline.terminal import printable
 
-__all__ = ["BarMonitor", "LineMonitor", "Monitor", "SilentMonitor", "monitor_for"]
+__all__ = [
+    "BarMonitor",
+    "LineMonitor",
+    "Monitor",
+    "SilentMonitor",
+    "left_alone_lines",
+    "monitor_for",
+]
 
 LINE_EVERY_S: Final = 5.0
 
@@ -85,31 +92,31 @@ class LineMonitor(SilentMonitor):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._last = 0.0
-        self._tally = Tally({})
+        self._run_progress = RunProgress({})
         self._moved: set[VideoFiles] = set()
 
     def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
         """See `Monitor`."""
         self._last = time.monotonic()
-        self._tally = Tally(videos)
+        self._run_progress = RunProgress(videos)
         self.noted(f"{len(videos)} video(s), {runner} runner ({why})")
 
     def advanced(self, video: VideoFiles, progress: Progress) -> None:
         """See `Monitor`."""
-        self._tally.advance(video, progress)
+        self._run_progress.advance(video, progress)
         self._moved.add(video)
         if time.monotonic() - self._last < LINE_EVERY_S:
             return
         self._last = time.monotonic()
         for moved in sorted(self._moved, key=lambda video: video.source):
-            self.noted(f"{moved.source}: {self._tally.of(moved)}")
-        total = f"/{self._tally.total}" if self._tally.total else ""
-        self.noted(f"in all: frame {self._tally.frames}{total}, {self._tally.rates}")
+            self.noted(f"{moved.source}: {self._run_progress.of(moved)}")
+        total = f"/{self._run_progress.total}" if self._run_progress.total else ""
+        self.noted(f"in all: frame {self._run_progress.frames}{total}, {self._run_progress.rates}")
         self._moved.clear()
 
     def restarted(self, count: int) -> None:
         """See `Monitor`."""
-        self._tally.restarts = count
+        self._run_progress.restarts = count
 
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
         """See `Monitor`."""
@@ -133,15 +140,15 @@ class BarMonitor(SilentMonitor):
             TextColumn("{task.fields[told]}", markup=False),
             console=console,
         )
-        self._tally = Tally({})
+        self._run_progress = RunProgress({})
         self._tasks: dict[VideoFiles, TaskID] = {}
         self._overall: TaskID | None = None
 
     def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
         """See `Monitor`."""
         self._bars.log(f"{len(videos)} video(s), {runner} runner ({why})")
-        self._tally = Tally(videos)
-        self._overall = self._bars.add_task("in all", total=self._tally.total, told="")
+        self._run_progress = RunProgress(videos)
+        self._overall = self._bars.add_task("in all", total=self._run_progress.total, told="")
         for video, expected in videos.items():
             self._tasks[video] = self._bars.add_task(
                 printable(video.target.name), total=expected.frames, told="", visible=False
@@ -149,19 +156,21 @@ class BarMonitor(SilentMonitor):
 
     def advanced(self, video: VideoFiles, progress: Progress) -> None:
         """See `Monitor`."""
-        self._tally.advance(video, progress)
+        self._run_progress.advance(video, progress)
         self._bars.update(
             self._tasks[video],
             completed=progress.frames,
-            told=self._tally.of(video),
+            told=self._run_progress.of(video),
             visible=True,
         )
         if self._overall is not None:
-            self._bars.update(self._overall, completed=self._tally.frames, told=self._tally.rates)
+            self._bars.update(
+                self._overall, completed=self._run_progress.frames, told=self._run_progress.rates
+            )
 
     def restarted(self, count: int) -> None:
         """See `Monitor`."""
-        self._tally.restarts = count
+        self._run_progress.restarts = count
 
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
         """See `Monitor`."""
@@ -194,7 +203,20 @@ def _summary(video: VideoFiles, report: VideoReport) -> list[str]:
         return [f"{video.source}: FAILED: {report.error}"]
     facts = (f"{report.frames} frames", *_faces(report), f"{report.frames_per_s:.1f} frames/s")
     done = f"{video.source} -> {report.output}: {', '.join(facts)}"
-    return [done, *(f"  note: {note}" for note in report.notes)]
+    notes = (f"  note: {note}" for note in report.notes)
+    return [done, *left_alone_lines(report.left_alone), *notes]
+
+
+def left_alone_lines(left_alone: Mapping[str, int]) -> list[str]:
+    """Return a line for each reason why faces were left as they were.
+
+    Args:
+        left_alone: the reason in words -> how many faces, over all frames.
+    """
+    return [
+        f"  {count} {'face' if count == 1 else 'faces'} left alone: {why}"
+        for why, count in left_alone.items()
+    ]
 
 
 def _faces(report: VideoReport) -> tuple[str, ...]:

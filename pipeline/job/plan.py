@@ -217,7 +217,7 @@ def _conflict(
 
 def _machines(options: RunOptions, threads: int) -> list[Machine]:
     if options.address is not None:
-        from pipeline.cluster.session import look
+        from pipeline.cluster.session import free_machines
 
-        return look(options.address)
+        return free_machines(options.address)
     return [Machine("this machine", cpus=threads, gpus=gpu_count())]

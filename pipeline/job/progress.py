@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pipeline.job.files import VideoFiles
 from pipeline.run.contract import Progress
 
-__all__ = ["Expected", "Tally", "clock"]
+__all__ = ["Expected", "RunProgress", "format_s"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Expected:
     """What an earlier run finished."""
 
 
-class Tally:
+class RunProgress:
     """Adds up the videos of a run. What an earlier run finished counts as done, not as speed."""
 
     def __init__(
@@ -65,8 +65,8 @@ class Tally:
     @property
     def faces_per_s(self) -> float:
         """Faces handed to the network by this run for each second of it."""
-        done = sum(expected.done.items for expected in self._expected.values())
-        return (sum(progress.items for progress in self._at.values()) - done) / self._took_s
+        done = sum(expected.done.faces for expected in self._expected.values())
+        return (sum(progress.faces for progress in self._at.values()) - done) / self._took_s
 
     @property
     def left_s(self) -> float | None:
@@ -80,7 +80,7 @@ class Tally:
         """Speed, time left and restarts, for people."""
         parts = [f"{self.frames_per_s:.1f} frames/s", f"{self.faces_per_s:.1f} faces/s"]
         if self.left_s is not None:
-            parts.append(f"{clock(self.left_s)} left")
+            parts.append(f"{format_s(self.left_s)} left")
         if self.restarts:
             parts.append(f"{self.restarts} workers lost and replaced")
         return ", ".join(parts)
@@ -88,14 +88,14 @@ class Tally:
     def of(self, video: VideoFiles) -> str:
         """Return how far one video has come, for people."""
         at, total = self._at[video], self._expected[video].frames
-        return f"frame {at.frames}{f'/{total}' if total else ''}, {at.items} faces"
+        return f"frame {at.frames}{f'/{total}' if total else ''}, {at.faces} faces"
 
     @property
     def _took_s(self) -> float:
         return max(self._now() - self._began_s, 1e-3)
 
 
-def clock(seconds: float) -> str:
+def format_s(seconds: float) -> str:
     """Return a time as hours, minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)

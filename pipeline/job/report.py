@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from upath import UPath
 
+from pipeline.evidence.record import Evidence
 from pipeline.job.files import written
 from pipeline.segments.identity import Identity
 from pipeline.storage.digests import file_sha256
 from pipeline.storage.json_text import json_bytes
 from pipeline.storage.locations import location_of, read, size_of
 
-__all__ = ["NOTE", "RunReport", "VideoReport", "read_video", "read_videos"]
+__all__ = [
+    "NOTE",
+    "SCHEMA_VERSION",
+    "RunReport",
+    "VideoReport",
+    "read_video",
+    "read_videos",
+    "report_schema",
+    "seal_of",
+]
+
+SCHEMA_VERSION: Final = 1
+"""Raised when a reader of an earlier report would misread a newer one."""
 
 NOTE = "A restored face is an estimate, not a proof of who it is."
 
@@ -34,6 +49,8 @@ class VideoReport:
     frames: int = 0
     faces: int = 0
     """Face patches restored, over all frames."""
+    left_alone: dict[str, int] = field(default_factory=dict[str, int])
+    """Why faces were left as they were, in words -> how many, over all frames."""
     tracks: int | None = 0
     """Different faces followed, None if no node follows any."""
     segments: int = 1
@@ -69,6 +86,8 @@ class VideoReport:
     """Of the output: the name of each file that it consists of -> SHA-256."""
     identity: Identity | None = None
     """What the output depends on: a later run with the same need not do it again."""
+    evidence: Evidence | None = None
+    """Digests of all that went in and came out, and what was altered; None of a failure."""
 
     @property
     def outputs_are_there(self) -> bool:
@@ -92,6 +111,8 @@ class VideoReport:
 class RunReport:
     """A whole run."""
 
+    __pydantic_config__: ClassVar = ConfigDict(use_attribute_docstrings=True)  # for the schema
+
     path: str
     """Where this report lies."""
     version: str
@@ -104,7 +125,14 @@ class RunReport:
     """Files in input folders that are not videos."""
     config: dict[str, Any]
     """The resolved configuration: run options, and the graph with every default filled in."""
+    command: tuple[str, ...] = ()
+    """The words of the command, empty when it was a call from Python."""
     note: str = NOTE
+    schema_version: int = SCHEMA_VERSION
+    """Of `docs/schema/report-N.schema.json`, which describes this file."""
+    seal: str = ""
+    """SHA-256 of this report with an empty seal, as JSON with sorted keys and no spaces. It shows
+    what was changed by accident; who changes a report on purpose can seal it anew."""
 
     @property
     def failed(self) -> tuple[VideoReport, ...]:
@@ -112,12 +140,27 @@ class RunReport:
         return tuple(video for video in self.videos if video.status == "failed")
 
     def to_json(self) -> bytes:
-        """Return the report as indented JSON."""
-        return json_bytes(asdict(self))
+        """Return the report as indented JSON, sealed."""
+        data = asdict(self)
+        return json_bytes(data | {"seal": seal_of(data)})
+
+
+def seal_of(report: Mapping[str, Any]) -> str:
+    """Return the seal that a report, as it is written or read as JSON, should have."""
+    plain = json.loads(json_bytes(dict(report) | {"seal": ""}))
+    return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 _VIDEO: Final = TypeAdapter(VideoReport)
 _VIDEOS: Final = TypeAdapter(tuple[VideoReport, ...])
+
+
+def report_schema() -> dict[str, Any]:
+    """Return the JSON Schema of `report.json`."""
+    return TypeAdapter(RunReport).json_schema(mode="serialization") | {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"report.json of aminet-video, version {SCHEMA_VERSION}",
+    }
 
 
 def read_video(content: bytes | None) -> VideoReport | None:

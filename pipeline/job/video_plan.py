@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +57,8 @@ class VideoPlan:
     """What kind of pictures the output is, None for video."""
     policy: StreamPolicy | None = None
     """What is wanted of the streams beside the video, None for pictures."""
+    weights: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Node -> SHA-256 of the files that it loads."""
 
 
 def plan_video(
@@ -86,7 +88,8 @@ def plan_video(
     stamp = source_stamp(video.source)
     with staged(video.source, scratch_of(options.scratch_dir, options.scratch_bytes)) as source:
         plan = _plan_video(video, source, graph, threads, options.segment_s, contents)
-    return replace(plan, stamp=stamp)
+    weights = {name: content for name, content in contents.items() if content}
+    return replace(plan, stamp=stamp, weights=weights)
 
 
 def _plan_video(
@@ -115,6 +118,7 @@ def _plan_video(
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
+    used = SEGMENT_THREADS if config.lossless else used
     identity = identify(
         fingerprint=fingerprint(source, scan),
         plan=plan,

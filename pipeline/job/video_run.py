@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.config import RunOptions
 from pipeline.graph.graph import Graph
@@ -30,19 +30,28 @@ def _unshared() -> None:
 class VideoRun:
     """Keeps one video's segments; each that finishes is on disk at once."""
 
-    def __init__(self, planned: PlannedVideo, graph: Graph, options: RunOptions) -> None:
+    def __init__(
+        self,
+        planned: PlannedVideo,
+        graph: Graph,
+        options: RunOptions,
+        *,
+        command: Sequence[str] = (),
+    ) -> None:
         """Take up what an earlier run finished, and make room for the rest.
 
         Args:
             planned: the video, which can be started.
             graph: the dataflow.
             options: where copies of what is in object stores go, and how much of them.
+            command: its words, for the record.
         """
         assert planned.plan is not None  # noqa: S101 - for the type checker
         self.plan = plan = planned.plan
         self._planned = planned
         self._graph = graph
         self._options = options
+        self._command = tuple(command)
         self._store = SegmentStore(plan.video.work_dir)
         self._results = {number: manifest.result for number, manifest in planned.done.items()}
         self._notes = list(plan.notes)
@@ -125,7 +134,7 @@ class VideoRun:
         return failure
 
     @property
-    def over(self) -> bool:
+    def ended(self) -> bool:
         """Whether no segment is waiting or under way."""
         return not self._numbers
 
@@ -153,6 +162,7 @@ class VideoRun:
                 reused=self._reused,
                 attempts=self._attempts,
                 notes=self.notes,
+                command=self._command,
             ),
             may_publish,
         )
@@ -172,7 +182,7 @@ class VideoRun:
 
 
 def _total(parts: Iterable[Progress]) -> Progress:
-    frames = items = 0
+    frames = faces = 0
     for part in parts:
-        frames, items = frames + part.frames, items + part.items
-    return Progress(frames, items)
+        frames, faces = frames + part.frames, faces + part.faces
+    return Progress(frames, faces)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from nodes.decode import Decode, DecodeConfig
 from nodes.node import Inputs, Segment
 from nodes.track import Track, TrackConfig
-from nodes.types import Frame, FrameFaces
+from nodes.types import Box, Frame, FrameFaces
 from pipeline.errors import ConfigError
 
 __all__ = ["SeenFace", "followed_faces", "read_truth"]
@@ -26,7 +26,7 @@ class SeenFace:
     """Where a face is in one frame."""
 
     name: str
-    box_xyxy_px: tuple[float, float, float, float]
+    box_xyxy_px: Box
     points_px: npt.NDArray[np.float64]
     """Shape (4, 2): right eye, left eye, nose, mouth."""
 

@@ -48,7 +48,7 @@ _MARGIN_PX: Final = 8
 Luma = npt.NDArray[np.float32]
 """Shape (height, width), 16 to 235."""
 Real = npt.NDArray[np.float64]
-Region = tuple[slice, slice]
+Window = tuple[slice, slice]
 """Rows, columns."""
 
 
@@ -137,8 +137,8 @@ def measure_video(
 
 def _add(own: _Sums, index: int, face: SeenFace, frame: _Frame) -> None:
     own.eyes_px.append(float(np.hypot(*(face.points_px[1] - face.points_px[0]))))
-    region, inside = _ellipse(face, 1.0, frame.source.shape)
-    own.squares[0] += ((frame.reduced - frame.source)[region][inside] ** 2).sum()
+    window, inside = _ellipse(face, 1.0, frame.source.shape)
+    own.squares[0] += ((frame.reduced - frame.source)[window][inside] ** 2).sum()
     own.source_pixels += int(inside.sum())
     if own.before is not None and own.before[0] == index - 1:
         own.changes.append(_change(own.before[1], own.before[2], face, frame))
@@ -146,8 +146,8 @@ def _add(own: _Sums, index: int, face: SeenFace, frame: _Frame) -> None:
     if frame.compared is None:
         return
     scale = frame.compared[2].shape[1] / frame.source.shape[1]
-    region, inside = _ellipse(face, scale, frame.compared[2].shape)
-    restored, enlarged, wanted = (each[region].astype(np.float64) for each in frame.compared)
+    window, inside = _ellipse(face, scale, frame.compared[2].shape)
+    restored, enlarged, wanted = (each[window].astype(np.float64) for each in frame.compared)
     own.squares[1] += ((restored - wanted)[inside] ** 2).sum()
     own.squares[2] += ((enlarged - wanted)[inside] ** 2).sum()
     own.likeness += float(_ssim_map(restored, wanted)[inside].sum())
@@ -195,13 +195,13 @@ def _mean_step(
     return float(seen.mean()) if seen.size else 0.0
 
 
-def _corner(region: Region) -> Matrix:
+def _corner(window: Window) -> Matrix:
     """Return the transform from a region's own coordinates to the picture's."""
-    rows, columns = region
+    rows, columns = window
     return translation(columns.start, rows.start)
 
 
-def _between(now_at: Region, now_from_then: Matrix, then_at: Region) -> Matrix:
+def _between(now_at: Window, now_from_then: Matrix, then_at: Window) -> Matrix:
     """Return a transform of whole pictures as one between regions of them."""
     return compose(compose(invert(_corner(now_at)), now_from_then), _corner(then_at))
 
@@ -281,7 +281,7 @@ def _shrunk(picture: Luma, width_px: int, height_px: int) -> Luma:
 
 def _ellipse(
     face: SeenFace, scale: float, shape: tuple[int, ...]
-) -> tuple[Region, npt.NDArray[np.bool_]]:
+) -> tuple[Window, npt.NDArray[np.bool_]]:
     """Return the region around a face in a picture, and which of its pixels are the face."""
     box_px = scale * np.asarray(face.box_xyxy_px)
     low = np.maximum(np.floor(box_px[:2]).astype(int) - _MARGIN_PX, 0)

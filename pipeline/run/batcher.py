@@ -40,7 +40,7 @@ class BatchStats:
     """When the first work came, by `time.monotonic`."""
 
     @property
-    def items(self) -> int:
+    def faces(self) -> int:
         """Items of work done."""
         return sum(weight * count for weight, count in self.batches.items())
 
@@ -57,7 +57,7 @@ class BatchStats:
         """Return it for `report.json`."""
         since_s = time.monotonic() - self.began_s if self.began_s is not None else 0.0
         return {
-            "items": self.items,
+            "faces": self.faces,
             "busy_s": round(self.busy_s, 3),
             "busy_share": round(self.busy_s / since_s, 3) if since_s else 0.0,
             "batch_sizes": {str(size): n for size, n in sorted(self.batches.items())},
@@ -198,8 +198,8 @@ class Batcher:
             stats.waits_ms[round(1000 * (started_s - frame.work.submitted_s))] += frame.weight
         if self._observer is not None:
             oldest_s = min(frame.work.submitted_s for frame in batch)
-            items = sum(frame.weight for frame in batch)
-            self._observer(items, started_s - oldest_s, self._queue.qsize())
+            faces = sum(frame.weight for frame in batch)
+            self._observer(faces, started_s - oldest_s, self._queue.qsize())
 
     def _blame(self, batch: list[_Frame], error: Exception) -> None:
         """Give the error to the work that causes it, and to nobody else's."""

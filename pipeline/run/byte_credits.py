@@ -22,7 +22,7 @@ class ByteCredits:
     def __init__(self, limit_bytes: int | None) -> None:
         """Hand out at most so many bytes at once; None only counts."""
         self._limit = limit_bytes
-        self._held: dict[int, int] = {}
+        self._under_way: dict[int, int] = {}
         self._total = 0
         self._changed = threading.Condition()
         self.peak_bytes = 0
@@ -49,7 +49,7 @@ class ByteCredits:
                 self.waited_s += time.perf_counter() - started
                 started = time.perf_counter()
                 check()
-            self._held[pts] = self._held.get(pts, 0) + wanted
+            self._under_way[pts] = self._under_way.get(pts, 0) + wanted
             self._total += wanted
             self.travelled_bytes += wanted
             self.peak_bytes = max(self.peak_bytes, self._total)
@@ -57,9 +57,9 @@ class ByteCredits:
     def give_back(self, pts: int) -> None:
         """Take back all that a frame holds."""
         with self._changed:
-            self._total -= self._held.pop(pts, 0)
+            self._total -= self._under_way.pop(pts, 0)
             self._changed.notify_all()
 
     def _may(self, pts: int, wanted: int) -> bool:
         fits = self._limit is None or self._total + wanted <= self._limit
-        return fits or pts <= min(self._held, default=pts)
+        return fits or pts <= min(self._under_way, default=pts)

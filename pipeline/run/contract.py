@@ -20,7 +20,7 @@ class Progress:
 
     frames: int = 0
     """Frames through every sink."""
-    items: int = 0
+    faces: int = 0
     """Items of pool work handed in: faces, in the main job."""
 
 

@@ -169,14 +169,14 @@ class _Run:
                 reader = self._queues[node.name, port]
                 self._readers.setdefault((edge.node, edge.port), []).append((node.name, reader))
         self._answers = {name: _Queue() for name in pools}
-        self._credits = threading.Semaphore(window_frames)
+        self._window = threading.Semaphore(window_frames)
         self._byte_credits = byte_credits
         self._sinks = frozenset(n for n, node in nodes.items() if isinstance(node, SinkNode))
         self._ended: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._failed = threading.Event()
         self._error: BaseException | None = None
-        self._items = 0
+        self._faces = 0
         self._frames = 0
         self._frame_wait_s = 0.0
         self.busy_s: dict[str, float] = {node.name: 0.0 for node in graph.nodes}
@@ -188,7 +188,7 @@ class _Run:
 
     @property
     def progress(self) -> Progress:
-        return Progress(self._frames, self._items)
+        return Progress(self._frames, self._faces)
 
     @property
     def flow(self) -> Flow:
@@ -251,7 +251,7 @@ class _Run:
         packets = node.packets()
         while True:
             waited = time.perf_counter()
-            while not self._credits.acquire(timeout=POLL_S):
+            while not self._window.acquire(timeout=POLL_S):
                 self._check()
             self._check()
             started = time.perf_counter()
@@ -299,14 +299,14 @@ class _Run:
             del self._ended[pts]
             self._frames += not warming_up
         self._byte_credits.give_back(pts)
-        self._credits.release()
+        self._window.release()
 
     def _submit(self, entry: GraphNode) -> None:
         node = cast("PoolNode[NodeConfig]", self._nodes[entry.name])
         client = self._pools[entry.name]
         while (inputs := self._receive(entry)) is not None:
             if not self._warmup.holds(inputs.pts):
-                self._items += node.weight(inputs)
+                self._faces += node.weight(inputs)
             self._byte_credits.take(inputs.pts, node.travel_bytes(inputs), self._check)
             self._answers[entry.name].put((inputs.pts, client.submit(inputs)))
         self._answers[entry.name].put(_END)

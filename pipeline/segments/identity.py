@@ -12,6 +12,7 @@ from typing import Any
 from nodes.media.picture_files import files_of
 from nodes.node import Node, NodeConfig
 from pipeline.containers.probe import PacketScan
+from pipeline.evidence.versions import PACKAGE, pixel_versions
 from pipeline.graph.graph import Graph
 from pipeline.segments.plan import SegmentPlan
 from pipeline.storage.digests import file_sha256
@@ -33,6 +34,8 @@ class Identity:
     """The files that nodes load, such as the network's weights."""
     version: str
     """Of this package."""
+    libraries: str = ""
+    """The versions of what touches pixels; earlier reports do not say."""
 
     @property
     def key(self) -> str:
@@ -72,7 +75,8 @@ def identify(
         plan=_digest([intervals, threads]),
         settings=_digest(graph.resolved()),
         weights=_digest(dict(contents)),
-        version=version("aminet-video"),
+        version=version(PACKAGE),
+        libraries=_digest(pixel_versions()),
     )
 
 

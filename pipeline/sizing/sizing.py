@@ -140,7 +140,7 @@ def size(
     return Sizing(placements, _worker_bytes(usable, sum(workers), wishes))
 
 
-def claim(wanted: float, *, cpus: float, held: float) -> float:
+def claim(wanted: float, *, cpus: float, claimed: float) -> float:
     """Return how many cores an actor made now may claim.
 
     Actors keep the claim they were made with. Those that come later, when a machine was lost and
@@ -150,9 +150,9 @@ def claim(wanted: float, *, cpus: float, held: float) -> float:
     Args:
         wanted: its share, as `size` deals them.
         cpus: of its machine.
-        held: what the run's other actors claim there.
+        claimed: what the run's other actors claim there.
     """
-    return min(wanted, _floor(max(0.0, cpus - held)))
+    return min(wanted, _floor(max(0.0, cpus - claimed)))
 
 
 def missing(

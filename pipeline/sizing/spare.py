@@ -11,7 +11,7 @@ from typing import Final
 
 from pipeline.sizing.sizing import Machine
 
-__all__ = ["Held", "OnCpus", "SpareCapacity", "Wait"]
+__all__ = ["Claims", "OnCpus", "SpareCapacity", "Wait"]
 
 LEAST_CORES: Final = 0.5
 """What is left of a machine and less than that is no room."""
@@ -24,15 +24,15 @@ PATIENCE_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Claims:
     """What somebody holds of a machine."""
 
     cpus: float = 0.0
     gpus: float = 0.0
 
-    def __add__(self, other: Held) -> Held:
+    def __add__(self, other: Claims) -> Claims:
         """Return what both hold."""
-        return Held(self.cpus + other.cpus, self.gpus + other.gpus)
+        return Claims(self.cpus + other.cpus, self.gpus + other.gpus)
 
 
 class SpareCapacity:
@@ -45,30 +45,30 @@ class SpareCapacity:
     """
 
     def __init__(self) -> None:
-        self._cpus = _Theirs()
-        self._gpus = _Theirs()
+        self._cpus = _OthersUsage()
+        self._gpus = _OthersUsage()
 
-    def left(self, machines: Sequence[Machine], *ours: Mapping[str, Held]) -> list[Machine]:
+    def left(self, machines: Sequence[Machine], *ours: Mapping[str, Claims]) -> list[Machine]:
         """Return the machines with the cores and GPUs that are left for this run.
 
         Args:
             machines: of the cluster, as they are now.
             ours: for each machine, what this run surely holds; to be added up.
         """
-        mine = {
-            machine.name: sum((held.get(machine.name, Held()) for held in ours), Held())
+        own = {
+            machine.name: sum((claims.get(machine.name, Claims()) for claims in ours), Claims())
             for machine in machines
         }
         cpus = self._cpus.now(
             {
-                machine.name: machine.cpus - machine.free_cpus - mine[machine.name].cpus
+                machine.name: machine.cpus - machine.free_cpus - own[machine.name].cpus
                 for machine in machines
                 if machine.free_cpus is not None
             }
         )
         gpus = self._gpus.now(
             {
-                machine.name: machine.gpus - machine.free_gpus - mine[machine.name].gpus
+                machine.name: machine.gpus - machine.free_gpus - own[machine.name].gpus
                 for machine in machines
                 if machine.free_gpus is not None
             }
@@ -83,26 +83,26 @@ class SpareCapacity:
         ]
 
 
-class _Theirs:
+class _OthersUsage:
     """What others hold of one kind of thing, by machine."""
 
     def __init__(self) -> None:
-        self._held: dict[str, float] | None = None
+        self._taken: dict[str, float] | None = None
         self._seen: dict[str, float] = {}
 
-    def now(self, taken: Mapping[str, float]) -> Mapping[str, float]:
+    def now(self, used: Mapping[str, float]) -> Mapping[str, float]:
         """Return what is to be left to them, given what is neither free nor this run's."""
-        seen = {name: round(max(0.0, some), 2) for name, some in taken.items()}
-        if self._held is None:
-            self._held = seen
+        seen = {name: round(max(0.0, some), 2) for name, some in used.items()}
+        if self._taken is None:
+            self._taken = seen
         else:
-            self._held = {
-                name: min(held, max(seen[name], self._seen.get(name, held)))
-                for name, held in self._held.items()
+            self._taken = {
+                name: min(taken, max(seen[name], self._seen.get(name, taken)))
+                for name, taken in self._taken.items()
                 if name in seen
             }
         self._seen = seen
-        return self._held
+        return self._taken
 
 
 class Wait:
@@ -147,15 +147,15 @@ class OnCpus:
             left: what of them is this run's to use.
         """
         gpus = sum(machine.gpus for machine in machines)
-        held = bool(gpus) and not any(machine.gpus for machine in left)
-        told, self._told = self._told, held
-        if held and not told:
+        taken = bool(gpus) and not any(machine.gpus for machine in left)
+        told, self._told = self._told, taken
+        if taken and not told:
             return (
                 f"other jobs hold the cluster's GPUs ({gpus:g}): the network runs on CPUs for now"
             )
-        return "there are GPUs for the network now" if told and gpus and not held else None
+        return "there are GPUs for the network now" if told and gpus and not taken else None
 
 
-def _rest(whole: float, held: float, least: float) -> float:
-    left = round(whole - held, 4)
-    return left if not held or left >= least else 0.0
+def _rest(whole: float, taken: float, least: float) -> float:
+    left = round(whole - taken, 4)
+    return left if not taken or left >= least else 0.0

@@ -70,7 +70,7 @@ class Scratch:
         key = sha256(f"{source} {version_of(source)}".encode()).hexdigest()[:32]
         entry = self.folder / key
         file = entry / source.name
-        with self._held(entry, need, str(source), file) as lock:
+        with self._locked(entry, need, str(source), file) as lock:
             if not file.exists():
                 self._fill(source, entry / _PART)
                 (entry / _PART).rename(file)
@@ -91,16 +91,18 @@ class Scratch:
             StorageError: there is not enough space.
         """
         entry = self.folder / f"workspace-{uuid.uuid4().hex}"
-        with self._held(entry, need_bytes, what):
+        with self._locked(entry, need_bytes, what):
             try:
                 yield entry
             finally:
                 shutil.rmtree(entry, ignore_errors=True)
 
     @contextmanager
-    def _held(self, entry: Path, need: int, what: str, copy: Path | None = None) -> Generator[int]:
+    def _locked(
+        self, entry: Path, need: int, what: str, copy: Path | None = None
+    ) -> Generator[int]:
         """Claim space for an entry and hold its lock: shared if `copy` is in it already."""
-        if need + self._held_bytes(entry) > self.cap_bytes:
+        if need + self._own_bytes(entry) > self.cap_bytes:
             raise self._too_small(what, need)
         until = time.monotonic() + PATIENCE_S
         waited = False
@@ -135,10 +137,10 @@ class Scratch:
             (entry / _CLAIM).write_text(str(need), encoding="ascii")
             return _try_lock(entry, fcntl.LOCK_EX)
 
-    def _held_bytes(self, beside: Path | None = None) -> int:
+    def _own_bytes(self, beside: Path | None = None) -> int:
         """Return what this process holds, which waiting will not free."""
-        held = dict(self._mine.values())
-        return sum(size for entry, size in held.items() if entry != beside)
+        own = dict(self._mine.values())
+        return sum(size for entry, size in own.items() if entry != beside)
 
     def _make_space(self, need: int) -> bool:
         """Throw copies away that nobody uses, the oldest first, until there is enough space."""
@@ -190,7 +192,7 @@ class Scratch:
             os.close(handle)
 
     def _too_small(self, what: str, need: int, why: str = "") -> StorageError:
-        beside = self._held_bytes()
+        beside = self._own_bytes()
         return StorageError(
             f"{what}: needs {need:,} bytes of scratch space"
             + (f" beside {beside:,} in use" if beside else "")

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
 from nodes.track.detector import FaceDetector
-from nodes.types import Frame
+from nodes.types import Box, Frame
 
 __all__ = [
     "RATE",
@@ -37,7 +37,6 @@ __all__ = [
 
 RATE = 25
 Rgb = npt.NDArray[np.uint8]
-Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

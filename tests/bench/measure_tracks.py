@@ -25,8 +25,8 @@ from scipy.optimize import linear_sum_assignment
 
 from nodes.node import Inputs, Segment
 from nodes.track import Track, TrackConfig
-from nodes.types import ColorTags, Face, Frame, FrameFaces, VideoInfo
-from tests.bench.composites import RATE, Box, TrueFace, filmed
+from nodes.types import Box, ColorTags, Face, Frame, FrameFaces, VideoInfo
+from tests.bench.composites import RATE, TrueFace, filmed
 from tests.bench.films import cast, crowd, films, still_face
 
 EDGES_PX: Final = (12, 16, 20, 24, 32, 48, 64, 96, 140, 280)
@@ -35,7 +35,7 @@ GRACE_FRAMES: Final = 13
 
 
 @dataclass
-class Tally:
+class Counts:
     """What was seen of what there was."""
 
     wanted: dict[int, int] = field(default_factory=lambda: defaultdict(int))
@@ -49,7 +49,7 @@ class Tally:
     people: int = 0
     switches: int = 0
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: Counts) -> None:
         """Add what another film gave."""
         for name, value in vars(other).items():
             if isinstance(value, dict):
@@ -137,15 +137,15 @@ def _apart(box: Box, true: TrueFace) -> float:
     return float(np.hypot(x0 + x1 - left - right, y0 + y1 - top - bottom)) / (2 * true.width_px)
 
 
-def score(found: list[tuple[Face, ...]], truth: list[list[TrueFace]]) -> Tally:
+def score(found: list[tuple[Face, ...]], truth: list[list[TrueFace]]) -> Counts:
     """Compare a film's faces with those that were found."""
-    tally = Tally()
+    counts = Counts()
     numbers: dict[str, list[int]] = defaultdict(list)
     ages: dict[str, int] = defaultdict(int)
     for faces, trues in zip(found, truth, strict=True):
         paired = pairs(faces, trues)
-        tally.believed += len(faces)
-        tally.strays += len(faces) - len(paired)
+        counts.believed += len(faces)
+        counts.strays += len(faces) - len(paired)
         for true in trues:
             if true.name in paired:
                 numbers[true.name].append(paired[true.name].track_id)
@@ -153,15 +153,15 @@ def score(found: list[tuple[Face, ...]], truth: list[list[TrueFace]]) -> Tally:
                 continue
             ages[true.name] += 1
             if true.width_px >= 24:
-                tally.wanted_at_once += 1
-                tally.found_at_once += true.name in paired
+                counts.wanted_at_once += 1
+                counts.found_at_once += true.name in paired
             if ages[true.name] > GRACE_FRAMES:
                 edge = max(edge for edge in EDGES_PX if edge <= true.width_px)
-                tally.wanted[edge] += 1
-                tally.found[edge] += true.name in paired
-    tally.people = len(numbers)
-    tally.switches = sum(a != b for ids in numbers.values() for a, b in pairwise(ids))
-    return tally
+                counts.wanted[edge] += 1
+                counts.found[edge] += true.name in paired
+    counts.people = len(numbers)
+    counts.switches = sum(a != b for ids in numbers.values() for a, b in pairwise(ids))
+    return counts
 
 
 def jitter_of_eye_distance(media: Path, noise: float) -> float:
@@ -186,14 +186,14 @@ def cost_ms(media: Path) -> dict[str, float]:
 
 def measure(media: Path) -> dict[str, Any]:
     """Run all films and return the numbers."""
-    total, by_film = Tally(), dict[str, dict[str, Any]]()
+    total, by_film = Counts(), dict[str, dict[str, Any]]()
     for film in films(cast(media)):
         frames, truth = filmed(film.shots)
         found, ms_per_frame, looks = follow(frames)
-        tally = score(found, truth)
-        total.add(tally)
+        counts = score(found, truth)
+        total.add(counts)
         by_film[film.name] = {
-            **tally.numbers(),
+            **counts.numbers(),
             "cpu_ms_per_frame": round(ms_per_frame, 1),
             "looks_per_frame": round(looks, 1),
         }

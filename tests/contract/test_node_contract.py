@@ -31,8 +31,10 @@ from nodes.node import (
 )
 from nodes.registry import find_node, registered_nodes
 from nodes.types import (
+    FaceChange,
     FaceHistory,
     Frame,
+    FrameChanges,
     FrameFaces,
     FramePatches,
     FrameRestored,
@@ -55,7 +57,7 @@ def made(node_class: NodeClass) -> Node[NodeConfig]:
 
 def test_the_shipped_nodes_are_registered() -> None:
     shipped = ["decode", "track", "crop", "fuse", "enhance", "steady", "paste"]
-    shipped += ["encode", "sheet", "tracks"]
+    shipped += ["encode", "evidence", "sheet", "tracks"]
     assert {f"aminet.{name}" for name in shipped} <= set(NAMES)
 
 
@@ -162,7 +164,9 @@ def packets_of_one_frame(scale: int) -> dict[type, Timed]:
     x0, y0, x1, y1 = (side * scale for side in patch.region_xyxy_px)
     residual = np.full((y1 - y0, x1 - x0, 3), 0.05, np.float16)
     restored = FrameRestored(7, (RestoredPatch(1, residual, (x0, y0, x1, y1), scale=scale),))
-    return {type(packet): packet for packet in (frame, faces, patches, fused, restored)}
+    changes = FrameChanges(7, (FaceChange(1, (x0, y0, x1, y1), 1.0, 9, 5, 2.5),))
+    packets = (frame, faces, patches, fused, restored, changes)
+    return {type(packet): packet for packet in packets}
 
 
 def content(value: Any) -> Any:
@@ -195,7 +199,8 @@ def test_a_packet_that_travels_is_read_only(
     frame = packets[Frame]
     assert isinstance(frame, Frame)
     large = frame.picture.reformat(frame.picture.width * scale, frame.picture.height * scale)
-    ends: dict[str, Timed] = {"after": replace(frame, picture=large)}
+    after = replace(frame, picture=large)
+    ends: dict[str, Timed] = {"after": after, "written": after}
     inputs = {p.name: ends.get(p.name, packets[p.type]) for p in node_class.spec.inputs}
     before = {name: content(packet) for name, packet in inputs.items()}
     node = made(node_class)

@@ -147,7 +147,13 @@ def test_one_bad_video_among_good_ones_does_not_stop_them(tmp_path: Path) -> Non
     assert done.returncode == 4
     assert "1 of 3 videos failed" in done.stderr
     assert "b.mp4: FAILED" in done.stdout
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.mp4", "c.mp4", "report.json"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "a.frames.jsonl",
+        "a.mp4",
+        "c.frames.jsonl",
+        "c.mp4",
+        "report.json",
+    }
 
 
 AGAIN_IN_THE_CLEAN_UP = """

@@ -158,7 +158,7 @@ def test_the_report_tells_what_was_done(restored: dict[str, RunReport], name: st
     assert set(video["stage_busy_s"]) == set(report["config"]["graph"]["nodes"])
     (enhancer,) = report["runner"]["pools"]["enhance"]
     assert len(enhancer["sha256"]) == 64
-    assert enhancer["items"] == video["faces"]
+    assert enhancer["faces"] == video["faces"]
     assert report["config"]["graph"]["params"]["scale"] == 2
     assert "not a proof" in report["note"]
 
@@ -183,7 +183,7 @@ def test_the_contact_sheet_is_a_picture_beside_the_video(
 
 def test_nothing_but_the_results_is_left_in_the_folder(restored: dict[str, RunReport]) -> None:
     folder = output_of(restored["street"]).parent
-    endings = (".mkv", ".faces.png", ".faces", ".tracks.jsonl", ".report.json")
+    endings = (".mkv", ".faces.png", ".faces", ".frames.jsonl", ".tracks.jsonl", ".report.json")
     optional = {f"{name}.tracks.parquet" for name in NAMES}
     assert {path.name for path in folder.iterdir()} - optional == {
         f"{name}{ending}" for name in NAMES for ending in endings

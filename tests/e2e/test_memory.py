@@ -120,5 +120,5 @@ def test_a_finished_segment_leaves_nothing_to_the_garbage_collector(tmp_path: Pa
         finally:
             gc.enable()
     assert outcome.result is not None, outcome.error
-    assert outcome.result.progress.items, "no faces were restored: this shows nothing"
+    assert outcome.result.progress.faces, "no faces were restored: this shows nothing"
     assert not left

@@ -126,6 +126,7 @@ def test_an_interrupted_run_goes_on_from_what_lies_in_the_bucket(
         for name in (
             "manifest.json",
             f"{told['token']}/encode/encoded.video",
+            f"{told['token']}/evidence/frames.jsonl",
             f"{told['token']}/tracks/tracks.jsonl",
         )
     }

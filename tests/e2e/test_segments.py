@@ -134,6 +134,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert {name: watch.manifests[name] for name in kept} == kept
     assert len(decode_all(target)) == 90
     assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "out.frames.jsonl",
         "out.mkv",
         "out.report.json",
         "v.mp4",
@@ -239,8 +240,7 @@ def test_of_many_videos_the_finished_ones_are_not_done_again(tmp_path: Path) -> 
     assert b.segments_reused >= 1
     assert c.segments_reused == 0
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "a.mp4",
-        "b.mp4",
-        "c.mp4",
+        *("a.frames.jsonl", "b.frames.jsonl", "c.frames.jsonl"),
+        *("a.mp4", "b.mp4", "c.mp4"),
         "report.json",
     }

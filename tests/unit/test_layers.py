@@ -78,13 +78,15 @@ WALLS: Final = {
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.graph pipeline.config pipeline.run
             nodes nodes.media nodes.decode nodes.encode""",
+        "pipeline.evidence": """
+            pipeline.storage nodes nodes.media nodes.evidence""",
         "pipeline.segments": """
-            pipeline.errors pipeline.storage pipeline.containers pipeline.graph pipeline.run
-            nodes nodes.media nodes.encode""",
+            pipeline.errors pipeline.storage pipeline.containers pipeline.evidence pipeline.graph
+            pipeline.run nodes nodes.media nodes.encode""",
         "pipeline.job": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
-            pipeline.segments pipeline.terminal
+            pipeline.segments pipeline.evidence pipeline.terminal
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.api": """
             pipeline.config pipeline.run pipeline.storage pipeline.stream pipeline.job""",

@@ -71,7 +71,7 @@ def test_the_autoscaler_starts_machines_for_a_job_and_ends_them_after_it(
 
     # Marks stay on their machine, so these took part: the head, and both that were started.
     members = report["runner"]["pools"]["far"]
-    done = {member["machine"]: member["items"] for member in members}
+    done = {member["machine"]: member["faces"] for member in members}
     assert len(done) == len(members) == report["runner"]["workers"] == 3
     assert head in done
     assert min(done.values()) >= GOP

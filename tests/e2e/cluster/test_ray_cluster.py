@@ -95,7 +95,7 @@ def test_each_machine_restores_its_own_faces(cluster: Cluster, tmp_path: Path) -
     outcomes, report = run(cluster, tmp_path, segments=4)
     assert_right(outcomes, 4)
     assert (report["workers"], report["enhancers"]) == (2, 2)
-    done = {member["machine"]: member["items"] for member in report["pools"]["double"]}
+    done = {member["machine"]: member["faces"] for member in report["pools"]["double"]}
     assert len(done) == 2
     assert sum(done.values()) == 4 * FRAMES // 2
     assert all(done.values())
@@ -109,7 +109,7 @@ def test_a_machine_that_joins_gets_work(cluster: Cluster, tmp_path: Path) -> Non
     assert_right(outcomes, 4)
     assert len(workers_of(outcomes)) == 2
     assert (report["workers"], report["enhancers"]) == (2, 2)
-    assert all(member["items"] for member in report["pools"]["double"])
+    assert all(member["faces"] for member in report["pools"]["double"])
 
 
 @pytest.mark.parametrize("gracefully", [False, True])
@@ -230,7 +230,7 @@ def test_a_run_whose_gpus_are_held_runs_on_cpus_until_there_are_some(
     gpus: list[float] = []
 
     def listen(task: Task, at: Progress) -> None:
-        gpus.append(sum(held.gpus for held in runner._fleet.held.values()))
+        gpus.append(sum(claims.gpus for claims in runner._fleet.claims.values()))
         if at.frames > 10 and task is work[0]:
             ray.kill(other)
 
@@ -239,7 +239,7 @@ def test_a_run_whose_gpus_are_held_runs_on_cpus_until_there_are_some(
         members = runner.report()["pools"]["double"]
     assert (gpus[0], gpus[-1]) == (0, 1)
     assert len(members) == 2
-    assert all(member["items"] for member in members)
+    assert all(member["faces"] for member in members)
     told = [record.message for record in caplog.records if "GPUs" in record.message]
     assert told == [
         "other jobs hold the cluster's GPUs (1): the network runs on CPUs for now",

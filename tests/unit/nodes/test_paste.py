@@ -15,8 +15,17 @@ from nodes.errors import NodeConfigError
 from nodes.geometry.alignment import face_oval_on_grid, scaling
 from nodes.node import Inputs
 from nodes.paste import Paste, PasteConfig
+from nodes.picture.layout import pixel_layout, plane_slices
 from nodes.picture.regions import RegionReader
-from nodes.types import ColorTags, FaceOval, Frame, FrameRestored, RestoredPatch, VideoInfo
+from nodes.types import (
+    ColorTags,
+    FaceOval,
+    Frame,
+    FrameChanges,
+    FrameRestored,
+    RestoredPatch,
+    VideoInfo,
+)
 from tests.support.faces import codes_of, frame_of, info_of, planes_of, scene, segment_in, waves
 
 FORMATS = ["yuv420p", "yuvj420p", "yuv422p10le", "yuv444p", "nv12", "p010le", "gray"]
@@ -38,24 +47,37 @@ def oval(scale: int, colour: tuple[float, float, float] = (0.2, 0.1, -0.1)) -> R
     return RestoredPatch(1, residual, region, scale=scale)
 
 
-def paste(
+def run(
     frame: Frame,
     *patches: RestoredPatch,
     tmp_path: Path,
     info: VideoInfo | None = None,
     scale: int = 1,
     **config: Any,
-) -> tuple[Frame, VideoInfo]:
+) -> tuple[Frame, FrameChanges, VideoInfo]:
     node = Paste(PasteConfig(**config))
     source = info or info_of(frame)
     faces = replace(source, patch_scale=scale)
     out = node.open(segment_in(tmp_path), {"frames": source, "restored": faces})
     restored = FrameRestored(frame.pts, patches)
-    packet = node.process(Inputs({"frames": frame, "restored": restored}))["frames"]
+    outputs = node.process(Inputs({"frames": frame, "restored": restored}))
     node.close()
+    packet, changes = outputs["frames"], outputs["changes"]
     assert isinstance(packet, Frame)
+    assert isinstance(changes, FrameChanges)
+    assert changes.pts == 3
     assert (packet.pts, packet.index, packet.duration_ticks) == (3, 3, 1)
-    return packet, out
+    return packet, changes, out
+
+
+def paste(frame: Frame, *patches: RestoredPatch, **how: Any) -> tuple[Frame, VideoInfo]:
+    packet, _, info = run(frame, *patches, **how)
+    return packet, info
+
+
+def pasted(frame: Frame, *patches: RestoredPatch, **how: Any) -> tuple[Frame, FrameChanges]:
+    packet, changes, _ = run(frame, *patches, **how)
+    return packet, changes
 
 
 def touched_blocks(
@@ -223,3 +245,29 @@ def test_another_scale_than_the_faces_have_is_refused(tmp_path: Path) -> None:
 def test_a_face_of_another_scale_than_its_video_says_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NodeConfigError, match="restored at scale 2, but its video says 1"):
         paste(wavy("yuv420p"), oval(2), tmp_path=tmp_path)
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+@pytest.mark.parametrize("pix_fmt", FORMATS)
+def test_it_says_what_it_changed_and_where(tmp_path: Path, pix_fmt: str, scale: int) -> None:
+    frame, patch = wavy(pix_fmt), replace(oval(scale), strength=0.5, consistency_db=40.0)
+    plain, _ = paste(frame, tmp_path=tmp_path, scale=scale)
+    out, changes = pasted(frame, patch, tmp_path=tmp_path, scale=scale, strength=0.8)
+    (change,) = changes.faces
+    layout = pixel_layout(pix_fmt)
+    pairs = zip(codes_of(out.picture), codes_of(plain.picture), strict=True)
+    steps = [np.abs(a.astype(int) - b.astype(int)) >> layout.shift for a, b in pairs]
+    assert (change.track_id, change.strength, change.consistency_db) == (1, 0.4, 40.0)
+    assert change.area_px == np.count_nonzero(steps[0]) > 100
+    assert change.largest == max(step.max() for step in steps) > 3
+    assert change.mean == pytest.approx(steps[0].sum() / change.area_px, abs=1e-3)
+    for index, step in enumerate(steps):
+        rows, columns = plane_slices(layout, index, change.region_xyxy_px)
+        step[rows, columns] = 0
+        assert not step.any()
+
+
+def test_a_frame_that_stays_as_it_is_has_no_changes(tmp_path: Path) -> None:
+    frame = wavy("yuv420p")
+    assert pasted(frame, tmp_path=tmp_path)[1] == FrameChanges(3)
+    assert pasted(frame, oval(1), tmp_path=tmp_path, strength=0.0)[1] == FrameChanges(3)

@@ -9,14 +9,14 @@ import torch
 
 from aminet.data.analogue import film, tape
 from aminet.data.degrade import CAMERA, CAMERA_TRAINING, CameraRanges, camera_small
-from aminet.data.dice import Dice
+from aminet.data.random_draws import RandomDraws
 from tests.support.faces import paint_face
 
 CPU = torch.device("cpu")
 
 
-def dice(seed: int, frames: int = 1) -> Dice:
-    return Dice(torch.Generator().manual_seed(seed), CPU, frames)
+def draws(seed: int, frames: int = 1) -> RandomDraws:
+    return RandomDraws(torch.Generator().manual_seed(seed), CPU, frames)
 
 
 def edge(left: tuple[float, ...], right: tuple[float, ...]) -> torch.Tensor:
@@ -35,11 +35,11 @@ def face(side: int = 48) -> torch.Tensor:
 @pytest.mark.parametrize("medium", [tape, film])
 @pytest.mark.parametrize("side", [8, 13, 48])
 def test_a_picture_of_any_size_is_left_in_range(
-    medium: Callable[[torch.Tensor, Dice], torch.Tensor], side: int
+    medium: Callable[[torch.Tensor, RandomDraws], torch.Tensor], side: int
 ) -> None:
     x = face(side)
     for seed in range(6):
-        y = medium(x, dice(seed))
+        y = medium(x, draws(seed))
         assert y.shape == x.shape
         assert float(y.min()) >= 0
         assert float(y.max()) <= 1
@@ -48,8 +48,8 @@ def test_a_picture_of_any_size_is_left_in_range(
 
 def test_colours_bleed_on_tape_farther_than_light() -> None:
     # Red and a green of the same luma: only the colours have an edge.
-    colours = tape(edge((0.6, 0.1, 0.1), (0.1, 0.355, 0.1)), dice(1))
-    greys = tape(edge((0.2, 0.2, 0.2), (0.6, 0.6, 0.6)), dice(1))
+    colours = tape(edge((0.6, 0.1, 0.1), (0.1, 0.355, 0.1)), draws(1))
+    greys = tape(edge((0.2, 0.2, 0.2), (0.6, 0.6, 0.6)), draws(1))
 
     def width(profile: torch.Tensor) -> float:
         """Columns between a fifth and four fifths of the way."""
@@ -63,14 +63,14 @@ def test_colours_bleed_on_tape_farther_than_light() -> None:
 
 def test_tape_rings_at_edges() -> None:
     x = edge((0.3, 0.3, 0.3), (0.6, 0.6, 0.6))
-    profiles = torch.stack([tape(x, dice(seed)).mean(dim=(0, 1, 2)) for seed in range(8)])
+    profiles = torch.stack([tape(x, draws(seed)).mean(dim=(0, 1, 2)) for seed in range(8)])
     assert float((profiles.amax(dim=1) - profiles[:, -8:].mean(dim=1)).max()) > 0.02
 
 
 def test_grain_is_strongest_in_middle_tones() -> None:
     def roughness(level: float) -> float:
         flat = torch.full((16, 3, 32, 32), level)
-        return float((film(flat, dice(3)) - flat).std())
+        return float((film(flat, draws(3)) - flat).std())
 
     assert roughness(0.5) > 1.5 * roughness(0.99)
 
@@ -78,7 +78,7 @@ def test_grain_is_strongest_in_middle_tones() -> None:
 def test_frames_of_a_track_have_the_same_faults_but_other_noise() -> None:
     # The same picture three times: what differs is noise, and it is small on film.
     x = face().expand(3, -1, -1, -1)
-    y = film(x, dice(4, frames=3))
+    y = film(x, draws(4, frames=3))
     assert not torch.equal(y[0], y[1])
     spread = (y - x).flatten(1).std(dim=1)
     assert float(spread.max() / spread.min()) < 1.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -13,10 +13,11 @@ from PIL import Image, ImageChops, ImageFilter
 from pydantic import ValidationError
 
 from nodes.crop import Crop, CropConfig
+from nodes.crop.gates import reason_in_words
 from nodes.crop.softness import Softness
 from nodes.geometry import alignment as geometry
 from nodes.node import Inputs
-from nodes.types import Face, FacePatch, Frame, FrameFaces, FramePatches
+from nodes.types import Face, FacePatch, Frame, FrameFaces, FramePatches, GateReason
 from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
 
 
@@ -66,20 +67,35 @@ GATED = {
 }
 
 
+IN_WORDS = {
+    "unconfirmed": "seen too briefly",
+    "low_score": "too unsure (the detector's confidence is under 0.5)",
+    "too_small": "too small (under 5 px between the eyes)",
+    "too_large": "too large (over 64 px between the eyes)",
+    "turned": "turned away (over 55 degrees to a side or 40 up or down)",
+    "outside": "cut off",
+}
+
+
 @pytest.mark.parametrize("reason", GATED)
 def test_gated_faces_are_named_with_the_reason(frame: Frame, tmp_path: Path, reason: str) -> None:
     packet, node = crop(frame, GATED[reason], tmp_path=tmp_path, max_eye_distance_px=64)
     assert packet.patches == ()
     reason = reason.split(maxsplit=1)[0]
     assert [(face.track_id, face.reason) for face in packet.gated] == [(1, reason)]
-    assert node.report() == {"patches": 0, "gated": {reason: 1}}
+    report = node.report()
+    assert report["patches"] == 0
+    assert report["gated"] == {reason: 1}
+    ((words, count),) = report["left_alone"].items()
+    assert count == 1
+    assert words.startswith(IN_WORDS[reason])
 
 
 def test_faces_at_the_gates_pass(frame: Frame, tmp_path: Path) -> None:
     faces = face_at(300, 150, 5.01), face_at(300, 150, 90), face_at(300, 150, 20, score=0.61)
     packet, node = crop(frame, *faces, turned(face_at(300, 150, 20), right=0.5), tmp_path=tmp_path)
     assert len(packet.patches) == 4
-    assert node.report() == {"patches": 4, "gated": {}}
+    assert node.report() == {"patches": 4, "gated": {}, "left_alone": {}}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +195,7 @@ def test_open_counts_afresh(frame: Frame, tmp_path: Path) -> None:
         faces = FrameFaces(frame.pts, (face_at(300, 150, 20), face_at(300, 150, 2)))
         node.process(Inputs({"frames": frame, "faces": faces}))
         node.close()
-        assert node.report() == {"patches": 1, "gated": {"too_small": 1}}
+        assert node.report()["gated"] == {"too_small": 1}
 
 
 PORTRAIT_EYES = (99.3, 139.8), 43.8
@@ -245,7 +261,7 @@ def test_a_sharp_face_is_left_as_it_is_and_the_report_says_so(tmp_path: Path) ->
     shrink = 80 / 350
     frame, face = frame_of(small), face_at(shrink * x, shrink * y, shrink * eyes_px)
     _, node = crop(frame, face, tmp_path=tmp_path)
-    assert node.report() == {"patches": 0, "gated": {"sharp": 1}}
+    assert node.report()["gated"] == {"sharp": 1}
     assert len(crop(frame, face, tmp_path=tmp_path, scale=2)[0].patches) == 1
     assert len(crop(frame, face, tmp_path=tmp_path, min_blur_px=0)[0].patches) == 1
 
@@ -359,3 +375,10 @@ def test_choices_that_mean_nothing_are_refused(config: dict[str, Any]) -> None:
 def test_sizes_the_network_cannot_take_are_refused(sizes: tuple[int, ...]) -> None:
     with pytest.raises(ValidationError, match="multiples of 32"):
         CropConfig(sizes_px=sizes)
+
+
+@pytest.mark.parametrize("reason", get_args(GateReason))
+def test_every_reason_has_words(reason: GateReason) -> None:
+    words = reason_in_words(reason, CropConfig(max_eye_distance_px=64))
+    assert len(words.split()) > 3
+    assert "inf" not in words

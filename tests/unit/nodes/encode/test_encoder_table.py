@@ -9,13 +9,18 @@ from pathlib import Path
 
 import av
 import pytest
+from pydantic import ValidationError
 
-from nodes.encode.encoder_table import ENCODERS, Encoder, containers_of
+from nodes.encode import Encode
+from nodes.encode.encoder_table import ENCODERS, Encoder, containers_of, libav_encoder
 from nodes.encode.encoders import EncodeConfig, plan_encoder
+from nodes.encode.writer import VIDEO_FILE
 from nodes.errors import NodeConfigError, UnsupportedFormatError
 from nodes.media.hdr import HdrWords
+from nodes.node import Inputs, Segment
+from nodes.picture.digest import picture_sha256
 from nodes.types import ColorTags, Frame, HdrFacts, VideoInfo
-from tests.support.media import make_picture
+from tests.support.media import decode_all, make_picture
 from tests.support.video_nodes import encode
 
 INFO = VideoInfo(
@@ -164,3 +169,71 @@ def test_by_libavs_name_it_is_known_and_keeps_libavs_defaults(name: str, key: st
     assert by_name.options == {
         option: value for option, value in by_key.options.items() if option.endswith("-params")
     }
+
+
+def frames_of(info: VideoInfo, count: int = 12) -> list[Frame]:
+    size = info.width_px, info.height_px
+    return [Frame(n, n, 1, make_picture(n, *size, info.pix_fmt)) for n in range(count)]
+
+
+LOSSLESS = [key for key, row in ENCODERS.items() if row.lossless is not None]
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "yuv420p10le", "yuv422p10le"])
+@pytest.mark.parametrize("key", LOSSLESS)
+def test_a_lossless_encoder_gives_back_what_it_got(tmp_path: Path, key: str, pix_fmt: str) -> None:
+    held = [form.name for form in libav_encoder(ENCODERS[key].name).video_formats or ()]
+    if pix_fmt not in held:
+        pytest.skip(f"{key} cannot hold {pix_fmt} in this build of libav")
+    info = replace(INFO, pix_fmt=pix_fmt)
+    frames = frames_of(info)
+    file, report = encode(info, frames, tmp_path, EncodeConfig(codec=key, lossless=True))
+    assert report["lossless"] is True
+    decoded = [picture_sha256(picture) for picture in decode_all(file)]
+    assert decoded == [picture_sha256(frame.picture) for frame in frames]
+
+
+def test_what_it_makes_without_loss_does_not_depend_on_threads(tmp_path: Path) -> None:
+    info = replace(INFO, width_px=640, height_px=480)
+    for key in LOSSLESS:
+        made: list[bytes] = []
+        for threads in (1, 4):
+            node = Encode(EncodeConfig(codec=key, lossless=True))
+            node.open(Segment("in", tmp_path, threads), {"frames": info})
+            for frame in frames_of(info):
+                node.process(Inputs({"frames": frame}))
+            node.finish()
+            node.close()
+            made.append((tmp_path / VIDEO_FILE).read_bytes())
+        assert made[0] == made[1], key
+
+
+def test_lossless_keeps_the_family_where_it_can() -> None:
+    choice = EncodeConfig(lossless=True)
+    for codec, encoder in (
+        ("h264", "libx264"),
+        ("hevc", "libx265"),
+        ("vp9", "libvpx-vp9"),
+        ("av1", "libx265"),
+        ("prores", "ffv1"),
+        ("mjpeg", "libx264"),
+    ):
+        plan = plan_encoder(choice, replace(INFO, codec_name=codec), 1)
+        assert (plan.encoder, plan.lossless) == (encoder, True)
+        assert not {"crf", "cq"} & plan.options.keys()
+    assert not plan_encoder(EncodeConfig(codec="x264"), INFO, 1).lossless
+    assert plan_encoder(EncodeConfig(codec="ffv1"), INFO, 1).lossless
+
+
+def test_lossless_is_told_beside_the_users_own_words() -> None:
+    mine = {"x265-params": "mine=1"}
+    plan = plan_encoder(EncodeConfig(codec="x265", lossless=True, options=mine), INFO, 2)
+    assert plan.options["x265-params"].endswith(":mine=1:lossless=1")
+
+
+def test_an_encoder_that_loses_something_is_refused() -> None:
+    with pytest.raises(NodeConfigError, match="libsvtav1 is not known to lose nothing; expected"):
+        plan_encoder(EncodeConfig(codec="av1", lossless=True), INFO, 1)
+    for setting in ({"crf": 20}, {"bitrate_bps": 10**6}):
+        with pytest.raises(ValidationError, match="lossless leaves crf and bitrate_bps no meaning"):
+            EncodeConfig.model_validate({"lossless": True, **setting})

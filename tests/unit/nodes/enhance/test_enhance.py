@@ -265,6 +265,26 @@ def test_a_faces_answer_does_not_depend_on_the_batch(enhance: Enhance) -> None:
         assert np.abs(difference).max() <= 1e-4
 
 
+def test_exact_answers_are_the_same_to_the_last_bit(weights: Path) -> None:
+    """Of whatever batch, and however many threads there are."""
+    picture = np.asarray(portrait(110)) / 255
+    faces = [
+        patch_of(14, rgb=picture, middle=(31 + shift, 44), turn_deg=shift) for shift in range(7)
+    ]
+    answers: list[list[bytes]] = []
+    for max_batch, threads, groups in ((1, 1, [[face] for face in faces]), (5, 2, [faces])):
+        settings = EnhanceConfig(
+            weights=str(weights), device="cpu", max_batch=max_batch, exact=True
+        )
+        node = Enhance(settings)
+        node.prepare(read_file)
+        node.setup(threads)
+        restored = restore(node, frames(*groups))
+        answers.append([face.residual_rgb.tobytes() for group in restored for face in group])
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == len(faces)
+
+
 def test_the_self_ensemble_restores_a_face_and_its_mirror_image_alike(
     weights: Path, enhance: Enhance
 ) -> None:

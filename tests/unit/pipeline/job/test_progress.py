@@ -11,7 +11,8 @@ from rich.console import Console
 from pipeline.job import monitors as module
 from pipeline.job.files import VideoFiles
 from pipeline.job.monitors import BarMonitor, LineMonitor
-from pipeline.job.progress import Expected, Tally, clock
+from pipeline.job.progress import Expected, RunProgress, format_s
+from pipeline.job.report import VideoReport
 from pipeline.run.contract import Progress
 from pipeline.storage.locations import location_of
 
@@ -29,35 +30,35 @@ class Clock:
 
 def test_what_an_earlier_run_did_counts_as_done_but_not_as_speed() -> None:
     time = Clock()
-    tally = Tally(VIDEOS, time)
-    assert (tally.frames, tally.total, tally.left_s) == (40, 200, None)
+    progress = RunProgress(VIDEOS, time)
+    assert (progress.frames, progress.total, progress.left_s) == (40, 200, None)
     time.now_s = 10.0
-    tally.advance(ONE, Progress(60, 120))
-    tally.advance(OTHER, Progress(20, 10))
-    assert (tally.frames, tally.frames_per_s, tally.faces_per_s) == (80, 4.0, 5.0)
-    assert tally.left_s == 30.0
-    assert tally.rates == "4.0 frames/s, 5.0 faces/s, 0:00:30 left"
-    assert tally.of(ONE) == "frame 60/100, 120 faces"
+    progress.advance(ONE, Progress(60, 120))
+    progress.advance(OTHER, Progress(20, 10))
+    assert (progress.frames, progress.frames_per_s, progress.faces_per_s) == (80, 4.0, 5.0)
+    assert progress.left_s == 30.0
+    assert progress.rates == "4.0 frames/s, 5.0 faces/s, 0:00:30 left"
+    assert progress.of(ONE) == "frame 60/100, 120 faces"
 
 
 def test_without_a_number_of_frames_no_time_is_promised() -> None:
     time = Clock()
-    tally = Tally({ONE: Expected(None)}, time)
+    progress = RunProgress({ONE: Expected(None)}, time)
     time.now_s = 2.0
-    tally.advance(ONE, Progress(10, 0))
-    assert (tally.total, tally.left_s) == (None, None)
-    assert tally.rates == "5.0 frames/s, 0.0 faces/s"
-    assert tally.of(ONE) == "frame 10, 0 faces"
+    progress.advance(ONE, Progress(10, 0))
+    assert (progress.total, progress.left_s) == (None, None)
+    assert progress.rates == "5.0 frames/s, 0.0 faces/s"
+    assert progress.of(ONE) == "frame 10, 0 faces"
 
 
 def test_lost_workers_are_told() -> None:
-    tally = Tally(VIDEOS)
-    tally.restarts = 2
-    assert tally.rates.endswith("2 workers lost and replaced")
+    progress = RunProgress(VIDEOS)
+    progress.restarts = 2
+    assert progress.rates.endswith("2 workers lost and replaced")
 
 
 def test_times_read_as_a_clock() -> None:
-    assert [clock(s) for s in (0, 59.6, 3661)] == ["0:00:00", "0:01:00", "1:01:01"]
+    assert [format_s(s) for s in (0, 59.6, 3661)] == ["0:00:00", "0:01:00", "1:01:01"]
 
 
 def test_lines_tell_of_each_video_and_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,3 +88,14 @@ def test_bars_show_all_and_each_video_under_way() -> None:
     assert "faces/s" in overall
     assert "one.mp4" in video
     assert "frame 60/100, 120 faces" in video
+
+
+def test_it_is_said_why_faces_were_left_alone() -> None:
+    text = io.StringIO()
+    left = {"too large (over 64 px between the eyes)": 60, "cut off": 1}
+    report = VideoReport("in/one.mp4", "out/one.mp4", "done", frames=60, tracks=2, left_alone=left)
+    LineMonitor(Console(file=text, width=40)).ended(ONE, report)
+    done, large, cut = text.getvalue().splitlines()
+    assert "2 faces followed, 0 patches restored" in done
+    assert large == "  60 faces left alone: too large (over 64 px between the eyes)"
+    assert cut == "  1 face left alone: cut off"

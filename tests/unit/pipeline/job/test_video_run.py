@@ -69,9 +69,9 @@ def test_all_segments_become_one_file_with_the_sound_of_the_source(
 ) -> None:
     run = run_of(plan)
     tasks = run.start()
-    assert (len(tasks), run.total, run.done, run.over) == (3, 3, 0, False)
+    assert (len(tasks), run.total, run.done, run.ended) == (3, 3, 0, False)
     assert work(run, tasks) == [None, None, None]
-    assert (run.done, run.over, run.notes) == (3, True, ())
+    assert (run.done, run.ended, run.notes) == (3, True, ())
     report = run.finish()
     source, target = tmp_path / "v.mkv", tmp_path / "out.mkv"
     assert (report.status, report.frames, report.segments) == ("done", 30, 3)
@@ -142,7 +142,7 @@ def test_a_run_killed_with_all_segments_finished_has_nothing_left_to_run(plan: V
     killed_after(plan, 3)
     run = run_of(plan)
     assert run.start() == []
-    assert run.over
+    assert run.ended
     assert run.finish().segments_reused == 3
 
 
@@ -217,7 +217,7 @@ def test_a_failed_segment_fails_the_video_and_keeps_the_others(
     assert isinstance(error, RunFailedError)
     assert str(error) == "segment 2 of 3 failed (ValueError: the node broke)"
     assert isinstance(error.__cause__, ValueError)
-    assert run.over
+    assert run.ended
     with pytest.raises(RunFailedError) as caught:
         run.finish()
     assert caught.value is error
@@ -240,7 +240,7 @@ def test_the_first_of_several_errors_is_the_videos_and_a_known_one_stays_as_it_i
     assert str(run.take(TaskOutcome(first, error=OSError()))) == (
         "segment 1 of 3 failed (OSError: OSError)"
     )
-    assert not run.over
+    assert not run.ended
     assert run.take(TaskOutcome(third, error=KeyError("x\ny"), attempts=3)) is not None
     with pytest.raises(MediaError, match="the disk broke"):
         run.finish()

@@ -29,7 +29,7 @@ def test_blocks_that_wait_together_share_a_batch_up_to_its_size() -> None:
         answer.result(5)
     batcher.close()
     assert batcher.stats.batches == {4: 3}
-    assert batcher.stats.items == 12
+    assert batcher.stats.faces == 12
 
 
 def test_a_lone_block_does_not_wait_for_a_full_batch() -> None:
@@ -112,7 +112,7 @@ def test_waiting_and_busy_times_are_told() -> None:
         answer.result(5)
     batcher.close()
     report = batcher.stats.as_report()
-    assert report["items"] == 4
+    assert report["faces"] == 4
     assert report["batch_sizes"] == {"1": 4}
     # The first waits for nobody, the last for three others.
     waits = report["queue_wait_ms"]
@@ -127,7 +127,7 @@ def test_nothing_done_is_told_as_nothing() -> None:
     assert batcher.submit([]).result(5) == []
     batcher.close()
     report = Batcher(Double(DoubleConfig()), max_wait_s=0).stats.as_report()
-    assert (report["items"], report["busy_share"], report["queue_wait_ms"]["max"]) == (0, 0.0, 0)
+    assert (report["faces"], report["busy_share"], report["queue_wait_ms"]["max"]) == (0, 0.0, 0)
 
 
 def test_each_block_is_told_its_share_of_the_work() -> None:

@@ -104,7 +104,7 @@ def test_a_fork_and_join_keeps_every_frame_in_order(tmp_path: Path) -> None:
     (outcome,) = run(diamond(CountConfig(frames=100)), tmp_path)
     assert rows(outcome) == expected_rows(100)
     assert outcome.result is not None
-    assert outcome.result.progress == Progress(frames=100, items=50)
+    assert outcome.result.progress == Progress(frames=100, faces=50)
 
 
 def test_a_window_smaller_than_a_batch_does_not_deadlock(tmp_path: Path) -> None:
@@ -232,8 +232,8 @@ def test_frames_that_warm_up_reach_neither_pool_nor_sinks(tmp_path: Path) -> Non
     (outcome,), report = run_parts(remembering(CountConfig(frames=40)), tmp_path, part)
     assert [row[0] for row in rows(outcome)] == list(range(90, 120, 3))
     assert outcome.result.progress.frames == 10
-    assert sum(pool["items"] for pool in report["pools"]["double"]) == outcome.result.progress.items
-    assert outcome.result.progress.items <= 10
+    assert sum(pool["faces"] for pool in report["pools"]["double"]) == outcome.result.progress.faces
+    assert outcome.result.progress.faces <= 10
 
 
 def test_a_pool_works_on_the_warm_up_of_a_node_behind_it_and_does_not_count_it(
@@ -245,7 +245,7 @@ def test_a_pool_works_on_the_warm_up_of_a_node_behind_it_and_does_not_count_it(
     (outcome,), report = run_parts(graph, tmp_path, part)
     assert rows(outcome) == rows(whole)[20:]
     assert outcome.result.progress == Progress(20, 10)
-    assert sum(pool["items"] for pool in report["pools"]["double"]) > 10
+    assert sum(pool["faces"] for pool in report["pools"]["double"]) > 10
 
 
 def test_a_graph_without_memory_drops_frames_before_the_segment_at_the_source(

@@ -185,7 +185,7 @@ def test_actors_made_later_claim_only_what_the_others_leave() -> None:
     held = first.workers * first.worker_cpus + first.enhancers * first.enhancer_cpus
     assert (first.workers, after.workers) == (1, 2)
     assert held + after.worker_cpus > 1
-    assert claim(after.worker_cpus, cpus=after.cpus, held=held) == 0
+    assert claim(after.worker_cpus, cpus=after.cpus, claimed=held) == 0
 
 
 @pytest.mark.parametrize(
@@ -195,4 +195,4 @@ def test_actors_made_later_claim_only_what_the_others_leave() -> None:
 def test_a_claim_is_what_ray_takes_and_a_machine_has(
     wanted: float, held: float, claimed: float
 ) -> None:
-    assert claim(wanted, cpus=4.0, held=held) == pytest.approx(claimed, abs=0.011)
+    assert claim(wanted, cpus=4.0, claimed=held) == pytest.approx(claimed, abs=0.011)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.sizing.sizing import Machine
-from pipeline.sizing.spare import PATIENCE_S, Held, OnCpus, SpareCapacity, Wait
+from pipeline.sizing.spare import PATIENCE_S, Claims, OnCpus, SpareCapacity, Wait
 
 
 def machine(cpus: float, free: float | None, name: str = "m") -> Machine:
@@ -13,7 +13,7 @@ def machine(cpus: float, free: float | None, name: str = "m") -> Machine:
 
 
 def left(spare: SpareCapacity, free: float | None, ours: float = 0, cpus: float = 4) -> float:
-    (found,) = spare.left([machine(cpus, free)], {"m": Held(ours)})
+    (found,) = spare.left([machine(cpus, free)], {"m": Claims(ours)})
     return found.cpus
 
 
@@ -35,8 +35,8 @@ def test_what_they_let_go_of_is_taken_up_when_it_was_seen_twice() -> None:
 def test_all_that_the_run_holds_counts() -> None:
     spare = SpareCapacity()
     spare.left([machine(4, 0)])
-    spare.left([machine(4, 0)], {"m": Held(1)}, {"m": Held(2)})
-    (found,) = spare.left([machine(4, 0)], {"m": Held(1)}, {"m": Held(2)})
+    spare.left([machine(4, 0)], {"m": Claims(1)}, {"m": Claims(2)})
+    (found,) = spare.left([machine(4, 0)], {"m": Claims(1)}, {"m": Claims(2)})
     assert found.cpus == 3
 
 
@@ -83,7 +83,7 @@ def gpu_machine(free: float | None, gpus: float = 2) -> Machine:
 
 
 def gpus_left(spare: SpareCapacity, free: float | None, ours: float = 0, gpus: float = 2) -> float:
-    (found,) = spare.left([gpu_machine(free, gpus)], {"m": Held(0, ours)})
+    (found,) = spare.left([gpu_machine(free, gpus)], {"m": Claims(0, ours)})
     assert found.cpus == 4
     return found.gpus
 

@@ -1,19 +1,20 @@
-"""Random draws from one generator on the CPU, moved to where the pictures are."""
+"""Random draws from one CPU generator, moved to the device of the pictures."""
 
 import math
 
 import torch
 from torch import Generator, Tensor
 
+__all__ = ["RandomDraws"]
 
-class Dice:
-    """Draws for a batch of pictures, or of tracks of pictures.
+
+class RandomDraws:
+    """Random draws for a batch of pictures, or of tracks of pictures.
 
     Args:
         generator: on the CPU; advanced by every draw.
-        device: where the pictures are.
-        frames: pictures in a row that are one track: what is drawn for each picture by `numbers`
-            is the same for all of them.
+        device: device of the tensors that are returned.
+        frames: pictures per track; `numbers` draws one value for each track.
     """
 
     def __init__(self, generator: Generator, device: torch.device, frames: int = 1) -> None:
@@ -22,7 +23,7 @@ class Dice:
         self.frames = frames
 
     def chance(self, probability: float) -> bool:
-        """Say yes with this probability."""
+        """Return True with this probability."""
         return bool(torch.rand((), generator=self.generator) < probability)
 
     def number(self, low: float, high: float) -> float:
@@ -30,11 +31,11 @@ class Dice:
         return low + (high - low) * float(torch.rand((), generator=self.generator))
 
     def log_number(self, low: float, high: float) -> float:
-        """Draw one number, uniformly in its logarithm; both limits > 0."""
+        """Draw one number, uniformly in the logarithm; both limits > 0."""
         return math.exp(self.number(math.log(low), math.log(high)))
 
     def integer(self, low: int, high: int) -> int:
-        """Draw one whole number, both limits included."""
+        """Draw one integer, both limits included."""
         return int(torch.randint(low, high + 1, (), generator=self.generator))
 
     def numbers(self, count: int, low: float, high: float, power: float = 1.0) -> Tensor:
@@ -43,9 +44,9 @@ class Dice:
         return (low + (high - low) * u).repeat_interleave(self.frames).to(self.device)
 
     def uniform(self, shape: tuple[int, ...]) -> Tensor:
-        """Draw from 0 to 1, each entry anew."""
+        """Draw a tensor of this shape from [0, 1), every entry independently."""
         return torch.rand(shape, generator=self.generator).to(self.device)
 
     def normal(self, shape: tuple[int, ...]) -> Tensor:
-        """Draw from the standard normal distribution, each entry anew."""
+        """Draw a tensor of this shape from the standard normal distribution."""
         return torch.randn(shape, generator=self.generator).to(self.device)
