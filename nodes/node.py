@@ -97,6 +97,14 @@ class Inputs:
             raise TypeError(f"port {port!r} received a {got}, expected a {want}")
         return packet
 
+    def find(self, port: str, packet_type: type[PacketT]) -> PacketT | None:
+        """Return the packet that arrived on `port`, None where an optional input is not connected.
+
+        Raises:
+            TypeError: the upstream node sent something other than its spec declares.
+        """
+        return self.get(port, packet_type) if port in self._packets else None
+
 
 class State(StrEnum):
     """How long a node keeps state, which decides whether a video may be split into segments."""
@@ -114,6 +122,8 @@ class Port:
 
     name: str
     type: type
+    optional: bool = False
+    """Of an input: a graph may leave it unconnected. At least one input of a node is connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +231,7 @@ class Node(ABC, Generic[ConfigT_co]):
 
         Args:
             segment: the part of a video, and where sinks may write.
-            inputs: the video that the packets belong to, by input port.
+            inputs: for each connected input port, the video that its packets belong to.
 
         Returns:
             The video that the node's outputs belong to.

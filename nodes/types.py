@@ -21,6 +21,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from nodes.picture.rgb import picture_rgb, picture_with_rgb, tags_of
+from nodes.values import Box, ColorTags, RgbImage
+
 __all__ = [
     "EYES_OF_SIZE",
     "Box",
@@ -48,29 +51,6 @@ __all__ = [
 
 EYES_OF_SIZE = 38 / 128
 """Distance between the eyes, as a share of the side of the aligned square."""
-
-Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in pixels: `xyxy_px`, half open."""
-
-RgbImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
-"""RGB, shape (height, width, 3); uint8 for 8-bit video, else uint16 in the range of `bit_depth`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ColorTags:
-    """Colour description of a stream, in libav's numbers (ITU-T H.273); 2 is unspecified."""
-
-    matrix: int = 2
-    """AVCOL_SPC_*: 1 BT.709, 5 and 6 BT.601, 9 BT.2020."""
-    range: int = 0
-    """AVCOL_RANGE_*: 0 unspecified, 1 limited (16-235), 2 full."""
-    primaries: int = 2
-    """AVCOL_PRI_*."""
-    transfer: int = 2
-    """AVCOL_TRC_*."""
-    chroma: int = 0
-    """AVCHROMA_LOC_*, the siting of subsampled chroma: 1 left, 2 centre, 3 top left, 4 top,
-    5 bottom left, 6 bottom; 0 unspecified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +135,37 @@ class Frame:
     duration_ticks: int
     """Duration of the picture, in ticks of the time base; 0 if unknown."""
     picture: av.VideoFrame
+
+    def rgb(self, color: ColorTags | None = None) -> RgbImage:
+        """Return the whole picture as RGB, by its own matrix, range and bit depth; a copy.
+
+        Args:
+            color: the video's tags, `VideoInfo.color`; None takes those that the picture has.
+
+        Returns:
+            Shape (height, width, 3); see `RgbImage`.
+
+        Raises:
+            UnsupportedFormatError: the pixel format or the matrix cannot be edited in place.
+        """
+        return picture_rgb(self.picture, color or tags_of(self.picture))
+
+    def with_rgb(self, rgb: RgbImage, color: ColorTags | None = None) -> Frame:
+        """Return the frame with other colours, in its own pixel format; this one stays as it is.
+
+        What differs from `rgb()` is added to the picture's own samples: pixels that do not differ
+        keep their codes bit for bit, and no others are rounded twice.
+
+        Args:
+            rgb: of the shape and type that `rgb()` returns.
+            color: as for `rgb()`.
+
+        Raises:
+            ValueError: `rgb` has another shape or type.
+            UnsupportedFormatError: see `rgb()`.
+        """
+        picture = picture_with_rgb(self.picture, rgb, color or tags_of(self.picture))
+        return self if picture is self.picture else replace(self, picture=picture)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

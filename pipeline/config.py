@@ -227,14 +227,14 @@ def _graph_file(graph: str) -> Path:
 
 def available_graphs() -> list[Path]:
     """Return the graph files that ship with the program."""
-    graphs = shipped_configs()
+    graphs = shipped_configs("graphs")
     if not graphs:
         raise GraphError("the graphs that ship with the program are missing: install it again")
     return graphs
 
 
-def shipped_configs(folder: str = "") -> list[Path]:
-    """Return the YAML files that ship in `configs`, or in a folder of it such as `train`."""
+def shipped_configs(folder: str) -> list[Path]:
+    """Return the YAML files that ship in a folder of `configs`, such as `graphs` or `train`."""
     folders = (top / folder for top in _CONFIG_DIRS)
     return next((sorted(folder.glob("*.yaml")) for folder in folders if folder.is_dir()), [])
 

@@ -8,6 +8,7 @@
         ├── StorageError (also OSError)     an object store or the scratch folder          exit 2
         ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
         └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
+            └── NodeFailedError                 a node raised an error or broke its contract
 
 `nodes.errors.MediaError` leads to exit 3, but its child `WriteError` to 4. `NodeConfigError` and
 the errors of the network's weights, data, device and settings lead to exit 2. Attributes are
@@ -23,6 +24,7 @@ __all__ = [
     "ClusterError",
     "ConfigError",
     "GraphError",
+    "NodeFailedError",
     "OutputError",
     "PipelineError",
     "RunFailedError",
@@ -61,6 +63,17 @@ class ClusterError(PipelineError, RuntimeError):
 
 class RunFailedError(PipelineError, RuntimeError):
     """Work began and some of it failed; the report says which."""
+
+
+class NodeFailedError(RunFailedError):
+    """A node raised something that is no error of this project, or did not keep its contract."""
+
+    def __init__(self, message: str = "", *, node: str | None = None, trace: str = "") -> None:
+        super().__init__(message)
+        self.node = node
+        """The node's name in the graph."""
+        self.trace = trace
+        """The traceback of what the node raised, wherever it ran."""
 
 
 _USAGE = (

@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoRef
 from nodes.errors import UnsupportedFormatError
 from nodes.picture.layout import chroma_siting, pixel_layout
 from nodes.picture.view import PictureView
-from nodes.types import ColorTags
+from nodes.values import ColorTags
 
 __all__ = ["PictureConverter", "bit_depth", "editable_format", "nearest_format"]
 

@@ -18,7 +18,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange
 
 from nodes.errors import UnsupportedFormatError
-from nodes.types import Box, ColorTags
+from nodes.values import Box, ColorTags
 
 __all__ = [
     "LUMA_WEIGHTS",

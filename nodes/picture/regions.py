@@ -26,7 +26,7 @@ from nodes.picture.layout import (
     resolve_color,
 )
 from nodes.picture.view import PictureView
-from nodes.types import ColorTags, RgbImage
+from nodes.values import ColorTags, RgbImage
 
 __all__ = ["RegionReader", "copy_picture", "copy_tags", "luma_samples"]
 

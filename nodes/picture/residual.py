@@ -24,7 +24,7 @@ from nodes.picture.layout import (
     region_samples,
     resolve_color,
 )
-from nodes.types import ColorTags
+from nodes.values import ColorTags
 
 __all__ = ["add_rgb_residual"]
 

@@ -1,7 +1,8 @@
 """`aminet.tracks`: writes what became of every face in every frame, as JSON Lines.
 
 One row a frame and face, also for faces that were left alone: where it is, which track, how sure,
-how turned, and what was done to it or why nothing was.
+how turned, and what was done to it or why nothing was. Faces alone are enough: without `patches`
+and `restored`, nothing was done to any.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Tracks(SinkNode[TracksConfig]):
         summary="write where every face was in every frame and what was done to it",
         inputs=(
             Port("faces", FrameFaces),
-            Port("patches", FramePatches),
-            Port("restored", FrameRestored),
+            Port("patches", FramePatches, optional=True),
+            Port("restored", FrameRestored, optional=True),
         ),
     )
     Config: ClassVar[type[NodeConfig]] = TracksConfig
@@ -108,10 +109,11 @@ class Tracks(SinkNode[TracksConfig]):
         return {TRACKS: rows}
 
     def _rows_of(self, inputs: Inputs) -> list[TrackRow]:
-        packet = inputs.get("patches", FramePatches)
+        packet = inputs.find("patches", FramePatches) or FramePatches(inputs.pts, ())
         patches = {patch.track_id: patch for patch in packet.patches}
         gates = {gated.track_id: gated.reason for gated in packet.gated}
-        restored = {p.track_id: p for p in inputs.get("restored", FrameRestored).patches}
+        done_here = inputs.find("restored", FrameRestored) or FrameRestored(inputs.pts)
+        restored = {p.track_id: p for p in done_here.patches}
         rows: list[TrackRow] = []
         for face in inputs.get("faces", FrameFaces).faces:
             patch, done = patches.get(face.track_id), restored.get(face.track_id)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
 from aminet.errors import AminetError
 from pipeline.cli import enhance, inspect, network, plan, quality
-from pipeline.cli.console import say_error
-from pipeline.errors import exit_code
+from pipeline.cli.console import say, say_error
+from pipeline.cli.loudness import adjustable, make_adjustable
+from pipeline.errors import NodeFailedError, exit_code
 from pipeline.interrupts import EXIT_INTERRUPTED, interrupted, interruptible
 from pipeline.run.malloc import limit_malloc_arenas
 from pipeline.terminal import PrintableFormatter
@@ -18,13 +21,32 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Restore the faces in video and leave everything else as it was.",
 )
 for commands in (enhance, plan, inspect, network, quality):
     commands.register(app)
+make_adjustable(app)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        say(f"aminet {version('aminet-video')}")
+        raise typer.Exit
+
+
+@app.callback()
+@adjustable
+def _root(
+    tell_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_tell_version, help="Say which version this is."
+        ),
+    ] = False,
+) -> None:
+    del tell_version
 
 
 def main() -> int:
@@ -41,6 +63,7 @@ def main() -> int:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
     except AminetError as error:
         say_error(f"aminet: {error}")
+        _tell_trace(error)
         return exit_code(error)
     except BaseException:
         # What a library makes of an interrupt, such as an ImportError, is one still.
@@ -48,3 +71,13 @@ def main() -> int:
             raise
         return EXIT_INTERRUPTED
     return 0
+
+
+def _tell_trace(error: AminetError) -> None:
+    """Say where an error came from, if the user wants to know."""
+    if not logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+        return
+    if isinstance(error, NodeFailedError) and error.trace:
+        say_error(error.trace.rstrip())
+    else:
+        logging.getLogger(__name__).debug("where it came from:", exc_info=error)

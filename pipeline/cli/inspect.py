@@ -35,17 +35,25 @@ def probe(
 
 def list_nodes() -> None:
     """List the node types that graphs can use, third-party ones included."""
+    from nodes.errors import NodeConfigError
     from nodes.registry import find_node, registered_nodes
 
     table = Table("type", "inputs", "outputs", "state", "what it does")
+    broken: list[str] = []
     for name in registered_nodes():
-        spec = find_node(name).spec
+        try:
+            spec = find_node(name).spec
+        except NodeConfigError as error:
+            broken.append(f"{name}: {error}")
+            continue
         ports = [
             "\n".join(f"{port.name}: {port.type.__name__}" for port in side) or "-"
             for side in (spec.inputs, spec.outputs)
         ]
         table.add_row(name, *ports, spec.state, spec.summary)
     out.print(table)
+    for line in broken:
+        say(line)
 
 
 def describe_graph(

@@ -83,7 +83,8 @@ def tell(
 
 def _lines(job: JobPlan) -> Iterator[str]:
     for video in job.videos:
-        yield f"{video.files.source} -> {video.files.target}: {_state(video)}"
+        made = ", ".join(str(output) for output in video.files.outputs) or video.files.target.parent
+        yield f"{video.files.source} -> {made}: {_state(video)}"
         if video.plan and video.segments_left:
             yield from _segments(video.plan.segments, tuple(video.done))
         if video.changed:

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 import ray
 from ray.actor import ActorHandle
-from ray.exceptions import ActorUnavailableError, RayActorError
+from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 
 from nodes.node import Inputs, NodeConfig, Outputs, PoolNode
 from pipeline.cluster.enhancer import EnhancerActor
@@ -154,7 +154,8 @@ class RayPoolClient:
                 self.busy_s += spent_s
             _resolve(block.requests, answers)
         elif not isinstance(error, RayActorError):
-            _reject(block.requests, error)
+            # What the node itself raised, without Ray's wrapping.
+            _reject(block.requests, error.cause if isinstance(error, RayTaskError) else error)
         else:
             self._lost(block, name, error)
 

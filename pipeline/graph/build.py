@@ -126,11 +126,17 @@ def _make_node(
         _require(port, ports, f"node {name!r} ({entry.type}) has no input {port!r}")
     for port in ports.values():
         _check_edge(name, port, edges.get(port.name), made)
+    if ports and not edges:
+        raise GraphError(
+            f"node {name!r} ({entry.type}) has no input connected; it has: {', '.join(ports)}"
+        )
     return GraphNode(name, node_class, checked, edges)
 
 
 def _check_edge(name: str, port: Port, edge: Edge | None, made: Mapping[str, GraphNode]) -> None:
     if edge is None:
+        if port.optional:
+            return
         raise GraphError(f"input {name}.{port.name} ({port.type.__name__}) is not connected")
     outputs = {output.name: output for output in made[edge.node].spec.outputs}
     _require(
@@ -149,7 +155,8 @@ def _check_ends(graph: Graph) -> None:
     if len(sources) != 1:
         raise GraphError(
             f"graph {graph.name!r} has {len(sources)} source nodes"
-            f" ({', '.join(sources) or 'none'}), expected exactly one"
+            f" ({', '.join(sources) or 'none'}), expected exactly one: all packets of a graph"
+            " belong to the frames of one video"
         )
     if not any(issubclass(n.node_class, SinkNode) for n in graph.nodes):
         raise GraphError(f"graph {graph.name!r} has no sink node: nothing would come out")

@@ -45,6 +45,11 @@ class GraphNode:
         """The node class's static spec."""
         return self.node_class.spec
 
+    @property
+    def label(self) -> str:
+        """What messages call the node, such as `node 'fx' (acme.blur)`."""
+        return f"node {self.name!r} ({self.spec.type_name})"
+
     def make(self) -> Node[NodeConfig]:
         """Return a fresh instance."""
         return self.node_class(self.config)
@@ -68,10 +73,9 @@ class Graph:
             lines.append(f"\n{node.name}  ({spec.type_name}, {place}, {spec.state})")
             lines.append(f"  {spec.summary}")
             for port in spec.inputs:
-                edge = node.inputs[port.name]
-                lines.append(
-                    f"  <- {port.name}: {port.type.__name__}  from {edge.node}.{edge.port}"
-                )
+                edge = node.inputs.get(port.name)
+                source = f"from {edge.node}.{edge.port}" if edge else "not connected"
+                lines.append(f"  <- {port.name}: {port.type.__name__}  {source}")
             lines.extend(
                 f"  -> {port.name}: {port.type.__name__}  to {', '.join(readers) or 'nobody'}"
                 for port in spec.outputs

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nodes.node import Node, NodeConfig
 from pipeline.graph.graph import Graph
+from pipeline.graph.naming import naming
 from pipeline.storage.locations import location_of, read
 
 __all__ = ["prepared"]
@@ -16,9 +17,11 @@ def prepared(graph: Graph) -> dict[str, Node[NodeConfig]]:
         StorageError: an object store does not answer.
         WeightsError: a node's weights are not there.
     """
-    nodes = {entry.name: entry.make() for entry in graph.nodes}
-    for node in nodes.values():
-        node.prepare(_content_at)
+    nodes: dict[str, Node[NodeConfig]] = {}
+    for entry in graph.nodes:
+        with naming(entry):
+            nodes[entry.name] = entry.make()
+            nodes[entry.name].prepare(_content_at)
     return nodes
 
 

@@ -6,19 +6,24 @@ from nodes.encode import Encode
 from pipeline.errors import GraphError
 from pipeline.graph.graph import Graph, GraphNode
 
-__all__ = ["encode_node"]
+__all__ = ["encode_node", "encode_nodes"]
+
+
+def encode_nodes(graph: Graph) -> tuple[GraphNode, ...]:
+    """Return the nodes that each make an output video, in the order of the graph."""
+    return tuple(node for node in graph.nodes if issubclass(node.node_class, Encode))
 
 
 def encode_node(graph: Graph) -> GraphNode:
-    """Return the node that makes the output video.
+    """Return the node that makes the output video of a stream.
 
     Raises:
         GraphError: there is none, or more than one.
     """
-    nodes = [node for node in graph.nodes if issubclass(node.node_class, Encode)]
+    nodes = encode_nodes(graph)
     if len(nodes) != 1:
         raise GraphError(
             f"graph {graph.name!r} has {len(nodes)} nodes of type {Encode.spec.type_name}, expected"
-            " exactly one: it makes the output video"
+            " exactly one: a stream has one output"
         )
     return nodes[0]

@@ -56,11 +56,15 @@ def changes(plan: VideoPlan, earlier: VideoReport | None) -> str | None:
     """
     if earlier is None or earlier.identity is None or earlier.identity == plan.identity:
         return None
-    if earlier.output != str(plan.video.target):
+    if not earlier.outputs or not _has_its_outputs(earlier, plan):
         return None
     reason = plan.identity.changes_since(earlier.identity)
     return f"{earlier.output} was made by an earlier run, but {reason}"
 
 
 def _is_of(report: VideoReport, plan: VideoPlan) -> bool:
-    return report.output == str(plan.video.target) and report.identity == plan.identity
+    return _has_its_outputs(report, plan) and report.identity == plan.identity
+
+
+def _has_its_outputs(report: VideoReport, plan: VideoPlan) -> bool:
+    return list(report.outputs.values()) == [str(output) for output in plan.video.outputs]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -53,7 +53,8 @@ class VideoFiles:
     source: str
     """Path or URL."""
     target: UPath
-    """Where the finished video appears, all at once."""
+    """Where the finished video appears, all at once. In a graph without an encoder, or with
+    several, no file has this name, and those of all that is made begin like it."""
     named: bool
     """Whether the user chose the target's name; if not, its suffix may change."""
     twin: bool = False
@@ -61,16 +62,40 @@ class VideoFiles:
     key: str | None = None
     """The name below the output folder that an input's name asks for, None for the target's own:
     in an object store it may be anything."""
+    named_outputs: tuple[UPath, ...] | None = None
+    """The output of each encoder of the graph, None where that is one and the target its output."""
+
+    @property
+    def outputs(self) -> tuple[UPath, ...]:
+        """Where each encoder's finished video appears, in the order of the graph."""
+        return (self.target,) if self.named_outputs is None else self.named_outputs
+
+    def for_encoders(self, names: Sequence[str]) -> VideoFiles:
+        """Return the same video with an output for each encoder of a graph.
+
+        One encoder's is the target; several have their names in it: `door.proxy.mp4`.
+        """
+        if len(names) == 1:
+            return self
+        stem = self.target.name if self.twin else self.target.stem
+        return replace(
+            self,
+            named_outputs=tuple(
+                self.target.with_name(f"{stem}.{name}{self.target.suffix}") for name in names
+            ),
+        )
+
+    def with_outputs(self, outputs: Sequence[UPath]) -> VideoFiles:
+        """Return the same video with other names for its outputs, as many as there were."""
+        if self.named_outputs is None:
+            (target,) = outputs
+            return replace(self, target=target)
+        return replace(self, named_outputs=tuple(outputs))
 
     @property
     def name_below(self) -> str:
         """The name by which the output is asked for below the output folder."""
         return self.target.name if self.key is None else self.key
-
-    @property
-    def exists(self) -> bool:
-        """Whether the target is there already, or one of its numbered files."""
-        return bool(written(self.target))
 
     @property
     def work_dir(self) -> UPath:
@@ -199,13 +224,14 @@ def check_outputs(
     """
     endings = tuple(endings)
     inputs = {_identity(file) for video in videos for file in _input_files(video.source)}
-    for target, count in Counter(video.target for video in videos).items():
+    names = (name for video in videos for name in {video.target, *video.outputs})
+    for target, count in Counter(names).items():
         if count > 1:
             raise OutputError(f"{count} inputs would both become {target}: rename them")
     for video in videos:
-        taken = video.exists or is_folder(video.target)
-        made = [*video.existing_sides(endings), *([video.target] if taken else [])]
-        files = [*made, *(video.target.with_name(name) for name in written(video.target))]
+        taken = [out for out in video.outputs if written(out) or is_folder(out)]
+        made = [*video.existing_sides(endings), *taken]
+        files = [*made, *(out.with_name(name) for out in taken for name in written(out))]
         for location in files:
             if _identity(location) in inputs:
                 raise OutputError(f"{location} is both input and output: choose another output")

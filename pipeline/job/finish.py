@@ -9,6 +9,8 @@ from glob import escape
 from pathlib import Path
 from typing import Any
 
+from upath import UPath
+
 from nodes.encode import EncodeConfig
 from nodes.encode.writer import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
@@ -17,11 +19,12 @@ from nodes.reports import left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
+from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.record import Evidence, Work, evidence_of
 from pipeline.evidence.versions import pixel_versions
-from pipeline.graph.graph import Graph
-from pipeline.graph.roles import encode_node
+from pipeline.graph.graph import Graph, GraphNode
+from pipeline.graph.roles import encode_nodes
 from pipeline.interrupts import postponed
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
 from pipeline.job.plan import PlannedVideo
@@ -81,11 +84,15 @@ def finish_video(
     video, store = plan.video, SegmentStore(plan.video.work_dir)
     merged = merge_results(graph, segments.results)
     with _gathered(plan, store, options) as (source, folders, here):
-        made = here / "finished" / video.target.name
-        made.parent.mkdir(exist_ok=True)
-        muxed = _join_video(plan, graph, merged, segments.results, source, folders, made)
+        made: list[_Output] = []
+        for encode, target in zip(encode_nodes(graph), video.outputs, strict=True):
+            file = here / "finished" / encode.name / target.name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            parts = _parts(encode, segments.results, folders)
+            muxed = _join_video(plan, graph, merged, encode, parts, source, file)
+            made.append(_Output(encode.name, target, file, muxed))
         sides = join_sinks(graph, segments.results, folders, here / "beside")
-        report = _report(plan, graph, merged, segments, muxed, files_of(made), sides)
+        report = _report(plan, graph, merged, segments, made, sides)
         evidence = _evidence(plan, graph, merged, segments, source, sides)
         report = replace(report, evidence=evidence)
         check_unchanged(video.source, plan.stamp)
@@ -95,6 +102,17 @@ def finish_video(
             store.record(report.to_json())
             _publish(planned, graph, made, sides)
     return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """What becomes of one encoder's segments."""
+
+    node: str
+    target: UPath
+    file: Path
+    """The finished video, or the pattern of its numbered pictures, before it gets its name."""
+    muxed: MuxReport
 
 
 @contextmanager
@@ -118,23 +136,28 @@ def _gathered(
             yield source, [store.local(number, workspace, key=key) for number in numbers], workspace
 
 
-def _join_video(
-    plan: VideoPlan,
-    graph: Graph,
-    merged: SegmentResult,
-    results: Sequence[SegmentResult],
-    source: str,
-    folders: Iterable[Path],
-    made: Path,
-) -> MuxReport:
-    """Write the output, and make sure that it holds every frame."""
-    encode = encode_node(graph)
-    # A segment of which nothing could be decoded has no frames to join.
-    parts = [
+def _parts(
+    encode: GraphNode, results: Sequence[SegmentResult], folders: Iterable[Path]
+) -> list[Path]:
+    """Return what an encoder made of the segments that have frames."""
+    # A segment of which nothing could be decoded has none to join.
+    return [
         sink_folder(folder, encode.name) / VIDEO_FILE
         for folder, result in zip(folders, results, strict=True)
         if result.progress.frames or len(results) == 1
     ]
+
+
+def _join_video(
+    plan: VideoPlan,
+    graph: Graph,
+    merged: SegmentResult,
+    encode: GraphNode,
+    parts: Sequence[Path],
+    source: str,
+    made: Path,
+) -> MuxReport:
+    """Write an encoder's output, and make sure that it holds every frame."""
     config, info = encode.config, merged.infos[encode.name]
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
     last_ticks = merged.reports[encode.name]["last_duration_ticks"]
@@ -146,7 +169,7 @@ def _join_video(
             made,
             info,
             last_duration_ticks=last_ticks,
-            policy=plan.policy,
+            policy=StreamPolicy.of(config, plan.sounds),
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
         )
     else:
@@ -161,8 +184,7 @@ def _join_video(
         )
     if muxed.frames != merged.progress.frames:
         raise RunFailedError(
-            f"{plan.video.target}: holds {muxed.frames} of {merged.progress.frames}"
-            " frames, thrown away"
+            f"{made.name}: holds {muxed.frames} of {merged.progress.frames} frames, thrown away"
         )
     return muxed
 
@@ -171,14 +193,16 @@ def _check_sides(planned: PlannedVideo, sides: Iterable[str]) -> None:
     """Make sure that nothing is replaced that sinks did not declare before the work."""
     for ending in sides:
         location = planned.files.side(ending)
-        if location == planned.files.target:
+        if location in planned.files.outputs:
             raise OutputError(f"{location}: a node gives a file the name of the output itself")
         if not planned.may_replace and (is_folder(location) or size_of(location) is not None):
             raise OutputError(f"{location} exists already: add --overwrite to replace it")
 
 
-def _publish(planned: PlannedVideo, graph: Graph, made: Path, sides: Mapping[str, Path]) -> None:
-    """Give everything its name, the output last."""
+def _publish(
+    planned: PlannedVideo, graph: Graph, made: Iterable[_Output], sides: Mapping[str, Path]
+) -> None:
+    """Give everything its name, the outputs last."""
     video = planned.files
     video.drop_sides({*side_endings(graph), *_earlier_endings(planned)})
     for ending, file in sides.items():
@@ -186,14 +210,16 @@ def _publish(planned: PlannedVideo, graph: Graph, made: Path, sides: Mapping[str
         if isinstance(location, Path) and isinstance(video.target, Path):
             folder_below(location.parent, video.target.parent)
         publish(file, location)
-    for file in files_of(made):
-        publish(file, video.target.with_name(file.name))
+    for output in made:
+        for file in files_of(output.file):
+            publish(file, output.target.with_name(file.name))
 
 
 def _earlier_endings(planned: PlannedVideo) -> Iterable[str]:
     """Return the endings of what the earlier run left whose output is replaced."""
     earlier = planned.earlier
-    if earlier is None or earlier.output != str(planned.files.target):
+    outputs = [str(output) for output in planned.files.outputs]
+    if earlier is None or list(earlier.outputs.values()) != outputs:
         return ()
     parts = (ending.partition("/") for ending in earlier.beside)
     return [folder + slash + escape(name) for folder, slash, name in parts]
@@ -204,15 +230,20 @@ def _report(
     graph: Graph,
     merged: SegmentResult,
     segments: VideoSegments,
-    muxed: MuxReport,
-    files: Sequence[Path],
+    made: Sequence[_Output],
     sides: Iterable[str],
 ) -> VideoReport:
     video, frames = plan.video, merged.progress.frames
     beside = {ending: str(video.side(ending)) for ending in sides}
+    outputs = {output.node: str(output.target) for output in made}
+    muxed = {output.node: asdict(output.muxed) for output in made}
+    files = [file for output in made for file in files_of(output.file)]
+    nodes = {name: report for name, report in merged.reports.items() if report}
+    if len(made) > 1:
+        nodes |= {name: nodes[name] | {"mux": mux} for name, mux in muxed.items()}
     return VideoReport(
         source=video.source,
-        output=str(video.target),
+        output=next(iter(outputs.values()), None),
         status="done",
         frames=frames,
         faces=merged.progress.faces,
@@ -230,9 +261,10 @@ def _report(
         tracks_file=beside.get(TRACKS),
         beside=beside,
         attempts=segments.attempts,
-        notes=(*segments.notes, *muxed.notes, *_warnings(merged.reports)),
-        nodes={name: report for name, report in merged.reports.items() if report},
-        mux=asdict(muxed),
+        notes=(*segments.notes, *_mux_notes(made), *_warnings(merged.reports)),
+        nodes=nodes,
+        mux=next(iter(muxed.values()), {}),
+        outputs=outputs,
         output_bytes=sum(file.stat().st_size for file in files),
         sha256={file.name: file_sha256(file) for file in files},
         identity=plan.identity,
@@ -257,6 +289,11 @@ def _evidence(
         threads=plan.threads,
     )
     return evidence_of(source, sides, work, float(merged.infos[graph.source.name].time_base))
+
+
+def _mux_notes(made: Iterable[_Output]) -> list[str]:
+    """Return what is to be known of the outputs' other streams, each thing once."""
+    return list(dict.fromkeys(note for output in made for note in output.muxed.notes))
 
 
 def _warnings(reports: Mapping[str, dict[str, Any]]) -> list[str]:

@@ -139,7 +139,8 @@ class _Job:
             report = video.finished
             SegmentStore(video.files.work_dir).drop()
             self._reports[video.files.source] = report
-            self._monitor.noted(f"{report.source} -> {report.output}: done by an earlier run")
+            made = ", ".join(report.outputs.values()) or "what its sinks make"
+            self._monitor.noted(f"{report.source} -> {made}: done by an earlier run")
         if plan.conflict is not None:
             raise plan.conflict
         return due

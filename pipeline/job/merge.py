@@ -32,7 +32,7 @@ _TAKEN: Final = ".report.json"
 def why_uncut(graph: Graph) -> str | None:
     """Return why a graph's segments could not become one result, None if they can."""
     for node in graph.nodes:
-        what = f"node {node.name!r} ({node.spec.type_name})"
+        what = node.label
         reason = node.config.uncut_reason()
         if reason is not None:
             return reason
@@ -154,7 +154,7 @@ def _joined(
     parts: Sequence[SegmentPart],
     folder: Path,
 ) -> Mapping[str, Path]:
-    what = f"node {node.name!r} ({node.spec.type_name})"
+    what = node.label
     try:
         files = sink.join(parts, folder, node.config)
     except AminetError:
@@ -170,7 +170,7 @@ def _joined(
 
 
 def _check_ending(node: GraphNode, ending: str, taken: Mapping[str, Path]) -> None:
-    what = f"node {node.name!r} ({node.spec.type_name}) names a file {ending!r}"
+    what = f"{node.label} names a file {ending!r}"
     if not _ENDING.fullmatch(ending) or ".." in ending.split("/"):
         raise RunFailedError(
             f"{what}, expected a text that begins with a dot and leads to no other folder"

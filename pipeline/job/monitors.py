@@ -202,7 +202,8 @@ def _summary(video: VideoFiles, report: VideoReport) -> list[str]:
     if report.status == "failed":
         return [f"{video.source}: FAILED: {report.error}"]
     facts = (f"{report.frames} frames", *_faces(report), f"{report.frames_per_s:.1f} frames/s")
-    done = f"{video.source} -> {report.output}: {', '.join(facts)}"
+    made = ", ".join(report.outputs.values()) or f"{len(report.beside)} files beside"
+    done = f"{video.source} -> {made}: {', '.join(facts)}"
     notes = (f"  note: {note}" for note in report.notes)
     return [done, *left_alone_lines(report.left_alone), *notes]
 

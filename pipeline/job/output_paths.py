@@ -49,7 +49,7 @@ def check_names(video: VideoFiles, endings: Iterable[str]) -> None:
     if is_remote(video.target):
         return
     sides = [video.side(ending.partition("/")[0]) for ending in endings]
-    for location in [video.target, video.work_dir, *sides]:
+    for location in [*video.outputs, video.work_dir, *sides]:
         bytes_long = len(os.fsencode(location.name))
         if bytes_long > MOST_NAME_BYTES:
             raise OutputError(

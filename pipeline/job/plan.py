@@ -15,7 +15,7 @@ from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
-from pipeline.graph.roles import encode_node
+from pipeline.graph.roles import encode_nodes
 from pipeline.job.earlier import changes, finished_report, finished_segments, own_record
 from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
@@ -156,15 +156,21 @@ def plan_job(
         resume: use what an earlier run of the same job finished.
 
     Raises:
-        AminetError: the graph cannot make an output, or what its nodes load is not there.
+        AminetError: the graph makes no video of that name, or what its nodes load is not there.
     """
-    encode_node(graph)
+    encoders = [node.name for node in encode_nodes(graph)]
+    if not encoders and any(video.named for video in files.videos):
+        raise OutputError(
+            f"{files.videos[0].target}: graph {graph.name!r} has no encoder, so nothing gets that"
+            " name; give a folder for what its other sinks make"
+        )
     threads = options.threads or usable_cores()
     nodes = prepared(graph)
     earlier, contents = read_videos(files.report), content_ids(nodes)
     endings = side_endings(graph)
     videos: list[PlannedVideo] = []
-    for video in files.videos:
+    for given in files.videos:
+        video = given.for_encoders(encoders)
         try:
             check_location(video)
             plan = plan_video(video, graph, threads=threads, options=options, contents=contents)

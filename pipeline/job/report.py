@@ -42,7 +42,8 @@ class VideoReport:
 
     source: str
     output: str | None
-    """The file that was written, None when the video failed."""
+    """The file that was written, of several the first; None when the video failed, or the graph has
+    no encoder."""
     status: Literal["done", "failed"]
     error: str | None = None
     """The one-line reason of a failure."""
@@ -80,10 +81,14 @@ class VideoReport:
     nodes: dict[str, Any] = field(default_factory=dict[str, Any])
     """For each node, its own report."""
     mux: dict[str, Any] = field(default_factory=dict[str, Any])
-    """What became of the other streams, of timing and of metadata."""
+    """What became of the other streams, of timing and of metadata; of several outputs the first's,
+    and each one's in its encoder's report in `nodes`."""
+    outputs: dict[str, str] = field(default_factory=dict[str, str])
+    """The output of each encoder, by the name of its node."""
     output_bytes: int = 0
+    """Of all outputs."""
     sha256: dict[str, str] = field(default_factory=dict[str, str])
-    """Of the output: the name of each file that it consists of -> SHA-256."""
+    """Of the outputs: the name of each file that they consist of -> SHA-256."""
     identity: Identity | None = None
     """What the output depends on: a later run with the same need not do it again."""
     evidence: Evidence | None = None
@@ -91,14 +96,21 @@ class VideoReport:
 
     @property
     def outputs_are_there(self) -> bool:
-        """Whether the output is still the file that was written, with what belongs to it."""
-        files = written(location_of(self.output)) if self.output else {}
-        if not files or sum(files.values()) != self.output_bytes:
+        """Whether the outputs are still the files that were written, with what belongs to them."""
+        outputs = [location_of(output) for output in self.outputs.values()]
+        files = [
+            (output.with_name(name), size)
+            for output in outputs
+            for name, size in written(output).items()
+        ]
+        if sum(size for _, size in files) != self.output_bytes or not all(map(written, outputs)):
             return False
-        target = location_of(self.output or "")
-        if isinstance(target, Path) and self.sha256 != {
-            name: file_sha256(target.with_name(name)) for name in files
-        }:
+        digests = {
+            location.name: file_sha256(location)
+            for location, _ in files
+            if isinstance(location, Path)
+        }
+        if digests and digests != self.sha256:
             return False
         return all(size_of(location_of(side)) is not None for side in self.beside.values())
 

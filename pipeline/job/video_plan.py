@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from upath import UPath
+
 from nodes.encode.encoders import EncodeConfig, plan_encoder
 from nodes.media.urls import is_url
 from nodes.node import Segment
@@ -15,10 +17,11 @@ from nodes.types import VideoInfo
 from pipeline.config import RunOptions
 from pipeline.containers.formats import check_target, default_suffix
 from pipeline.containers.probe import PacketScan, scan_packets
+from pipeline.containers.sound_scan import SoundScan
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError
 from pipeline.graph.graph import Graph
-from pipeline.graph.roles import encode_node
+from pipeline.graph.roles import encode_nodes
 from pipeline.job.files import VideoFiles
 from pipeline.job.merge import why_uncut
 from pipeline.pictures.outputs import OutputKind, check_pictures, output_kind_of
@@ -41,7 +44,7 @@ class VideoPlan:
     """A video that can be started."""
 
     video: VideoFiles
-    """With the target's suffix decided."""
+    """With the outputs' suffixes decided."""
     frames: int | None
     """How many frames were counted, or claimed by the container, or None: for progress only."""
     notes: tuple[str, ...]
@@ -55,8 +58,8 @@ class VideoPlan:
     """Of the source as it was looked at, from `pipeline.segments.sources.source_stamp`."""
     output_kind: OutputKind | None = None
     """What kind of pictures the output is, None for video."""
-    policy: StreamPolicy | None = None
-    """What is wanted of the streams beside the video, None for pictures."""
+    sounds: Mapping[int, SoundScan] | None = None
+    """Of each stream of sound of the source, None if it cannot be read through."""
     weights: Mapping[str, str] = field(default_factory=dict[str, str])
     """Node -> SHA-256 of the files that it loads."""
 
@@ -101,24 +104,37 @@ def _plan_video(
     contents: Mapping[str, str],
 ) -> VideoPlan:
     info = _describe(source, graph, threads)
-    encode = encode_node(graph)
-    config, encoded = encode.config, graph.video_into(encode.name, info)
-    assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
-    if info.still and not video.named and output_kind_of(name_of(video.target), source) is None:
-        video = replace(video, target=video.target.with_suffix(".png"))
     output_kind = output_kind_of(name_of(video.target), source)
-    scan, policy = None if is_url(source) else scan_packets(source), None
-    if output_kind is not None:
-        notes = check_pictures(output_kind, source, name_of(video.target), config.codec)
-    else:
-        codec = plan_encoder(config, encoded, threads).codec_name
-        policy = StreamPolicy.of(config, None if scan is None else scan.sounds)
-        video, notes = _fitting(video, source, codec, policy)
+    suffix = None
+    if info.still and not video.named and output_kind is None:
+        suffix, output_kind = (
+            ".png",
+            output_kind_of(name_of(video.target.with_suffix(".png")), source),
+        )
+    outputs: list[UPath] = []
+    notes: list[str] = []
+    lossless = False
+    scan = None if is_url(source) else scan_packets(source)
+    sounds = None if scan is None else scan.sounds
+    for encode, target in zip(encode_nodes(graph), video.outputs, strict=True):
+        config = encode.config
+        assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
+        if output_kind is not None:
+            output = target.with_suffix(suffix) if suffix else target
+            said = check_pictures(output_kind, source, name_of(output), config.codec)
+        else:
+            codec = plan_encoder(config, graph.video_into(encode.name, info), threads).codec_name
+            policy = StreamPolicy.of(config, sounds)
+            output, said = _fitting(target, video.named, source, codec, policy)
+        outputs.append(output)
+        lossless = lossless or config.lossless
+        notes.extend(note for note in said if note not in notes)
+    video = video.with_outputs(outputs)
     warmup_s = graph.warmup_s(info)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Not by the number of cores, which differs: encoders' output depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
-    used = SEGMENT_THREADS if config.lossless else used
+    used = SEGMENT_THREADS if lossless else used
     identity = identify(
         fingerprint=fingerprint(source, scan),
         plan=plan,
@@ -134,28 +150,28 @@ def _plan_video(
         used,
         identity,
         output_kind=output_kind,
-        policy=policy,
+        sounds=sounds,
     )
 
 
 def _fitting(
-    video: VideoFiles, source: str, codec: str, policy: StreamPolicy
-) -> tuple[VideoFiles, list[str]]:
-    """Return a video with a target whose container holds all, and what that changes.
+    target: UPath, named: bool, source: str, codec: str, policy: StreamPolicy
+) -> tuple[UPath, list[str]]:
+    """Return an output whose container holds all, and what that changes.
 
     Raises:
         OutputError: the container that was asked for cannot.
     """
     notes: list[str] = []
-    if not video.named:
+    if not named:
         suffix, reason = default_suffix(source, codec, policy)
-        video = replace(video, target=video.target.with_suffix(suffix))
+        target = target.with_suffix(suffix)
         notes = [reason] if reason else []
-    problems = check_target(source, name_of(video.target), codec, policy)
+    problems = check_target(source, name_of(target), codec, policy)
     fatal = [problem.message for problem in problems if problem.fatal]
     if fatal:
-        raise OutputError(f"{video.target}: " + "; ".join(fatal))
-    return video, notes + [problem.message for problem in problems]
+        raise OutputError(f"{target}: " + "; ".join(fatal))
+    return target, notes + [problem.message for problem in problems]
 
 
 def _describe(source: str, graph: Graph, threads: int) -> VideoInfo:

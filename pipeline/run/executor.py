@@ -36,9 +36,12 @@ from nodes.node import (
     Timed,
 )
 from nodes.types import VideoInfo
+from pipeline.errors import NodeFailedError
 from pipeline.graph.graph import Graph, GraphNode
+from pipeline.graph.naming import naming, with_name
 from pipeline.interrupts import interruptible, postponed, raise_pending
 from pipeline.run.byte_credits import ByteCredits
+from pipeline.run.checks import check_info, check_outputs, close_all, report_of
 from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult, sink_folder
 from pipeline.run.warmup import Warmup
 
@@ -85,9 +88,10 @@ class SegmentExecutor:
         self._window_frames = window_frames
         self._window_bytes = window_bytes
         self._nodes = nodes
-        for name, node in nodes.items():
-            if name not in pools:
-                node.setup(threads)
+        for entry in graph.nodes:
+            if entry.name not in pools:
+                with naming(entry):
+                    nodes[entry.name].setup(threads)
 
     @property
     def graph(self) -> Graph:
@@ -102,19 +106,16 @@ class SegmentExecutor:
             listener: told the progress every 0.1 s, from this thread.
 
         Raises:
-            Exception: the first error of any node, after every node was closed.
+            AminetError: the first error of any node, naming it, after every node was closed.
         """
         started = time.perf_counter()
         infos: dict[str, VideoInfo] = {}
-        opened: list[Node[NodeConfig]] = []
+        opened: dict[str, tuple[GraphNode, Node[NodeConfig]]] = {}
+        failed = True
         try:
             for entry in self._graph.nodes:
-                node = self._nodes[entry.name]
-                opened.append(node)
-                infos[entry.name] = node.open(
-                    _own_part(segment, entry),
-                    {port: infos[edge.node] for port, edge in entry.inputs.items()},
-                )
+                opened[entry.name] = entry, self._nodes[entry.name]
+                infos[entry.name] = self._opened(entry, segment, infos)
             run = _Run(
                 self._graph,
                 self._nodes,
@@ -125,17 +126,25 @@ class SegmentExecutor:
             )
             busy_s = {name: pool.busy_s for name, pool in self._pools.items()}
             run.drive(listener)
+            failed = False
         finally:
-            for node in reversed(opened):
-                node.close()
+            close_all(opened, failed=failed)
         return SegmentResult(
             infos=infos,
             progress=run.progress,
             wall_s=time.perf_counter() - started,
             busy_s=run.busy_s | {n: p.busy_s - busy_s[n] for n, p in self._pools.items()},
-            reports={e.name: self._nodes[e.name].report() for e in self._graph.nodes},
+            reports={e.name: report_of(e, self._nodes[e.name]) for e in self._graph.nodes},
             flow=run.flow,
         )
+
+    def _opened(
+        self, entry: GraphNode, segment: Segment, infos: Mapping[str, VideoInfo]
+    ) -> VideoInfo:
+        inputs = {port: infos[edge.node] for port, edge in entry.inputs.items()}
+        with naming(entry):
+            node = self._nodes[entry.name]
+            return check_info(node.open(_own_part(segment, entry), inputs))
 
 
 def _own_part(segment: Segment, entry: GraphNode) -> Segment:
@@ -236,7 +245,7 @@ class _Run:
         except _AbortedError:
             pass
         except BaseException as error:  # noqa: BLE001 - carried to the thread that called run
-            self._fail(error)
+            self._fail(with_name(entry, error))
 
     def _fail(self, error: BaseException) -> None:
         with self._lock:
@@ -249,6 +258,7 @@ class _Run:
     def _source(self, entry: GraphNode) -> None:
         node = cast("SourceNode[NodeConfig]", self._nodes[entry.name])
         packets = node.packets()
+        last: int | None = None
         while True:
             waited = time.perf_counter()
             while not self._window.acquire(timeout=POLL_S):
@@ -260,7 +270,10 @@ class _Run:
             self.busy_s[entry.name] += time.perf_counter() - started
             if outputs is None:
                 break
-            pts = next(iter(outputs.values())).pts
+            pts = check_outputs(entry, outputs)
+            if last is not None and pts <= last:
+                raise NodeFailedError(f"sent pts {pts} after {last}: they have to increase")
+            last = pts
             self._send(entry, outputs)
             self._end_of_path(entry, pts)
         self._send_end(entry)
@@ -271,6 +284,7 @@ class _Run:
             started = time.perf_counter()
             outputs = node.process(inputs)
             self.busy_s[entry.name] += time.perf_counter() - started
+            check_outputs(entry, outputs, inputs.pts)
             self._send(entry, outputs)
             self._end_of_path(entry, inputs.pts)
         self._send_end(entry)
@@ -316,9 +330,7 @@ class _Run:
         while (pending := self._take(self._answers[entry.name])) is not _END:
             pts, answer = cast("_Pending", pending)
             outputs = self._wait(answer)
-            for port, packet in outputs.items():
-                if packet.pts != pts:
-                    raise RuntimeError(f"{entry.name}.{port} answered pts {packet.pts} for {pts}")
+            check_outputs(entry, outputs, pts)
             self._send(entry, outputs)
         self._send_end(entry)
 
@@ -338,11 +350,11 @@ class _Run:
         if ended == len(taken):
             return None
         if ended:
-            raise RuntimeError(f"the inputs of node {entry.name!r} differ in length")
+            raise NodeFailedError("its inputs differ in length")
         packets = cast("dict[str, Timed]", taken)
         if len({packet.pts for packet in packets.values()}) > 1:
             times = {port: packet.pts for port, packet in packets.items()}
-            raise RuntimeError(f"the inputs of node {entry.name!r} differ in pts: {times}")
+            raise NodeFailedError(f"its inputs differ in pts: {times}")
         return Inputs(packets)
 
     def _take(self, source: _Queue) -> object:

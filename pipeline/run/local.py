@@ -10,6 +10,7 @@ from typing import Any, Self, cast
 from nodes.node import Inputs, Node, NodeConfig, Outputs, PoolNode
 from pipeline.config import RunOptions
 from pipeline.graph.graph import Graph
+from pipeline.graph.naming import naming
 from pipeline.run.batcher import Batcher, pool_report
 from pipeline.run.contract import PoolClient
 from pipeline.run.executor import SegmentExecutor
@@ -69,11 +70,12 @@ class LocalRunner:
             options: how to run it.
             threads: CPU threads each node's libraries may use.
         """
-        self._pools = {
-            name: _LocalPool(node, threads, options.max_wait_s)
-            for name, node in nodes.items()
-            if isinstance(node, PoolNode)
-        }
+        self._pools: dict[str, _LocalPool] = {}
+        for entry in graph.nodes:
+            node = nodes[entry.name]
+            if isinstance(node, PoolNode):
+                with naming(entry):
+                    self._pools[entry.name] = _LocalPool(node, threads, options.max_wait_s)
         clients = cast("Mapping[str, PoolClient]", self._pools)
         self._threads = threads
         self._executor = SegmentExecutor(

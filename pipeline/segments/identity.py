@@ -9,10 +9,11 @@ from hashlib import sha256
 from importlib.metadata import version
 from typing import Any
 
+from nodes.code_version import code_versions
 from nodes.media.picture_files import files_of
 from nodes.node import Node, NodeConfig
 from pipeline.containers.probe import PacketScan
-from pipeline.evidence.versions import PACKAGE, pixel_versions
+from pipeline.evidence.versions import pixel_versions
 from pipeline.graph.graph import Graph
 from pipeline.segments.plan import SegmentPlan
 from pipeline.storage.digests import file_sha256
@@ -33,7 +34,7 @@ class Identity:
     weights: str
     """The files that nodes load, such as the network's weights."""
     version: str
-    """Of this package."""
+    """Of this package, and of the code of each node in the graph."""
     libraries: str = ""
     """The versions of what touches pixels; earlier reports do not say."""
 
@@ -75,9 +76,14 @@ def identify(
         plan=_digest([intervals, threads]),
         settings=_digest(graph.resolved()),
         weights=_digest(dict(contents)),
-        version=version(PACKAGE),
+        version=_version(graph),
         libraries=_digest(pixel_versions()),
     )
+
+
+def _version(graph: Graph) -> str:
+    code = code_versions(node.node_class for node in graph.nodes)
+    return f"aminet-video {version('aminet-video')}; {code}"
 
 
 def fingerprint(source: str, scan: PacketScan | None) -> str:

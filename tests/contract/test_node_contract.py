@@ -30,6 +30,7 @@ from nodes.node import (
     Timed,
 )
 from nodes.registry import find_node, registered_nodes
+from nodes.testing import check_node
 from nodes.types import (
     FaceChange,
     FaceHistory,
@@ -51,13 +52,19 @@ SINKS = [node for node in CLASSES if issubclass(node, SinkNode)]
 NodeClass = type[Node[NodeConfig]]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_node_keeps_what_other_packages_are_asked_for(name: str) -> None:
+    settings: dict[str, Any] = {"weights": "bicubic"} if name == "aminet.enhance" else {}
+    check_node(find_node(name), **settings)
+
+
 def made(node_class: NodeClass) -> Node[NodeConfig]:
     return node_class(node_class.Config())
 
 
 def test_the_shipped_nodes_are_registered() -> None:
     shipped = ["decode", "track", "crop", "fuse", "enhance", "steady", "paste"]
-    shipped += ["encode", "evidence", "sheet", "tracks"]
+    shipped += ["encode", "evidence", "sheet", "tracks", "blur"]
     assert {f"aminet.{name}" for name in shipped} <= set(NAMES)
 
 

@@ -30,6 +30,8 @@ NODES: Final = frozenset(
 )
 """The rooms of the nodes. One never imports another."""
 
+_BELOW_CONTRACT: Final = {"nodes.errors", "nodes.values"}
+"""What the contract rests on, and hands on: who knows it may know these."""
 _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
     pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
@@ -37,7 +39,7 @@ _BELOW_CLI: Final = """
     pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.api"""
 
 WALLS: Final = {
-    room: frozenset(may.split())
+    room: frozenset(may.split()) | (_BELOW_CONTRACT if "nodes" in (room, *may.split()) else set())
     for room, may in {
         "aminet.errors": "",
         "aminet.settings": "aminet.errors",
@@ -47,10 +49,13 @@ WALLS: Final = {
         "aminet.judge": "aminet aminet.errors aminet.device aminet.data",
         "aminet.training": """
             aminet aminet.errors aminet.settings aminet.device aminet.data aminet.judge""",
-        "nodes": "aminet.errors aminet",
+        "nodes.errors": "aminet.errors",
+        "nodes.values": "",
+        "nodes": "aminet.errors aminet nodes.picture",
         "nodes.models": "",
         "nodes.geometry": "nodes",
-        "nodes.picture": "nodes",
+        "nodes.picture": "nodes.errors nodes.values",
+        "nodes.testing": "nodes nodes.geometry",
         "nodes.media": "nodes nodes.picture",
         **dict.fromkeys(NODES, _NODE),
         "nodes.enhance": f"{_NODE} aminet aminet.device",
@@ -67,10 +72,11 @@ WALLS: Final = {
             pipeline.errors nodes nodes.geometry nodes.media nodes.decode nodes.track
             nodes.paste""",
         "pipeline.graph": """
-            pipeline.errors pipeline.storage nodes nodes.encode aminet.settings""",
+            pipeline.errors pipeline.storage nodes nodes.encode aminet.settings aminet.errors""",
         "pipeline.config": """
             pipeline.errors pipeline.sizing pipeline.graph aminet.settings""",
-        "pipeline.run": "pipeline.interrupts pipeline.graph pipeline.config nodes",
+        "pipeline.run": """
+            pipeline.errors pipeline.interrupts pipeline.graph pipeline.config nodes""",
         "pipeline.cluster": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.graph pipeline.config
             pipeline.run nodes aminet""",

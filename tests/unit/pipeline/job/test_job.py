@@ -12,7 +12,7 @@ import pytest
 from nodes.errors import MediaError
 from nodes.registry import registered_nodes
 from pipeline.config import RunConfig, RunOptions
-from pipeline.errors import GraphError, OutputError, RunFailedError
+from pipeline.errors import OutputError, RunFailedError
 from pipeline.job.files import VideoFiles
 from pipeline.job.job import run_job
 from pipeline.job.monitors import SilentMonitor
@@ -248,13 +248,3 @@ def test_a_run_that_is_killed_between_two_videos_has_reported_the_first(
     report = job(footage, out, config, watch)
     assert "done by an earlier run" in watch.notes[0]
     assert [video.status for video in report.videos] == ["done", "done"]
-
-
-def test_a_graph_with_two_encoders_is_refused_before_anything_is_made(
-    config: RunConfig, footage: Path, tmp_path: Path
-) -> None:
-    second = "  second: {type: aminet.encode, inputs: {frames: fail.frames}}\n"
-    Path(config.graph).write_text(GRAPH + second)
-    with pytest.raises(GraphError, match="has 2 nodes of type"):
-        job(footage, tmp_path / "out", config)
-    assert not (tmp_path / "out").exists()

@@ -130,7 +130,7 @@ def test_an_empty_stream_ends_cleanly(tmp_path: Path) -> None:
         (diamond(add=AddConfig(fail_at=5)), "map broke"),
         (diamond(double=DoubleConfig(fail_at=6)), "pool broke"),
         (diamond(total=SumConfig(fail_in_finish=True)), "disk full"),
-        (diamond(add=AddConfig(pts_shift=1)), "differ in pts"),
+        (diamond(add=AddConfig(pts_shift=1)), "sent pts 1 on port 'out', expected the frame's, 0"),
     ],
     ids=["source", "map", "pool", "sink", "pts"],
 )
@@ -146,7 +146,8 @@ def test_an_error_in_any_node_ends_the_segment_and_reaches_the_caller(
 
 def test_a_failed_segment_does_not_stop_the_next(tmp_path: Path) -> None:
     outcomes = run(diamond(CountConfig(fail_at=3)), tmp_path, times=2)
-    assert [str(outcome.error) for outcome in outcomes] == ["source broke"] * 2
+    told = "node 'count' (toy.count): ValueError: source broke"
+    assert [str(outcome.error) for outcome in outcomes] == [told] * 2
 
 
 def test_the_source_is_never_more_than_the_window_ahead(tmp_path: Path) -> None:

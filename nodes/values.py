@@ -1,0 +1,33 @@
+"""What packets are made of: boxes, RGB pictures, and what code values mean as colours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Box", "ColorTags", "RgbImage"]
+
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels: `xyxy_px`, half open."""
+
+RgbImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+"""RGB, shape (height, width, 3); uint8 for 8-bit video, else uint16 in the range of `bit_depth`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColorTags:
+    """Colour description of a stream, in libav's numbers (ITU-T H.273); 2 is unspecified."""
+
+    matrix: int = 2
+    """AVCOL_SPC_*: 1 BT.709, 5 and 6 BT.601, 9 BT.2020."""
+    range: int = 0
+    """AVCOL_RANGE_*: 0 unspecified, 1 limited (16-235), 2 full."""
+    primaries: int = 2
+    """AVCOL_PRI_*."""
+    transfer: int = 2
+    """AVCOL_TRC_*."""
+    chroma: int = 0
+    """AVCHROMA_LOC_*, the siting of subsampled chroma: 1 left, 2 centre, 3 top left, 4 top,
+    5 bottom left, 6 bottom; 0 unspecified."""

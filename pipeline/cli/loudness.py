@@ -1,0 +1,54 @@
+"""`--verbose` and `--quiet`, which every command takes, wherever they are written."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, Final
+
+import typer
+
+__all__ = ["adjustable", "make_adjustable"]
+
+_OURS: Final = ("aminet", "nodes", "pipeline")
+
+_OPTIONS: Final = {
+    "verbose": Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say each step, and where an error came from.")
+    ],
+    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Leave warnings out.")],
+}
+
+
+def make_adjustable(app: typer.Typer) -> None:
+    """Let all commands of a program, and of those below it, take the two options."""
+    for command in app.registered_commands:
+        if command.callback is not None:
+            command.callback = adjustable(command.callback)
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            make_adjustable(group.typer_instance)
+
+
+def adjustable(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a command that takes the two options besides its own."""
+
+    @wraps(command)
+    def call(*args: Any, verbose: bool, quiet: bool, **own: Any) -> Any:
+        if verbose or quiet:
+            for room in _OURS:
+                logging.getLogger(room).setLevel(logging.DEBUG if verbose else logging.ERROR)
+        return command(*args, **own)
+
+    own = inspect.signature(command, eval_str=True)
+    added = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
+        for name, option in _OPTIONS.items()
+    ]
+    call.__signature__ = own.replace(  # pyright: ignore[reportAttributeAccessIssue]
+        parameters=[*own.parameters.values(), *added]
+    )
+    call.__annotations__ = {**command.__annotations__, **_OPTIONS}
+    return call
