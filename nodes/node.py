@@ -240,12 +240,9 @@ class Node(ABC, Generic[ConfigT_co]):
         return self.announce(inputs)
 
     def announce(self, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Return what `open` will return, as far as the configuration decides it.
+        """Return what `open` will return of `inputs`; may be called at any time.
 
-        May be called at any time; before the work, outputs are checked by it.
-
-        Args:
-            inputs: as those of `open`.
+        Before the work, outputs are checked by it.
         """
         return next(iter(inputs.values()))
 
