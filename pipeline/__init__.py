@@ -8,6 +8,7 @@ The main job is one call from Python:
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
         enhance_stream,
         plan,
         verify,
+    )
+
+if sys.platform == "win32":
+    raise SystemExit(
+        "aminet: this program runs on Linux, and on macOS; Windows lacks the file locks and signals"
+        " that it needs: run it in WSL, or in a container"
     )
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from glob import escape
@@ -20,6 +20,7 @@ from nodes.reports import left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
+from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.record import Evidence, Work, evidence_of
 from pipeline.evidence.versions import PACKAGE, pixel_versions
@@ -68,15 +69,20 @@ class VideoSegments:
 
 
 def finish_video(
-    planned: PlannedVideo, graph: Graph, options: RunOptions, segments: VideoSegments
+    planned: PlannedVideo,
+    graph: Graph,
+    options: RunOptions,
+    segments: VideoSegments,
+    may_publish: Callable[[], None],
 ) -> VideoReport:
     """Join the segments of a video and publish its files. The segments are kept.
 
     Args:
-        planned: the video.
-        graph: the graph that was run.
-        options: the options for scratch space are used.
-        segments: all segments of the video.
+        planned: the video, which could be started.
+        graph: what was run.
+        options: where copies of what is in object stores go, and how much of them.
+        segments: all of the video's.
+        may_publish: called before anything gets its name; raises if nothing may.
 
     Raises:
         AminetError: the segments cannot be joined.
@@ -100,6 +106,7 @@ def finish_video(
         report = replace(report, evidence=evidence)
         check_unchanged(video.source, plan.stamp)
         with postponed():
+            may_publish()
             _check_sides(planned, sides)
             store.record(report.to_json())
             _publish(planned, graph, made, sides)
@@ -170,7 +177,7 @@ def _join_video(
             made,
             info,
             last_duration_ticks=last_ticks,
-            convert=config.convert,
+            policy=StreamPolicy.of(config, plan.sounds),
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
             comment=LABEL if merged.progress.faces else None,
         )

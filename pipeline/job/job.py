@@ -33,7 +33,7 @@ from pipeline.run.local import LocalRunner
 from pipeline.run.task import Runner, Task
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.locations import location_of, write
-from pipeline.storage.lock import holding
+from pipeline.storage.lock import Holding, holding
 
 __all__ = ["run_job"]
 
@@ -69,8 +69,9 @@ def run_job(
         AminetError: nothing could be started, or the only video failed.
     """
     graph = load_graph(config)
-    job = _Job(graph, config.run, plan_files(inputs, location_of(output)), monitor, command)
-    with postponed(), holding(job.files.report):
+    files = plan_files(inputs, location_of(output))
+    with postponed(), holding(files.report) as lock:
+        job = _Job(graph, config.run, files, monitor, lock, command)
         report = job.save(job.run(overwrite=overwrite, resume=resume))
         if config.run.page:
             job.draw(report)
@@ -102,12 +103,14 @@ class _Job:
         options: RunOptions,
         files: JobFiles,
         monitor: Monitor,
+        lock: Holding,
         command: Sequence[str],
     ) -> None:
         self._graph = graph
         self._options = options
         self.files = files
         self._monitor = monitor
+        self._lock = lock
         self._command = tuple(command)
         self._reports: dict[str, VideoReport] = {}
         self._started = time.perf_counter()
@@ -180,6 +183,7 @@ class _Job:
                 "graph": self._graph.resolved(),
             },
         )
+        self._lock.check()
         write(self.files.report, report.to_json())
         return report
 
@@ -230,7 +234,7 @@ class _Job:
 
     def _finish(self, run: VideoRun) -> None:
         try:
-            report = run.finish()
+            report = run.finish(self._lock.check)
         except FAILURES as error:
             self._fail(run.plan.video, error)
         else:
@@ -243,6 +247,7 @@ class _Job:
 
     def _leave(self, run: VideoRun) -> None:
         try:
+            self._lock.check()
             kept = run.leave()
         except FAILURES as error:
             kept = str(explained(error, f"{run.plan.video.source}: cleaning up"))

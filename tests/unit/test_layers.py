@@ -82,8 +82,9 @@ WALLS: Final = {
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.graph pipeline.config
             pipeline.run nodes aminet""",
         "pipeline.stream": """
-            pipeline.errors pipeline.interrupts pipeline.storage pipeline.containers pipeline.graph
-            pipeline.config pipeline.run nodes nodes.media nodes.decode nodes.encode""",
+            pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
+            pipeline.graph pipeline.config pipeline.run
+            nodes nodes.media nodes.decode nodes.encode""",
         "pipeline.evidence": """
             pipeline.storage nodes nodes.media nodes.evidence""",
         "pipeline.page": """
