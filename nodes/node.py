@@ -237,6 +237,13 @@ class Node(ABC, Generic[ConfigT_co]):
             The video that the node's outputs belong to.
         """
         del segment
+        return self.announce(inputs)
+
+    def announce(self, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Return what `open` will return of `inputs`; may be called at any time.
+
+        Before the work, outputs are checked by it.
+        """
         return next(iter(inputs.values()))
 
     def close(self) -> None:

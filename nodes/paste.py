@@ -79,25 +79,38 @@ class Paste(MapNode[PasteConfig]):
             UnsupportedFormatError: the video's pixel format or matrix cannot be edited in place.
         """
         info, scale = inputs["frames"], inputs["restored"].patch_scale
+        large = self.announce(inputs)
         if self.config.scale not in (None, scale):
             raise NodeConfigError(
                 f"paste.scale is {self.config.scale}, but the faces are cut out for scale {scale}"
                 " (crop.scale): set params.scale, and remove paste.scale"
             )
-        matrix, _ = resolve_color(info.color, pixel_layout(info.pix_fmt), info.height_px)
         self._scaler = VideoReformatter()
         self._threads = max(1, segment.threads)
-        # The default matrix of untagged video changes at 720 lines, so that it must be set.
-        self._color = replace(info.color, matrix=matrix)
+        self._color = replace(info.color, matrix=_matrix(info))
         order = ("tff" if info.top_field_first else "bff") if info.interlaced else None
         self._interlaced = info.interlaced
         self._view = PictureView(order, chroma_siting(self._color)[0])
         self._frames = self._faces = 0
         self._scale = scale
+        return large
+
+    def announce(self, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Return the video with its new size.
+
+        Raises:
+            UnsupportedFormatError: the video's matrix cannot be edited in place.
+        """
+        info, scale = inputs["frames"], inputs["restored"].patch_scale
         if scale == 1:
             return info
-        width_px, height_px = info.width_px * scale, info.height_px * scale
-        return replace(info, width_px=width_px, height_px=height_px, color=self._color)
+        # Untagged video means another matrix from 720 lines on, so enlarging has to name it.
+        return replace(
+            info,
+            width_px=info.width_px * scale,
+            height_px=info.height_px * scale,
+            color=replace(info.color, matrix=_matrix(info)),
+        )
 
     def process(self, inputs: Inputs) -> Outputs:
         """Make an output frame.
@@ -172,6 +185,11 @@ def _change_of(patch: RestoredPatch, strength: float, change: Change) -> FaceCha
         mean=change.mean,
         consistency_db=patch.consistency_db,
     )
+
+
+def _matrix(info: VideoInfo) -> int:
+    """Return the colour matrix; raise `UnsupportedFormatError` if nothing can be done in it."""
+    return resolve_color(info.color, pixel_layout(info.pix_fmt), info.height_px)[0]
 
 
 def _touch(patch: RestoredPatch, other: RestoredPatch) -> bool:

@@ -10,6 +10,7 @@ and any other graph is `pipeline.run_graph("redact", "in.mp4", "out.mp4")`.
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,18 @@ if TYPE_CHECKING:
         Progress,
         RunCancelledError,
         RunReport,
+        Verification,
         enhance,
         enhance_stream,
         plan,
         run_graph,
+        verify,
+    )
+
+if sys.platform == "win32":
+    raise SystemExit(
+        "aminet: this program runs on Linux, and on macOS; Windows lacks the file locks and signals"
+        " that it needs: run it in WSL, or in a container"
     )
 
 __all__ = [
@@ -34,11 +43,13 @@ __all__ = [
     "Progress",
     "RunCancelledError",
     "RunReport",
+    "Verification",
     "__version__",
     "enhance",
     "enhance_stream",
     "plan",
     "run_graph",
+    "verify",
 ]
 
 __version__ = version("aminet-video")

@@ -1,4 +1,4 @@
-"""The Python interface: `enhance`, `plan` and `enhance_stream`.
+"""The Python interface: `enhance`, `plan`, `enhance_stream` and `verify`.
 
 Their keyword settings are `pipeline.config.Flags`.
 """
@@ -21,6 +21,8 @@ from pipeline.job.report import RunReport
 from pipeline.run.contract import Progress, SegmentResult
 from pipeline.storage.locations import absolute
 from pipeline.stream.job import run_stream
+from pipeline.verification.findings import Verification
+from pipeline.verification.verify import verify
 
 __all__ = [
     "GraphSpec",
@@ -29,10 +31,12 @@ __all__ = [
     "Progress",
     "RunCancelledError",
     "RunReport",
+    "Verification",
     "enhance",
     "enhance_stream",
     "plan",
     "run_graph",
+    "verify",
 ]
 
 Location = str | os.PathLike[str]
@@ -62,13 +66,13 @@ def enhance(
         settings: single settings such as `"encode.crf=20"`, as `--set` takes them.
         overwrite: replace outputs that exist.
         resume: use what an earlier call with the same arguments finished.
-        monitor: told how it goes; silent if not given.
-        on_progress: told several times a second how far an input has come, by its path; from the
-            calling thread.
+        monitor: receives the progress; None shows nothing.
+        on_progress: called several times a second with an input and its progress, in the calling
+            thread.
         cancel: once it is set, from any thread, the run ends.
-        command: words that the report gives as what was asked for.
-        flags: `graph`, `scale`, `strength`, `faces`, `from_s`, `to_s`, `runner`, `address`: see
-            `pipeline.config.Flags`.
+        command: the command line to put into the report.
+        flags: `graph`, `scale`, `strength`, `faces`, `from_s`, `to_s`, `evidence`, `runner`,
+            `address`: see `pipeline.config.Flags`.
 
     Returns:
         The report. With several videos, those that failed are in `report.failed`.

@@ -86,6 +86,8 @@ class RunOptions(BaseModel):
     """Folder for local copies of stored files, on each machine; None is its temporary folder."""
     scratch_bytes: ByteSize = ByteSize(50_000_000_000)
     """Most bytes in it, such as `20GB`; processes wait for free space."""
+    page: bool = True
+    """Write the report as a page for a person, too: HTML, with everything in it."""
     attempts: int = Field(default=3, ge=1)
     """Most attempts for a segment under Ray whose worker dies."""
 

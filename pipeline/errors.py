@@ -7,9 +7,10 @@
         ├── OutputError (also OSError)      the output cannot be written where asked       exit 2
         ├── StorageError (also OSError)     an object store or the scratch folder          exit 2
         ├── ClusterError (also RuntimeError)  Ray cannot be started or joined              exit 4
-        └── RunFailedError (also RuntimeError)  work began, and some of it failed          exit 4
-            ├── RunCancelledError               the caller asked a run to end
-            └── NodeFailedError                 a node raised an error or broke its contract
+        ├── RunFailedError (also RuntimeError)  the run failed, or a part of it            exit 4
+        │   ├── RunCancelledError               the caller cancelled the run
+        │   └── NodeFailedError                 a node raised an error or broke its contract
+        └── VerificationError (also ValueError)  a result is not what its report says      exit 5
 
 `nodes.errors.MediaError` gives exit code 3, but its subclass `WriteError` gives 4.
 `NodeConfigError` and the errors of weights, data, devices and settings give 2. Attributes are
@@ -31,12 +32,14 @@ __all__ = [
     "RunCancelledError",
     "RunFailedError",
     "StorageError",
+    "VerificationError",
     "exit_code",
 ]
 
 EXIT_USAGE = 2
 EXIT_MEDIA = 3
 EXIT_RUN_FAILED = 4
+EXIT_NOT_AS_RECORDED = 5
 
 
 class PipelineError(AminetError):
@@ -72,6 +75,10 @@ class RunFailedError(PipelineError, RuntimeError):
     """The run failed, or a part of it; the report says which."""
 
 
+class VerificationError(PipelineError, ValueError):
+    """A result, or what it was made of, is not what its report says."""
+
+
 class RunCancelledError(RunFailedError):
     """The caller asked a run to end; what is finished of it is kept for the same call."""
 
@@ -104,6 +111,8 @@ def exit_code(error: BaseException) -> int:
     """Return the exit code of the command line for an error that ended a run."""
     if isinstance(error, MediaError) and not isinstance(error, WriteError):
         return EXIT_MEDIA
+    if isinstance(error, VerificationError):
+        return EXIT_NOT_AS_RECORDED
     if isinstance(error, _USAGE):
         return EXIT_USAGE
     return EXIT_RUN_FAILED

@@ -124,7 +124,11 @@ class Crop(MapNode[CropConfig]):
         self._seen = {}
         self._patches = 0
         self._gated = Counter()
-        return replace(info, patch_scale=self.config.scale)
+        return self.announce(inputs)
+
+    def announce(self, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Return the video with the scale that its faces are restored at."""
+        return replace(inputs["frames"], patch_scale=self.config.scale)
 
     def process(self, inputs: Inputs) -> Outputs:
         """Cut out the faces of one frame."""

@@ -178,6 +178,8 @@ class Stretch:
         return frame
 
     def _note_damage(self, what: str, pts: int | None) -> None:
+        if pts is not None and self._counts_from is not None and pts < self._counts_from:
+            return  # another segment's
         self._damage_count += 1
         if len(self._damage) < MAX_NAMED_EVENTS:
             time_s = None if pts is None else round(float(pts * self._reader.time_base), 6)
@@ -193,6 +195,8 @@ class Stretch:
             "time_base": str(self.info.time_base),
             "container_frame_count": self.info.frame_count_hint,
             "damage": {"count": self._damage_count, "events": self._damage},
+            "lost_counted": self._reader.counts_lost,
+            "lost": self._reader.lost,
             "ended_early": self._reader.ended_early,
             "synthesised_pts": {
                 "missing": self._clock.missing,
@@ -229,8 +233,9 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
             f" {first['before_frame']} ({first['what']}); carried on"
         )
     claimed, frames = report["container_frame_count"], report["frames"]
-    if whole and claimed is not None and claimed > frames:
-        lost = claimed - frames
+    # Where fields are packets of their own, more are claimed than there are pictures.
+    lost = report["lost"] if report["lost_counted"] else (claimed or 0) - frames
+    if whole and claimed is not None and lost > 0:
         lines.append(f"damaged: {lost} of the {claimed} frames it claims could not be decoded")
     if report["ended_early"]:
         lines.append("ends early: the file is cut off")

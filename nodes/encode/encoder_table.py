@@ -45,7 +45,11 @@ class Encoder:
     """Most bits per sample. With more the first successor is used, even if this one was configured.
     """
     whole_chroma: bool = False
-    """Whether width and height must be multiples of the chroma subsampling."""
+    """Whether it refuses a width or height which the chroma planes do not divide."""
+    max_px: tuple[int, int] = (65_534, 65_534)
+    """The largest width and height that it takes, as measured by opening it."""
+    indivisible_px: int | None = None
+    """A number of which neither width nor height may be a multiple."""
     interlaced: bool = False
     """Whether it supports interlaced coding."""
     zero_latency: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -85,6 +89,7 @@ ENCODERS: dict[str, Encoder] = {
     # bytes. CPU time matters more than bytes here. Other encoders are set to about 44 dB.
     "x264": Encoder(
         "libx264",
+        max_px=(16_384, 16_384),
         crf=16,
         preset="veryfast",
         whole_chroma=True,
@@ -114,6 +119,7 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "av1": Encoder(
         "libsvtav1",
+        max_px=(16_384, 8704),
         crf=20,
         preset="8",
         words_option="svtav1-params",
@@ -178,12 +184,20 @@ ENCODERS: dict[str, Encoder] = {
     "prores_aw": Encoder(
         "prores_aw", segment_muxer="mov", containers=frozenset({"mov", "matroska"})
     ),
-    "mpeg4": Encoder("mpeg4", interlaced=True, containers=_IN_MOST),
+    "mpeg4": Encoder("mpeg4", max_px=(8191, 8191), interlaced=True, containers=_IN_MOST),
     "mpeg2video": Encoder(
-        "mpeg2video", interlaced=True, containers=frozenset({"matroska", "mpegts", "nut"})
+        "mpeg2video",
+        max_px=(16_383, 16_383),
+        indivisible_px=4096,
+        interlaced=True,
+        containers=frozenset({"matroska", "mpegts", "nut"}),
     ),
-    "mjpeg": Encoder("mjpeg", containers=frozenset({"mov", "matroska", "nut"})),
-    "libvpx": Encoder("libvpx", containers=frozenset({"matroska", "webm"})),
+    "mjpeg": Encoder(
+        "mjpeg", max_px=(65_500, 65_500), containers=frozenset({"mov", "matroska", "nut"})
+    ),
+    "libvpx": Encoder(
+        "libvpx", max_px=(16_383, 16_383), containers=frozenset({"matroska", "webm"})
+    ),
 }
 """Names for `encode.codec` -> what is known of the encoder."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from av.video.format import VideoFormat
 from pydantic import Field, model_validator
@@ -20,7 +20,10 @@ from nodes.node import NodeConfig
 from nodes.picture.formats import bit_depth, editable_format, nearest_format
 from nodes.types import VideoInfo
 
-__all__ = ["EncodeConfig", "EncoderPlan", "plan_encoder"]
+__all__ = ["EncodeConfig", "EncoderPlan", "OtherStreamsMode", "plan_encoder"]
+
+OtherStreamsMode = Literal["keep", "copy", "refuse"]
+"""See `EncodeConfig.other_streams`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,10 @@ class EncodeConfig(NodeConfig):
     options: dict[str, str] = Field(default_factory=dict)
     """Further private options of the encoder."""
     convert: dict[int, str] = Field(default_factory=dict)
-    """Streams to convert instead of copying: libav's name of the encoder, by stream index."""
+    """Streams beside the video that are not copied but converted: number -> libav encoder."""
+    other_streams: OtherStreamsMode = "keep"
+    """What becomes of streams that the output cannot hold as they are. `keep`: converted, without
+    loss where that can be, else left out. `copy`: left out. `refuse`: nothing is started."""
     quality: int = Field(default=95, ge=1, le=100)
     """Quality of JPEG and lossy WebP pictures; a JPEG from a JPEG source uses its tables instead.
     """
@@ -109,11 +115,10 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
                 f" {', '.join(_formats(encoder.name))}: choose encode.codec ffv1 or auto, or set"
                 " encode.pix_fmt"
             )
-        if not _takes_size(encoder, pix_fmt, info):
+        if (wrong := _wrong_size(encoder, pix_fmt, info)) is not None:
             raise UnsupportedFormatError(
                 f"encoder {encoder.name} cannot code {info.width_px}x{info.height_px} in"
-                f" {pix_fmt}, expected even numbers; choose encode.codec auto or vp9, or set"
-                " encode.pix_fmt to yuv444p"
+                f" {pix_fmt}, expected {wrong}"
             )
         return _plan(encoder, choice, pix_fmt, info, threads)
     continuing = (key for key, row in ENCODERS.items() if info.codec_name in row.continues)
@@ -123,11 +128,11 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
         if choice.lossless and encoder.lossless is None:
             continue
         pix_fmt = _lossless_format(encoder.name, wanted)
-        if pix_fmt and _takes_size(encoder, pix_fmt, info):
+        if pix_fmt and _wrong_size(encoder, pix_fmt, info) is None:
             return _plan(encoder, choice, pix_fmt, info, threads)
     raise UnsupportedFormatError(
-        f"no encoder here can hold pixel format {wanted}; set encode.pix_fmt to a common one,"
-        " such as yuv420p"
+        f"no encoder here can hold {info.width_px}x{info.height_px} in pixel format {wanted}; set"
+        " encode.pix_fmt to a common one, such as yuv420p, or a smaller scale"
     )
 
 
@@ -193,12 +198,20 @@ def _lossless_format(encoder: str, pix_fmt: str) -> str | None:
     return plain if plain in formats else nearest_format(plain, _plain(formats))
 
 
-def _takes_size(encoder: Encoder, pix_fmt: str, info: VideoInfo) -> bool:
-    if not encoder.whole_chroma:
-        return True
-    layout = VideoFormat(pix_fmt)
-    columns, rows = 8 // layout.chroma_width(8), 8 // layout.chroma_height(8)
-    return info.width_px % columns == 0 == info.height_px % rows
+def _wrong_size(encoder: Encoder, pix_fmt: str, info: VideoInfo) -> str | None:
+    """Return what an encoder expects in place of a size, None if it takes it."""
+    width_px, height_px = info.width_px, info.height_px
+    most_x, most_y = encoder.max_px
+    if width_px > most_x or height_px > most_y:
+        return f"at most {most_x}x{most_y}; choose encode.codec auto or ffv1, or a smaller scale"
+    step = encoder.indivisible_px
+    if step is not None and (width_px % step == 0 or height_px % step == 0):
+        return f"no multiple of {step}; choose encode.codec auto"
+    form = VideoFormat(pix_fmt)
+    columns, rows = 8 // form.chroma_width(8), 8 // form.chroma_height(8)
+    if encoder.whole_chroma and (width_px % columns or height_px % rows):
+        return "even numbers; choose encode.codec auto or vp9, or set encode.pix_fmt to yuv444p"
+    return None
 
 
 def _plain(formats: list[str]) -> list[str]:

@@ -39,6 +39,7 @@ __all__ = [
     "frame_step_ticks",
     "is_photo",
     "open_media",
+    "open_whole",
     "read_packets",
     "stores_times",
     "tagged_end_s",
@@ -48,6 +49,15 @@ __all__ = [
 
 FALLBACK_RATE = Fraction(25)
 """Frame rate of a stream without a rate or usable times, 1/s; libav's own default."""
+
+_PROBE_BYTES = 1 << 27
+"""How far a file is read whose streams are not all known; libav keeps that much in memory."""
+
+_PROBE_US = 24 * 3600 * 1_000_000
+"""The same in time: only the bytes bound it."""
+
+_TELL_LATE = frozenset({"mpeg", "flv", "live_flv"})
+"""Demuxers of formats that do not announce their streams."""
 
 _UNSPECIFIED = 2
 
@@ -59,17 +69,21 @@ _BOTTOM_FIRST = frozenset({3, 4})
 """AVFieldOrder values with the bottom field shown first."""
 
 
-def open_media(source: str) -> InputContainer:
+def open_media(source: str, *, probe_bytes: int | None = None) -> InputContainer:
     """Open a file or URL for reading; see `nodes.media.allowed`.
 
     Metadata that is not UTF-8 is decoded with surrogate escapes, so that it can be written back
     unchanged.
 
+    Args:
+        source: path or URL.
+        probe_bytes: how far libav may read to find its streams; None: 5 MB, or 5 seconds.
+
     Raises:
         MediaError: the file does not exist, is empty, or cannot be read.
     """
     try:
-        return _open(source)
+        return _open(source, probe_bytes)
     except MediaError:
         raise
     except PermissionError as error:
@@ -81,7 +95,29 @@ def open_media(source: str) -> InputContainer:
         ) from error
 
 
-def _open(source: str) -> InputContainer:
+def open_whole(source: str) -> InputContainer:
+    """Open a file or URL with all its streams, those that begin late in it too.
+
+    Raises:
+        MediaError: see `open_media`.
+    """
+    container = open_media(source)
+    if is_url(source) or not (_tells_late(container) or _lacks_facts(container)):
+        return container
+    container.close()
+    return open_media(source, probe_bytes=_PROBE_BYTES)
+
+
+def _tells_late(container: InputContainer) -> bool:
+    return not _TELL_LATE.isdisjoint(container.format.name.split(","))
+
+
+def _lacks_facts(container: InputContainer) -> bool:
+    known = (getattr(stream, "codec_context", None) for stream in container.streams.audio)
+    return any(context is not None and not context.sample_rate for context in known)
+
+
+def _open(source: str, probe_bytes: int | None) -> InputContainer:
     if is_numbered(source):
         return open_numbered(source)
     path = Path(source)
@@ -96,7 +132,12 @@ def _open(source: str) -> InputContainer:
             raise MediaError(f"{source}: the file is empty (0 bytes); copy or record it again")
         if is_animated_webp(path):
             return open_animated_webp(path)
-    return open_allowed(source)
+    options = {} if probe_bytes is None else _probing(probe_bytes)
+    return open_allowed(source, options=options)
+
+
+def _probing(probe_bytes: int) -> dict[str, str]:
+    return {"probesize": str(probe_bytes), "analyzeduration": str(_PROBE_US)}
 
 
 def video_stream(container: InputContainer, source: str) -> VideoStream:

@@ -16,6 +16,7 @@ from av.stream import Discard, Stream
 from av.video import VideoStream
 
 from nodes.media.live import LivePackets
+from nodes.media.lost_pictures import LostPictures
 from nodes.media.open import (
     frame_step_ticks,
     open_media,
@@ -39,6 +40,9 @@ SEEK_BACK_S = (0.0, 2.0, 4.0, 8.0)
 
 MAX_READ_ERRORS = 8
 """Read errors in a row after which a file counts as ended."""
+
+
+_UNDECODED = "picture could not be decoded"
 
 
 def _unheard(_what: str, _pts: int | None) -> None:
@@ -104,11 +108,17 @@ class PictureReader:
             self.container.format.name == "avi" and self.stream.codec_context.reorder_depth > 0
         )
         self.stores_times = stores_times(self.container.format.name)
-        """False for raw streams, whose times libav computes from a guessed rate."""
+        """False for raw streams: what libav makes of their times is at the rate that it guesses."""
+        self._lost = LostPictures(self._counted_codec())
         self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
         self._packets_read: int | None = 0
         self._landed: Iterator[av.VideoFrame] | None = None
+
+    def _counted_codec(self) -> str:
+        """Return the codec, or nothing where packets and pictures have no times in common."""
+        timed = self.stores_times and not self._pts_from_dts and self._live_until is None
+        return self.stream.codec_context.codec.canonical_name if timed else ""
 
     def close(self) -> None:
         """Close the file and free the decoder; may be called again.
@@ -123,6 +133,18 @@ class PictureReader:
         if self._live is None or self._live.close():
             self.container.close()
         self._packets, self._landed = iter(()), None
+
+    @property
+    def counts_lost(self) -> bool:
+        """Whether pictures that could not be decoded are told of one by one."""
+        return self._lost.counts
+
+    @property
+    def lost(self) -> int:
+        """How many pictures the file has or announces that could not be decoded."""
+        read = self._packets_read
+        unread = 0 if read is None else max(0, self.stream.frames - read)
+        return unread + self._lost.count
 
     @property
     def delay_s(self) -> float:
@@ -166,6 +188,7 @@ class PictureReader:
                     return False
                 self._packets = chain([packet], packets)
                 self._last_pts = None
+                self._lost = LostPictures(self._counted_codec())
                 return self._begins_before(pts)
         return False
 
@@ -191,6 +214,8 @@ class PictureReader:
             self.ended_early = packet.is_corrupt
             if packet.is_corrupt:
                 self._on_damage("packet incomplete or damaged", packet.pts)
+            if not packet.is_discard:
+                self._lost.feed(packet.pts)
             for picture in self._decode(packet):
                 waiting -= 1
                 if self._pts_from_dts:
@@ -205,6 +230,8 @@ class PictureReader:
             yield self._seen(picture)
         if waiting > 0 and self._threads > 1:
             yield from self._lost_tail()
+        for pts in self._lost.end():
+            self._on_damage(_UNDECODED, pts)
         self.ended_early |= self._stops_short()
 
     def _stops_short(self) -> bool:
@@ -218,6 +245,8 @@ class PictureReader:
     def _seen(self, picture: av.VideoFrame) -> av.VideoFrame:
         if not self.stores_times:
             picture.pts = None
+        for pts in self._lost.show(picture.pts, of_fields=picture.interlaced_frame):
+            self._on_damage(_UNDECODED, pts)
         if picture.pts is not None:
             self._last_pts = picture.pts
         return picture
@@ -265,7 +294,8 @@ class PictureReader:
             return
 
         def relay(what: str, pts: int | None) -> None:
-            if pts is None or pts > last:
+            # What is lost is told at the end, by what of these pictures was seen here.
+            if what != _UNDECODED and (pts is None or pts > last):
                 self._on_damage(what, pts)
 
         single = PictureReader(self._source, 1, relay)
@@ -273,7 +303,7 @@ class PictureReader:
             single.seek(last)
             for picture in single.pictures():
                 if picture.pts is not None and picture.pts > last:
-                    yield picture
+                    yield self._seen(picture)
         finally:
             single.close()
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from aminet.errors import AminetError
-from pipeline.cli import enhance, graphs, inspect, network, plan, quality
+from pipeline.cli import enhance, graphs, inspect, network, plan, quality, verify
 from pipeline.cli.console import say, say_error
 from pipeline.cli.loudness import adjustable, make_adjustable
 from pipeline.errors import NodeFailedError, exit_code
@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Restore the faces in video and leave everything else as it was.",
 )
-for commands in (enhance, plan, inspect, graphs, network, quality):
+for commands in (enhance, plan, verify, inspect, graphs, network, quality):
     commands.register(app)
 make_adjustable(app)
 

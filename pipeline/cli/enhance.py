@@ -141,6 +141,8 @@ def _go(
             if "/" not in ending:
                 say(f"{_BESIDE.get(ending, 'beside it')}: {location}")
     say(f"report: {report.path}")
+    if report.page is not None:
+        say(f"to read: {report.page}")
     say(report.note)
     if report.failed:
         raise RunFailedError(f"{len(report.failed)} of {len(report.videos)} videos failed")

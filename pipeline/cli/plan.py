@@ -34,6 +34,7 @@ def plan(
     faces: option.Faces = None,
     from_s: option.From = None,
     to_s: option.To = None,
+    evidence: option.Evidence = False,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -52,6 +53,7 @@ def plan(
         faces=faces,
         from_s=from_s,
         to_s=to_s,
+        evidence=evidence or None,
         runner=runner,
         address=address,
     )

@@ -1,6 +1,7 @@
 """Converting a sound or subtitle stream to another codec.
 
-Only streams in `encode.convert` are converted; all others are copied packet by packet.
+Sound is decoded, brought to what the encoder takes, and made continuous: gaps of more than a tenth
+of a second are filled with silence, what overlaps is cut, so that sound stays with the picture.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final, cast
 
 import av
 from av.audio import AudioStream
+from av.audio.format import AudioFormat
 from av.codec import Codec
 from av.container import OutputContainer
 from av.error import FFmpegError
@@ -20,8 +22,9 @@ from av.stream import Stream
 from av.subtitles.stream import SubtitleStream
 
 from nodes.media.open import codec_name
+from pipeline.containers.continuous_sound import ContinuousSound
 
-__all__ = ["StreamConverter", "converts", "suggested_codec"]
+__all__ = ["StreamConverter", "converts", "lossless_codec", "suggested_codec"]
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,12 @@ _SUGGESTED: Final = {
     "audio": {"mp4": "aac", "mov": "aac", "mpegts": "aac", "webm": "libopus", "nut": "flac"},
     "subtitle": {"mp4": "mov_text", "mov": "mov_text", "webm": "webvtt", "matroska": "srt"},
 }
+
+_LOSSLESS: Final = {"matroska": "flac", "nut": "flac", "mov": "alac", "mp4": "alac"}
+"""Container -> the codec of sound without loss that most of its players know."""
+
+_SAMPLES: Final = {"u8": "s16", "s16": "s16"}
+"""Samples of a source -> those that a codec without loss holds; all others become 24 bits of 32."""
 
 _LAYOUTS: Final = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 8: "7.1"}
 """Usual channel layouts, by number of channels."""
@@ -46,6 +55,20 @@ def suggested_codec(stream: Stream, container: str) -> str | None:
     codec = _SUGGESTED.get(stream.type or "", {}).get(container)
     if stream.type == "subtitle" and codec_name(stream) not in _TEXTS:
         return None
+    return codec if codec and converts(stream, codec, container) else None
+
+
+def lossless_codec(stream: Stream, container: str) -> str | None:
+    """Return the codec without loss that a sound is converted to, None if there is none.
+
+    Sound that a container holds but for its gaps (PCM in QuickTime) stays in its own codec.
+    """
+    own = codec_name(stream)
+    if not isinstance(stream, AudioStream):
+        return None
+    if container == "mov" and own.startswith("pcm_") and converts(stream, own, container):
+        return own
+    codec = _LOSSLESS.get(container)
     return codec if codec and converts(stream, codec, container) else None
 
 
@@ -82,6 +105,7 @@ class StreamConverter:
         if getattr(stream, "codec_context", None) is None:
             raise ValueError(f"stream {stream.index} is in a codec that nothing here can decode")
         self._source = stream
+        self._sound: ContinuousSound | None = None
         if isinstance(stream, AudioStream):
             self.stream: Stream = _add_sound(output, stream, codec)
         else:
@@ -94,14 +118,20 @@ class StreamConverter:
         if isinstance(self.stream, SubtitleStream):
             text = None if packet is None else self._text(packet)
             return [] if text is None else [text]
-        sound, source = cast("AudioStream", self.stream), cast("AudioStream", self._source)
+        source = cast("AudioStream", self._source)
         try:
             frames = source.codec_context.decode(cast("Packet[AudioStream] | None", packet))
         except FFmpegError as error:
             log.warning("stream %d is damaged: %s", source.index, error.strerror)
-            return []
-        last = [None] if packet is None else []
-        coded = [made for frame in (*frames, *last) for made in sound.encode(frame)]
+            frames = []
+        sound = cast("AudioStream", self.stream)
+        if self._sound is None:
+            # AVI stores no times: what libav makes of some recorders' headers is far off.
+            counts = source.container.format.name == "avi"
+            self._sound = ContinuousSound(sound.codec_context, counts=counts)
+        pieces = [piece for frame in frames for piece in self._sound.push(frame)]
+        last = [] if packet is not None else [*self._sound.end(), None]
+        coded = [made for piece in (*pieces, *last) for made in sound.encode(piece)]
         return cast("list[Packet[Stream]]", coded)
 
     def _text(self, packet: Packet[Stream]) -> Packet[Stream] | None:
@@ -126,10 +156,19 @@ def _add_sound(output: OutputContainer, stream: AudioStream, codec: str) -> Audi
     made = output.add_stream(codec, rate=rate_hz)
     assert isinstance(made, AudioStream)  # noqa: S101 - its type was checked
     made.codec_context.layout = context.layout
+    if codec in _LOSSLESS.values():
+        made.codec_context.format = _held_samples(codec, context.format)
     bits_a_channel = min(_MOST_BITS_A_CHANNEL, _BITS_A_SAMPLE * rate_hz)
     made.codec_context.bit_rate = bits_a_channel * context.layout.nb_channels
     made.codec_context.open()
     return made
+
+
+def _held_samples(codec: str, samples: AudioFormat | None) -> str:
+    """Return the format in which a codec without loss takes samples."""
+    packed = _SAMPLES.get(samples.packed.name if samples else "", "s32")
+    offered = {form.packed.name: form.name for form in Codec(codec, "w").audio_formats or ()}
+    return offered[packed]
 
 
 def _add_text(output: OutputContainer, stream: SubtitleStream, codec: str) -> SubtitleStream:

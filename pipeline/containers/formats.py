@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Final
 
-import av
-from av.container import OutputContainer
-from av.error import FFmpegError
-from av.stream import AttachmentStream, Disposition, Stream
+from av.stream import Stream
 
 from nodes.encode.encoder_table import containers_of
-from nodes.errors import NodeConfigError
-from nodes.media.open import clockwise_rotation_deg, codec_name, open_media, video_stream
+from nodes.media.open import (
+    clockwise_rotation_deg,
+    codec_name,
+    open_media,
+    open_whole,
+    video_stream,
+)
 from nodes.media.reader import first_picture
-from pipeline.containers.convert import converts, suggested_codec
+from pipeline.containers.holding import is_cover
+from pipeline.containers.stream_plan import (
+    StreamPlan,
+    StreamPolicy,
+    check_conversions,
+    is_optional,
+    plan_stream,
+)
 
-__all__ = [
-    "Problem",
-    "check_conversions",
-    "check_target",
-    "container_format",
-    "copy_stream",
-    "default_suffix",
-    "fits",
-    "is_cover",
-    "made_anew",
-]
+__all__ = ["Problem", "check_target", "container_format", "default_suffix"]
 
-_NONE: Final[Mapping[int, str]] = {}
+_COPY: Final = StreamPolicy(sounds={})
 
 _CHOICES: Final = (".mkv", ".mov", ".mp4")
 """Containers to suggest, best first: Matroska supports most codecs, QuickTime those of phones."""
@@ -49,24 +47,13 @@ _FORMATS: Final[Mapping[str, str]] = {
 }
 """libav's muxers, by suffix. Without AVI, which stores no presentation times."""
 
-_TS_CODECS: Final = frozenset(
-    """aac aac_latm ac3 dts dvb_subtitle dvb_teletext eac3 hdmv_pgs_subtitle mp1 mp2 mp3 opus
-    pcm_bluray s302m truehd klv scte_35 timed_id3 epg""".split()  # noqa: SIM905 - easier to read
-)
-"""Codecs with a stream type in MPEG-TS; libav writes others as data that nothing can read."""
-
 _UNTURNED: Final = frozenset({"mpegts", "nut"})
 """Containers that do not store a display matrix."""
-
-_NOT_COPIED: Final = frozenset({"unknown", "bin_data"})
-"""Codec names of data streams that libav cannot write."""
-
-_OPTIONAL_TYPES: Final = frozenset({"data", "attachment", "unknown"})
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A part of the source that the target cannot hold."""
+    """One thing of the source that the target cannot hold as it is."""
 
     stream: int | None
     """Index of the source's stream, None for the restored video."""
@@ -75,7 +62,9 @@ class Problem:
     advice: str
     """What the user can do about it, or what is done."""
     fatal: bool = True
-    """Whether the run is refused; not for timecode and other data, covers and attachments."""
+    """False for what is converted or left out with a note."""
+    cost: int = 0
+    """How bad it is, for the choice between containers."""
 
     @property
     def message(self) -> str:
@@ -89,34 +78,43 @@ def container_format(path: PurePath) -> str | None:
 
 
 def default_suffix(
-    source: str, video_codec: str, convert: Mapping[int, str] = _NONE
+    source: str, video_codec: str, policy: StreamPolicy = _COPY
 ) -> tuple[str, str | None]:
     """Choose the container of an output whose name the user did not choose.
 
     Args:
         source: path or URL of the source.
         video_codec: libav's name of the codec of the encoded video.
-        convert: codecs of the streams to convert, by stream index.
+        policy: what is wanted of the streams beside the video.
 
     Returns:
-        The suffix with its dot: that of the source if it can hold everything, else the first of
-        `.mkv`, `.mov` and `.mp4` that can; and the reason for a change, or None.
+        The suffix with its dot: of the source's, `.mkv`, `.mov` and `.mp4` the first that keeps
+        most. And for the report the reason of a change, else None.
 
     Raises:
         MediaError: the source cannot be opened.
     """
     suffix = PurePath(source).suffix
-    wrong = _fatal(source, suffix, video_codec, convert)
-    if not wrong:
+    found = {
+        tried: check_target(source, PurePath(f"x{tried}"), video_codec, policy)
+        for tried in dict.fromkeys((suffix, *_CHOICES))
+    }
+    # Where nothing holds everything, the check of that choice tells the user what is in the way.
+    order = list(found) if container_format(PurePath(f"x{suffix}")) else list(_CHOICES)
+    chosen = min(order, key=lambda tried: _badness(found[tried]))
+    if chosen == suffix:
         return suffix, None
-    others = [other for other in _CHOICES if not _fatal(source, other, video_codec, convert)]
-    # If no container can hold everything, `check_target` reports the problem.
-    chosen = others[0] if others else _CHOICES[0]
-    return chosen, f"{chosen} chosen, as " + "; ".join(problem.what for problem in wrong)
+    worst = _badness(found[suffix])
+    reasons = [p.what for p in found[suffix] if _badness([p])] if any(worst) else []
+    return chosen, f"{chosen} chosen, as " + "; ".join(reasons)
+
+
+def _badness(problems: Sequence[Problem]) -> tuple[int, int]:
+    return sum(p.fatal for p in problems), sum(p.cost for p in problems)
 
 
 def check_target(
-    source: str, target: PurePath, video_codec: str, convert: Mapping[int, str] = _NONE
+    source: str, target: PurePath, video_codec: str, policy: StreamPolicy = _COPY
 ) -> list[Problem]:
     """Return the parts of the source that the target's container cannot hold.
 
@@ -124,11 +122,11 @@ def check_target(
         source: path or URL of the source.
         target: the output; only its suffix matters.
         video_codec: libav's name of the codec of the encoded video.
-        convert: streams that are converted, and to what.
+        policy: what is wanted of the streams beside the video.
 
     Raises:
         MediaError: the source cannot be opened or holds no video.
-        NodeConfigError: a stream in `convert` does not exist or cannot be converted.
+        NodeConfigError: a stream is to be converted that is not there or cannot become that.
     """
     name = container_format(target)
     if name is None:
@@ -140,75 +138,20 @@ def check_target(
         advice = f"{_choose(others)}, or another encode.codec"
         problems.append(Problem(None, f"{target.suffix} cannot hold {video_codec} video", advice))
     with open_media(source) as container:
-        main = video_stream(container, source)
-        others = [stream for stream in container.streams if stream is not main]
-        check_conversions(others, convert, name, target.suffix)
-        problems += [
-            _problem(stream, target)
-            for stream in others
-            if stream.index not in convert
-            and not fits(stream, name)
-            and not made_anew(stream, name)
-        ]
+        main = video_stream(container, source).index
+    with open_whole(source) as container:
+        others = [stream for stream in container.streams if stream.index != main]
+        check_conversions(others, policy.convert, name, target.suffix)
+        for stream in others:
+            plan = plan_stream(stream, name, policy, target.suffix)
+            if plan.why and plan.action != "made_anew":
+                problems.append(_problem(stream, plan, name, policy))
+            elif stream.type == "video" and not is_cover(stream):
+                problems.append(_unrestored(stream))
     if name in _UNTURNED and (turned_deg := _rotation_deg(source)):
         what = f"{target.suffix} cannot say that the video is to be turned by {turned_deg} degrees"
         problems.append(Problem(None, what, _choose(list(_CHOICES))))
     return problems
-
-
-def fits(stream: Stream, container: str) -> bool:
-    """Return whether a muxer accepts a stream of the source unchanged, by trying it.
-
-    Args:
-        stream: of an open source.
-        container: libav's name of the muxer.
-    """
-    if not _allowed(stream, container):
-        return False
-    try:
-        with av.open(io.BytesIO(), "w", format=container) as trial:
-            copy_stream(trial, stream)
-            trial.start_encoding()
-    except (FFmpegError, ValueError, OSError):
-        return False
-    return True
-
-
-def _allowed(stream: Stream, container: str) -> bool:
-    """Return False for streams that the muxer accepts but writes in an unreadable way."""
-    if isinstance(stream, AttachmentStream):
-        return container == "matroska"
-    if is_cover(stream):
-        return container in ("mp4", "matroska")
-    if container == "yuv4mpegpipe":
-        return False  # one stream of raw pictures is all that it holds
-    if container == "mpegts":
-        return codec_name(stream) in _TS_CODECS
-    return stream.type != "data" or (
-        container != "matroska" and codec_name(stream) not in _NOT_COPIED
-    )
-
-
-def made_anew(stream: Stream, container: str) -> bool:
-    """Return whether the muxer creates this stream itself, from chapters or timecode metadata."""
-    is_ours = codec_name(stream) == "bin_data" or "timecode" in stream.metadata
-    return container in ("mp4", "mov") and stream.type == "data" and is_ours
-
-
-def copy_stream(output: OutputContainer, stream: Stream) -> Stream:
-    """Add a stream to `output` for copying the packets of `stream`.
-
-    Raises:
-        ValueError: the container does not support the codec, or the codec is unknown.
-    """
-    if isinstance(stream, AttachmentStream):
-        mime = stream.mimetype or "application/octet-stream"
-        copy: Stream = output.add_attachment(stream.name or "attachment", mime, stream.data)
-    else:
-        copy = output.add_stream_from_template(stream, opaque=True)
-    copy.metadata.update(stream.metadata)
-    copy.disposition = stream.disposition
-    return copy
 
 
 def _rotation_deg(source: str) -> int:
@@ -216,62 +159,38 @@ def _rotation_deg(source: str) -> int:
         return clockwise_rotation_deg(first) if first is not None else 0
 
 
-def check_conversions(
-    streams: Sequence[Stream], convert: Mapping[int, str], container: str, shown: str | None = None
-) -> None:
-    """Check that streams can be converted.
-
-    Args:
-        streams: the streams of the source except the video.
-        convert: codecs of the streams to convert, by stream index.
-        container: libav's name of the muxer.
-        shown: name of the container in error messages, if different.
-
-    Raises:
-        NodeConfigError: a stream does not exist or cannot be converted.
-    """
-    by_index = {stream.index: stream for stream in streams}
-    for index, codec in convert.items():
-        if index not in by_index:
-            numbers = ", ".join(f"{i} ({s.type})" for i, s in by_index.items()) or "none"
-            raise NodeConfigError(
-                f"encode.convert: there is no stream {index} beside the video; expected: {numbers}"
-            )
-        stream = by_index[index]
-        if not converts(stream, codec, container):
-            better = suggested_codec(stream, container)
-            raise NodeConfigError(
-                f"encode.convert: {stream.type} stream {index} ({codec_name(stream)}) cannot become"
-                f" {codec} in {shown or container}" + (f"; try {better}" if better else "")
-            )
+def _problem(stream: Stream, plan: StreamPlan, target: str, policy: StreamPolicy) -> Problem:
+    if is_optional(stream):
+        return Problem(stream.index, plan.why, "it is left out", fatal=False)
+    holders = [
+        suffix
+        for suffix in _CHOICES
+        if plan_stream(stream, _FORMATS[suffix], policy).action == "copy"
+    ]
+    if policy.mode == "refuse":
+        otherwise = plan_stream(stream, target, replace(policy, mode="keep"))
+        return Problem(stream.index, plan.why, _ways_out(stream, otherwise, holders))
+    better = f" ({' or '.join(holders)} can)" if holders else ""
+    loss = "without loss" if plan.lossless else "with loss"
+    done = f"converted to {plan.codec}, {loss}" if plan.action == "convert" else "left out"
+    return Problem(stream.index, plan.why, f"{done}{better}", fatal=False, cost=plan.cost)
 
 
-def _fatal(source: str, suffix: str, video_codec: str, convert: Mapping[int, str]) -> list[Problem]:
-    target = PurePath(f"x{suffix}")
-    return [p for p in check_target(source, target, video_codec, convert) if p.fatal]
+def _unrestored(stream: Stream) -> Problem:
+    """Return the note on a further camera, or any other moving pictures, that is only copied."""
+    what = f"video stream {stream.index} ({codec_name(stream)}) is a further one"
+    return Problem(stream.index, what, "copied, its faces are not restored", fatal=False)
 
 
-def is_cover(stream: Stream) -> bool:
-    """Return whether a video stream is a cover picture."""
-    return bool(stream.disposition & Disposition.attached_pic)
+def _ways_out(stream: Stream, otherwise: StreamPlan, holders: Sequence[str]) -> str:
+    """Return what a user can do who wants nothing converted or left out without being asked."""
+    ways = [_choose(holders)] if holders else []
+    if otherwise.codec is not None:
+        ways.append(f"--set encode.convert.{stream.index}={otherwise.codec} to convert that stream")
+    return ", or ".join([*ways, "--set encode.other_streams=copy to leave out what does not fit"])
 
 
-def _problem(stream: Stream, target: PurePath) -> Problem:
-    kind = stream.type or "unknown"
-    what = f"{target.suffix} cannot hold {kind} stream {stream.index} ({codec_name(stream)})"
-    if kind in _OPTIONAL_TYPES or is_cover(stream):
-        return Problem(stream.index, what, "it is left out", fatal=False)
-    holders = [suffix for suffix in _CHOICES if fits(stream, _FORMATS[suffix])]
-    codec = suggested_codec(stream, _FORMATS[target.suffix.lower()])
-    other = f"or --set encode.convert.{stream.index}={codec} to convert that stream alone"
-    return Problem(
-        stream.index,
-        what,
-        f"{_choose(holders)}, " + (other if codec else "or convert that stream first"),
-    )
-
-
-def _choose(suffixes: list[str]) -> str:
+def _choose(suffixes: Sequence[str]) -> str:
     if not suffixes:
         return "nothing written here can"
     return f"choose an output ending in {' or '.join(suffixes)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,13 +25,15 @@ from av.stream import Discard, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
-from nodes.media.open import open_media, read_packets, video_stream
+from nodes.media.open import open_media, open_whole, read_packets, video_stream
 from nodes.media.urls import file_url
 from nodes.types import Restart, VideoInfo
-from pipeline.containers.formats import container_format, is_cover
+from pipeline.containers.formats import container_format
+from pipeline.containers.holding import is_cover
 from pipeline.containers.other_streams import CopiedStream, OtherStreams
 from pipeline.containers.packet_clock import Written
 from pipeline.containers.restarts import RestartedTimes
+from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.containers.timing import VideoTiming, deviation, read_timing
 from pipeline.containers.trim import Trim
 from pipeline.containers.video_stream import add_video, first_display_matrix
@@ -92,20 +94,22 @@ def mux(
     *,
     container: str | None = None,
     last_duration_ticks: int = 0,
-    convert: Mapping[int, str] | None = None,
+    policy: StreamPolicy | None = None,
     restarts: Sequence[Restart] = (),
+    comment: str | None = None,
 ) -> MuxReport:
     """Write the frames of `videos` and all other streams of `source` to `target`.
 
     Args:
         videos: the encoded segments, in order.
         source: path or URL of the source.
-        target: written in place; pass a temporary name and rename it afterwards.
-        info: the encoded video, in the source's time base.
-        container: libav's name of the muxer; needed if the suffix of `target` does not give it.
-        last_duration_ticks: duration of the last frame; 0 uses that of the frame before.
-        convert: codecs of the streams to convert, by stream index; all others are copied.
-        restarts: restarts of the source's clock, as found by `nodes.decode`.
+        target: written in place: give a temporary name, and rename it when this returns.
+        info: the encoded video; its time base is the one of the source.
+        container: libav's name of the muxer, if `target`'s suffix does not say it.
+        last_duration_ticks: how long the last frame is shown; 0 takes the one before as a guide.
+        policy: what is wanted of the streams beside the video.
+        restarts: where the source's clock starts again, as `nodes.decode` found it.
+        comment: added to the comment of the source, if the container has one.
 
     Raises:
         MediaError: a file cannot be read, the segments cannot be joined, or frames are missing in
@@ -118,13 +122,23 @@ def mux(
         raise OutputError(f"{target}: no container is known by that suffix")
     timing = read_timing(videos, info, last_duration_ticks)
     _check_headers(videos)
-    with open_media(source) as original, open_media(str(videos[0])) as first:
+    with open_whole(source) as original, open_media(str(videos[0])) as first:
         begin = timing.shown[0] if info.span_pts else _origin(original, info, timing, name)
         trim = None if begin is None else Trim(info, begin)
         if trim is not None:
             timing = trim.timing(timing)
         job = _Mux(
-            videos, first, original, source, info, timing, name, trim, convert or {}, restarts
+            videos,
+            first,
+            original,
+            source,
+            info,
+            timing,
+            name,
+            trim,
+            policy or StreamPolicy(),
+            restarts,
+            comment,
         )
         try:
             job.write(target)
@@ -147,13 +161,18 @@ class _Mux:
         timing: VideoTiming,
         container: str,
         trim: Trim | None,
-        convert: Mapping[int, str],
+        policy: StreamPolicy,
         restarts: Sequence[Restart],
+        comment: str | None,
     ) -> None:
-        self._videos, self._first, self._trim, self._convert = videos, first, trim, convert
+        self._comment = comment
+        self._videos, self._first, self._trim, self._policy = videos, first, trim, policy
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
-        self._main = video_stream(original, source)
+        with open_media(source) as probed:
+            number = video_stream(probed, source).index
+        # libav's choice may be another one in a file of which it has read more.
+        self._main = next(video for video in original.streams.video if video.index == number)
         self._matrix = first_display_matrix(source)
         self._restarts = RestartedTimes(restarts, info.time_base, self._main)
 
@@ -192,7 +211,7 @@ class _Mux:
             self._main,
             output,
             self._container,
-            self._convert,
+            self._policy,
             source=self._source,
         )
         self._video = self._others.add_streams(
@@ -212,11 +231,17 @@ class _Mux:
         output.set_chapters(chapters if self._trim is None else self._trim.chapters(chapters))
 
     def _global_metadata(self) -> dict[str, str]:
-        return {
+        kept = {
             key: value
             for key, value in self._original.metadata.items()
             if key.lower() not in _CONTAINER_KEYS
         }
+        if self._comment is None:
+            return kept
+        key = next((key for key in kept if key.lower() == "comment"), "comment")
+        # What was restored twice says so once.
+        said = [text for text in (kept.get(key), self._comment) if text]
+        return kept | {key: said[0] if said[-1] in said[0] else "; ".join(said)}
 
     def _interleave(self, output: OutputContainer) -> None:
         """Write packets in the order of decoding times, which keeps libav's queue short."""

@@ -14,8 +14,9 @@ from av.video import VideoStream
 
 from nodes.media.open import codec_name, open_media
 from pipeline.containers.convert import StreamConverter
-from pipeline.containers.formats import check_conversions, copy_stream, fits, is_cover, made_anew
+from pipeline.containers.holding import copy_stream, is_cover
 from pipeline.containers.packet_clock import PacketClock, Written
+from pipeline.containers.stream_plan import StreamPolicy, check_conversions, plan_stream
 
 __all__ = ["CopiedStream", "OtherStreams"]
 
@@ -39,7 +40,7 @@ class CopiedStream:
     kind: str
     codec: str
     converted_to: str | None = None
-    """The encoder if it was converted, None if it was copied."""
+    """The encoder it went through, None for a copy packet for packet."""
     packets: int = 0
     retimed_packets: int = 0
     """Packets whose decoding time did not increase in the source and was changed."""
@@ -70,7 +71,7 @@ class OtherStreams:
         video: VideoStream,
         output: OutputContainer,
         container: str,
-        convert: Mapping[int, str],
+        policy: StreamPolicy,
         *,
         source: str | None = None,
     ) -> None:
@@ -81,14 +82,14 @@ class OtherStreams:
             video: the video stream of the source.
             output: the output, before its header is written.
             container: libav's name of the output's muxer.
-            convert: codecs of the streams to convert, by stream index; all others are copied.
+            policy: what is wanted of these streams.
             source: path or URL of the source, None if it can be read only once.
 
         Raises:
             NodeConfigError: a stream to convert does not exist or cannot be converted.
         """
         self._original, self._video, self._output = original, video, output
-        self._container, self._convert, self._source = container, convert, source
+        self._container, self._policy, self._source = container, policy, source
         self._converters: dict[int, StreamConverter] = {}
         self._copies: dict[int, Stream] = {}
         self._copied: dict[int, CopiedStream] = {}
@@ -97,9 +98,11 @@ class OtherStreams:
         self.read: list[Stream] = []
         """The streams of the source whose packets are needed."""
         self.left_out: list[str] = []
-        """The streams that the container cannot hold."""
+        """What the container cannot hold of the source, one stream each."""
+        self.converted: list[str] = []
+        """What was converted though nobody asked for it, and why, one stream each."""
         others = [stream for stream in original.streams if stream is not video]
-        check_conversions(others, convert, container)
+        check_conversions(others, policy.convert, container)
 
     def add_streams(self, add_video: Callable[[], VideoStream]) -> VideoStream:
         """Make the output's streams, in the source's order.
@@ -121,15 +124,18 @@ class OtherStreams:
         return restored
 
     def _add(self, stream: Stream) -> None:
-        if codec := self._convert.get(stream.index):
-            converter = StreamConverter(self._output, stream, codec)
-            self._converters[stream.index] = converter
-            self._note(stream, converter.stream, codec)
-        elif fits(stream, self._container):
+        plan = plan_stream(stream, self._container, self._policy)
+        if plan.action == "copy":
             self._copies[stream.index] = copy = self._copy_of(stream)
             self._note(stream, copy, None)
+        elif plan.codec is not None:
+            converter = StreamConverter(self._output, stream, plan.codec)
+            self._converters[stream.index] = converter
+            self._note(stream, converter.stream, plan.codec)
+            if not plan.asked:
+                self.converted.append(f"{plan.why}: converted to {plan.codec}")
         else:
-            if not made_anew(stream, self._container):
+            if plan.action == "leave_out":
                 what = f"stream {stream.index}, {stream.type} {codec_name(stream)}"
                 self.left_out.append(what)
             stream.discard = Discard.all

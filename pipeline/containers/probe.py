@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from hashlib import sha256
 from itertools import pairwise
@@ -29,6 +29,7 @@ from nodes.media.picture_formats import photo_format
 from nodes.media.reader import first_picture
 from nodes.picture.formats import editable_format
 from nodes.types import VideoInfo
+from pipeline.containers.sound_scan import SoundScan
 
 __all__ = ["ProbeResult", "StreamFacts", "TimingFacts", "is_media", "probe", "scan_packets"]
 
@@ -154,6 +155,8 @@ class PacketScan:
     """Whether reading stopped at something unreadable."""
     digest: str
     """SHA-256 over the packets' times and sizes."""
+    sounds: Mapping[int, SoundScan] = field(default_factory=dict[int, SoundScan])
+    """By the number of the stream."""
 
 
 def scan_packets(source: str) -> PacketScan:
@@ -206,8 +209,12 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
     frames = keyframes = missing = damaged = backward = 0
     ended_in_error = False
     last_dts: int | None = None
+    sounds = {stream.index: SoundScan() for stream in container.streams.audio}
     try:
-        for packet in read_packets(container, video):
+        for packet in read_packets(container, video, *container.streams.audio):
+            if packet.stream_index in sounds:
+                sounds[packet.stream_index].add(packet)
+                continue
             if not packet.size or packet.is_discard:
                 continue
             frames += 1
@@ -237,6 +244,7 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
         damaged_packets=damaged,
         ended_in_error=ended_in_error,
         digest=digest.hexdigest(),
+        sounds=sounds,
     )
 
 

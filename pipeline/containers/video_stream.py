@@ -11,10 +11,18 @@ from nodes.media.reader import first_picture
 from nodes.media.side_data import display_matrix
 from nodes.types import VideoInfo
 
-__all__ = ["add_video", "first_display_matrix"]
+__all__ = ["add_video", "facts_of", "first_display_matrix"]
 
-_STATISTICS: Final = ("bps", "duration", "number_of_", "_statistics", "encoder")
-"""Prefixes of metadata keys about the source's encoding, which are not copied."""
+_OF_THE_ENCODING: Final = (
+    "bps",
+    "duration",
+    "number_of_",
+    "_statistics",
+    "encoder",
+    "alpha_mode",
+)
+"""Beginnings of metadata keys that described the source's encoding of the video: its statistics,
+and that it has a second picture for alpha, which no output has."""
 
 
 def add_video(
@@ -50,13 +58,18 @@ def add_video(
     if container in ("mp4", "mov") and encoded.codec.canonical_name == "hevc":
         context.codec_tag = "hvc1"  # Apple's players take no other
     stream.set_display_matrix(matrix)
-    stream.metadata.update(
-        (key, value)
-        for key, value in original.metadata.items()
-        if not key.lower().startswith(_STATISTICS)
-    )
+    stream.metadata.update(facts_of(original))
     stream.disposition = original.disposition
     return stream
+
+
+def facts_of(original: VideoStream) -> dict[str, str]:
+    """Return what the source's metadata says of the video that still holds once it is encoded."""
+    return {
+        key: value
+        for key, value in original.metadata.items()
+        if not key.lower().startswith(_OF_THE_ENCODING)
+    }
 
 
 def first_display_matrix(source: str) -> tuple[int, ...] | None:

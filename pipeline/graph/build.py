@@ -132,7 +132,8 @@ def _make_node(
     except NodeConfigError as error:
         raise GraphError(f"node {name!r}: {error}") from error
     except ValidationError as error:
-        raise GraphError(f"node {name!r} ({entry.type_name}): {explain(error)}") from error
+        bound = _bound(entry, error)
+        raise GraphError(f"node {name!r} ({entry.type_name}): {explain(error)}{bound}") from error
     ports = {port.name: port for port in node_class.spec.inputs}
     edges = {port: _parse_edge(name, port, source) for port, source in entry.inputs.items()}
     for port in edges:
@@ -144,6 +145,17 @@ def _make_node(
             f"node {name!r} ({entry.type_name}) has no input connected; it has: {', '.join(ports)}"
         )
     return GraphNode(name, node_class, checked, edges)
+
+
+def _bound(entry: NodeEntry, error: ValidationError) -> str:
+    """Return which parameters of the graph the wrong settings come from, if they are called so."""
+    wrong = {str(found["loc"][0]) for found in error.errors() if found["loc"]}
+    params = [
+        f"{key} is the parameter {value[1:]}"
+        for key, value in entry.config.items()
+        if key in wrong and isinstance(value, str) and value.startswith("$") and value[1:] != key
+    ]
+    return f" ({', '.join(params)})" if params else ""
 
 
 def _check_edge(name: str, port: Port, edge: Edge | None, made: Mapping[str, GraphNode]) -> None:

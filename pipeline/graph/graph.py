@@ -131,6 +131,21 @@ class Graph:
                 wanted_s[node.name] = own_s + max(fed_s, default=0.0)
         return wanted_s
 
+    def video_into(self, name: str, source: VideoInfo) -> VideoInfo:
+        """Return the video that reaches a node with one input, as the nodes before it announce it.
+
+        Args:
+            name: of the node.
+            source: the video as the source describes it.
+        """
+        made: dict[str, VideoInfo] = {}
+        for node in self.nodes:
+            inputs = {port: made[edge.node] for port, edge in node.inputs.items()}
+            if node.name == name:
+                return next(iter(inputs.values()))
+            made[node.name] = node.make().announce(inputs) if inputs else source
+        raise KeyError(name)
+
     def ends_of(self, names: Collection[str]) -> frozenset[str]:
         """Return those of `names` that are before none of the others, else the source."""
         feeders = {name for other in names for name in self._feeds(other)}

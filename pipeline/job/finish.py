@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from glob import escape
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from upath import UPath
 
@@ -19,9 +20,10 @@ from nodes.reports import left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
+from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.record import Evidence, Work, evidence_of
-from pipeline.evidence.versions import pixel_versions
+from pipeline.evidence.versions import PACKAGE, pixel_versions
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.roles import encode_nodes
 from pipeline.interrupts import postponed
@@ -39,7 +41,15 @@ from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 
-__all__ = ["VideoSegments", "finish_video"]
+__all__ = ["LABEL", "VideoSegments", "finish_video"]
+
+
+LABEL: Final = (
+    f"Faces restored by a neural network ({PACKAGE} {version(PACKAGE)}): estimates, no proof of who"
+    " it is; digital source type compositeWithTrainedAlgorithmicMedia"
+)
+"""What the comment of a video with restored faces says. The type is one of IPTC's, whose newscode
+http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,15 +69,20 @@ class VideoSegments:
 
 
 def finish_video(
-    planned: PlannedVideo, graph: Graph, options: RunOptions, segments: VideoSegments
+    planned: PlannedVideo,
+    graph: Graph,
+    options: RunOptions,
+    segments: VideoSegments,
+    may_publish: Callable[[], None],
 ) -> VideoReport:
     """Join the segments of a video and publish its files. The segments are kept.
 
     Args:
-        planned: the video.
-        graph: the graph that was run.
-        options: the options for scratch space are used.
-        segments: all segments of the video.
+        planned: the video, which could be started.
+        graph: what was run.
+        options: where copies of what is in object stores go, and how much of them.
+        segments: all of the video's.
+        may_publish: called before anything gets its name; raises if nothing may.
 
     Raises:
         AminetError: the segments cannot be joined.
@@ -91,6 +106,7 @@ def finish_video(
         report = replace(report, evidence=evidence)
         check_unchanged(video.source, plan.stamp)
         with postponed():
+            may_publish()
             _check_sides(planned, sides)
             store.record(report.to_json())
             _publish(planned, graph, made, sides)
@@ -161,8 +177,9 @@ def _join_video(
             made,
             info,
             last_duration_ticks=last_ticks,
-            convert=config.convert,
+            policy=StreamPolicy.of(config, plan.sounds),
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
+            comment=LABEL if merged.progress.faces else None,
         )
     else:
         muxed = write_pictures(

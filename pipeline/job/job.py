@@ -7,6 +7,7 @@ reported and does not stop the others.
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -26,12 +27,13 @@ from pipeline.job.output_paths import make_folder
 from pipeline.job.plan import JobPlan, PlannedVideo, plan_job
 from pipeline.job.report import RunReport, VideoReport
 from pipeline.job.video_run import VideoRun
+from pipeline.page.build import page_location, write_page
 from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import Runner, Task
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.locations import location_of, write
-from pipeline.storage.lock import holding
+from pipeline.storage.lock import Holding, holding
 
 __all__ = ["run_job"]
 
@@ -67,9 +69,13 @@ def run_job(
         AminetError: nothing could be started, or the only video failed.
     """
     graph = load_graph(config)
-    job = _Job(graph, config.run, plan_files(inputs, location_of(output)), monitor, command)
-    with postponed(), holding(job.files.report):
-        return job.save(job.run(overwrite=overwrite, resume=resume))
+    files = plan_files(inputs, location_of(output))
+    with postponed(), holding(files.report) as lock:
+        job = _Job(graph, config.run, files, monitor, lock, command)
+        report = job.save(job.run(overwrite=overwrite, resume=resume))
+        if config.run.page:
+            job.draw(report)
+        return report
 
 
 def make_runner(
@@ -97,12 +103,14 @@ class _Job:
         options: RunOptions,
         files: JobFiles,
         monitor: Monitor,
+        lock: Holding,
         command: Sequence[str],
     ) -> None:
         self._graph = graph
         self._options = options
         self.files = files
         self._monitor = monitor
+        self._lock = lock
         self._command = tuple(command)
         self._reports: dict[str, VideoReport] = {}
         self._started = time.perf_counter()
@@ -168,14 +176,24 @@ class _Job:
                 if video.source in self._reports
             ),
             skipped=self.files.skipped,
+            page=str(page_location(self.files.report)) if self._options.page else None,
             command=self._command,
             config={
                 "run": self._options.model_dump(mode="json"),
                 "graph": self._graph.resolved(),
             },
         )
+        self._lock.check()
         write(self.files.report, report.to_json())
         return report
+
+    def draw(self, report: RunReport) -> None:
+        """Write the page of a report; without it the run has done its work all the same."""
+        location = page_location(self.files.report)
+        try:
+            write_page(json.loads(report.to_json()), location)
+        except FAILURES as error:
+            self._monitor.noted(str(explained(error, f"{location}: drawing the page")))
 
     def _run(
         self,
@@ -216,7 +234,7 @@ class _Job:
 
     def _finish(self, run: VideoRun) -> None:
         try:
-            report = run.finish()
+            report = run.finish(self._lock.check)
         except FAILURES as error:
             self._fail(run.plan.video, error)
         else:
@@ -229,6 +247,7 @@ class _Job:
 
     def _leave(self, run: VideoRun) -> None:
         try:
+            self._lock.check()
             kept = run.leave()
         except FAILURES as error:
             kept = str(explained(error, f"{run.plan.video.source}: cleaning up"))

@@ -25,8 +25,8 @@ _NUMBERED: Final = (FrameChanges, FrameFaces, FramePatches, FrameRestored)
 """Packets that contain track numbers."""
 
 _ENDING: Final = re.compile(r"\.[^/\\]+(/[^/\\]+)*")
-_TAKEN: Final = ".report.json"
-"""The ending of the run's own report."""
+_TAKEN: Final = (".report.json", ".report.html")
+"""The endings of the run's own report."""
 
 
 def why_uncut(graph: Graph) -> str | None:
@@ -93,7 +93,7 @@ def join_sinks(
         ]
         for ending, file in _joined(node, sink, parts, own).items():
             whole = prefixes[node.name] + _named(ending, node)
-            whole = f".{node.name}{whole}" if whole in sides or whole == _TAKEN else whole
+            whole = f".{node.name}{whole}" if whole in sides or whole in _TAKEN else whole
             _check_ending(node, whole, sides)
             sides[whole] = _moveable(file, own)
     return sides

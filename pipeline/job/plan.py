@@ -5,7 +5,6 @@ Planning reads the inputs and the results of earlier runs, and changes nothing.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -26,6 +25,7 @@ from pipeline.job.report import VideoReport, read_videos
 from pipeline.job.video_plan import VideoPlan, plan_video
 from pipeline.segments.identity import content_ids
 from pipeline.segments.store import Manifest
+from pipeline.sizing.cores import usable_cores
 from pipeline.sizing.runner import choose_runner
 from pipeline.sizing.sizing import Machine, Sizing, size
 from pipeline.storage.locations import location_of
@@ -165,7 +165,7 @@ def plan_job(
             f"{files.videos[0].target}: graph {graph.name!r} has no encoder, so nothing gets that"
             " name; give a folder for what its other sinks make"
         )
-    threads = options.threads or len(os.sched_getaffinity(0))
+    threads = options.threads or usable_cores()
     nodes = prepared(graph)
     earlier, contents = read_videos(files.report), content_ids(nodes)
     endings = side_endings(graph)

@@ -24,6 +24,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "RunReport",
     "VideoReport",
+    "read_report",
     "read_video",
     "read_videos",
     "report_schema",
@@ -136,6 +137,8 @@ class RunReport:
     """Files in input folders that are not videos."""
     config: dict[str, Any]
     """The resolved configuration: run options, and the graph with every default filled in."""
+    page: str | None = None
+    """Where the same lies as a page for a person, None without."""
     command: tuple[str, ...] = ()
     """The words of the command, empty when it was a call from Python."""
     note: str = NOTE
@@ -162,16 +165,26 @@ def seal_of(report: Mapping[str, Any]) -> str:
     return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
+_RUN: Final = TypeAdapter(RunReport)
 _VIDEO: Final = TypeAdapter(VideoReport)
 _VIDEOS: Final = TypeAdapter(tuple[VideoReport, ...])
 
 
 def report_schema() -> dict[str, Any]:
     """Return the JSON Schema of `report.json`."""
-    return TypeAdapter(RunReport).json_schema(mode="serialization") | {
+    return _RUN.json_schema(mode="serialization") | {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"report.json of aminet-video, version {SCHEMA_VERSION}",
     }
+
+
+def read_report(content: bytes) -> RunReport:
+    """Return the report that `RunReport.to_json` made a text of.
+
+    Raises:
+        ValueError: it is none.
+    """
+    return _RUN.validate_python(json.loads(content))
 
 
 def read_video(content: bytes | None) -> VideoReport | None:

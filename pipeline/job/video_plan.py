@@ -17,6 +17,8 @@ from nodes.types import VideoInfo
 from pipeline.config import RunOptions
 from pipeline.containers.formats import check_target, default_suffix
 from pipeline.containers.probe import PacketScan, scan_packets
+from pipeline.containers.sound_scan import SoundScan
+from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.roles import encode_nodes
@@ -55,7 +57,9 @@ class VideoPlan:
     stamp: str | None = None
     """Stamp of the source, from `pipeline.segments.sources.source_stamp`."""
     output_kind: OutputKind | None = None
-    """The kind of pictures of the output, None for video."""
+    """What kind of pictures the output is, None for video."""
+    sounds: Mapping[int, SoundScan] | None = None
+    """Of each stream of sound of the source, None if it cannot be read through."""
     weights: Mapping[str, str] = field(default_factory=dict[str, str])
     """SHA-256 of the files that each node loads, by node."""
 
@@ -110,17 +114,19 @@ def _plan_video(
     configs = [_encode_config(node) for node in encode_nodes(graph)]
     outputs: list[UPath] = []
     notes: list[str] = []
-    for config, target in zip(configs, video.outputs, strict=True):
+    scan = None if is_url(source) else scan_packets(source)
+    sounds = None if scan is None else scan.sounds
+    for encode, config, target in zip(encode_nodes(graph), configs, video.outputs, strict=True):
         if output_kind is not None:
             output = target.with_suffix(suffix) if suffix else target
             said = check_pictures(output_kind, source, name_of(output), config.codec)
         else:
-            codec = plan_encoder(config, info, threads).codec_name
-            output, said = _fitting(target, video.named, source, codec, config.convert)
+            codec = plan_encoder(config, graph.video_into(encode.name, info), threads).codec_name
+            policy = StreamPolicy.of(config, sounds)
+            output, said = _fitting(target, video.named, source, codec, policy)
         outputs.append(output)
         notes.extend(note for note in said if note not in notes)
     video = video.with_outputs(outputs)
-    scan = None if is_url(source) else scan_packets(source)
     warmup_s = graph.warmup_s(info)
     plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
     # Independent of the number of cores, because the output of encoders depends on their threads.
@@ -134,7 +140,14 @@ def _plan_video(
         threads=used,
     )
     return VideoPlan(
-        video, _frame_count(info, scan), tuple(notes), plan, used, identity, output_kind=output_kind
+        video,
+        _frame_count(info, scan),
+        tuple(notes),
+        plan,
+        used,
+        identity,
+        output_kind=output_kind,
+        sounds=sounds,
     )
 
 
@@ -144,7 +157,7 @@ def _encode_config(node: GraphNode) -> EncodeConfig:
 
 
 def _fitting(
-    target: UPath, named: bool, source: str, codec: str, convert: Mapping[int, str]
+    target: UPath, named: bool, source: str, codec: str, policy: StreamPolicy
 ) -> tuple[UPath, list[str]]:
     """Choose the container unless the user did; return the output, and notes about changes.
 
@@ -153,10 +166,10 @@ def _fitting(
     """
     notes: list[str] = []
     if not named:
-        suffix, reason = default_suffix(source, codec, convert)
+        suffix, reason = default_suffix(source, codec, policy)
         target = target.with_suffix(suffix)
         notes = [reason] if reason else []
-    problems = check_target(source, name_of(target), codec, convert)
+    problems = check_target(source, name_of(target), codec, policy)
     fatal = [problem.message for problem in problems if problem.fatal]
     if fatal:
         raise OutputError(f"{target}: " + "; ".join(fatal))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pipeline.config import RunOptions
 from pipeline.errors import NodeFailedError
@@ -22,6 +22,10 @@ from pipeline.segments.task import KeptTask
 __all__ = ["VideoRun"]
 
 log = logging.getLogger(__name__)
+
+
+def _unshared() -> None:
+    """Say that anything may be published, as nobody else writes there."""
 
 
 class VideoRun:
@@ -137,11 +141,15 @@ class VideoRun:
         """Whether no task is waiting or running."""
         return not self._numbers
 
-    def finish(self) -> VideoReport:
-        """Join the segments and publish the files.
+    def finish(self, may_publish: Callable[[], None] = _unshared) -> VideoReport:
+        """Join the segments, then give all that was made its names.
 
         The segments are kept until `forget`, so that nothing is lost if the run is killed before
         the report is written.
+
+        Args:
+            may_publish: called before anything gets its name; raises if nothing may. By default
+                nobody else writes there.
 
         Raises:
             AminetError: a segment failed, or the segments cannot be joined.
@@ -160,6 +168,7 @@ class VideoRun:
                 notes=self.notes,
                 command=self._command,
             ),
+            may_publish,
         )
 
     def forget(self) -> None:

@@ -18,7 +18,7 @@ from pipeline.graph.graph import Graph
 from pipeline.segments.plan import SegmentPlan
 from pipeline.storage.digests import file_sha256
 
-__all__ = ["Identity", "content_ids", "fingerprint", "identify"]
+__all__ = ["Identity", "content_ids", "fingerprint", "identify", "settings_digest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def identify(
     return Identity(
         input=fingerprint,
         plan=_digest([intervals, threads]),
-        settings=_digest(graph.resolved()),
+        settings=settings_digest(graph.resolved()),
         weights=_digest(dict(contents)),
         version=_version(graph),
         libraries=_digest(pixel_versions()),
@@ -102,6 +102,11 @@ def fingerprint(source: str, scan: PacketScan | None) -> str:
     if scan is None:
         return _digest(source)
     return _digest([*(file_sha256(path) for path in files_of(source)), scan.digest])
+
+
+def settings_digest(resolved: Mapping[str, Any]) -> str:
+    """Return the digest of a graph with every setting, from `Graph.resolved` or read as JSON."""
+    return _digest(resolved)
 
 
 def content_ids(nodes: Mapping[str, Node[NodeConfig]]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from pipeline.interrupts import first_signal_calls, interruptible, postponed
 from pipeline.run.contract import Progress, SegmentResult
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import SegmentTask, Task
+from pipeline.sizing.cores import usable_cores
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 from pipeline.stream.nodes import StreamDecode, StreamEncode
@@ -139,7 +140,7 @@ def _live_options(options: RunOptions) -> RunOptions:
 
 
 def _run(graph: Graph, source: str, work_dir: Path, options: RunOptions) -> SegmentResult:
-    threads = options.threads or len(os.sched_getaffinity(0))
+    threads = options.threads or usable_cores()
     with LocalRunner(graph, prepared(graph), options, threads=threads) as runner:
         (outcome,) = runner.run([SegmentTask(Segment(source, work_dir, threads))], _ignore)
     if outcome.result is None:

@@ -33,6 +33,8 @@ from nodes.media.urls import file_url, is_url
 from nodes.node import Outputs, Segment
 from nodes.types import VideoInfo
 from pipeline.containers.other_streams import OtherStreams
+from pipeline.containers.stream_plan import StreamPolicy
+from pipeline.containers.video_stream import facts_of
 
 __all__ = ["StreamDecode", "StreamEncode"]
 
@@ -161,7 +163,7 @@ class StreamEncode(Encode):
             segment.threads,
             self._source,
             container,
-            self._config.convert,
+            StreamPolicy.of(self._config),
         )
         self._stream_writer = writer
         while self._early:
@@ -180,9 +182,9 @@ class _StreamWriter(Writer):
         threads: int,
         source: StreamDecode,
         container: str,
-        convert: Mapping[int, str],
+        policy: StreamPolicy,
     ) -> None:
-        self._convert = convert
+        self._policy = policy
         self._target, self._muxer, self._original = target, container, source.container
         self._lock = threading.Lock()
         at_once = replace(plan, options={**plan.facts.zero_latency, **plan.options})
@@ -211,16 +213,18 @@ class _StreamWriter(Writer):
             made = super(_StreamWriter, self).add_stream(threads)
             if self._info.rotation_deg:
                 made.set_display_rotation(-self._info.rotation_deg)
-            made.metadata.update(main.metadata)
+            made.metadata.update(facts_of(main))
             made.disposition = main.disposition
             return made
 
         self._others = OtherStreams(
-            self._original, main, self._container, self._muxer, self._convert
+            self._original, main, self._container, self._muxer, self._policy
         )
         made = self._others.add_streams(add_video)
         for what in self._others.left_out:
             log.warning("%s cannot hold %s: left out", self._muxer, what)
+        for what in self._others.converted:
+            log.warning("%s", what)
         return made
 
     def offset_of(self, first_pts: int) -> int:

@@ -81,23 +81,40 @@ def extras() -> list[Row]:
 
 
 def refusals() -> list[Row]:
-    """What a container cannot hold, told before the work."""
+    """What a container cannot hold: converted, or told before the work."""
     add = Adder("streams")
     srt = Subtitle(language="ger")
+    refuse = ("encode.other_streams=refuse",)
     add(
         "SubRip into MP4",
         "v.mkv",
         Video(subtitles=(srt,)),
         target=".mp4",
-        refused=r"\.mp4 cannot hold subtitle stream 1 \(subrip\): choose an output ending in \.mkv",
+        differs={"streams": "the text is MP4's own kind, converted and said"},
     )
     add(
         "G.711 into MP4",
         "v.mov",
         Video(audio=(AudioTrack("pcm_mulaw", "mono", 8000),)),
         target=".mp4",
+        differs={"streams": "the sound is ALAC, without loss: converted and said"},
+    )
+    add(
+        "SubRip into MP4, nothing converted",
+        "v.mkv",
+        Video(subtitles=(srt,)),
+        target=".mp4",
+        settings=refuse,
+        refused=r"\.mp4 cannot hold subtitle stream 1 \(subrip\): choose an output ending in \.mkv",
+    )
+    add(
+        "G.711 into MP4, nothing converted",
+        "v.mov",
+        Video(audio=(AudioTrack("pcm_mulaw", "mono", 8000),)),
+        target=".mp4",
+        settings=refuse,
         refused=r"\.mp4 cannot hold audio stream 1 \(pcm_mulaw\): choose an output"
-        r" ending in \.mov, or --set encode\.convert\.1=aac to convert that stream alone",
+        r" ending in \.mov, or --set encode\.convert\.1=alac to convert that stream",
     )
     add(
         "G.711 into MP4, converted",

@@ -89,7 +89,8 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_a_container_that_cannot_hold_a_stream(tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mkv", Video(subtitles=(Subtitle(),)))
-    done = aminet("enhance", source, "-o", tmp_path / "out.mp4")
+    refuse = "encode.other_streams=refuse"
+    done = aminet("enhance", source, "-o", tmp_path / "out.mp4", "--set", refuse)
     message = r"\.mp4 cannot hold subtitle stream 1 \(subrip\): choose an output ending in \.mkv"
     assert_refused(done, 2, message, tmp_path)
 
@@ -151,6 +152,7 @@ def test_one_bad_video_among_good_ones_does_not_stop_them(tmp_path: Path) -> Non
         "a.mp4",
         "c.frames.jsonl",
         "c.mp4",
+        "report.html",
         "report.json",
     }
 

@@ -1,4 +1,4 @@
-"""A stream that the output cannot hold is refused with a choice, or converted alone on demand."""
+"""A stream that the output cannot hold is converted, or the run refused."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def test_one_sound_is_converted_and_the_rest_is_copied(tmp_path: Path) -> None:
     telephone = AudioTrack("pcm_mulaw", "mono", 8000, 1.0)
     source = make_video(tmp_path / "in.mov", Video(frames=25, audio=(telephone, AudioTrack())))
     target = tmp_path / "out.mp4"
-    offer = r"cannot hold audio stream 1 \(pcm_mulaw\): .*\.mov, or --set encode\.convert\.1=aac"
+    offer = r"cannot hold audio stream 1 \(pcm_mulaw\): .*\.mov, or --set encode\.convert\.1=alac"
     with pytest.raises(OutputError, match=offer):
-        run(source, target)
+        run(source, target, "encode.other_streams=refuse")
 
     report = run(source, target, "encode.convert.1=aac")
 
@@ -74,9 +74,9 @@ def test_texts_are_converted_with_their_times(tmp_path: Path) -> None:
         ("encode.convert.7=aac", r"no stream 7 beside the video; expected: 1 \(audio\)"),
         (
             "encode.convert.1=mov_text",
-            r"stream 1 \(aac\) cannot become mov_text in \.mp4; try aac",
+            r"stream 1 \(aac\) cannot become mov_text in \.mp4; try alac",
         ),
-        ("encode.convert.1=acc", r"audio stream 1 \(aac\) cannot become acc in \.mp4; try aac"),
+        ("encode.convert.1=acc", r"audio stream 1 \(aac\) cannot become acc in \.mp4; try alac"),
     ],
 )
 def test_a_conversion_that_cannot_be(tmp_path: Path, setting: str, message: str) -> None:

@@ -183,7 +183,10 @@ def test_the_contact_sheet_is_a_picture_beside_the_video(
 
 def test_nothing_but_the_results_is_left_in_the_folder(restored: dict[str, RunReport]) -> None:
     folder = output_of(restored["street"]).parent
-    endings = (".mkv", ".faces.png", ".faces", ".frames.jsonl", ".tracks.jsonl", ".report.json")
+    endings = (
+        *(".mkv", ".faces.png", ".faces", ".frames.jsonl", ".tracks.jsonl"),
+        *(".report.html", ".report.json"),
+    )
     optional = {f"{name}.tracks.parquet" for name in NAMES}
     assert {path.name for path in folder.iterdir()} - optional == {
         f"{name}{ending}" for name in NAMES for ending in endings

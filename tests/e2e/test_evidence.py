@@ -7,6 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import av
 import jsonschema
 import pytest
 
@@ -14,6 +15,7 @@ import pipeline
 from nodes.evidence.rows import FrameRow, read_rows
 from nodes.join import FRAMES
 from nodes.picture.digest import picture_sha256
+from pipeline.job.finish import LABEL
 from pipeline.job.report import RunReport, VideoReport, report_schema
 from tests.support import SAMPLES
 from tests.support.media import decode_all
@@ -134,3 +136,15 @@ def test_evidence_is_the_same_on_ray(exact: VideoReport, tmp_path: Path) -> None
     settings = ("run.workers=2", "run.enhancers=2", "run.block_frames=3", "enhance.max_batch=7")
     again = run_for_evidence(tmp_path, *settings, runner="ray")
     assert digests(again) == digests(exact)
+
+
+def test_the_file_itself_says_that_faces_were_restored(exact: VideoReport, tmp_path: Path) -> None:
+    """Whatever becomes of the report; once, however often it is restored."""
+    with av.open(str(exact.output)) as container:
+        assert container.metadata["comment"] == LABEL
+    again = pipeline.enhance(
+        str(exact.output), tmp_path / "again.mkv", runner="local", settings=["crop.min_blur_px=0"]
+    )
+    assert again.videos[0].faces
+    with av.open(tmp_path / "again.mkv") as container:
+        assert {k.lower(): v for k, v in container.metadata.items()}["comment"] == LABEL

@@ -97,7 +97,10 @@ def test_a_folder_in_a_bucket_becomes_a_folder_in_a_bucket(bucket: UPath, tmp_pa
     assert [video.segments for video in report.videos] == [3, 3]
     assert report.skipped == (str(bucket / "in" / "notes.txt"),)
     assert report.path == str(bucket / "out" / "report.json")
-    assert list(list_files(bucket / "out")) == ["a.mp4", "report.json", "deep/er/b.mp4"]
+    assert list(list_files(bucket / "out")) == [
+        *("a.frames.jsonl", "a.mp4", "report.html", "report.json"),
+        *("deep/er/b.frames.jsonl", "deep/er/b.mp4"),
+    ]
 
     local = run(made, tmp_path / "local.mp4", tmp_path / "scratch").videos[0]
     stored = get(bucket / "out" / "deep" / "er" / "b.mp4", tmp_path)
@@ -138,7 +141,13 @@ def test_an_interrupted_run_goes_on_from_what_lies_in_the_bucket(
     report = run(source, target, tmp_path / "two")
     assert report.videos[0].segments_reused == len(kept)
     assert len(decode_all(get(target, tmp_path))) == 90
-    assert sorted(list_files(bucket)) == ["out.mkv", "out.report.json", "v.mp4"]
+    assert sorted(list_files(bucket)) == [
+        "out.frames.jsonl",
+        "out.mkv",
+        "out.report.html",
+        "out.report.json",
+        "v.mp4",
+    ]
 
 
 def test_the_files_of_other_packages_sinks_go_into_the_bucket(
@@ -156,7 +165,7 @@ def test_the_files_of_other_packages_sinks_go_into_the_bucket(
     target = str(bucket / "out.mkv")
     pipeline.enhance(source, target, config=plain, settings=settings, overwrite=True)
     assert set(list_files(bucket)) == {
-        *("v.mp4", "out.mkv", "out.report.json", "out.notes/.deep/a.csv"),
+        *("v.mp4", "out.mkv", "out.report.html", "out.report.json", "out.notes/.deep/a.csv"),
     }
 
 

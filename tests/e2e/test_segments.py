@@ -136,6 +136,7 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "out.frames.jsonl",
         "out.mkv",
+        "out.report.html",
         "out.report.json",
         "v.mp4",
     ]
@@ -242,5 +243,6 @@ def test_of_many_videos_the_finished_ones_are_not_done_again(tmp_path: Path) -> 
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("a.frames.jsonl", "b.frames.jsonl", "c.frames.jsonl"),
         *("a.mp4", "b.mp4", "c.mp4"),
+        "report.html",
         "report.json",
     }

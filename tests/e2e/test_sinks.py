@@ -118,7 +118,7 @@ def test_what_the_earlier_run_left_goes_with_its_output(source: Path) -> None:
     run(source, other="type: acme.joined", overwrite=True)
     left = {path.name for path in source.parent.iterdir()}
     assert left == {
-        *("v.mp4", "graph.yaml", "run.yaml", "out.report.json", "out.mkv"),
+        *("v.mp4", "graph.yaml", "run.yaml", "out.report.html", "out.report.json", "out.mkv"),
         *("out.mine", "out.times.csv"),
     }
 

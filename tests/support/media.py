@@ -52,6 +52,8 @@ class AudioTrack:
     duration_s: float = 0.5
     start_s: Fraction = Fraction(0)
     language: str = ""
+    bit_rate: int | None = None
+    """Bits a second; None: the encoder's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +293,8 @@ def _add_audio(container: OutputContainer, track: AudioTrack) -> AudioStream:
     stream = container.add_stream(track.codec, rate=track.rate_hz)
     assert isinstance(stream, AudioStream)
     stream.codec_context.layout = track.layout
+    if track.bit_rate is not None:
+        stream.codec_context.bit_rate = track.bit_rate
     if track.language:
         stream.metadata["language"] = track.language
     return stream

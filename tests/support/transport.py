@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["AUDIO", "VIDEO", "joined", "rewrite_times"]
+__all__ = ["AUDIO", "VIDEO", "joined", "rewrite_times", "without_packets"]
 
 AUDIO: Final = 0xC0
 VIDEO: Final = 0xE0
@@ -64,3 +64,12 @@ def _write_time(content: bytearray, at: int, time: int) -> None:
     content[at + 2] = (time >> 15 & 0x7F) << 1 | 1
     content[at + 3] = time >> 7 & 0xFF
     content[at + 4] = (time & 0x7F) << 1 | 1
+
+
+def without_packets(path: Path, pid: int) -> Path:
+    """Take all packets of one kind away, as of a stream that is announced and never comes."""
+    content = path.read_bytes()
+    packets = [content[at : at + _PACKET_BYTES] for at in range(0, len(content), _PACKET_BYTES)]
+    kept = [packet for packet in packets if (packet[1] & 0x1F) << 8 | packet[2] != pid]
+    path.write_bytes(b"".join(kept))
+    return path

@@ -61,14 +61,24 @@ def encode(
 
 
 def round_trip(
-    source: Path, work_dir: Path, suffix: str, config: EncodeConfig
+    source: Path,
+    work_dir: Path,
+    suffix: str,
+    config: EncodeConfig,
+    *,
+    comment: str | None = None,
 ) -> tuple[Path, MuxReport]:
     """Decode, encode and mux into `work_dir`; return the file and the report."""
     info, frames, _ = decode(source)
     video, encoded = encode(info, frames, work_dir / "work", config)
     target = work_dir / f"out{suffix}"
     report = mux(
-        [video], str(source), target, info, last_duration_ticks=encoded["last_duration_ticks"]
+        [video],
+        str(source),
+        target,
+        info,
+        last_duration_ticks=encoded["last_duration_ticks"],
+        comment=comment,
     )
     return target, report
 

@@ -36,7 +36,8 @@ _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
     pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
     pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
-    pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.api"""
+    pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.evidence pipeline.page
+    pipeline.verification pipeline.api"""
 
 WALLS: Final = {
     room: frozenset(may.split()) | (_BELOW_CONTRACT if "nodes" in (room, *may.split()) else set())
@@ -81,21 +82,28 @@ WALLS: Final = {
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.graph pipeline.config
             pipeline.run nodes aminet""",
         "pipeline.stream": """
-            pipeline.errors pipeline.interrupts pipeline.storage pipeline.containers pipeline.graph
-            pipeline.config pipeline.run nodes nodes.media nodes.decode nodes.encode""",
+            pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
+            pipeline.graph pipeline.config pipeline.run
+            nodes nodes.media nodes.decode nodes.encode""",
         "pipeline.evidence": """
             pipeline.storage nodes nodes.media nodes.evidence""",
+        "pipeline.page": """
+            pipeline.errors pipeline.storage pipeline.terminal nodes nodes.sheet""",
         "pipeline.segments": """
             pipeline.errors pipeline.storage pipeline.containers pipeline.evidence pipeline.graph
             pipeline.run nodes nodes.media nodes.encode""",
         "pipeline.job": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
-            pipeline.segments pipeline.evidence pipeline.terminal
+            pipeline.segments pipeline.evidence pipeline.page pipeline.terminal
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
+        "pipeline.verification": """
+            aminet.errors pipeline.errors pipeline.storage pipeline.evidence pipeline.graph
+            pipeline.config pipeline.run pipeline.segments pipeline.job
+            nodes nodes.media nodes.picture nodes.decode nodes.evidence nodes.paste""",
         "pipeline.api": """
             pipeline.errors pipeline.graph pipeline.config pipeline.run pipeline.storage
-            pipeline.stream pipeline.job""",
+            pipeline.stream pipeline.job pipeline.verification""",
         "pipeline": "pipeline.api",
         "pipeline.cli": f"""{_BELOW_CLI}
             nodes aminet aminet.errors aminet.judge aminet.training""",

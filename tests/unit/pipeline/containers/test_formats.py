@@ -17,11 +17,16 @@ from pipeline.containers.formats import (
     container_format,
     default_suffix,
 )
+from pipeline.containers.stream_plan import StreamPolicy
 from tests.support.media import AudioTrack, Subtitle, Video, make_video
 
+REFUSE = StreamPolicy(mode="refuse", sounds={})
 
-def problems(source: Path, suffix: str, codec: str = "h264") -> list[Problem]:
-    return check_target(str(source), PurePath(f"out{suffix}"), codec)
+
+def problems(
+    source: Path, suffix: str, codec: str = "h264", policy: StreamPolicy = REFUSE
+) -> list[Problem]:
+    return check_target(str(source), PurePath(f"out{suffix}"), codec, policy)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +76,8 @@ def test_sound_that_a_container_lacks_is_a_problem(
         assert "audio stream 1" in problem.message
         assert "choose an output ending in" in problem.message
         assert suffix not in problem.advice
+    for problem in problems(source, suffix, "vp9", StreamPolicy(sounds={})):
+        assert problem.stream is None or not problem.fatal
 
 
 def test_advice_names_only_containers_that_hold_the_stream(tmp_path: Path) -> None:
@@ -78,8 +85,8 @@ def test_advice_names_only_containers_that_hold_the_stream(tmp_path: Path) -> No
     source = make_video(tmp_path / "v.avi", Video(codec="mpeg4", frames=2, audio=(track,)))
     (problem,) = problems(source, ".mp4")
     assert problem.advice == (
-        "choose an output ending in .mov, or --set encode.convert.1=aac to convert that stream"
-        " alone"
+        "choose an output ending in .mov, or --set encode.convert.1=alac to convert that stream,"
+        " or --set encode.other_streams=copy to leave out what does not fit"
     )
 
 
@@ -91,9 +98,11 @@ def test_sound_in_an_unknown_codec_is_a_problem_not_a_crash(tmp_path: Path, suff
     (problem,) = problems(source, suffix)
     assert problem.fatal
     assert "audio stream 1 (unknown)" in problem.message
-    assert "convert that stream first" in problem.advice
+    assert problem.advice.startswith("--set encode.other_streams=copy to leave out")
+    (kept,) = problems(source, suffix, policy=StreamPolicy(sounds={}))
+    assert (kept.advice, kept.fatal) == ("left out", False)
     with pytest.raises(NodeConfigError, match="cannot become aac"):
-        check_target(str(source), PurePath(f"out{suffix}"), "h264", {1: "aac"})
+        problems(source, suffix, policy=StreamPolicy({1: "aac"}))
 
 
 def test_subtitles_of_a_kind_the_target_lacks_are_a_problem(tmp_path: Path) -> None:
@@ -101,7 +110,8 @@ def test_subtitles_of_a_kind_the_target_lacks_are_a_problem(tmp_path: Path) -> N
     (problem,) = problems(source, ".mp4")
     assert problem.message == (
         ".mp4 cannot hold subtitle stream 1 (subrip): choose an output ending in .mkv,"
-        " or --set encode.convert.1=mov_text to convert that stream alone"
+        " or --set encode.convert.1=mov_text to convert that stream, or --set"
+        " encode.other_streams=copy to leave out what does not fit"
     )
 
 

@@ -12,8 +12,9 @@ from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 
 from nodes.encode.encoders import EncodeConfig
+from pipeline.containers.mux import mux
 from tests.support.media import AudioTrack, Video, decode_all, make_picture, make_video
-from tests.support.video_nodes import decode, round_trip
+from tests.support.video_nodes import decode, encode, round_trip
 
 FFV1 = EncodeConfig(codec="ffv1")
 X264 = EncodeConfig(codec="x264", options={"qp": "0"})
@@ -56,6 +57,26 @@ def test_metadata_that_mp4_has_no_word_for_is_kept(tmp_path: Path) -> None:
     with av.open(target) as container:
         kept = {key.lower(): value for key, value in container.metadata.items()}
     assert (kept["camera_serial"], kept["title"]) == ("X-17", "Gate 4")
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "restored"),
+        ("by night", "by night; restored"),
+        ("by night; restored", "by night; restored"),
+    ],
+)
+def test_a_comment_is_added_to_the_files_own(
+    tmp_path: Path, suffix: str, before: str | None, after: str
+) -> None:
+    video = Video(metadata={} if before is None else {"comment": before})
+    source = make_video(tmp_path / "v.mkv", video)
+    target, _ = round_trip(source, tmp_path, suffix, X264, comment="restored")
+    with av.open(target) as container:
+        told = {key.lower(): value for key, value in container.metadata.items()}
+    assert told["comment"] == after
 
 
 def test_metadata_in_another_encoding_keeps_its_bytes(tmp_path: Path) -> None:
@@ -188,3 +209,21 @@ def test_the_chapter_track_of_quicktime_is_made_anew(tmp_path: Path) -> None:
     with av.open(target) as container:
         assert [s.type for s in container.streams] == ["video", "data"]
         assert [c["metadata"]["title"] for c in container.chapters()] == ["a", "b"]
+
+
+def test_a_video_without_alpha_does_not_say_that_it_has_some(tmp_path: Path) -> None:
+    source, target = tmp_path / "v.mkv", tmp_path / "out.mkv"
+    with av.open(make_video(tmp_path / "plain.mkv")) as plain, av.open(source, "w") as output:
+        copy = output.add_stream_from_template(plain.streams.video[0], opaque=True)
+        copy.metadata.update({"alpha_mode": "1", "title": "Gate"})
+        for packet in plain.demux(video=0):
+            if packet.size:
+                packet.stream = copy
+                output.mux(packet)
+    info, frames, _ = decode(source)
+    video, _ = encode(info, frames, tmp_path / "work")
+    mux([video], str(source), target, info)
+    with av.open(target) as made:
+        facts = {key.lower(): value for key, value in made.streams.video[0].metadata.items()}
+    assert facts["title"] == "Gate"
+    assert "alpha_mode" not in facts

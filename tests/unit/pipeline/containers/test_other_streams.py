@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -19,6 +19,7 @@ from PIL import Image
 from nodes.errors import NodeConfigError
 from nodes.media.open import open_media, video_stream
 from pipeline.containers.other_streams import CopiedStream, OtherStreams
+from pipeline.containers.stream_plan import StreamPolicy
 from tests.support.media import AudioTrack, Subtitle, Video, make_video, packets_of
 
 FULL = Video(
@@ -29,14 +30,17 @@ FULL = Video(
 """Streams 0 to 4: video, sound, sound, text, attachment."""
 
 
+COPY = StreamPolicy(mode="copy", sounds={})
+
+
 @contextmanager
 def opened(
-    source: Path, target: Path, container: str, convert: Mapping[int, str] | None = None
+    source: Path, target: Path, container: str, policy: StreamPolicy = COPY
 ) -> Generator[tuple[OtherStreams, list[Packet[Stream]]]]:
     """Give the streams of an output whose header is written, and the source's packets for them."""
     with open_media(str(source)) as original, av.open(target, "w", format=container) as output:
         main = video_stream(original, str(source))
-        others = OtherStreams(original, main, output, container, convert or {})
+        others = OtherStreams(original, main, output, container, policy)
 
         def add_video() -> VideoStream:
             return output.add_stream_from_template(main, opaque=True)
@@ -59,7 +63,7 @@ def take(
 ) -> tuple[OtherStreams, list[int]]:
     """Write a whole file; return its streams, and the numbers of those whose packets are wanted."""
     codecs = {int(key.removeprefix("s")): codec for key, codec in convert.items()}
-    with opened(source, target, container, codecs) as (others, packets):
+    with opened(source, target, container, replace(COPY, convert=codecs)) as (others, packets):
         read = [stream.index for stream in others.read]
         for packet in packets:
             others.write(packet)
@@ -183,7 +187,7 @@ def test_an_empty_text_between_two_is_left_to_the_muxer(tmp_path: Path) -> None:
     [
         ({7: "aac"}, r"no stream 7 beside the video; expected: 1 \(audio\)"),
         ({0: "aac"}, r"no stream 0 beside the video"),
-        ({1: "mov_text"}, r"audio stream 1 \(aac\) cannot become mov_text in mp4; try aac"),
+        ({1: "mov_text"}, r"audio stream 1 \(aac\) cannot become mov_text in mp4; try alac"),
     ],
 )
 def test_a_conversion_that_cannot_be(tmp_path: Path, convert: dict[int, str], message: str) -> None:
@@ -193,4 +197,4 @@ def test_a_conversion_that_cannot_be(tmp_path: Path, convert: dict[int, str], me
     with open_media(str(source)) as original, av.open(io.BytesIO(), "w", format="mp4") as output:
         main = video_stream(original, str(source))
         with pytest.raises(NodeConfigError, match=message):
-            OtherStreams(original, main, output, "mp4", convert)
+            OtherStreams(original, main, output, "mp4", StreamPolicy(convert))

@@ -125,7 +125,7 @@ def test_every_video_is_made_reported_and_told(
     assert report.failed == ()
     for name in ("a.mkv", "b.mkv"):
         assert same_pixels(decode_all(tmp_path / "out" / name), decode_all(footage / name))
-    assert names_in(tmp_path / "out") == {"a.mkv", "b.mkv", "report.json"}
+    assert names_in(tmp_path / "out") == {"a.mkv", "b.mkv", "report.html", "report.json"}
     assert watch.expected == {"a.mkv": Expected(29), "b.mkv": Expected(30)}
     assert watch.ends == [("a.mkv", "done"), ("b.mkv", "done")]
     assert watch.notes == []
@@ -152,7 +152,7 @@ def test_a_video_that_fails_stops_no_other_and_goes_on_when_it_can(
         for note in watch.notes
     )
     assert any("2 of 3 segments are finished and kept" in note for note in watch.notes)
-    assert names_in(out) == {"a.mkv", ".b.mkv.aminet-part", "report.json"}
+    assert names_in(out) == {"a.mkv", ".b.mkv.aminet-part", "report.html", "report.json"}
     first_made = (out / "a.mkv").stat().st_mtime_ns
 
     mended.touch()
@@ -163,7 +163,7 @@ def test_a_video_that_fails_stops_no_other_and_goes_on_when_it_can(
     assert watch.expected == {"b.mkv": Expected(30, Progress(20))}
     assert (out / "a.mkv").stat().st_mtime_ns == first_made
     assert same_pixels(decode_all(out / "b.mkv"), decode_all(footage / "b.mkv"))
-    assert names_in(out) == {"a.mkv", "b.mkv", "report.json"}
+    assert names_in(out) == {"a.mkv", "b.mkv", "report.html", "report.json"}
 
 
 def test_the_only_video_of_a_job_raises_what_is_wrong(
@@ -192,7 +192,7 @@ def test_a_file_that_is_no_video_is_reported_and_the_others_are_done(
         ("broken.mp4", "failed"),
     ]
     assert watch.ends[0] == ("broken.mp4", "failed")
-    assert names_in(tmp_path / "out") == {"a.mkv", "b.mkv", "report.json"}
+    assert names_in(tmp_path / "out") == {"a.mkv", "b.mkv", "report.html", "report.json"}
 
 
 def test_what_lies_at_the_output_is_not_touched_unless_asked(

@@ -14,7 +14,7 @@ from nodes.encode import EncodeConfig
 from nodes.encode.writer import VIDEO_FILE
 from nodes.errors import MediaError
 from pipeline.config import RunOptions
-from pipeline.errors import RunFailedError
+from pipeline.errors import OutputError, RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.job.earlier import finished_report, finished_segments, own_record
 from pipeline.job.files import VideoFiles
@@ -80,6 +80,20 @@ def test_all_segments_become_one_file_with_the_sound_of_the_source(
     assert same_pixels(decode_all(target), decode_all(source))
     assert [f.pts for f in decode_all(target)] == [f.pts for f in decode_all(source)]
     assert packets_of(target, 1) == packets_of(source, 1)
+
+
+def test_nothing_is_published_by_a_run_that_lost_its_lock(plan: VideoPlan, tmp_path: Path) -> None:
+    run = run_of(plan)
+    work(run, run.start())
+
+    def lost() -> None:
+        raise OutputError("another took its place")
+
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(OutputError, match="another took its place"):
+        run.finish(lost)
+    assert sorted(tmp_path.iterdir()) == before
+    assert set(SegmentStore(plan.video.work_dir).finished()) == {0, 1, 2}
 
 
 def test_segments_stay_until_the_video_is_reported(plan: VideoPlan) -> None:

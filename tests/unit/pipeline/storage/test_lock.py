@@ -136,3 +136,30 @@ def test_of_two_who_take_over_at_once_one_gives_way(
     monkeypatch.setattr(module.time, "sleep", lambda _: write(file, json.dumps(other).encode()))
     with pytest.raises(OutputError, match="another run writes there"), holding(stored):
         pass
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_stood_still_too_long_writes_and_removes_nothing_more(stored: UPath) -> None:
+    file = stored.with_name(f".{stored.name}.lock")
+    with holding(stored) as lock:
+        lock.check()
+        other = json.dumps({**json.loads(read(file) or b""), "token": "another's", "pid": 4321})
+        write(file, other.encode())
+        with pytest.raises(
+            OutputError, match=r"another took its place: process 4321 .*nothing more"
+        ):
+            lock.check()
+        time.sleep(0.1)  # five renewals
+        assert read(file) == other.encode()
+    assert read(file) == other.encode()
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_lock_file_that_somebody_removed_is_made_anew(stored: UPath) -> None:
+    file = stored.with_name(f".{stored.name}.lock")
+    with holding(stored) as lock:
+        ours = json.loads(read(file) or b"")["token"]
+        remove(file)
+        lock.check()
+        assert json.loads(read(file) or b"")["token"] == ours
+    assert read(file) is None
