@@ -103,7 +103,7 @@ def test_two_encoders_of_a_folder_of_twins(tmp_path: Path) -> None:
     assert not report.failed
     names = {path.name for path in out.iterdir()}
     assert {f"a.{kind}.{node}.{kind}" for kind in ("mp4", "mkv") for node in ("main", "small")} == {
-        name for name in names if name != "report.json"
+        name for name in names if name not in ("report.json", "report.html")
     }
 
 
@@ -113,7 +113,7 @@ def test_a_graph_without_an_encoder_wants_a_folder(source: Path, tmp_path: Path)
         pipeline.enhance(source, tmp_path / "out.mkv", config=config)
     out = tmp_path / "out"
     video = pipeline.enhance(source, out, config=config, settings=[CUT]).videos[0]
-    assert {path.name for path in out.iterdir()} == {"report.json", "v.times.csv"}
+    assert {path.name for path in out.iterdir()} == {"report.html", "report.json", "v.times.csv"}
     assert (video.output, video.outputs, video.frames, video.segments) == (None, {}, 60, 3)
     written = (out / "v.times.csv").stat().st_mtime_ns
     again = pipeline.enhance(source, out, config=config, settings=[CUT]).videos[0]
