@@ -113,6 +113,7 @@ class PictureReader:
         self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
         self._packets_read: int | None = 0
+        self._at_end = False
         self._landed: Iterator[av.VideoFrame] | None = None
 
     def _counted_codec(self) -> str:
@@ -141,8 +142,12 @@ class PictureReader:
 
     @property
     def lost(self) -> int:
-        """How many pictures the file has or announces that could not be decoded."""
-        read = self._packets_read
+        """Number of pictures that could not be decoded.
+
+        Pictures that the container announces and does not have are included once the file was read
+        from its start to its end.
+        """
+        read = self._packets_read if self._at_end else None
         unread = 0 if read is None else max(0, self.stream.frames - read)
         return unread + self._lost.count
 
@@ -232,6 +237,7 @@ class PictureReader:
             yield from self._lost_tail()
         for pts in self._lost.end():
             self._on_damage(_UNDECODED, pts)
+        self._at_end = True
         self.ended_early |= self._stops_short()
 
     def _stops_short(self) -> bool:
