@@ -43,7 +43,7 @@ _MOST_ON_GPU: Final = 128
 class EnhanceConfig(NodeConfig):
     """The network, its device and its batch size."""
 
-    weights: str = "aminet-s"
+    weights: str = "aminet"
     """Name of weights that ship with the program, path or URL of a `.safetensors` file (needed only
     on the machine that starts the run), or `bicubic` for no restoration."""
     device: str = Field(default="auto", pattern=DEVICE_PATTERN)

@@ -18,7 +18,7 @@ from nodes.node import Segment
 from pipeline.cluster.fleet import RESTARTS
 from pipeline.cluster.runner import RayRunner
 from pipeline.config import RunOptions
-from pipeline.errors import ClusterError
+from pipeline.errors import ClusterError, NodeFailedError
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
 from pipeline.run.contract import Progress
@@ -59,8 +59,8 @@ def test_many_segments_give_what_the_local_runner_gives(tmp_path: Path) -> None:
 
 def test_an_error_of_a_node_arrives_as_itself(tmp_path: Path) -> None:
     (outcome,) = run(diamond(double=DoubleConfig(fail_at=6)), tmp_path)
-    assert isinstance(outcome.error, ValueError)
-    assert "pool broke" in str(outcome.error)
+    assert isinstance(outcome.error, NodeFailedError)
+    assert str(outcome.error) == "node 'double' (toy.double): ValueError: pool broke"
     assert outcome.attempts == 1
 
 
@@ -68,8 +68,8 @@ def test_a_packet_that_cannot_travel_is_an_error_and_not_a_wait_without_end(
     tmp_path: Path,
 ) -> None:
     (outcome,) = run(diamond(CountConfig(stuck_at=4)), tmp_path)
-    assert isinstance(outcome.error, TypeError)
-    assert "cannot travel" in str(outcome.error)
+    assert isinstance(outcome.error, NodeFailedError)
+    assert "node 'double' (toy.double): TypeError: Could not serialize" in str(outcome.error)
 
 
 def test_segments_run_side_by_side(tmp_path: Path) -> None:
