@@ -14,6 +14,7 @@ from typing import Final, Literal, Self
 from av.video.format import VideoFormat
 from pydantic import Field, model_validator
 
+from nodes.encode.allowed_options import check_options
 from nodes.encode.encoder_table import ENCODERS, FALLBACK, Encoder, find_encoder, libav_encoder
 from nodes.errors import NodeConfigError, UnsupportedFormatError
 from nodes.node import NodeConfig
@@ -64,7 +65,8 @@ class EncodeConfig(NodeConfig):
     bitrate_bps: int | None = Field(default=None, gt=0)
     """Average bit rate, bits per second, instead of constant quality."""
     options: dict[str, str] = Field(default_factory=dict)
-    """Further private options of the encoder."""
+    """Further private options of the encoder, of those in `nodes.encode.allowed_options`: none that
+    names a file."""
     convert: dict[int, str] = Field(default_factory=dict)
     """Streams beside the video that are not copied but converted: number -> libav encoder."""
     other_streams: OtherStreamsMode = "keep"
@@ -139,6 +141,7 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
 def _plan(
     encoder: Encoder, choice: EncodeConfig, pix_fmt: str, info: VideoInfo, threads: int
 ) -> EncoderPlan:
+    check_options(choice.options)
     options = dict(encoder.options)
     preset = choice.preset if choice.preset is not None else encoder.preset
     if preset is not None:

@@ -190,7 +190,8 @@ def test_a_bitrate_takes_the_place_of_quality() -> None:
         (EncodeConfig(codec="nonsense"), NodeConfigError, "unknown"),
         (EncodeConfig(codec="aac"), NodeConfigError, "encodes audio"),
         (EncodeConfig(codec="x264", preset="warp"), NodeConfigError, "refuses"),
-        (EncodeConfig(options={"no_such_option": "1"}), NodeConfigError, "does not know"),
+        (EncodeConfig(options={"no_such_option": "1"}), NodeConfigError, "may not be set"),
+        (EncodeConfig(codec="x264", options={"tier": "1"}), NodeConfigError, "does not know"),
         (EncodeConfig(codec="x264", pix_fmt="gray16le"), UnsupportedFormatError, "cannot hold"),
     ],
 )

@@ -58,11 +58,11 @@ def test_a_row_is_whole(key: str) -> None:
 
 
 def test_quality_and_speed_have_the_encoders_own_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    add(monkeypatch, Encoder("snow", 7, "fast", "q", "speed", options={"b": "0", "x": "1"}))
-    assert options() == {"q": "7", "speed": "fast", "b": "0", "x": "1"}
-    assert options(crf=3, preset="slow") == {"q": "3", "speed": "slow", "b": "0", "x": "1"}
+    add(monkeypatch, Encoder("snow", 7, "fast", "quality", "speed", options={"b": "0", "x": "1"}))
+    assert options() == {"quality": "7", "speed": "fast", "b": "0", "x": "1"}
+    assert options(crf=3, preset="slow") == {"quality": "3", "speed": "slow", "b": "0", "x": "1"}
     assert options(bitrate_bps=10**6) == {"speed": "fast", "x": "1"}
-    assert options(options={"q": "9"})["q"] == "9"
+    assert options(options={"quality": "9"})["quality"] == "9"
 
 
 def test_a_profile_is_chosen_by_chroma_and_given_up_for_the_users(
@@ -75,14 +75,14 @@ def test_a_profile_is_chosen_by_chroma_and_given_up_for_the_users(
 
 
 def test_what_it_is_told_in_words_comes_before_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    row = Encoder("snow", words_option="snow-params", thread_words="n={}".format)
+    row = Encoder("snow", words_option="x264-params", thread_words="n={}".format)
     add(monkeypatch, row)
-    mine = {"snow-params": "mine=1"}
-    assert options() == {"snow-params": "n=3"}
-    assert options(options=mine) == {"snow-params": "n=3:mine=1"}
+    mine = {"x264-params": "keyint=9"}
+    assert options() == {"x264-params": "n=3"}
+    assert options(options=mine) == {"x264-params": "n=3:keyint=9"}
     add(monkeypatch, replace(row, hdr_words=HdrWords("show", "light", first="hdr=1")))
-    told = f"hdr=1:show={STEPS}:n=3:mine=1"
-    assert options(replace(INFO, hdr=HDR), options=mine) == {"snow-params": told}
+    told = f"hdr=1:show={STEPS}:n=3:keyint=9"
+    assert options(replace(INFO, hdr=HDR), options=mine) == {"x264-params": told}
     add(monkeypatch, replace(row, thread_words=None))
     assert options(replace(INFO, hdr=HDR)) == {}
 
