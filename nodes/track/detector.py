@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from nodes.errors import NodeError
 from nodes.track.appearance import Appearance
+from nodes.track.offline import without_network
 from nodes.types import Box
 
 __all__ = ["DETECTOR_SIDE_PX", "Detection", "FaceDetector", "mean_of", "mirror"]
@@ -81,6 +82,9 @@ class FaceDetector:
                 f"{_MODEL} is damaged: SHA-256 {got}, expected {_MODEL_SHA256}: reinstall the"
                 " package"
             )
+        without_network(lambda: self._start(model, min_score))
+
+    def _start(self, model: bytes, min_score: float) -> None:
         with _quiet_stderr():
             import mediapipe
             from mediapipe.tasks.python import BaseOptions, vision
