@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 DEFACE := .venv-deface/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow conformance bench bench-deface lint format clean
+.PHONY: help setup demo test test-slow conformance fuzz bench bench-deface lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test-slow: $(READY) ## heavy end-to-end, fault and compile tests
 
 conformance: $(READY) ## the table of what goes in and what comes out; writes docs/conformance.md
 	$(BIN)/python -m tests.conformance.table
+
+fuzz: $(READY) ## damaged sample files through the program, for half an hour; findings in out/fuzz
+	$(BIN)/python -m tests.hostile.fuzz --minutes 30
 
 bench: $(READY) ## benchmarks; JSON in tests/bench/results
 	$(BIN)/python -m pytest -m bench --timeout 3600
