@@ -226,9 +226,9 @@ def test_lossless_keeps_the_family_where_it_can() -> None:
 
 
 def test_lossless_is_told_beside_the_users_own_words() -> None:
-    mine = {"x265-params": "mine=1"}
+    mine = {"x265-params": "aq-mode=2"}
     plan = plan_encoder(EncodeConfig(codec="x265", lossless=True, options=mine), INFO, 2)
-    assert plan.options["x265-params"].endswith(":mine=1:lossless=1")
+    assert plan.options["x265-params"].endswith(":aq-mode=2:lossless=1")
 
 
 def test_an_encoder_that_loses_something_is_refused() -> None:
