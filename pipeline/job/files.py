@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
@@ -209,6 +209,8 @@ def check_outputs(
     endings: Iterable[str],
     overwrite: bool,
     own: Container[VideoFiles] = (),
+    sources: Iterable[str] = (),
+    former: Mapping[VideoFiles, Iterable[str]] | None = None,
 ) -> None:
     """Check before the run that outputs do not collide, and do not replace other files.
 
@@ -217,13 +219,16 @@ def check_outputs(
         endings: of the files beside each output, as in `nodes.node.SinkNode.endings`.
         overwrite: whether outputs may exist.
         own: videos whose outputs may exist, because an earlier run of the same job wrote them.
+        sources: further inputs of the job, which need no processing.
+        former: for each video, the endings of files that an earlier run wrote beside its output.
 
     Raises:
         OutputError: two videos have one output, an output exists, or an output or a file beside it
             is an input.
     """
     endings = tuple(endings)
-    inputs = {_identity(file) for video in videos for file in _input_files(video.source)}
+    sources = {*sources, *(video.source for video in videos)}
+    inputs = {_identity(file) for source in sources for file in _input_files(source)}
     names = (name for video in videos for name in {video.target, *video.outputs})
     for target, count in Counter(names).items():
         if count > 1:
@@ -231,7 +236,11 @@ def check_outputs(
     for video in videos:
         taken = [out for out in video.outputs if written(out) or is_folder(out)]
         made = [*video.existing_sides(endings), *taken]
-        files = [*made, *(out.with_name(name) for out in taken for name in written(out))]
+        files = [
+            *made,
+            *(out.with_name(name) for out in taken for name in written(out)),
+            *video.existing_sides((former or {}).get(video, ())),
+        ]
         for location in files:
             if _identity(location) in inputs:
                 raise OutputError(f"{location} is both input and output: choose another output")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from glob import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -213,7 +212,7 @@ def _publish(
 ) -> None:
     """Publish all files, the outputs last."""
     video = planned.files
-    video.drop_sides({*side_endings(graph), *_earlier_endings(planned)})
+    video.drop_sides({*side_endings(graph), *planned.former_endings})
     for ending, file in sides.items():
         location = video.side(ending)
         if isinstance(location, Path) and isinstance(video.target, Path):
@@ -222,16 +221,6 @@ def _publish(
     for output in made:
         for file in files_of(output.file):
             publish(file, output.target.with_name(file.name))
-
-
-def _earlier_endings(planned: PlannedVideo) -> Iterable[str]:
-    """Return the endings of the files of the earlier run whose output is replaced."""
-    earlier = planned.earlier
-    outputs = [str(output) for output in planned.files.outputs]
-    if earlier is None or list(earlier.outputs.values()) != outputs:
-        return ()
-    parts = (ending.partition("/") for ending in earlier.beside)
-    return [folder + slash + escape(name) for folder, slash, name in parts]
 
 
 def _report(

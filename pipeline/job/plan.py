@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 
 from aminet.device import gpu_count
 from aminet.errors import AminetError
@@ -55,6 +56,15 @@ class PlannedVideo:
     """The report of an earlier run that finished the video."""
     may_replace: bool = False
     """Whether the output and the files beside it may exist."""
+
+    @property
+    def former_endings(self) -> Sequence[str]:
+        """The endings of the files of the earlier run whose output is replaced."""
+        outputs = [str(output) for output in self.files.outputs]
+        if self.earlier is None or list(self.earlier.outputs.values()) != outputs:
+            return ()
+        parts = (ending.partition("/") for ending in self.earlier.beside)
+        return [folder + slash + escape(name) for folder, slash, name in parts]
 
     @property
     def segments_left(self) -> int:
@@ -216,7 +226,14 @@ def _conflict(
     due = [video for video in videos if video.plan is not None and video.finished is None]
     own = frozenset(video.files for video in due if video.may_replace)
     try:
-        check_outputs([video.files for video in due], endings=endings, overwrite=overwrite, own=own)
+        check_outputs(
+            [video.files for video in due],
+            endings=endings,
+            overwrite=overwrite,
+            own=own,
+            sources=[video.files.source for video in videos],
+            former={video.files: video.former_endings for video in due},
+        )
     except OutputError as error:
         return error
     return None
