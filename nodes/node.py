@@ -172,9 +172,10 @@ class Segment:
     warmup_pts: int | None = None
     """First pts that the source sends, if before `start_pts`. The frames before `start_pts` go to
     nodes with bounded state and to the nodes before them only; they do not reach the output."""
-
     codec: str | None = None
     """The codec for `encode.codec=auto`, where the kind of output decides it."""
+    cuts: tuple[int, ...] | None = None
+    """Pts between which frames are all encoded or all left to be copied; None: all are encoded."""
 
     @property
     def first_pts(self) -> int | None:

@@ -135,6 +135,9 @@ class Frame:
     duration_ticks: int
     """Duration of the picture, in ticks of the time base; 0 if unknown."""
     picture: av.VideoFrame
+    coded: av.VideoFrame | None = None
+    """The picture that the source's packets code for this time; None if there is none, or it was
+    damaged. Where it is `picture` itself the frame is unchanged, and its packets can be copied."""
 
     def rgb(self, color: ColorTags | None = None) -> RgbImage:
         """Return the whole picture as RGB, by its own matrix, range and bit depth; a copy.

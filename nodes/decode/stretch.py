@@ -142,19 +142,20 @@ class Stretch:
         if self._deinterlaces:
             pictures = deinterlaced(pictures, top_field_first=self._top_field_first)
         for number, picture in enumerate(pictures):
-            pts = self._clock.next(number, picture.pts)
+            own_pts = picture.pts
+            pts = self._clock.next(number, own_pts)
             if self._first is not None and pts < self._first:
                 continue
             if self._end is not None and pts >= self._end:
                 break
-            yield self._frame(picture, pts)
+            yield self._frame(picture, own_pts, pts)
         if not self._emitted and self.info.span_pts is not None:
             raise MediaError(
                 f"{self._name}: no frame in the part that was asked for; check from_s and to_s"
                 " against the length that `aminet probe` shows"
             )
 
-    def _frame(self, picture: av.VideoFrame, pts: int) -> Frame:
+    def _frame(self, picture: av.VideoFrame, own_pts: int | None, pts: int) -> Frame:
         if picture.is_corrupt:
             self._note_damage("picture damaged, patched by the decoder", pts)
         duration = max(0, picture.duration)
@@ -168,7 +169,9 @@ class Stretch:
         converted.pts, converted.time_base = pts, self.info.time_base
         # An encoder would use the source's picture type.
         converted.pict_type = PictureType.NONE
-        frame = Frame(self._emitted, pts, duration, converted)
+        as_coded = own_pts == pts and not (picture.is_corrupt or self._deinterlaces)
+        coded = picture if as_coded else None
+        frame = Frame(self._emitted, pts, duration, converted, coded)
         self._emitted += 1
         if self._counts_from is not None and pts < self._counts_from:
             self._warmup_frames += 1

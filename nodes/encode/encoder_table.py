@@ -15,12 +15,18 @@ from nodes.media.hdr import HdrWords
 __all__ = [
     "ENCODERS",
     "FALLBACK",
+    "OWN_SET",
     "Encoder",
     "containers_of",
     "find_encoder",
     "hdr_encoders",
     "libav_encoder",
 ]
+
+
+OWN_SET: Final = 15
+"""Number of the encoder's parameter sets in a stream that also has those of the source, whose
+encoders begin to count at 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class Encoder:
     """Returns the private parameters for a number of threads, if it has its own thread pool."""
     hdr_words: HdrWords | None = None
     """Its private parameters for HDR10 metadata, None if it does not support it."""
+    own_sets: str = ""
+    """Its private parameter that numbers its parameter sets `OWN_SET`."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Environment variables to set before it is opened, unless they are set."""
     needs: str = ""
@@ -98,6 +106,7 @@ ENCODERS: dict[str, Encoder] = {
         lossless={"qp": "0"},
         zero_latency={"tune": "zerolatency"},
         words_option="x264-params",
+        own_sets=f"sps-id={OWN_SET}",
         hdr_words=HdrWords("mastering-display", "cll"),
         containers=_IN_MOST,
         continues=frozenset({"h264"}),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Self
 
 from av.video.format import VideoFormat
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from nodes.encode.allowed_options import check_options
 from nodes.encode.encoder_table import ENCODERS, FALLBACK, Encoder, find_encoder, libav_encoder
@@ -50,6 +50,9 @@ class EncoderPlan:
 class EncodeConfig(NodeConfig):
     """How frames are encoded."""
 
+    # "copy" is a method of pydantic's.
+    model_config = ConfigDict(serialize_by_alias=True)
+
     codec: str = "auto"
     """`auto` (the source's family); a key of `nodes.encode.encoder_table.ENCODERS`, such as x264,
     x265, av1, vp9, ffv1, prores, nvenc or hevc_nvenc; or the name of any libav encoder."""
@@ -67,6 +70,10 @@ class EncodeConfig(NodeConfig):
     options: dict[str, str] = Field(default_factory=dict)
     """Further private options of the encoder, of those in `nodes.encode.allowed_options`: none that
     names a file."""
+    copies: bool = Field(default=True, alias="copy")
+    """Copy the source's packets wherever no picture was changed, instead of encoding them again.
+    Any other setting that says how to encode (codec, crf, preset, lossless, pix_fmt, bitrate_bps,
+    options) encodes everything."""
     convert: dict[int, str] = Field(default_factory=dict)
     """Streams beside the video that are not copied but converted: number -> libav encoder."""
     other_streams: OtherStreamsMode = "keep"
@@ -76,11 +83,34 @@ class EncodeConfig(NodeConfig):
     """Quality of JPEG and lossy WebP pictures; a JPEG from a JPEG source uses its tables instead.
     """
 
+    def why_encoded(self) -> str | None:
+        """Return which settings ask for all frames to be encoded, None if there are none."""
+        if not self.copies:
+            return "encode.copy is false"
+        given = [name for name in _OF_ENCODING if getattr(self, name) != _default(type(self), name)]
+        return f"encode.{given[0]} is set" if given else None
+
     @model_validator(mode="after")
     def _one_quality(self) -> Self:
         if self.lossless and (self.crf is not None or self.bitrate_bps is not None):
             raise ValueError("lossless leaves crf and bitrate_bps no meaning: leave them out")
         return self
+
+
+_OF_ENCODING: Final = (
+    "codec",
+    "crf",
+    "preset",
+    "lossless",
+    "pix_fmt",
+    "bitrate_bps",
+    "options",
+)
+"""Settings that have a meaning for encoded frames only."""
+
+
+def _default(config: type[EncodeConfig], name: str) -> object:
+    return config.model_fields[name].get_default(call_default_factory=True)
 
 
 _QUALITY_OPTIONS: Final = frozenset({"qp", "cq", "crf", "lossless"})
@@ -158,7 +188,10 @@ def _plan(
     options |= choice.options
     if choice.lossless:
         options |= _lossless_options(encoder, options)
-    if words := _words(encoder, info, threads):
+    words = _words(encoder, info, threads)
+    if encoder.own_sets and choice.why_encoded() is None:
+        words.append(encoder.own_sets)
+    if words:
         words.append(options.get(encoder.words_option, ""))
         options[encoder.words_option] = ":".join(filter(None, words))
     codec_name = libav_encoder(encoder.name).canonical_name

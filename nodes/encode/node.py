@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final
 
 from nodes.encode.encoders import EncodeConfig, EncoderPlan, plan_encoder
+from nodes.encode.stretches import StretchWriter
 from nodes.encode.writer import VIDEO_FILE, Writer
 from nodes.errors import MediaError
 from nodes.join import SegmentPart
@@ -19,6 +20,8 @@ from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.types import Frame, VideoInfo
 
 __all__ = ["Encode"]
+
+_SUMS: Final = ("frames", "copied_frames", "decoded_again", "bytes")
 
 LOSSLESS_THREADS: Final = 2
 """The output of some encoders depends on their number of threads."""
@@ -41,11 +44,13 @@ class Encode(SinkNode[EncodeConfig]):
 
     def __init__(self, config: EncodeConfig) -> None:
         super().__init__(config)
-        self._writer: Writer | None = None
+        self._writer: Writer | StretchWriter | None = None
         self._report: dict[str, Any] = {}
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Open the encoder and start `segment.work_dir / VIDEO_FILE`.
+
+        If unchanged frames may be copied, both are done when a changed one comes.
 
         Raises:
             NodeConfigError: the encoder is unknown or refuses its settings.
@@ -60,7 +65,12 @@ class Encode(SinkNode[EncodeConfig]):
             segment = replace(segment, threads=LOSSLESS_THREADS)
         plan = plan_encoder(config, info, segment.threads)
         self._report = {}
-        self._writer = self.make_writer(segment, plan, info)
+        if segment.cuts is None or config.why_encoded() is not None:
+            self._writer = self.make_writer(segment, plan, info)
+        else:
+            self._writer = StretchWriter(
+                segment, plan, info, lambda path: Writer(path, plan, info, segment.threads)
+            )
         return info
 
     def make_writer(self, segment: Segment, plan: EncoderPlan, info: VideoInfo) -> Writer:
@@ -68,7 +78,7 @@ class Encode(SinkNode[EncodeConfig]):
         return Writer(segment.work_dir / VIDEO_FILE, plan, info, segment.threads)
 
     def process(self, inputs: Inputs) -> None:
-        """Encode one frame.
+        """Encode one frame, or leave it to be copied.
 
         Raises:
             MediaError: the frame's size or format is not what `open` was told, its pts does not
@@ -98,8 +108,12 @@ class Encode(SinkNode[EncodeConfig]):
     @classmethod
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Add frames and bytes; other values are equal, except the last frame's duration."""
-        sums = {key: sum(report[key] for report in reports) for key in ("frames", "bytes")}
-        return {**reports[-1], **sums}
+        sums = {key: sum(report[key] for report in reports) for key in _SUMS}
+        warnings = dict.fromkeys(text for report in reports for text in report["warnings"])
+        merged = {**reports[-1], **sums, "warnings": list(warnings)}
+        # They belong to the segment's files.
+        merged.pop("parts")
+        return merged
 
     @classmethod
     def join(
@@ -109,7 +123,7 @@ class Encode(SinkNode[EncodeConfig]):
         del parts, folder, config
         return {}
 
-    def _opened(self) -> Writer:
+    def _opened(self) -> Writer | StretchWriter:
         if self._writer is None:
             raise MediaError("encode: used without open()")
         return self._writer

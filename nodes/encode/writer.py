@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video import VideoStream
 
-from nodes.encode.encoder_table import hdr_encoders
 from nodes.encode.encoders import EncoderPlan
+from nodes.encode.report import LastFrame, Part, encoding_facts
 from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.media.urls import file_url
 from nodes.picture.formats import PictureConverter
@@ -58,8 +59,8 @@ class Writer:
         """
         self._path, self._plan, self._info = path, plan, info
         self._frames = self._packets = 0
-        self._last: Frame | None = None
-        self._knows_durations = True
+        self._first_pts: int | None = None
+        self._last = LastFrame()
         self._offset_ticks = 0
         self._finished = False
         self._converter = PictureConverter(info.width_px, info.height_px, plan.pix_fmt, info.color)
@@ -140,24 +141,17 @@ class Writer:
                 f"frame {frame.index} is {picture.width}x{picture.height}, expected"
                 f" {info.width_px}x{info.height_px} as announced"
             )
-        if self._last is None:
+        if self._first_pts is None:
+            self._first_pts = frame.pts
             self._offset_ticks = self.offset_of(frame.pts)
             if self._offset_ticks:
                 self._container.metadata[PTS_OFFSET_KEY] = str(self._offset_ticks)
-        elif frame.pts <= self._last.pts:
-            raise MediaError(
-                f"frame {frame.index} has pts {frame.pts}, expected more than {self._last.pts}"
-            )
+        self._last.see(frame)
         picture = self._view.of(self._converter.convert(picture))
         picture.pts, picture.time_base = frame.pts - self._offset_ticks, info.time_base
         picture.duration = frame.duration_ticks
         self._encode(picture)
         self._frames += 1
-        if self._last is not None:
-            # Some demuxers give every frame a duration of one tick.
-            step_ticks = frame.pts - self._last.pts
-            self._knows_durations = 2 * self._last.duration_ticks >= step_ticks
-        self._last = frame
 
     def offset_of(self, first_pts: int) -> int:
         """Return the ticks to add to the file's times; see `PTS_OFFSET_KEY`."""
@@ -177,7 +171,7 @@ class Writer:
 
     def finish(self) -> None:
         """Flush the encoder, complete the file, and check it."""
-        if self._last is not None:
+        if self._last.pts is not None:
             self._encode(None)
         try:
             self._container.close()
@@ -199,44 +193,19 @@ class Writer:
             self._container.close()
         self._path.unlink(missing_ok=True)
 
-    def _field_report(self) -> str | None:
-        if not self._info.interlaced:
-            return None
-        return "coded as fields" if self._codes_fields() else "kept in the pixels, coded as frames"
-
-    def _hdr_report(self) -> str | None:
-        if self._info.hdr is None:
-            return None
-        return "left out" if self._plan.facts.hdr_words is None else "kept"
-
-    def _warnings(self) -> list[str]:
-        if self._hdr_report() != "left out":
+    def _parts(self) -> list[dict[str, Any]]:
+        if self._first_pts is None or self._last.pts is None:
             return []
-        *others, last = hdr_encoders()
-        return [
-            f"{self._plan.encoder} cannot be told of the HDR10 mastering display and light levels:"
-            f" left out; {', '.join(others)} and {last} can"
-        ]
-
-    def _last_duration_ticks(self) -> int:
-        return self._last.duration_ticks if self._last and self._knows_durations else 0
+        part = Part(self._path.name, self._first_pts, self._last.pts, self._frames)
+        return [asdict(part)]
 
     def report(self) -> dict[str, Any]:
         """Return the writer's report, as JSON types."""
-        plan = self._plan
-        converted = plan.pix_fmt != self._info.pix_fmt
-        return {
-            "encoder": plan.encoder,
-            "codec": plan.codec_name,
-            "pix_fmt": plan.pix_fmt,
-            "converted_from": self._info.pix_fmt if converted else None,
-            "fields": self._field_report(),
-            "lossless": plan.lossless,
-            "settings": dict(plan.options),
-            "bitrate_bps": plan.bitrate_bps,
-            "hdr": self._hdr_report(),
+        return encoding_facts(self._plan, self._info) | {
             "frames": self._frames,
+            "copied_frames": 0,
+            "decoded_again": 0,
+            "parts": self._parts(),
             "bytes": self._path.stat().st_size if self._path.exists() else 0,
-            "last_duration_ticks": self._last_duration_ticks(),
-            "warnings": self._warnings(),
+            "last_duration_ticks": self._last.duration_ticks,
         }

@@ -15,6 +15,7 @@ from pipeline.job.progress import format_s
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
     from pipeline.job.plan import JobPlan, PlannedVideo
+    from pipeline.job.video_plan import VideoPlan
     from pipeline.segments.plan import SegmentPlan
     from pipeline.sizing.sizing import Sizing
 
@@ -89,6 +90,7 @@ def _lines(job: JobPlan) -> Iterator[str]:
         yield f"{video.files.source} -> {made}: {_state(video)}"
         if video.plan and video.segments_left:
             yield from _segments(video.plan.segments, tuple(video.done))
+            yield from _copying(video.plan)
         if video.changed:
             yield f"  {video.changed}"
         if video.redo_reason:
@@ -121,6 +123,17 @@ def _segments(plan: SegmentPlan, done: tuple[int, ...]) -> Iterator[str]:
         yield f"  segments of {min(frames)} to {max(frames)} frames, cut at keyframes"
     if done:
         yield f"  done: {', '.join(str(number + 1) for number in sorted(done))}"
+
+
+def _copying(plan: VideoPlan) -> Iterator[str]:
+    if not plan.video.outputs:
+        return
+    if plan.segments.cuts is None:
+        yield f"  all frames are encoded: {plan.why_not_copied}"
+    elif plan.segments.cuts:
+        yield "  copied wherever no picture changes from keyframe to keyframe"
+    else:
+        yield f"  copied if no picture changes, else encoded as a whole: {plan.why_not_copied}"
 
 
 def _placements(sizing: Sizing) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""Muxing the encoded segments with the other streams of the source.
+"""Muxing the pieces of the video with the other streams of the source.
 
-The packets of the segments are concatenated, which requires equal encoder settings. Packets of
-other streams are copied. The decoding times of the video are computed again, because the encoder
-may reorder differently from the source: dts_i = sorted_pts[i - D], D being the largest reorder.
+The packets of encoded segments are concatenated, which requires equal encoder settings, and those
+of unchanged stretches are copied from the source. Packets of other streams are copied. The decoding
+times of the video are computed again, because the encoder may reorder differently from the source:
+dts_i = sorted_pts[i - D], D being the largest reorder.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Discard, Stream
-from av.video import VideoStream
 
 from nodes.errors import MediaError
 from nodes.media.open import open_media, open_whole, read_packets, video_stream
@@ -32,6 +32,8 @@ from pipeline.containers.formats import container_format
 from pipeline.containers.holding import is_cover
 from pipeline.containers.other_streams import CopiedStream, OtherStreams
 from pipeline.containers.packet_clock import Written
+from pipeline.containers.pieces import Piece, joined_header, piece_packets
+from pipeline.containers.proof import prove
 from pipeline.containers.restarts import RestartedTimes
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.containers.timing import VideoTiming, deviation, read_timing
@@ -87,7 +89,7 @@ class MuxReport:
 
 
 def mux(
-    videos: Sequence[Path],
+    pieces: Sequence[Piece],
     source: str,
     target: Path,
     info: VideoInfo,
@@ -97,11 +99,12 @@ def mux(
     policy: StreamPolicy | None = None,
     restarts: Sequence[Restart] = (),
     comment: str | None = None,
+    cuts: Sequence[int] = (),
 ) -> MuxReport:
-    """Write the frames of `videos` and all other streams of `source` to `target`.
+    """Write the frames of `pieces` and all other streams of `source` to `target`.
 
     Args:
-        videos: the encoded segments, in order.
+        pieces: encoded segments and stretches of the source, in order.
         source: path or URL of the source.
         target: written in place: give a temporary name, and rename it when this returns.
         info: the encoded video; its time base is the one of the source.
@@ -110,25 +113,29 @@ def mux(
         policy: what is wanted of the streams beside the video.
         restarts: where the source's clock starts again, as `nodes.decode` found it.
         comment: added to the comment of the source, if the container has one.
+        cuts: pts of the source's keyframes at which decoding can begin, sorted.
 
     Raises:
         MediaError: a file cannot be read, the segments cannot be joined, or frames are missing in
-            the target.
+            the target, or other ones where packets were copied.
         OutputError: the target cannot be written, or its container cannot hold the streams; see
             `pipeline.containers.formats.check_target`.
     """
     name = container or container_format(target)
     if name is None:
         raise OutputError(f"{target}: no container is known by that suffix")
-    timing = read_timing(videos, info, last_duration_ticks)
-    _check_headers(videos)
-    with open_whole(source) as original, open_media(str(videos[0])) as first:
+    timing = read_timing(pieces, source, info, last_duration_ticks)
+    files = [piece for piece in pieces if isinstance(piece, Path)]
+    _check_headers(files)
+    like = str(files[0]) if len(files) == len(pieces) else source
+    with open_whole(source) as original, open_media(like) as first:
         begin = timing.shown[0] if info.span_pts else _origin(original, info, timing, name)
         trim = None if begin is None else Trim(info, begin)
+        exact = timing
         if trim is not None:
             timing = trim.timing(timing)
         job = _Mux(
-            videos,
+            pieces,
             first,
             original,
             source,
@@ -145,7 +152,10 @@ def mux(
         except (FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise OutputError(f"{target}: cannot write ({reason})") from error
-    return job.report(target)
+    report, ticks = job.report(target)
+    if len(files) < len(pieces):
+        prove(target, ticks, pieces, source, info, exact, cuts)
+    return report
 
 
 class _Mux:
@@ -153,7 +163,7 @@ class _Mux:
 
     def __init__(
         self,
-        videos: Sequence[Path],
+        pieces: Sequence[Piece],
         first: InputContainer,
         original: InputContainer,
         source: str,
@@ -166,13 +176,14 @@ class _Mux:
         comment: str | None,
     ) -> None:
         self._comment = comment
-        self._videos, self._first, self._trim, self._policy = videos, first, trim, policy
+        self._pieces, self._first, self._trim, self._policy = pieces, first, trim, policy
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
         with open_media(source) as probed:
             number = video_stream(probed, source).index
         # libav's choice may be another one in a file of which it has read more.
         self._main = next(video for video in original.streams.video if video.index == number)
+        self._joined = joined_header(pieces, source)
         self._matrix = first_display_matrix(source)
         self._restarts = RestartedTimes(restarts, info.time_base, self._main)
 
@@ -217,11 +228,12 @@ class _Mux:
         self._video = self._others.add_streams(
             lambda: add_video(
                 output,
-                self._first.streams.video[0],
+                video_stream(self._first, self._source),
                 self._main,
                 self._info,
                 container=self._container,
                 matrix=self._matrix,
+                joined=self._joined,
             )
         )
 
@@ -257,8 +269,9 @@ class _Mux:
             other = next(others, None)
         self._others.finish()
 
-    def _video_packets(self) -> Iterator[Packet[VideoStream]]:
-        for number, packet in enumerate(_packets_of(self._videos)):
+    def _video_packets(self) -> Iterator[Packet[Stream]]:
+        packets = piece_packets(self._pieces, self._source, self._joined)
+        for number, packet in enumerate(packets):
             packet.time_base = self._info.time_base
             packet.pts = self._timing.pts[number]
             packet.dts = self._timing.dts(number)
@@ -286,8 +299,8 @@ class _Mux:
     def _is_wanted(self, packet: Packet[Stream]) -> bool:
         return self._trim is None or is_cover(packet.stream) or self._trim.keeps(packet)
 
-    def report(self, target: Path) -> MuxReport:
-        """Read the finished file and compare it."""
+    def report(self, target: Path) -> tuple[MuxReport, Sequence[int]]:
+        """Read the finished file and compare it; return the times of its pictures, too."""
         with open_media(str(target)) as written:
             time_base = written.streams[self._video.index].time_base or Fraction(1)
             chapters = len(written.chapters())
@@ -310,7 +323,7 @@ class _Mux:
         for stream in others.values():
             stream.shown_s = array("d", (time_s - float(shift) for time_s in stream.shown_s))
         copied = self._others.compared(others)
-        return MuxReport(
+        report = MuxReport(
             container=self._container,
             frames=len(ticks),
             time_base=str(time_base),
@@ -321,6 +334,7 @@ class _Mux:
             chapters=chapters,
             notes=tuple(note for stream in copied for note in stream.notes),
         )
+        return report, ticks
 
     @property
     def _begin_s(self) -> Fraction:
@@ -349,14 +363,6 @@ def _origin(
     return None
 
 
-def _packets_of(videos: Sequence[Path]) -> Iterator[Packet[VideoStream]]:
-    for video in videos:
-        with open_media(str(video)) as container:
-            for packet in container.demux(container.streams.video[0]):
-                if packet.size:
-                    yield packet
-
-
 def _check_headers(videos: Sequence[Path]) -> None:
     """Check that all segments have the same codec header, since a stream has only one."""
     header: bytes | None = None
@@ -371,6 +377,6 @@ def _check_headers(videos: Sequence[Path]) -> None:
         header = own
 
 
-def _time(packet: Packet[Stream] | Packet[VideoStream]) -> Fraction:
+def _time(packet: Packet[Stream]) -> Fraction:
     ticks = packet.dts if packet.dts is not None else packet.pts
     return (ticks or 0) * packet.time_base

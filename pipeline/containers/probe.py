@@ -29,6 +29,7 @@ from nodes.media.picture_formats import photo_format
 from nodes.media.reader import first_picture
 from nodes.picture.formats import editable_format
 from nodes.types import VideoInfo
+from pipeline.containers.cuts import CutScan
 from pipeline.containers.sound_scan import SoundScan
 
 __all__ = ["ProbeResult", "StreamFacts", "TimingFacts", "is_media", "probe", "scan_packets"]
@@ -155,6 +156,18 @@ class PacketScan:
     """Whether reading stopped at something unreadable."""
     digest: str
     """SHA-256 over the packets' times and sizes."""
+    cut_pts: Sequence[int] = ()
+    """Presentation times of the keyframes at which the video can be cut, see `CutScan`, sorted."""
+    hidden: int = 0
+    """Packets that are decoded and not shown, by an edit list."""
+    additions: int = 0
+    """Packets with a second picture, of alpha."""
+    headers: int = 1
+    """Headers of the codec that apply one after another."""
+    header: bytes = b""
+    """The first of them."""
+    codec: str = ""
+    """libav's name."""
     sounds: Mapping[int, SoundScan] = field(default_factory=dict[int, SoundScan])
     """By the number of the stream."""
 
@@ -206,7 +219,11 @@ def _facts(stream: Stream) -> StreamFacts:
 
 def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
     pts, keys, digest = array("q"), array("q"), sha256()
-    frames = keyframes = missing = damaged = backward = 0
+    frames = keyframes = missing = damaged = backward = hidden = additions = 0
+    codec, headers = codec_name(video), 1
+    # PyAV's stubs do not say that there may be none.
+    header = getattr(video.codec_context, "extradata", None) or b""
+    cuts = CutScan(codec, header)
     ended_in_error = False
     last_dts: int | None = None
     sounds = {stream.index: SoundScan() for stream in container.streams.audio}
@@ -215,8 +232,13 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
             if packet.stream_index in sounds:
                 sounds[packet.stream_index].add(packet)
                 continue
-            if not packet.size or packet.is_discard:
+            if not packet.size:
                 continue
+            if packet.is_discard:
+                hidden += 1
+                continue
+            headers += packet.has_sidedata("new_extradata")
+            additions += packet.has_sidedata("matroska_block_additional")
             frames += 1
             damaged += packet.is_corrupt
             digest.update(f"{packet.pts} {packet.dts} {packet.size}\n".encode())
@@ -228,6 +250,7 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
                 missing += 1
                 continue
             pts.append(packet.pts)
+            cuts.add(packet)
             if packet.is_keyframe:
                 keys.append(packet.pts)
     except FFmpegError:
@@ -244,6 +267,12 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
         damaged_packets=damaged,
         ended_in_error=ended_in_error,
         digest=digest.hexdigest(),
+        cut_pts=cuts.cuts(),
+        hidden=hidden,
+        headers=headers,
+        additions=additions,
+        header=header,
+        codec=codec,
         sounds=sounds,
     )
 

@@ -1,21 +1,19 @@
-"""Presentation and decoding times of encoded segments."""
+"""Presentation and decoding times of an output's video."""
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
-from pathlib import Path
 
-from nodes.encode.writer import PTS_OFFSET_KEY
 from nodes.errors import MediaError
-from nodes.media.open import open_media, ticks_of, video_stream
 from nodes.types import VideoInfo
+from pipeline.containers.pieces import Piece, piece_times
 
-__all__ = ["VideoTiming", "deviation", "packet_times", "read_timing"]
+__all__ = ["VideoTiming", "deviation", "read_timing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,8 @@ class VideoTiming:
     """The same, sorted."""
     reorder: int
     last_duration_ticks: int
+    counts: tuple[int, ...] = ()
+    """Number of packets of each piece."""
 
     def dts(self, number: int) -> int:
         """Return the decoding time of packet `number`."""
@@ -43,55 +43,36 @@ class VideoTiming:
         return self.shown[index] - self.pts[number]
 
 
-def read_timing(videos: Sequence[Path], info: VideoInfo, last_duration_ticks: int) -> VideoTiming:
-    """Read the times of all encoded packets.
+def read_timing(
+    pieces: Sequence[Piece], source: str, info: VideoInfo, last_duration_ticks: int
+) -> VideoTiming:
+    """Read the times of all packets.
 
     Args:
-        videos: the encoded segments, in order.
+        pieces: encoded files and stretches of the source, in order.
+        source: path or URL of the source.
         info: the encoded video, whose time base is used.
         last_duration_ticks: duration of the last frame, 0 if unknown.
 
     Raises:
         MediaError: a file cannot be read, is empty, has times between the source's ticks, or starts
-            before the end of the previous one.
+            before the end of the previous one; or a stretch of the source has other packets.
     """
-    pts = array("q")
+    pts, counts = array("q"), list[int]()
     latest: int | None = None
-    for video in videos:
-        own = array("q", packet_times(video, info))
-        if not own:
-            raise MediaError(f"{video}: holds no frame")
-        if latest is not None and min(own) <= latest:
-            raise MediaError(f"{video}: begins at {min(own)}, expected later than {latest}")
-        latest = max(own)
-        pts.extend(own)
+    for piece, times in zip(pieces, piece_times(pieces, source, info), strict=True):
+        if not times:
+            raise MediaError(f"{piece}: holds no frame")
+        if latest is not None and min(times) <= latest:
+            raise MediaError(f"{piece}: begins at {min(times)}, expected later than {latest}")
+        latest = max(times)
+        pts.extend(times)
+        counts.append(len(times))
     shown = array("q", sorted(pts))
     reorder = max(number - bisect_left(shown, time) for number, time in enumerate(pts))
     if not last_duration_ticks:
         last_duration_ticks = shown[-1] - shown[-2] if len(shown) > 1 else 1
-    return VideoTiming(pts, shown, reorder, last_duration_ticks)
-
-
-def packet_times(video: Path, info: VideoInfo) -> Iterator[int]:
-    """Yield the presentation time of each packet in decoding order, in ticks of the source.
-
-    Args:
-        video: an encoded segment.
-        info: the encoded video.
-
-    Raises:
-        MediaError: the file cannot be read, or has times between the source's ticks.
-    """
-    with open_media(str(video)) as container:
-        stream = video_stream(container, str(video))
-        offset = int(container.metadata.get(PTS_OFFSET_KEY, "0"))
-        factor = ticks_of(stream) / info.time_base
-        packets = (packet for packet in container.demux(stream) if packet.size)
-        for number, packet in enumerate(packets):
-            exact = (packet.pts or 0) * factor
-            if packet.pts is None or exact.denominator != 1:
-                raise MediaError(f"{video}: packet {number} has no time on a tick of the source")
-            yield int(exact) + offset
+    return VideoTiming(pts, shown, reorder, last_duration_ticks, tuple(counts))
 
 
 def deviation(

@@ -10,6 +10,7 @@ from av.video import VideoStream
 from nodes.media.reader import first_picture
 from nodes.media.side_data import display_matrix
 from nodes.types import VideoInfo
+from pipeline.containers.parameter_sets import JoinedHeader
 
 __all__ = ["add_video", "facts_of", "first_display_matrix"]
 
@@ -33,16 +34,18 @@ def add_video(
     *,
     container: str,
     matrix: tuple[int, ...] | None,
+    joined: JoinedHeader | None = None,
 ) -> VideoStream:
     """Add the restored video to an output, with the source's metadata of the video stream.
 
     Args:
         output: the output, before its header is written.
-        encoded: the stream of an encoded segment.
+        encoded: the stream of an encoded segment; that of the source if packets of it are copied.
         original: the video stream of the source.
         info: the encoded video.
         container: libav's name of the output's muxer.
         matrix: see `first_display_matrix`.
+        joined: the header of copied and encoded packets together, None if there is only one kind.
     """
     stream = output.add_stream_from_template(encoded, opaque=True)
     stream.time_base = info.time_base
@@ -55,8 +58,16 @@ def add_video(
         context.field_order = 2 if info.top_field_first else 3
     if info.average_rate is not None:
         context.framerate = info.average_rate
-    if container in ("mp4", "mov") and encoded.codec.canonical_name == "hevc":
-        context.codec_tag = "hvc1"  # Apple's players take no other
+    if joined is not None and joined.header:
+        context.extradata = joined.header
+    if container in ("mp4", "mov"):
+        # Apple's players take only hvc1, which says that no packet has parameter sets.
+        own, hevc = encoded.codec_context.codec_tag, encoded.codec.canonical_name == "hevc"
+        in_band = own in ("hev1", "avc3") or joined is not None
+        if hevc:
+            context.codec_tag = "hev1" if in_band else "hvc1"
+        elif own == "avc3":
+            context.codec_tag = own
     stream.set_display_matrix(matrix)
     stream.metadata.update(facts_of(original))
     stream.disposition = original.disposition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pipeline.job.report import VideoReport, read_video
 from pipeline.job.video_plan import VideoPlan
@@ -21,7 +22,9 @@ def finished_segments(plan: VideoPlan) -> tuple[dict[int, Manifest], str | None]
     reason: str | None = None
     for number, manifest in SegmentStore(plan.video.work_dir).finished().items():
         wanted = plan.segments.intervals[number : number + 1]
-        if manifest.key == plan.identity.key and wanted == (manifest.interval,):
+        # A segment that could not be copied was encoded without cuts.
+        encoded = [replace(interval, cuts=None) for interval in wanted]
+        if manifest.key == plan.identity.key and manifest.interval in (*wanted, *encoded):
             usable[number] = manifest
         else:
             reason = plan.identity.changes_since(manifest.identity)

@@ -11,14 +11,15 @@ from typing import Any, Final
 
 from upath import UPath
 
+from aminet.errors import AminetError
 from nodes.encode import EncodeConfig
-from nodes.encode.writer import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
 from nodes.reports import left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
+from pipeline.containers.pieces import Piece
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.record import Evidence, Work, evidence_of
@@ -27,11 +28,12 @@ from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.roles import encode_nodes
 from pipeline.interrupts import postponed
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
+from pipeline.job.pieces import NotCopiedError, pieces_of
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.report import VideoReport
 from pipeline.job.video_plan import VideoPlan
 from pipeline.pictures.outputs import write_pictures
-from pipeline.run.contract import SegmentResult, sink_folder
+from pipeline.run.contract import SegmentResult
 from pipeline.segments.sources import check_unchanged
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.digests import file_sha256
@@ -65,6 +67,8 @@ class VideoSegments:
     """Messages for the user."""
     command: tuple[str, ...] = ()
     """The command line, for the report."""
+    why_not_copied: str | None = None
+    """Why what was left to be copied was encoded after all."""
 
 
 def finish_video(
@@ -84,6 +88,7 @@ def finish_video(
         may_publish: called before anything gets its name; raises if nothing may.
 
     Raises:
+        NotCopiedError: what was left to be copied has to be encoded.
         AminetError: the segments cannot be joined.
         OSError: a file cannot be written or renamed.
     """
@@ -96,8 +101,8 @@ def finish_video(
         for encode, target in zip(encode_nodes(graph), video.outputs, strict=True):
             file = here / "finished" / encode.name / target.name
             file.parent.mkdir(parents=True, exist_ok=True)
-            parts = _parts(encode, segments.results, folders)
-            muxed = _join_video(plan, graph, merged, encode, parts, source, file)
+            pieces = pieces_of(encode, segments.results, folders, plan.segments.cuts)
+            muxed = _join_video(plan, graph, merged, encode, pieces, source, file)
             made.append(_Output(encode.name, target, file, muxed))
         sides = join_sinks(graph, segments.results, folders, here / "beside")
         report = _report(plan, graph, merged, segments, made, sides)
@@ -144,34 +149,45 @@ def _gathered(
             yield source, [store.local(number, workspace, key=key) for number in numbers], workspace
 
 
-def _parts(
-    encode: GraphNode, results: Sequence[SegmentResult], folders: Iterable[Path]
-) -> list[Path]:
-    """Return an encoder's files of the segments; segments without decodable frames are left out."""
-    return [
-        sink_folder(folder, encode.name) / VIDEO_FILE
-        for folder, result in zip(folders, results, strict=True)
-        if result.progress.frames or len(results) == 1
-    ]
-
-
 def _join_video(
     plan: VideoPlan,
     graph: Graph,
     merged: SegmentResult,
     encode: GraphNode,
-    parts: Sequence[Path],
+    pieces: Sequence[Piece],
     source: str,
     made: Path,
 ) -> MuxReport:
-    """Write an encoder's output, and make sure that it holds every frame."""
+    """Write an encoder's output, and make sure that it holds every frame.
+
+    Raises:
+        NotCopiedError: pieces of the source cannot be used.
+        AminetError: the output cannot be written, or lacks frames.
+    """
+    try:
+        return _joined(plan, graph, merged, encode, pieces, source, made)
+    except AminetError as error:
+        if all(isinstance(piece, Path) for piece in pieces):
+            raise
+        raise NotCopiedError(f"copying its packets failed: {error}") from error
+
+
+def _joined(
+    plan: VideoPlan,
+    graph: Graph,
+    merged: SegmentResult,
+    encode: GraphNode,
+    pieces: Sequence[Piece],
+    source: str,
+    made: Path,
+) -> MuxReport:
     config, info = encode.config, merged.infos[encode.name]
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
     last_ticks = merged.reports[encode.name]["last_duration_ticks"]
     if plan.output_kind is None:
         read = merged.reports[graph.source.name]
         muxed = mux(
-            parts,
+            pieces,
             source,
             made,
             info,
@@ -179,11 +195,12 @@ def _join_video(
             policy=StreamPolicy.of(config, plan.sounds),
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
             comment=LABEL if merged.progress.faces else None,
+            cuts=plan.segments.cuts or (),
         )
     else:
         muxed = write_pictures(
             plan.output_kind,
-            parts,
+            [piece for piece in pieces if isinstance(piece, Path)],
             source,
             made,
             info,
@@ -250,6 +267,8 @@ def _report(
         segments=len(segments.results),
         segments_reused=segments.reused,
         why_whole=plan.segments.why_whole,
+        copied_frames=merged.reports[made[0].node]["copied_frames"] if made else 0,
+        why_not_copied=segments.why_not_copied or plan.why_not_copied,
         wall_s=round(merged.wall_s, 3),
         frames_per_s=round(frames / max(merged.wall_s, 1e-9), 2),
         stage_busy_s={name: round(busy_s, 3) for name, busy_s in merged.busy_s.items()},

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,13 +24,14 @@ from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, plan_files
 from pipeline.job.monitors import Monitor
 from pipeline.job.output_paths import make_folder
+from pipeline.job.pieces import NotCopiedError
 from pipeline.job.plan import JobPlan, PlannedVideo, plan_job
 from pipeline.job.report import RunReport, VideoReport
 from pipeline.job.video_run import VideoRun
 from pipeline.page.build import page_location, write_page
 from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
-from pipeline.run.task import Runner, Task
+from pipeline.run.task import Runner, Task, TaskOutcome
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.locations import location_of, write
 from pipeline.storage.lock import Holding, holding
@@ -210,12 +211,15 @@ class _Job:
         for run in runs:
             for note in run.notes:
                 self._monitor.noted(f"{run.plan.video.source}: {note}")
+        due = list(run_of)
+        for run in runs:
             if run.ended:
-                self._finish(run)
-        if not run_of:
+                due += self._finish(run, run_of)
+        if not due:
             return {"name": name, "why": why}
+        name, why = plan.runner
         runner = stack.enter_context(
-            make_runner(name, self._graph, plan.nodes, self._options, plan.threads, len(run_of))
+            make_runner(name, self._graph, plan.nodes, self._options, plan.threads, len(due))
         )
 
         def tell(task: Task, at: Progress) -> None:
@@ -223,18 +227,31 @@ class _Job:
             self._monitor.restarted(runner.restarts)
             self._monitor.advanced(run.plan.video, run.advanced(task, at))
 
-        for outcome in runner.run(list(run_of), tell):
+        while due:
+            due = self._done(runner.run(due, tell), run_of)
+        return {"name": name, "why": why, **runner.report()}
+
+    def _done(self, outcomes: Iterable[TaskOutcome], run_of: dict[Task, VideoRun]) -> list[Task]:
+        """Take the outcomes and finish videos; return the tasks that these need still."""
+        again: list[Task] = []
+        for outcome in outcomes:
             run = run_of[outcome.task]
             error = run.take(outcome)
             if run.ended:
-                self._finish(run)
+                again += self._finish(run, run_of)
             elif error is not None:
                 self._monitor.noted(f"{run.plan.video.source}: {error}; its other segments go on")
-        return {"name": name, "why": why, **runner.report()}
+        return again
 
-    def _finish(self, run: VideoRun) -> None:
+    def _finish(self, run: VideoRun, run_of: dict[Task, VideoRun]) -> list[Task]:
+        """Finish a video; return the tasks, added to `run_of`, that it turns out to need still."""
         try:
             report = run.finish(self._lock.check)
+        except NotCopiedError as error:
+            self._monitor.noted(f"{run.plan.video.source}: {error}: encoded")
+            tasks = run.encode_copied(str(error))
+            run_of.update(dict.fromkeys(tasks, run))
+            return tasks
         except FAILURES as error:
             self._fail(run.plan.video, error)
         else:
@@ -244,6 +261,7 @@ class _Job:
             with postponed():
                 self.save({})
                 run.forget()
+        return []
 
     def _leave(self, run: VideoRun) -> None:
         try:

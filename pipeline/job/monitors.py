@@ -225,5 +225,14 @@ def _faces(report: VideoReport) -> tuple[str, ...]:
     followed = (f"{report.tracks} faces followed",) if report.tracks else ()
     restored = (f"{report.faces} patches restored",) if report.tracks or report.faces else ()
     if report.tracks == 0 and not report.faces:
-        return ("no face found, pictures unchanged",)
-    return (*followed, *restored)
+        return ("no face found", _unchanged(report))
+    return (*followed, *restored, *_copied(report))
+
+
+def _unchanged(report: VideoReport) -> str:
+    return "copied, unchanged" if report.copied_frames == report.frames else "pictures unchanged"
+
+
+def _copied(report: VideoReport) -> tuple[str, ...]:
+    share = report.copied_frames / max(1, report.frames)
+    return (f"{share:.0%} copied",) if report.copied_frames else ()

@@ -59,6 +59,11 @@ class VideoReport:
     """Segments that an earlier run had finished."""
     why_whole: str | None = None
     """Why the video was not split, None if it was."""
+    copied_frames: int = 0
+    """Frames of the first output whose packets are those of the source."""
+    why_not_copied: str | None = None
+    """Why no packets of the source were copied, or only those of whole videos can be; None if
+    stretches without changes could be copied."""
     wall_s: float = 0.0
     """Sum of the segments' wall times; segments may run in parallel."""
     frames_per_s: float = 0.0

@@ -25,6 +25,7 @@ from pipeline.graph.roles import encode_nodes
 from pipeline.job.files import VideoFiles
 from pipeline.job.merge import why_uncut
 from pipeline.pictures.outputs import OutputKind, check_pictures, output_kind_of
+from pipeline.segments.copying import CopyTarget, plan_copying
 from pipeline.segments.identity import Identity, fingerprint, identify
 from pipeline.segments.plan import SegmentPlan, plan_segments
 from pipeline.segments.sources import source_stamp
@@ -60,6 +61,8 @@ class VideoPlan:
     """What kind of pictures the output is, None for video."""
     sounds: Mapping[int, SoundScan] | None = None
     """Of each stream of sound of the source, None if it cannot be read through."""
+    why_not_copied: str | None = None
+    """Why nothing is copied, or only the whole video can be; None if stretches may be."""
     weights: Mapping[str, str] = field(default_factory=dict[str, str])
     """SHA-256 of the files that each node loads, by node."""
 
@@ -116,19 +119,25 @@ def _plan_video(
     notes: list[str] = []
     scan = None if is_url(source) else scan_packets(source)
     sounds = None if scan is None else scan.sounds
+    targets: list[CopyTarget] = []
     for encode, config, target in zip(encode_nodes(graph), configs, video.outputs, strict=True):
         if output_kind is not None:
             output = target.with_suffix(suffix) if suffix else target
             said = check_pictures(output_kind, source, name_of(output), config.codec)
         else:
-            codec = plan_encoder(config, graph.video_into(encode.name, info), threads).codec_name
+            into = graph.video_into(encode.name, info)
+            encoder = plan_encoder(config, into, threads)
             policy = StreamPolicy.of(config, sounds)
-            output, said = _fitting(target, video.named, source, codec, policy)
+            output, said = _fitting(target, video.named, source, encoder.codec_name, policy)
+            targets.append(CopyTarget(config, encoder, into, name_of(output)))
         outputs.append(output)
         notes.extend(note for note in said if note not in notes)
     video = video.with_outputs(outputs)
     warmup_s = graph.warmup_s(info)
-    plan = plan_segments(scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph))
+    copying = plan_copying(scan, info, targets)
+    plan = plan_segments(
+        scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph), cuts=copying.cuts
+    )
     # Independent of the number of cores, because the output of encoders depends on their threads.
     used = threads if plan.why_whole else min(threads, SEGMENT_THREADS)
     used = SEGMENT_THREADS if any(config.lossless for config in configs) else used
@@ -148,6 +157,7 @@ def _plan_video(
         identity,
         output_kind=output_kind,
         sounds=sounds,
+        why_not_copied=copying.why_not,
     )
 
 

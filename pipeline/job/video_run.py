@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from pipeline.config import RunOptions
 from pipeline.errors import NodeFailedError
 from pipeline.graph.graph import Graph
+from pipeline.graph.roles import encode_nodes
 from pipeline.job.failure import explained
 from pipeline.job.finish import VideoSegments, finish_video
+from pipeline.job.pieces import has_copied
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.progress import Expected
 from pipeline.job.report import VideoReport
 from pipeline.pictures.outputs import EXACT_CODEC
 from pipeline.run.contract import Progress
 from pipeline.run.task import Task, TaskOutcome
+from pipeline.segments.plan import Interval
 from pipeline.segments.store import SegmentStore
 from pipeline.segments.task import KeptTask
 
@@ -66,6 +70,7 @@ class VideoRun:
         self._under_way: dict[Task, Progress] = {}
         self._error: Exception | None = None
         self._attempts = 1
+        self._why_not_copied: str | None = None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -94,20 +99,36 @@ class VideoRun:
         """Return a task for each segment to run."""
         for number, interval in enumerate(self.plan.segments.intervals):
             if number not in self._results:
-                task = KeptTask(
-                    video=self.plan.video.source,
-                    number=number,
-                    interval=interval,
-                    threads=self.plan.threads,
-                    codec=EXACT_CODEC if self.plan.output_kind else None,
-                    store=str(self._store.folder),
-                    identity=self.plan.identity,
-                    stamp=self.plan.stamp,
-                    scratch_dir=self._options.scratch_dir,
-                    scratch_bytes=self._options.scratch_bytes,
-                )
-                self._numbers[task] = number
+                self._numbers[self._task(number, interval)] = number
         return list(self._numbers)
+
+    def encode_copied(self, why: str) -> list[Task]:
+        """Return a task for each segment of which frames were left to be copied.
+
+        Args:
+            why: the reason for encoding them after all, for the user.
+        """
+        self._why_not_copied = why
+        encodes = encode_nodes(self._graph)
+        for number, interval in enumerate(self.plan.segments.intervals):
+            if has_copied(encodes, self._results[number]):
+                del self._results[number]
+                self._numbers[self._task(number, replace(interval, cuts=None))] = number
+        return list(self._numbers)
+
+    def _task(self, number: int, interval: Interval) -> Task:
+        return KeptTask(
+            video=self.plan.video.source,
+            number=number,
+            interval=interval,
+            threads=self.plan.threads,
+            codec=EXACT_CODEC if self.plan.output_kind else None,
+            store=str(self._store.folder),
+            identity=self.plan.identity,
+            stamp=self.plan.stamp,
+            scratch_dir=self._options.scratch_dir,
+            scratch_bytes=self._options.scratch_bytes,
+        )
 
     def advanced(self, task: Task, progress: Progress) -> Progress:
         """Set the progress of a task; return that of the video."""
@@ -152,6 +173,7 @@ class VideoRun:
                 nobody else writes there.
 
         Raises:
+            NotCopiedError: what was left to be copied has to be encoded; see `encode_copied`.
             AminetError: a segment failed, or the segments cannot be joined.
             OSError: a file cannot be written or renamed.
         """
@@ -167,6 +189,7 @@ class VideoRun:
                 attempts=self._attempts,
                 notes=self.notes,
                 command=self._command,
+                why_not_copied=self._why_not_copied,
             ),
             may_publish,
         )

@@ -135,7 +135,7 @@ def write_pictures(
         MediaError: a file cannot be read, or pictures are missing in the animation.
         OSError: a file cannot be written.
     """
-    timing = read_timing(videos, info, last_duration_ticks)
+    timing = read_timing(videos, source, info, last_duration_ticks)
     pictures = restored_pictures(videos, source, info, timing)
     tick, shift, off = info.time_base, 0.0, 0.0
     if output_kind == "animation":

@@ -6,15 +6,16 @@ output does not depend on the cluster.
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
 from nodes.media.open import stores_times
 from pipeline.containers.probe import PacketScan
 
-__all__ = ["Interval", "SegmentPlan", "plan_segments"]
+__all__ = ["Interval", "SegmentPlan", "irregular", "plan_segments"]
 
 WHOLE_BELOW: Final = 1.5
 """A video shorter than this many segments is not split."""
@@ -30,6 +31,8 @@ class Interval:
     """First pts to decode, for the warm-up of nodes with bounded state."""
     frames: int | None = None
     """Number of frames, None without a scan."""
+    cuts: tuple[int, ...] | None = None
+    """Pts between which frames are all encoded or all left to be copied, see `CopyPlan.cuts`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +43,17 @@ class SegmentPlan:
     """In order and without gaps, from the start of the video to its end."""
     why_whole: str | None = None
     """Why the video is not split, None if it is."""
+    cuts: tuple[int, ...] | None = None
+    """As in `CopyPlan`, of the whole video."""
 
 
 def plan_segments(
-    scan: PacketScan | None, *, segment_s: float, warmup_s: float, uncut: str | None = None
+    scan: PacketScan | None,
+    *,
+    segment_s: float,
+    warmup_s: float,
+    uncut: str | None = None,
+    cuts: tuple[int, ...] | None = None,
 ) -> SegmentPlan:
     """Split a video at keyframes into segments of about equal length.
 
@@ -52,8 +62,21 @@ def plan_segments(
         segment_s: wanted length of a segment, s; 0 does not split.
         warmup_s: warm-up before each segment, s.
         uncut: a reason for not splitting, None if there is none.
+        cuts: from `plan_copying`. The video is split only at these, unless that gives fewer
+            segments: then it is copied or encoded as a whole.
     """
-    reason = uncut or (_irregular(scan) if scan else "it is read from the network, once")
+    segments = _split(scan, segment_s, warmup_s, uncut, cuts)
+    return segments if cuts is None else _with_cuts(segments, cuts)
+
+
+def _split(
+    scan: PacketScan | None,
+    segment_s: float,
+    warmup_s: float,
+    uncut: str | None,
+    cuts: tuple[int, ...] | None,
+) -> SegmentPlan:
+    reason = uncut or (irregular(scan) if scan else "it is read from the network, once")
     if scan is None or reason:
         return SegmentPlan((Interval(frames=scan.frames if scan else None),), reason)
     shown, base = scan.shown_pts, scan.time_base
@@ -63,22 +86,39 @@ def plan_segments(
         return SegmentPlan(whole, "run.segment_s is 0")
     if length_s < WHOLE_BELOW * segment_s:
         return SegmentPlan(whole, f"it is shorter than {WHOLE_BELOW * segment_s:g} s")
-    cuts = _cuts(scan, round(segment_s / base))
-    if not cuts:
+    pieces = _bounds(scan, scan.keyframe_pts, round(segment_s / base))
+    closed = _bounds(scan, cuts or (), round(segment_s / base))
+    if len(closed) == len(pieces):
+        pieces = closed
+    if not pieces:
         return SegmentPlan(whole, "it has no second keyframe to cut at")
     warmup_ticks = round(warmup_s / base)
-    bounds = [0, *(bisect_left(shown, cut) for cut in cuts), len(shown)]
+    bounds = [0, *(bisect_left(shown, bound) for bound in pieces), len(shown)]
     return SegmentPlan(
         tuple(
             Interval(start, end, _warmup(start, warmup_ticks), after - before)
             for (start, end), (before, after) in zip(
-                pairwise([None, *cuts, None]), pairwise(bounds), strict=True
+                pairwise([None, *pieces, None]), pairwise(bounds), strict=True
             )
         )
     )
 
 
-def _irregular(scan: PacketScan) -> str | None:
+def _with_cuts(plan: SegmentPlan, cuts: tuple[int, ...]) -> SegmentPlan:
+    """Return a plan with the cuts of the video and of each segment."""
+    bounds = {at.start_pts for at in plan.intervals} - {None}
+    if not bounds <= set(cuts):
+        cuts = ()
+    intervals = tuple(replace(at, cuts=_inside(at, cuts)) for at in plan.intervals)
+    return replace(plan, intervals=intervals, cuts=cuts)
+
+
+def _inside(at: Interval, cuts: tuple[int, ...]) -> tuple[int, ...]:
+    first = 0 if at.start_pts is None else bisect_right(cuts, at.start_pts)
+    return cuts[first : None if at.end_pts is None else bisect_left(cuts, at.end_pts)]
+
+
+def irregular(scan: PacketScan) -> str | None:
     """Return why pts do not identify frames reliably, None if they do."""
     repeated = len(scan.shown_pts) - len(set(scan.shown_pts))
     names = set(scan.container.split(","))
@@ -99,17 +139,17 @@ _TIMELESS: Final = frozenset({"avi", "dv", "gif"})
 """Demuxers that compute presentation times from a rate and the number of frames."""
 
 
-def _cuts(scan: PacketScan, segment_ticks: int) -> list[int]:
+def _bounds(scan: PacketScan, keyframes: Sequence[int], segment_ticks: int) -> list[int]:
     """Return the keyframes nearest to equally spaced times, in order and without duplicates."""
     first, last = scan.shown_pts[0], scan.shown_pts[-1]
-    keys = [pts for pts in scan.keyframe_pts if pts > first]
+    keys = [pts for pts in keyframes if pts > first]
     pieces = max(1, round((last - first) / segment_ticks))
-    cuts: set[int] = set()
+    bounds: set[int] = set()
     for piece in range(1, pieces) if keys else ():
         wanted = first + (last - first) * piece // pieces
         index = bisect_left(keys, wanted)
-        cuts.add(min(keys[max(0, index - 1) : index + 1], key=lambda pts: abs(pts - wanted)))
-    return sorted(cuts)
+        bounds.add(min(keys[max(0, index - 1) : index + 1], key=lambda pts: abs(pts - wanted)))
+    return sorted(bounds)
 
 
 def _warmup(start_pts: int | None, warmup_ticks: int) -> int | None:

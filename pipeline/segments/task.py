@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodes.encode import Encode
-from nodes.encode.writer import VIDEO_FILE
+from nodes.encode.report import parts_in
 from nodes.node import Segment
-from pipeline.containers.timing import packet_times
+from pipeline.containers.pieces import packet_times
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.run.contract import Progress, SegmentResult, sink_folder
@@ -82,6 +82,7 @@ class KeptTask(Task):
                 end_pts=self.interval.end_pts,
                 warmup_pts=self.interval.warmup_pts,
                 codec=self.codec,
+                cuts=self.interval.cuts,
             )
             check_unchanged(self.video, self.stamp)
             result = executor.run(segment, listener)
@@ -93,16 +94,24 @@ class KeptTask(Task):
 
 
 def _check(folder: Path, graph: Graph, result: SegmentResult, interval: Interval) -> None:
-    """Check that an encoded file contains all frames, and that they are inside the interval."""
+    """Check that encoded files contain all frames, and that they are inside the interval."""
     for node in graph.nodes:
-        if not issubclass(node.node_class, Encode):
-            continue
-        video = sink_folder(folder, node.name) / VIDEO_FILE
-        times = list(packet_times(video, result.infos[node.name]))
-        if len(times) != result.progress.frames:
-            raise RunFailedError(
-                f"{video}: holds {len(times)} of {result.progress.frames} frames, thrown away"
-            )
+        if issubclass(node.node_class, Encode):
+            _check_parts(sink_folder(folder, node.name), node.name, result, interval)
+
+
+def _check_parts(folder: Path, node: str, result: SegmentResult, interval: Interval) -> None:
+    frames = 0
+    for part in parts_in(result.reports[node]):
+        frames += part.frames
+        if part.file is None:
+            times = [part.first_pts, part.last_pts]
+        else:
+            times = list(packet_times(folder / part.file, result.infos[node]))
+            if len(times) != part.frames:
+                raise RunFailedError(
+                    f"{folder / part.file}: holds {len(times)} of {part.frames} frames, thrown away"
+                )
         outside = [
             pts
             for pts in times
@@ -111,6 +120,10 @@ def _check(folder: Path, graph: Graph, result: SegmentResult, interval: Interval
         ]
         if outside:
             raise RunFailedError(
-                f"{video}: holds a frame at {outside[0]}, expected from {interval.start_pts} to"
+                f"{folder}: holds a frame at {outside[0]}, expected from {interval.start_pts} to"
                 f" before {interval.end_pts}; thrown away"
             )
+    if frames != result.progress.frames:
+        raise RunFailedError(
+            f"{folder}: holds {frames} of {result.progress.frames} frames, thrown away"
+        )

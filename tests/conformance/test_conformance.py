@@ -14,9 +14,10 @@ from tests.conformance.table import TABLE, source_cell
 pytestmark = pytest.mark.filterwarnings("default")
 
 
+@pytest.mark.parametrize("copies", [False, True], ids=["encoded", "copied"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.group}: {row.name}, {row.source}")
-def test_row(row: Row, tmp_path: Path) -> None:
-    outcome = run_row(row, tmp_path)
+def test_row(row: Row, copies: bool, tmp_path: Path) -> None:
+    outcome = run_row(row, tmp_path, copies=copies)
 
     if row.refused is not None:
         assert outcome.error is not None
