@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Self
 
 from av.video.format import VideoFormat
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nodes.encode.allowed_options import check_options
 from nodes.encode.encoder_table import ENCODERS, FALLBACK, Encoder, find_encoder, libav_encoder
@@ -62,7 +62,7 @@ class EncodeConfig(NodeConfig):
     depend on the number of threads."""
     pix_fmt: str = "auto"
     """Pixel format of the output; `auto` keeps the source's."""
-    bitrate_bps: int | None = Field(default=None, gt=0)
+    bitrate_bps: int | None = Field(default=None, gt=0, le=2**31 - 1)
     """Average bit rate, bits per second, instead of constant quality."""
     options: dict[str, str] = Field(default_factory=dict)
     """Further private options of the encoder, of those in `nodes.encode.allowed_options`: none that
@@ -81,6 +81,13 @@ class EncodeConfig(NodeConfig):
         if self.lossless and (self.crf is not None or self.bitrate_bps is not None):
             raise ValueError("lossless leaves crf and bitrate_bps no meaning: leave them out")
         return self
+
+    @field_validator("pix_fmt")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name != "auto" and VideoFormat(name).name != name:  # raises ValueError, mostly
+            raise ValueError("not a pixel format")
+        return name
 
 
 _QUALITY_OPTIONS: Final = frozenset({"qp", "cq", "crf", "lossless"})

@@ -34,7 +34,7 @@ from nodes.node import (
     Timed,
 )
 from nodes.types import VideoInfo
-from pipeline.errors import NodeFailedError
+from pipeline.errors import NodeFailedError, NodeSetupError
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.naming import naming, with_name
 from pipeline.interrupts import interruptible, postponed, raise_pending
@@ -88,7 +88,7 @@ class SegmentExecutor:
         self._nodes = nodes
         for entry in graph.nodes:
             if entry.name not in pools:
-                with naming(entry):
+                with naming(entry, NodeSetupError):
                     nodes[entry.name].setup(threads)
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 
 from nodes.node import Inputs, Node, NodeConfig, Outputs, PoolNode
 from pipeline.config import RunOptions
+from pipeline.errors import NodeSetupError
 from pipeline.graph.graph import Graph
 from pipeline.graph.naming import naming
 from pipeline.run.batcher import Batcher, pool_report
@@ -74,7 +75,7 @@ class LocalRunner:
         for entry in graph.nodes:
             node = nodes[entry.name]
             if isinstance(node, PoolNode):
-                with naming(entry):
+                with naming(entry, NodeSetupError):
                     self._pools[entry.name] = _LocalPool(node, threads, options.max_wait_s)
         clients = cast("Mapping[str, PoolClient]", self._pools)
         self._threads = threads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["json_bytes"]
+__all__ = ["json_bytes", "json_value"]
 
 
 def json_bytes(value: Any) -> bytes:
@@ -16,3 +16,15 @@ def json_bytes(value: Any) -> bytes:
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n"
     return text.encode("utf-8", "backslashreplace")
+
+
+def json_value(content: bytes) -> Any:
+    """Return the value of a JSON text.
+
+    Raises:
+        ValueError: it is not JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(content)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error

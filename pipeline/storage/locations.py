@@ -19,10 +19,12 @@ from typing import Any, Final, TypeGuard, cast
 from upath import UPath
 from upath.registry import available_implementations
 
+from aminet.files import read_regular
 from pipeline.errors import StorageError
 from pipeline.storage.private import create_file
 
 __all__ = [
+    "MOST_NAME_BYTES",
     "absolute",
     "create",
     "fetch",
@@ -40,6 +42,11 @@ __all__ = [
     "version_of",
     "write",
 ]
+
+MOST_NAME_BYTES: Final = 255
+"""Longest name of a file on common file systems of Linux and macOS, bytes."""
+MOST_PATH_BYTES: Final = 4095
+"""Longest path on Linux, bytes."""
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://")
 _LOCAL: Final = frozenset({"file", "local"})
@@ -75,9 +82,27 @@ def location_of(path: str | os.PathLike[str] | UPath) -> UPath:
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """Return an absolute path; a URL is returned unchanged. Links and `..` are not resolved."""
+    """Return an absolute path; a URL is returned unchanged. Links and `..` are not resolved.
+
+    Raises:
+        StorageError: no file can have this name.
+    """
     text = os.fspath(path)
-    return text if _SCHEME.match(text) else str(Path(text).absolute())
+    if not text:
+        raise StorageError("a name is empty: expected a path or a URL, such as . for this folder")
+    if "\0" in text:
+        raise StorageError(f"{text!r}: a name with a zero byte; expected a path or a URL")
+    if _SCHEME.match(text):
+        return text
+    found = Path(text).absolute()
+    if len(os.fsencode(found)) > MOST_PATH_BYTES or any(
+        len(os.fsencode(part)) > MOST_NAME_BYTES for part in found.parts
+    ):
+        raise StorageError(
+            f"{text}: the name is too long; expected at most {MOST_NAME_BYTES} bytes in each part,"
+            f" and {MOST_PATH_BYTES} in all"
+        )
+    return str(found)
 
 
 def stored_at(source: str) -> UPath | None:
@@ -149,7 +174,7 @@ def read(location: UPath) -> bytes | None:
     """Return the content of a small file, None if there is no such file."""
     with _explained(location):
         try:
-            return location.read_bytes()
+            return read_regular(location) if _is_local(location) else location.read_bytes()
         except (FileNotFoundError, IsADirectoryError):
             return None
 

@@ -43,16 +43,17 @@ WALLS: Final = {
     room: frozenset(may.split()) | (_BELOW_CONTRACT if "nodes" in (room, *may.split()) else set())
     for room, may in {
         "aminet.errors": "",
-        "aminet.settings": "aminet.errors",
+        "aminet.files": "",
+        "aminet.settings": "aminet.errors aminet.files",
         "aminet.device": "aminet.errors",
-        "aminet": "aminet.errors",
+        "aminet": "aminet.errors aminet.files aminet.settings",
         "aminet.data": "aminet aminet.errors",
         "aminet.judge": "aminet aminet.errors aminet.device aminet.data",
         "aminet.training": """
             aminet aminet.errors aminet.settings aminet.device aminet.data aminet.judge""",
         "nodes.errors": "aminet.errors",
         "nodes.values": "",
-        "nodes": "aminet.errors aminet nodes.picture",
+        "nodes": "aminet.errors aminet.files nodes.picture",
         "nodes.models": "",
         "nodes.geometry": "nodes",
         "nodes.picture": "nodes.errors nodes.values",
@@ -64,7 +65,7 @@ WALLS: Final = {
         "pipeline.interrupts": "",
         "pipeline.terminal": "",
         "pipeline.sizing": "",
-        "pipeline.storage": "pipeline.errors aminet.errors",
+        "pipeline.storage": "pipeline.errors aminet.errors aminet.files",
         "pipeline.containers": """
             pipeline.errors nodes nodes.media nodes.picture nodes.encode""",
         "pipeline.pictures": """
