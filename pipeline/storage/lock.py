@@ -28,6 +28,7 @@ from typing import Any, Final
 from upath import UPath
 
 from pipeline.errors import OutputError, StorageError
+from pipeline.redact import redacted
 from pipeline.storage.locations import create, read, remove, write
 from pipeline.storage.private import open_lock_file
 
@@ -202,7 +203,7 @@ def _ourselves() -> dict[str, Any]:
         "pid": os.getpid(),
         "user": user,
         "since_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": shlex.join(sys.argv),
+        "command": redacted(shlex.join(sys.argv)),
     }
 
 

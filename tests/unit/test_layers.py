@@ -34,7 +34,8 @@ _BELOW_CONTRACT: Final = {"nodes.errors", "nodes.values"}
 """What the contract rests on, and hands on: who knows it may know these."""
 _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
-    pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
+    pipeline.errors pipeline.interrupts pipeline.terminal pipeline.redact pipeline.sizing
+    pipeline.storage
     pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
     pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.evidence pipeline.page
     pipeline.verification pipeline.api"""
@@ -63,9 +64,10 @@ WALLS: Final = {
         "nodes.enhance": f"{_NODE} aminet aminet.device",
         "pipeline.errors": "aminet.errors nodes",
         "pipeline.interrupts": "",
-        "pipeline.terminal": "",
+        "pipeline.redact": "",
+        "pipeline.terminal": "pipeline.redact",
         "pipeline.sizing": "",
-        "pipeline.storage": "pipeline.errors aminet.errors aminet.files",
+        "pipeline.storage": "pipeline.errors pipeline.redact aminet.errors aminet.files",
         "pipeline.containers": """
             pipeline.errors nodes nodes.media nodes.picture nodes.encode""",
         "pipeline.pictures": """
@@ -91,12 +93,12 @@ WALLS: Final = {
         "pipeline.page": """
             pipeline.errors pipeline.storage pipeline.terminal nodes nodes.sheet""",
         "pipeline.segments": """
-            pipeline.errors pipeline.storage pipeline.containers pipeline.evidence pipeline.graph
-            pipeline.run nodes nodes.media nodes.encode""",
+            pipeline.errors pipeline.redact pipeline.storage pipeline.containers pipeline.evidence
+            pipeline.graph pipeline.run nodes nodes.media nodes.encode""",
         "pipeline.job": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
-            pipeline.segments pipeline.evidence pipeline.page pipeline.terminal
+            pipeline.segments pipeline.evidence pipeline.page pipeline.terminal pipeline.redact
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.verification": """
             aminet.errors pipeline.errors pipeline.storage pipeline.evidence pipeline.graph
