@@ -33,6 +33,7 @@ __all__ = [
     "list_files",
     "location_of",
     "name_of",
+    "names_in",
     "publish",
     "read",
     "remove",
@@ -168,6 +169,21 @@ def list_files(folder: UPath) -> dict[str, int]:
             start = len(folder.path.rstrip("/")) + 1
             found = {path[start:]: int(info["size"]) for path, info in files.items()}
     return dict(sorted(found.items(), key=lambda f: (PurePosixPath(f[0]).parent.parts, f[0])))
+
+
+def names_in(folder: UPath) -> list[str]:
+    """Return the names of the files and folders directly in a folder; empty if it does not exist.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    with _explained(folder):
+        try:
+            if _is_local(folder):
+                return os.listdir(folder)  # noqa: PTH208 - names, not paths
+            return [PurePosixPath(path).name for path in folder.fs.ls(folder.path, detail=False)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
 
 
 def read(location: UPath) -> bytes | None:

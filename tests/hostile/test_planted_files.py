@@ -18,9 +18,11 @@ from aminet.files import read_file
 from aminet.model_files import load_network, save_weights
 from aminet.network import AMINet
 from nodes.media.open import tagged_end_s
+from pipeline.errors import OutputError
 from pipeline.job.report import read_video, read_videos
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.locations import location_of, read
+from pipeline.storage.lock import holding
 from tests.support import ROOT
 from tests.support.faces import TINY
 from tests.support.media import Video, make_video
@@ -38,6 +40,20 @@ def test_a_report_or_manifest_that_is_none_is_as_none(content: bytes, tmp_path: 
     work.chmod(0o700)
     (work / "00000" / "manifest.json").write_bytes(content)
     assert SegmentStore(location_of(work)).finished() == {}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_a_report_that_is_no_file_is_seen_before_the_work(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    make(tmp_path / "report.json")
+    with (
+        pytest.raises(OutputError, match="is not a file"),
+        holding(location_of(tmp_path / "report.json")),
+    ):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
 
 
 @pytest.mark.timeout(30)

@@ -67,7 +67,8 @@ WALLS: Final = {
         "pipeline.redact": "",
         "pipeline.terminal": "pipeline.redact",
         "pipeline.sizing": "",
-        "pipeline.storage": "pipeline.errors pipeline.redact aminet.errors aminet.files",
+        "pipeline.storage": """
+            pipeline.errors pipeline.interrupts pipeline.redact aminet.errors aminet.files""",
         "pipeline.containers": """
             pipeline.errors nodes nodes.media nodes.picture nodes.encode""",
         "pipeline.pictures": """
