@@ -68,7 +68,9 @@ class RunOptions(BaseModel):
     """Approximate length of a segment, s. A video shorter than 1.5 segments is not split; 0 never
     splits."""
     window_frames: int = Field(default=32, ge=2, le=10_000)
-    """Most frames of a segment in flight, which bounds memory."""
+    """Most frames of a segment in flight."""
+    window_mb: int = Field(default=384, ge=1, le=10**9)
+    """Most megabytes of pictures of a segment in flight, but at least two frames: bounds memory."""
     max_latency_s: float | None = Field(default=2.0, gt=0, le=1e8)
     """Frames of a live source that have waited for longer, s, are dropped and counted; None keeps
     all."""

@@ -90,6 +90,11 @@ class EncodeConfig(NodeConfig):
         return name
 
 
+LOOKAHEAD_BYTES: Final = 256_000_000
+"""Most memory for an encoder's lookahead, bytes."""
+SHORTEST_LOOKAHEAD: Final = 10
+"""Lookahead of x264 at the default preset, pictures: nothing is set if it fits, as up to 4K."""
+
 _QUALITY_OPTIONS: Final = frozenset({"qp", "cq", "crf", "lossless"})
 """Encoders' options for quality; if the user gives one, the default quality is not set."""
 
@@ -162,6 +167,8 @@ def _plan(
     profile = next((name for key, name in encoder.profiles.items() if key in pix_fmt), None)
     if profile is not None:
         options["profile"] = profile
+    if encoder.lookahead_option and (pictures := _lookahead(pix_fmt, info)) < SHORTEST_LOOKAHEAD:
+        options[encoder.lookahead_option] = str(pictures)
     options |= choice.options
     if choice.lossless:
         options |= _lossless_options(encoder, options)
@@ -178,6 +185,12 @@ def _plan(
         facts=encoder,
         lossless=encoder.lossless is not None and (choice.lossless or not encoder.lossless),
     )
+
+
+def _lookahead(pix_fmt: str, info: VideoInfo) -> int:
+    """Return how many pictures an encoder may look ahead; it keeps each of them twice."""
+    bits = VideoFormat(pix_fmt).padded_bits_per_pixel
+    return max(1, LOOKAHEAD_BYTES * 8 // (2 * info.width_px * info.height_px * bits))
 
 
 def _lossless_options(encoder: Encoder, given: Mapping[str, str]) -> dict[str, str]:

@@ -80,7 +80,12 @@ class LocalRunner:
         clients = cast("Mapping[str, PoolClient]", self._pools)
         self._threads = threads
         self._executor = SegmentExecutor(
-            graph, nodes, clients, threads=threads, window_frames=options.window_frames
+            graph,
+            nodes,
+            clients,
+            threads=threads,
+            window_frames=options.window_frames,
+            picture_bytes=options.window_mb * 1_000_000,
         )
 
     def run(self, tasks: Sequence[Task], listener: ProgressListener) -> Iterator[TaskOutcome]:
