@@ -59,6 +59,9 @@ _PROBE_US = 24 * 3600 * 1_000_000
 _TELL_LATE = frozenset({"mpeg", "flv", "live_flv"})
 """Demuxers of formats that do not announce their streams."""
 
+_TAGGED_TIME = re.compile(r"(\d{1,9}):(\d{1,9}):(\d{1,9}(?:\.\d*)?)", re.ASCII)
+"""Hours, minutes and seconds in the form of Matroska's muxers."""
+
 _UNSPECIFIED = 2
 
 _RANGE_OF = {"mjpeg": 2}
@@ -229,7 +232,7 @@ def frame_step_ticks(stream: VideoStream) -> Fraction:
 def tagged_end_s(stream: VideoStream) -> float | None:
     """Return the end of the stream from Matroska's tags, s; a truncated file ends before it."""
     for key, value in stream.metadata.items():
-        if key.upper() == "DURATION" and (parts := re.fullmatch(r"(\d+):(\d+):([\d.]+)", value)):
+        if key.upper() == "DURATION" and (parts := _TAGGED_TIME.fullmatch(value)):
             return int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])
     return None
 
