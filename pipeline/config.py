@@ -146,6 +146,8 @@ class GraphFlags(TypedDict, total=False):
     """End before the first frame at or after this time."""
     evidence: bool | None
     """Encode without loss, and make the output reproducible byte for byte."""
+    change_map: bool | None
+    """Write a second video that shows what was changed."""
 
 
 class Flags(GraphFlags, total=False):

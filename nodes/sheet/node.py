@@ -54,6 +54,8 @@ class SheetConfig(NodeConfig):
     """Side of each picture of a face."""
     columns: int = Field(default=3, ge=1, le=8)
     """Pairs of pictures per row."""
+    changes: bool = False
+    """Whether a third picture of each face shows what changed, amplified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +138,13 @@ class Sheet(SinkNode[SheetConfig]):
         if not self._shots or self._path is None:
             return
         pairs = [self._pair(track_id, shots[_BEST]) for track_id, shots in self._shots.items()]
-        write_page(pairs, self._path, columns=self.config.columns)
+        changes = self.config.changes
+        write_page(pairs, self._path, columns=self.config.columns, changes=changes)
         for track_id, shots in self._shots.items():
             kinds = {kind: shot for kind, shot in shots.items() if kind != _BEST}
             pairs = [self._pair(track_id, shot, kind) for kind, shot in kinds.items()]
             page = self._path.with_name(BEST_SHOTS.replace("*", str(track_id)))
-            write_page(pairs, page, columns=len(pairs))
+            write_page(pairs, page, columns=len(pairs), changes=changes)
         self._written = True
 
     def close(self) -> None:
@@ -164,15 +167,20 @@ class Sheet(SinkNode[SheetConfig]):
         """
         assert isinstance(config, SheetConfig)  # noqa: S101 - for the type checker
         pages = [(part.folder / SHEET_NAME, part.track_numbers) for part in parts]
-        most, columns = config.max_tracks, config.columns
-        if not merge_pages(pages, folder / SHEET_NAME, max_tracks=most, columns=columns):
+        if not merge_pages(
+            pages,
+            folder / SHEET_NAME,
+            max_tracks=config.max_tracks,
+            columns=config.columns,
+            changes=config.changes,
+        ):
             return {}
         shots = [
             (page, part.track_numbers)
             for part in parts
             for page in sorted(part.folder.glob(BEST_SHOTS))
         ]
-        made = merge_best_shots(shots, folder / "faces")
+        made = merge_best_shots(shots, folder / "faces", changes=config.changes)
         return {SHEET: folder / SHEET_NAME} | {f"{SHOTS}/{page.name}": page for page in made}
 
     def _least_quality(self) -> float:

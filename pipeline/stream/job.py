@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -198,14 +198,27 @@ def _joined(
         and node.node_class.can_join()
         and node is not encode
     ]
+    left_out = _with_idle(graph, beside)
     nodes = tuple(
         _OpenedNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
         for n in graph.nodes
-        if n.name not in beside
+        if n.name not in left_out
     )
     if beside:
         log.warning("%s: left out, since nothing is written beside a stream", ", ".join(beside))
     return replace(graph, nodes=nodes), decode
+
+
+def _with_idle(graph: Graph, sinks: Sequence[str]) -> set[str]:
+    """Return sinks and the nodes that feed nothing but them."""
+    fed = {name for sink in sinks for name in graph.before(sink)}
+    used = {
+        name
+        for node in graph.nodes
+        if issubclass(node.node_class, SinkNode) and node.name not in sinks
+        for name in graph.before(node.name)
+    }
+    return {*sinks, *(fed - used)}
 
 
 @contextmanager
