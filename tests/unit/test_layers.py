@@ -54,7 +54,7 @@ WALLS: Final = {
         "nodes.values": "",
         "nodes": "aminet.errors aminet nodes.picture",
         "nodes.models": "",
-        "nodes.geometry": "nodes",
+        "nodes.geometry": "nodes nodes.picture",
         "nodes.picture": "nodes.errors nodes.values",
         "nodes.testing": "nodes nodes.geometry nodes.picture",
         "nodes.media": "nodes nodes.picture",
