@@ -36,8 +36,8 @@ _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
     pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
     pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
-    pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.evidence pipeline.page
-    pipeline.verification pipeline.api"""
+    pipeline.run pipeline.segments pipeline.stream pipeline.frames pipeline.job pipeline.evidence
+    pipeline.page pipeline.verification pipeline.api"""
 
 WALLS: Final = {
     room: frozenset(may.split()) | (_BELOW_CONTRACT if "nodes" in (room, *may.split()) else set())
@@ -73,7 +73,8 @@ WALLS: Final = {
             pipeline.errors nodes nodes.geometry nodes.media nodes.decode nodes.track
             nodes.paste""",
         "pipeline.graph": """
-            pipeline.errors pipeline.storage nodes nodes.encode aminet.settings aminet.errors""",
+            pipeline.errors pipeline.storage nodes nodes.decode nodes.encode aminet.settings
+            aminet.errors""",
         "pipeline.config": """
             pipeline.errors pipeline.sizing pipeline.graph aminet.settings""",
         "pipeline.run": """
@@ -85,6 +86,9 @@ WALLS: Final = {
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.graph pipeline.config pipeline.run
             nodes nodes.media nodes.decode nodes.encode""",
+        "pipeline.frames": """
+            pipeline.errors pipeline.sizing pipeline.graph pipeline.config pipeline.run
+            nodes nodes.media nodes.picture aminet aminet.device""",
         "pipeline.evidence": """
             pipeline.storage nodes nodes.media nodes.evidence""",
         "pipeline.page": """
@@ -103,7 +107,7 @@ WALLS: Final = {
             nodes nodes.media nodes.picture nodes.decode nodes.evidence nodes.paste""",
         "pipeline.api": """
             pipeline.errors pipeline.graph pipeline.config pipeline.run pipeline.storage
-            pipeline.stream pipeline.job pipeline.verification""",
+            pipeline.stream pipeline.frames pipeline.job pipeline.verification""",
         "pipeline": "pipeline.api",
         "pipeline.cli": f"""{_BELOW_CLI}
             nodes aminet aminet.errors aminet.judge aminet.training""",
