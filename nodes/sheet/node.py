@@ -21,11 +21,13 @@ from PIL import Image
 from pydantic import Field
 
 from nodes.errors import NodeConfigError
-from nodes.geometry.alignment import Matrix, compose, invert, scaling
+from nodes.geometry.alignment import Matrix, compose, scaling
+from nodes.geometry.face_view import warped
 from nodes.join import SHEET, SHOTS, SegmentPart
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.layout import Region
 from nodes.picture.regions import RegionReader
+from nodes.picture.rgb import to_8_bit
 from nodes.sheet.page import PagePair, merge_best_shots, merge_pages, write_page
 from nodes.types import FacePatch, Frame, FramePatches, RgbImage, VideoInfo
 
@@ -209,26 +211,17 @@ class Sheet(SinkNode[SheetConfig]):
             time_s=pts * self._seconds_per_tick,
             eye_distance_px=patch.eye_distance_px,
             size_px=patch.size_px,
-            before=_to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth),
-            after=_to_8_bit(read_after.rgb(after, large), patch.bit_depth),
+            before=to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth),
+            after=to_8_bit(read_after.rgb(after, large), patch.bit_depth),
             crop_from_before=patch.crop_from_region,
             crop_from_after=compose(patch.crop_from_region, scaling(1 / scale)),
         )
 
     def _face(self, rgb: RgbImage, crop_from_rgb: Matrix, size_px: int) -> Image.Image:
         """Warp a region to the aligned square of the sheet."""
-        # Drawn at twice the size and reduced, so that large faces do not alias.
-        side_px = 2 * self.config.face_px
-        rgb_from_face = invert(compose(scaling(side_px / size_px), crop_from_rgb))
-        return (
-            Image.fromarray(rgb)
-            .transform(
-                (side_px, side_px),
-                Image.Transform.AFFINE,
-                tuple(rgb_from_face.ravel()),
-                Image.Resampling.BICUBIC,
-            )
-            .reduce(2)
+        side_px = self.config.face_px
+        return Image.fromarray(
+            warped(rgb, compose(scaling(side_px / size_px), crop_from_rgb), side_px)
         )
 
     def _pair(self, track_id: int, shot: _Shot, kind: str = _BEST) -> PagePair:
@@ -256,7 +249,3 @@ def shot_qualities(patch: FacePatch) -> dict[str, float]:
         "largest": patch.eye_distance_px,
         "most frontal": patch.score / (_LEAST_TURN_DEG + turned_deg),
     }
-
-
-def _to_8_bit(rgb: RgbImage, bit_depth: int) -> RgbImage:
-    return (rgb >> (bit_depth - 8)).astype(np.uint8)
