@@ -22,6 +22,10 @@ _CAPTION: Final = (
     "Left: the source, enlarged (bicubic). Right: restored by AMINet. A restored face is an"
     " estimate, not a proof of who it is."
 )
+_GENERATIVE: Final = (
+    "Generative: the network drew detail that is plausible, not recorded. Do not read small"
+    " features from these faces."
+)
 _BACKGROUND: Final = (24, 24, 24)
 _TEXT: Final = (230, 230, 230)
 _GAP_PX: Final = 12
@@ -40,6 +44,8 @@ class PagePair:
     after: Image.Image
     kind: str = ""
     """The kind of shot, on the page of a single face."""
+    generative: bool = False
+    """Whether a generative network restored it."""
 
 
 def write_page(pairs: Iterable[PagePair], path: Path, *, columns: int) -> None:
@@ -58,15 +64,17 @@ def write_page(pairs: Iterable[PagePair], path: Path, *, columns: int) -> None:
     columns = min(columns, len(ordered))
     rows = -(-len(ordered) // columns)
     cell_width, cell_height = 2 * side + 2 * _GAP_PX, side + _LINE_PX + _GAP_PX
-    caption = _wrapped(_CAPTION, columns * cell_width - 2 * _GAP_PX)
+    told = f"{_CAPTION} {_GENERATIVE}" if any(pair.generative for pair in ordered) else _CAPTION
+    caption = _wrapped(told, columns * cell_width - 2 * _GAP_PX)
     height = rows * cell_height + _GAP_PX + _LINE_PX * len(caption)
     page = Image.new("RGB", (columns * cell_width, height), _BACKGROUND)
     draw = ImageDraw.Draw(page)
-    index: list[dict[str, float | str]] = []
+    index: list[dict[str, float | str | bool]] = []
     for cell, pair in enumerate(ordered):
         x = cell % columns * cell_width + _GAP_PX
         y = cell // columns * cell_height + _GAP_PX
-        label = f"face {pair.track_id}", pair.kind, f"{pair.time_s:.2f} s"
+        look = "generative" if pair.generative else ""
+        label = f"face {pair.track_id}", look, pair.kind, f"{pair.time_s:.2f} s"
         size = f"eyes {pair.eye_distance_px:.0f} px apart"
         draw.text((x, y), "   ".join(filter(None, (*label, size))), _TEXT, _font())
         page.paste(pair.before, (x, y + _LINE_PX))
@@ -105,6 +113,7 @@ def read_page(path: Path) -> list[PagePair]:
                 before=before,
                 after=after,
                 kind=entry["kind"],
+                generative=entry["generative"],
             )
         )
     return pairs
@@ -169,7 +178,7 @@ def merge_best_shots(pages: Sequence[tuple[Path, Mapping[int, int]]], folder: Pa
     return written
 
 
-def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str]:
+def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str | bool]:
     return {
         "face": pair.track_id,
         "kind": pair.kind,
@@ -179,6 +188,7 @@ def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str]:
         "x_px": x_px,
         "y_px": y_px,
         "side_px": pair.before.width,
+        "generative": pair.generative,
     }
 
 
