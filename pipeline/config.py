@@ -135,6 +135,8 @@ class GraphFlags(TypedDict, total=False):
 
     scale: int | None
     """Output pixels per source pixel, 1 to 4."""
+    look: str | None
+    """`faithful`, or `sharp`, which is generative."""
     strength: float | None
     """Share of the restoration to apply, 0 to 1."""
     faces: str | int | None

@@ -5,7 +5,7 @@ largest and most frontal shot.
 
 The source (enlarged by bicubic) and the restored face are side by side, aligned by the same
 transform, with the track number, time and eye distance. The caption says that a restored face is an
-estimate.
+estimate, and if so that a generative network made it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nodes.picture.layout import Region
 from nodes.picture.regions import RegionReader
 from nodes.picture.rgb import to_8_bit
 from nodes.sheet.page import PagePair, merge_best_shots, merge_pages, write_page
-from nodes.types import FacePatch, Frame, FramePatches, RgbImage, VideoInfo
+from nodes.types import FacePatch, Frame, FramePatches, FrameRestored, RgbImage, VideoInfo
 
 __all__ = ["BEST_SHOTS", "SHEET_NAME", "Sheet", "SheetConfig"]
 
@@ -72,6 +72,7 @@ class _Shot:
     """The same region of the output frame."""
     crop_from_before: Matrix
     crop_from_after: Matrix
+    generative: bool
 
 
 class Sheet(SinkNode[SheetConfig]):
@@ -80,7 +81,12 @@ class Sheet(SinkNode[SheetConfig]):
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.sheet",
         summary="write a before/after contact sheet, the best shot of each face",
-        inputs=(Port("before", Frame), Port("after", Frame), Port("patches", FramePatches)),
+        inputs=(
+            Port("before", Frame),
+            Port("after", Frame),
+            Port("patches", FramePatches),
+            Port("restored", FrameRestored, optional=True),
+        ),
     )
     Config: ClassVar[type[NodeConfig]] = SheetConfig
     endings: ClassVar[tuple[str, ...]] = (SHEET, f"{SHOTS}/[0-9]*[0-9].png")
@@ -116,6 +122,8 @@ class Sheet(SinkNode[SheetConfig]):
 
     def process(self, inputs: Inputs) -> None:
         """Keep the faces of a frame that are better than those kept so far."""
+        restored = inputs.find("restored", FrameRestored) or FrameRestored(inputs.pts)
+        generative = {face.track_id for face in restored.patches if face.generative}
         for patch in inputs.get("patches", FramePatches).patches:
             qualities = shot_qualities(patch)
             kept = self._shots.get(patch.track_id)
@@ -129,7 +137,8 @@ class Sheet(SinkNode[SheetConfig]):
             if better:
                 before = inputs.get("before", Frame).picture
                 after = inputs.get("after", Frame).picture
-                shot = self._shot(patch, inputs.pts, before, after)
+                drawn = patch.track_id in generative
+                shot = self._shot(patch, inputs.pts, before, after, generative=drawn)
                 shots = self._shots.setdefault(patch.track_id, {})
                 shots |= {kind: replace(shot, quality=q) for kind, q in better.items()}
             if len(self._shots) > self.config.max_tracks:
@@ -199,6 +208,8 @@ class Sheet(SinkNode[SheetConfig]):
         pts: int,
         before: av.VideoFrame,
         after: av.VideoFrame,
+        *,
+        generative: bool,
     ) -> _Shot:
         if self._readers is None:
             raise RuntimeError("Sheet.process was called before open or after close")
@@ -215,6 +226,7 @@ class Sheet(SinkNode[SheetConfig]):
             after=to_8_bit(read_after.rgb(after, large), patch.bit_depth),
             crop_from_before=patch.crop_from_region,
             crop_from_after=compose(patch.crop_from_region, scaling(1 / scale)),
+            generative=generative,
         )
 
     def _face(self, rgb: RgbImage, crop_from_rgb: Matrix, size_px: int) -> Image.Image:
@@ -233,6 +245,7 @@ class Sheet(SinkNode[SheetConfig]):
             eye_distance_px=shot.eye_distance_px,
             before=self._face(shot.before, shot.crop_from_before, shot.size_px),
             after=self._face(shot.after, shot.crop_from_after, shot.size_px),
+            generative=shot.generative,
         )
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Faces",
     "From",
     "Inputs",
+    "Look",
     "Output",
     "Overwrite",
     "Resume",
@@ -36,6 +37,10 @@ Output = Annotated[
 ]
 Scale = Annotated[
     int | None, typer.Option("--scale", min=1, max=4, help="Enlarge the picture: 1, 2, 3 or 4.")
+]
+Look = Annotated[
+    str | None,
+    typer.Option("--look", help="faithful, or sharp: generative, draws plausible detail."),
 ]
 Strength = Annotated[
     float | None,
