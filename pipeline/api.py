@@ -1,4 +1,4 @@
-"""The Python interface: `enhance`, `plan`, `enhance_stream` and `verify`.
+"""The Python interface: `enhance`, `plan`, `run_graph`, `enhance_stream`, `verify`, `Enhancer`.
 
 Their keyword settings are `pipeline.config.Flags`.
 """
@@ -12,6 +12,8 @@ from typing import Any, Unpack
 
 from pipeline.config import Flags, GraphFlags, merge_settings
 from pipeline.errors import RunCancelledError
+from pipeline.frames.crops import FaceRestorer
+from pipeline.frames.enhancer import Enhancer
 from pipeline.graph.spec import GraphSpec, NodeEntry
 from pipeline.job.calling import CallingMonitor, Cancelled
 from pipeline.job.job import run_job
@@ -25,6 +27,8 @@ from pipeline.verification.findings import Verification
 from pipeline.verification.verify import verify
 
 __all__ = [
+    "Enhancer",
+    "FaceRestorer",
     "GraphSpec",
     "Monitor",
     "NodeEntry",
@@ -71,8 +75,8 @@ def enhance(
             thread.
         cancel: once it is set, from any thread, the run ends.
         command: the command line to put into the report.
-        flags: `graph`, `scale`, `strength`, `faces`, `from_s`, `to_s`, `evidence`, `runner`,
-            `address`: see `pipeline.config.Flags`.
+        flags: `graph`, `scale`, `look`, `strength`, `faces`, `from_s`, `to_s`, `evidence`,
+            `change_map`, `runner`, `address`: see `pipeline.config.Flags`.
 
     Returns:
         The report. With several videos, those that failed are in `report.failed`.

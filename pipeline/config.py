@@ -135,6 +135,8 @@ class GraphFlags(TypedDict, total=False):
 
     scale: int | None
     """Output pixels per source pixel, 1 to 4."""
+    look: str | None
+    """`faithful`, or `sharp`, which is generative."""
     strength: float | None
     """Share of the restoration to apply, 0 to 1."""
     faces: str | int | None
@@ -146,6 +148,8 @@ class GraphFlags(TypedDict, total=False):
     """End before the first frame at or after this time."""
     evidence: bool | None
     """Encode without loss, and make the output reproducible byte for byte."""
+    change_map: bool | None
+    """Write a second video that shows what was changed."""
 
 
 class Flags(GraphFlags, total=False):

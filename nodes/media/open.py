@@ -44,6 +44,7 @@ __all__ = [
     "stores_times",
     "tagged_end_s",
     "ticks_of",
+    "top_field_first",
     "video_stream",
 ]
 
@@ -273,7 +274,7 @@ def describe_video(
         codec_name=context.codec.canonical_name,
         bit_depth=max(component.bits for component in first.format.components),
         interlaced=first.interlaced_frame or context.field_order > _PROGRESSIVE,
-        top_field_first=_top_field_first(first, context.field_order),
+        top_field_first=top_field_first(first, context.field_order),
         duration_s=None if duration_s is None else float(duration_s),
         frame_count_hint=stream.frames or None,
         hdr=read_hdr_facts(first),
@@ -281,8 +282,13 @@ def describe_video(
     )
 
 
-def _top_field_first(picture: av.VideoFrame, field_order: int) -> bool:
-    """Return the field order of the picture if it has one, else that of the container."""
+def top_field_first(picture: av.VideoFrame, field_order: int = 0) -> bool:
+    """Return the field order of the picture if it has one, else that of the container.
+
+    Args:
+        picture: a decoded picture.
+        field_order: AVFieldOrder of the stream, 0 if unknown.
+    """
     if not picture.interlaced_frame:
         return field_order not in _BOTTOM_FIRST
     # PyAV has no attribute for it, but libav's `select` filter can test it.

@@ -47,9 +47,13 @@ def build_graph(
         _require(name, spec.nodes, f"graph {spec.name!r} has no node {name!r}")
     for name in spec.nodes:
         _check_name(name)
+    order = _order(spec)
+    entries = _present(spec, values)
     made: dict[str, GraphNode] = {}
-    for name in _order(spec):
-        entry = spec.nodes[name]
+    for name in order:
+        if name not in entries:
+            continue
+        entry = entries[name]
         try:
             config = {**_substitute(name, entry.config, values), **overrides.get(name, {})}
             made[name] = _make_node(name, entry, config, made)
@@ -95,6 +99,33 @@ def _order(spec: GraphSpec) -> list[str]:
     except CycleError as error:
         circle = " -> ".join(error.args[1])
         raise GraphError(f"graph {spec.name!r} goes in a circle: {circle}") from error
+
+
+def _present(spec: GraphSpec, params: Mapping[str, Any]) -> dict[str, NodeEntry]:
+    """Return the nodes whose `when` is true, without edges from those whose is not."""
+    present = {
+        name: entry for name, entry in spec.nodes.items() if _is_present(name, entry, params)
+    }
+    missing = spec.nodes.keys() - present.keys()
+    return {
+        name: entry.model_copy(
+            update={
+                "inputs": {
+                    port: source
+                    for port, source in entry.inputs.items()
+                    if _parse_edge(name, port, source).node not in missing
+                }
+            }
+        )
+        for name, entry in present.items()
+    }
+
+
+def _is_present(name: str, entry: NodeEntry, params: Mapping[str, Any]) -> bool:
+    found = _resolved(f"{name}.when", entry.when, params)
+    if not isinstance(found, bool):
+        raise GraphError(f"{name}.when is {found!r}, expected true, false or a parameter that is")
+    return found
 
 
 def _parse_edge(node: str, port: str, source: str) -> Edge:

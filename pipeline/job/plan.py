@@ -16,7 +16,7 @@ from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
-from pipeline.graph.roles import encode_nodes
+from pipeline.graph.roles import encode_nodes, is_beside
 from pipeline.job.earlier import changes, finished_report, finished_segments, own_record
 from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
@@ -171,6 +171,7 @@ def plan_job(
             exist.
     """
     encoders = [node.name for node in encode_nodes(graph)]
+    beside = {node.name for node in encode_nodes(graph) if is_beside(node)}
     if not encoders and any(video.named for video in files.videos):
         raise OutputError(
             f"{files.videos[0].target}: graph {graph.name!r} has no encoder, so nothing gets that"
@@ -182,7 +183,7 @@ def plan_job(
     endings = side_endings(graph)
     videos: list[PlannedVideo] = []
     for given in files.videos:
-        video = given.for_encoders(encoders)
+        video = given.for_encoders(encoders, beside)
         try:
             check_location(video)
             plan = plan_video(video, graph, threads=threads, options=options, contents=contents)

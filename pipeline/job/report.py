@@ -20,6 +20,7 @@ from pipeline.storage.json_text import json_bytes, json_value
 from pipeline.storage.locations import location_of, read, size_of
 
 __all__ = [
+    "GENERATIVE_NOTE",
     "NOTE",
     "SCHEMA_VERSION",
     "RunReport",
@@ -35,6 +36,11 @@ SCHEMA_VERSION: Final = 1
 """Raised when a reader of an earlier report would misread a newer one."""
 
 NOTE = "A restored face is an estimate, not a proof of who it is."
+GENERATIVE_NOTE: Final = (
+    "generative: the network drew detail that is plausible, not recorded; do not read small"
+    " features from these faces (--look faithful draws none)"
+)
+"""What users are told of a video whose faces a generative network restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class VideoReport:
     frames: int = 0
     faces: int = 0
     """Face patches restored, over all frames."""
+    generative_faces: int = 0
+    """Those that a generative network restored, as its model card says."""
     left_alone: dict[str, int] = field(default_factory=dict[str, int])
     """Why faces were left as they were, in words -> how many, over all frames."""
     tracks: int | None = 0

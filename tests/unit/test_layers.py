@@ -37,8 +37,8 @@ _BELOW_CLI: Final = """
     pipeline.errors pipeline.interrupts pipeline.terminal pipeline.redact pipeline.sizing
     pipeline.storage
     pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
-    pipeline.run pipeline.segments pipeline.stream pipeline.job pipeline.evidence pipeline.page
-    pipeline.verification pipeline.api"""
+    pipeline.run pipeline.segments pipeline.stream pipeline.frames pipeline.job pipeline.evidence
+    pipeline.page pipeline.verification pipeline.api"""
 
 WALLS: Final = {
     room: frozenset(may.split()) | (_BELOW_CONTRACT if "nodes" in (room, *may.split()) else set())
@@ -56,7 +56,7 @@ WALLS: Final = {
         "nodes.values": "",
         "nodes": "aminet.errors aminet.files nodes.picture",
         "nodes.models": "",
-        "nodes.geometry": "nodes",
+        "nodes.geometry": "nodes nodes.picture",
         "nodes.picture": "nodes.errors nodes.values",
         "nodes.testing": "nodes nodes.geometry nodes.picture",
         "nodes.media": "nodes nodes.picture",
@@ -77,7 +77,8 @@ WALLS: Final = {
             pipeline.errors nodes nodes.geometry nodes.media nodes.decode nodes.track
             nodes.paste""",
         "pipeline.graph": """
-            pipeline.errors pipeline.storage nodes nodes.encode aminet.settings aminet.errors""",
+            pipeline.errors pipeline.storage nodes nodes.decode nodes.encode aminet.settings
+            aminet.errors""",
         "pipeline.config": """
             pipeline.errors pipeline.sizing pipeline.graph aminet.settings""",
         "pipeline.run": """
@@ -89,6 +90,9 @@ WALLS: Final = {
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.graph pipeline.config pipeline.run
             nodes nodes.media nodes.decode nodes.encode""",
+        "pipeline.frames": """
+            pipeline.errors pipeline.sizing pipeline.graph pipeline.config pipeline.run
+            nodes nodes.media nodes.picture aminet aminet.device""",
         "pipeline.evidence": """
             pipeline.storage nodes nodes.media nodes.evidence""",
         "pipeline.page": """
@@ -107,7 +111,7 @@ WALLS: Final = {
             nodes nodes.media nodes.picture nodes.decode nodes.evidence nodes.paste""",
         "pipeline.api": """
             pipeline.errors pipeline.graph pipeline.config pipeline.run pipeline.storage
-            pipeline.stream pipeline.job pipeline.verification""",
+            pipeline.stream pipeline.frames pipeline.job pipeline.verification""",
         "pipeline": "pipeline.api",
         "pipeline.cli": f"""{_BELOW_CLI}
             nodes aminet aminet.errors aminet.judge aminet.training""",
