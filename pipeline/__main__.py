@@ -7,13 +7,20 @@ import sys
 from typing import NoReturn, TextIO
 
 from pipeline import interrupts
+from pipeline.installed import missing_message
 
 __all__ = ["main"]
+
+EXIT_USAGE = 2
+"""As in `pipeline.errors`, which cannot be imported without the packages."""
 
 
 def main() -> NoReturn:
     """Install the signal handlers, then import and run the program."""
     interrupts.install()
+    if (missing := missing_message()) is not None:
+        sys.stderr.write(f"aminet: {missing}\n")
+        sys.exit(EXIT_USAGE)
     from pipeline.cli.app import main as run
 
     code = interrupts.finish(run())

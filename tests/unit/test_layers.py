@@ -115,7 +115,8 @@ WALLS: Final = {
         "pipeline": "pipeline.api",
         "pipeline.cli": f"""{_BELOW_CLI}
             nodes aminet aminet.errors aminet.judge aminet.training""",
-        "pipeline.__main__": "pipeline.cli pipeline.interrupts",
+        "pipeline.installed": "",
+        "pipeline.__main__": "pipeline.cli pipeline.installed pipeline.interrupts",
     }.items()
 }
 """Room -> the other rooms that it may import."""
