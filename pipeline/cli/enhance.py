@@ -43,6 +43,7 @@ def enhance(
     faces: option.Faces = None,
     from_s: option.From = None,
     to_s: option.To = None,
+    video: option.Video = None,
     evidence: option.Evidence = False,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
@@ -61,6 +62,7 @@ def enhance(
         faces=faces,
         from_s=from_s,
         to_s=to_s,
+        video=video,
         evidence=evidence or None,
         runner=runner,
         address=address,
@@ -74,6 +76,7 @@ def run_graph(
     output: option.Output,
     from_s: option.From = None,
     to_s: option.To = None,
+    video: option.Video = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -85,7 +88,9 @@ def run_graph(
     """Take videos through any graph: `enhance` is this with the graph of that name."""
     from pipeline.config import Flags
 
-    flags = Flags(graph=graph, from_s=from_s, to_s=to_s, runner=runner, address=address)
+    flags = Flags(
+        graph=graph, from_s=from_s, to_s=to_s, video=video, runner=runner, address=address
+    )
     _go(inputs, output, flags, config, settings or [], overwrite, resume, dry_run)
 
 

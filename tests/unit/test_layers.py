@@ -73,7 +73,8 @@ WALLS: Final = {
             pipeline.errors nodes nodes.geometry nodes.media nodes.decode nodes.track
             nodes.paste""",
         "pipeline.graph": """
-            pipeline.errors pipeline.storage nodes nodes.encode aminet.settings aminet.errors""",
+            pipeline.errors pipeline.storage nodes nodes.decode nodes.encode aminet.settings
+            aminet.errors""",
         "pipeline.config": """
             pipeline.errors pipeline.sizing pipeline.graph aminet.settings""",
         "pipeline.run": """
