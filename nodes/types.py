@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nodes.picture.rgb import picture_rgb, picture_with_rgb, tags_of
-from nodes.values import Box, ColorTags, RgbImage
+from nodes.values import Box, ColorTags, PictureForm, RgbImage
 
 __all__ = [
     "EYES_OF_SIZE",
@@ -43,6 +43,7 @@ __all__ = [
     "GatedFace",
     "HdrFacts",
     "Packet",
+    "PictureForm",
     "Restart",
     "RestoredPatch",
     "RgbImage",

@@ -25,6 +25,7 @@ __all__ = [
     "Settings",
     "Strength",
     "To",
+    "Video",
 ]
 
 Inputs = Annotated[
@@ -54,6 +55,10 @@ From = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before here.")]
+Video = Annotated[
+    int | None,
+    typer.Option("--video", min=0, help="Which video stream to restore, by `aminet probe`."),
+]
 Evidence = Annotated[
     bool,
     typer.Option("--evidence", help="Lossless, and the same bytes whatever runs it; takes longer."),
