@@ -72,8 +72,8 @@ def test_on_a_fine_grid_frames_show_together_what_each_of_them_lacks() -> None:
     inner = slice(32, -32)
 
     def likeness(picture: npt.NDArray[Any]) -> float:
-        pair = [p[inner, inner].astype(np.float64).ravel() for p in (picture, truth)]
-        return float(np.corrcoef(*pair)[0, 1])
+        one, other = (p[inner, inner].astype(np.float64).ravel() for p in (picture, truth))
+        return float(np.corrcoef(one, other)[0, 1])
 
     assert likeness(own[..., :3]) < 0.5
     assert likeness(fine.rgb) > 0.8
