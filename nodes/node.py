@@ -147,7 +147,9 @@ class NodeSpec:
 class NodeConfig(BaseModel):
     """Base of every node's configuration: immutable, unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     def uncut_reason(self) -> str | None:
         """Return why a video must not be split with these settings, or None if it may be."""

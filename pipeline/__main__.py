@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from pipeline import interrupts
 
@@ -15,7 +16,20 @@ def main() -> NoReturn:
     interrupts.install()
     from pipeline.cli.app import main as run
 
-    sys.exit(interrupts.finish(run()))
+    code = interrupts.finish(run())
+    for stream in (sys.stdout, sys.stderr):
+        _flush(stream)
+    sys.exit(code)
+
+
+def _flush(stream: TextIO | None) -> None:
+    """Flush a stream; if that fails, keep Python from reporting it at its exit."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -21,11 +21,13 @@ from PIL import Image
 from pydantic import Field
 
 from nodes.errors import NodeConfigError
-from nodes.geometry.alignment import Matrix, compose, invert, scaling
+from nodes.geometry.alignment import Matrix, compose, scaling
+from nodes.geometry.face_view import warped
 from nodes.join import SHEET, SHOTS, SegmentPart
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.layout import Region
 from nodes.picture.regions import RegionReader
+from nodes.picture.rgb import to_8_bit
 from nodes.sheet.page import PagePair, merge_best_shots, merge_pages, write_page
 from nodes.types import FacePatch, Frame, FramePatches, FrameRestored, RgbImage, VideoInfo
 
@@ -54,6 +56,8 @@ class SheetConfig(NodeConfig):
     """Side of each picture of a face."""
     columns: int = Field(default=3, ge=1, le=8)
     """Pairs of pictures per row."""
+    changes: bool = False
+    """Whether a third picture of each face shows what changed, amplified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +149,13 @@ class Sheet(SinkNode[SheetConfig]):
         if not self._shots or self._path is None:
             return
         pairs = [self._pair(track_id, shots[_BEST]) for track_id, shots in self._shots.items()]
-        write_page(pairs, self._path, columns=self.config.columns)
+        changes = self.config.changes
+        write_page(pairs, self._path, columns=self.config.columns, changes=changes)
         for track_id, shots in self._shots.items():
             kinds = {kind: shot for kind, shot in shots.items() if kind != _BEST}
             pairs = [self._pair(track_id, shot, kind) for kind, shot in kinds.items()]
             page = self._path.with_name(BEST_SHOTS.replace("*", str(track_id)))
-            write_page(pairs, page, columns=len(pairs))
+            write_page(pairs, page, columns=len(pairs), changes=changes)
         self._written = True
 
     def close(self) -> None:
@@ -173,15 +178,20 @@ class Sheet(SinkNode[SheetConfig]):
         """
         assert isinstance(config, SheetConfig)  # noqa: S101 - for the type checker
         pages = [(part.folder / SHEET_NAME, part.track_numbers) for part in parts]
-        most, columns = config.max_tracks, config.columns
-        if not merge_pages(pages, folder / SHEET_NAME, max_tracks=most, columns=columns):
+        if not merge_pages(
+            pages,
+            folder / SHEET_NAME,
+            max_tracks=config.max_tracks,
+            columns=config.columns,
+            changes=config.changes,
+        ):
             return {}
         shots = [
             (page, part.track_numbers)
             for part in parts
             for page in sorted(part.folder.glob(BEST_SHOTS))
         ]
-        made = merge_best_shots(shots, folder / "faces")
+        made = merge_best_shots(shots, folder / "faces", changes=config.changes)
         return {SHEET: folder / SHEET_NAME} | {f"{SHOTS}/{page.name}": page for page in made}
 
     def _least_quality(self) -> float:
@@ -212,8 +222,8 @@ class Sheet(SinkNode[SheetConfig]):
             time_s=pts * self._seconds_per_tick,
             eye_distance_px=patch.eye_distance_px,
             size_px=patch.size_px,
-            before=_to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth),
-            after=_to_8_bit(read_after.rgb(after, large), patch.bit_depth),
+            before=to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth),
+            after=to_8_bit(read_after.rgb(after, large), patch.bit_depth),
             crop_from_before=patch.crop_from_region,
             crop_from_after=compose(patch.crop_from_region, scaling(1 / scale)),
             generative=generative,
@@ -221,18 +231,9 @@ class Sheet(SinkNode[SheetConfig]):
 
     def _face(self, rgb: RgbImage, crop_from_rgb: Matrix, size_px: int) -> Image.Image:
         """Warp a region to the aligned square of the sheet."""
-        # Drawn at twice the size and reduced, so that large faces do not alias.
-        side_px = 2 * self.config.face_px
-        rgb_from_face = invert(compose(scaling(side_px / size_px), crop_from_rgb))
-        return (
-            Image.fromarray(rgb)
-            .transform(
-                (side_px, side_px),
-                Image.Transform.AFFINE,
-                tuple(rgb_from_face.ravel()),
-                Image.Resampling.BICUBIC,
-            )
-            .reduce(2)
+        side_px = self.config.face_px
+        return Image.fromarray(
+            warped(rgb, compose(scaling(side_px / size_px), crop_from_rgb), side_px)
         )
 
     def _pair(self, track_id: int, shot: _Shot, kind: str = _BEST) -> PagePair:
@@ -261,7 +262,3 @@ def shot_qualities(patch: FacePatch) -> dict[str, float]:
         "largest": patch.eye_distance_px,
         "most frontal": patch.score / (_LEAST_TURN_DEG + turned_deg),
     }
-
-
-def _to_8_bit(rgb: RgbImage, bit_depth: int) -> RgbImage:
-    return (rgb >> (bit_depth - 8)).astype(np.uint8)

@@ -9,6 +9,7 @@ import typer
 
 __all__ = [
     "Address",
+    "ChangeMap",
     "ConfigFile",
     "DryRun",
     "Evidence",
@@ -56,6 +57,10 @@ To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before
 Evidence = Annotated[
     bool,
     typer.Option("--evidence", help="Lossless, and the same bytes whatever runs it; takes longer."),
+]
+ChangeMap = Annotated[
+    bool,
+    typer.Option("--change-map", help="Write what was changed, amplified, as a second video."),
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file of a run; see the README.")

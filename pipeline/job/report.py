@@ -16,7 +16,7 @@ from pipeline.evidence.record import Evidence
 from pipeline.job.files import written
 from pipeline.segments.identity import Identity
 from pipeline.storage.digests import file_sha256
-from pipeline.storage.json_text import json_bytes
+from pipeline.storage.json_text import json_bytes, json_value
 from pipeline.storage.locations import location_of, read, size_of
 
 __all__ = [
@@ -169,7 +169,7 @@ class RunReport:
 
 def seal_of(report: Mapping[str, Any]) -> str:
     """Return the seal that a report, as it is written or read as JSON, should have."""
-    plain = json.loads(json_bytes(dict(report) | {"seal": ""}))
+    plain = json_value(json_bytes(dict(report) | {"seal": ""}))
     return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -192,13 +192,13 @@ def read_report(content: bytes) -> RunReport:
     Raises:
         ValueError: it is none.
     """
-    return _RUN.validate_python(json.loads(content))
+    return _RUN.validate_python(json_value(content))
 
 
 def read_video(content: bytes | None) -> VideoReport | None:
     """Parse the result of `VideoReport.to_json`; return None if it is missing or incomplete."""
     try:
-        return _VIDEO.validate_python(json.loads(content or b""))
+        return _VIDEO.validate_python(json_value(content or b""))
     except ValueError:
         return None
 
@@ -209,7 +209,7 @@ def read_videos(path: UPath) -> dict[str, VideoReport]:
     The result is empty if there is no report, or it cannot be read.
     """
     try:
-        videos = _VIDEOS.validate_python(json.loads(read(path) or b"")["videos"])
+        videos = _VIDEOS.validate_python(json_value(read(path) or b"")["videos"])
     except (ValueError, KeyError, TypeError, ValidationError):
         return {}
     return {video.source: video for video in videos if video.status == "done"}

@@ -52,6 +52,22 @@ def test_one_page_merged_alone_stays_the_same_picture(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+def test_changes_are_a_third_picture_that_is_not_read_again(tmp_path: Path) -> None:
+    plain, wide = tmp_path / "plain.png", tmp_path / "wide.png"
+    changed = pair(1, level=9)
+    alike = replace(pair(2), after=pair(2).before)
+    write_page([changed, alike], plain, columns=1)
+    write_page([changed, alike], wide, columns=1, changes=True)
+    assert all(same(a, b) for a, b in zip(read_page(plain), read_page(wide), strict=True))
+    with Image.open(plain) as narrow, Image.open(wide) as page:
+        assert page.width - narrow.width == 64 + 6
+        third = np.asarray(page)[36:100, 12 + 2 * 70 : 12 + 2 * 70 + 64].astype(int)
+    step = 9 - np.asarray(changed.before).astype(int)
+    assert np.array_equal(third, np.clip(128 + 8 * step, 0, 255))
+    merge_pages([(wide, SAME)], tmp_path / "all.png", max_tracks=9, columns=1, changes=True)
+    assert (tmp_path / "all.png").read_bytes() == wide.read_bytes()
+
+
 def test_no_page_no_file(tmp_path: Path) -> None:
     pages = [(tmp_path / "none.png", SAME)]
     assert not merge_pages(pages, tmp_path / "all.png", max_tracks=9, columns=3)
