@@ -72,7 +72,7 @@ def enhance(
         cancel: once it is set, from any thread, the run ends.
         command: the command line to put into the report.
         flags: `graph`, `scale`, `strength`, `faces`, `from_s`, `to_s`, `evidence`, `change_map`,
-            `runner`,
+            `label`, `runner`,
             `address`: see `pipeline.config.Flags`.
 
     Returns:

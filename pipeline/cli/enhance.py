@@ -45,6 +45,7 @@ def enhance(
     to_s: option.To = None,
     evidence: option.Evidence = False,
     change_map: option.ChangeMap = False,
+    label: option.Label = False,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -64,6 +65,7 @@ def enhance(
         to_s=to_s,
         evidence=evidence or None,
         change_map=change_map or None,
+        label=label or None,
         runner=runner,
         address=address,
     )

@@ -64,7 +64,7 @@ def made(node_class: NodeClass) -> Node[NodeConfig]:
 
 def test_the_shipped_nodes_are_registered() -> None:
     shipped = ["decode", "track", "crop", "fuse", "enhance", "steady", "paste"]
-    shipped += ["encode", "evidence", "sheet", "tracks", "blur", "resize", "change_map"]
+    shipped += ["encode", "evidence", "sheet", "tracks", "blur", "resize", "change_map", "annotate"]
     assert {f"aminet.{name}" for name in shipped} <= set(NAMES)
 
 
