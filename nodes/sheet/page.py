@@ -34,6 +34,10 @@ _CAPTION: Final = (
     " estimate, not a proof of who it is."
 )
 _CHANGES_CAPTION: Final = f"Third: the difference of the two, {GAIN} times as much."
+_GENERATIVE: Final = (
+    "Generative: the network drew detail that is plausible, not recorded. Do not read small"
+    " features from these faces."
+)
 _BACKGROUND: Final = (24, 24, 24)
 _TEXT: Final = (230, 230, 230)
 _GAP_PX: Final = 12
@@ -52,6 +56,8 @@ class PagePair:
     after: Image.Image
     kind: str = ""
     """The kind of shot, on the page of a single face."""
+    generative: bool = False
+    """Whether a generative network restored it."""
 
 
 def change_picture(before: Image.Image, after: Image.Image) -> Image.Image:
@@ -81,16 +87,21 @@ def write_page(
     step = side + _GAP_PX // 2
     cell_width = (3 if changes else 2) * step + _GAP_PX
     cell_height = side + _LINE_PX + _GAP_PX
-    text = f"{_CAPTION} {_CHANGES_CAPTION}" if changes else _CAPTION
-    caption = _wrapped(text, columns * cell_width - 2 * _GAP_PX)
+    texts = [_CAPTION]
+    if changes:
+        texts.append(_CHANGES_CAPTION)
+    if any(pair.generative for pair in ordered):
+        texts.append(_GENERATIVE)
+    caption = _wrapped(" ".join(texts), columns * cell_width - 2 * _GAP_PX)
     height = rows * cell_height + _GAP_PX + _LINE_PX * len(caption)
     page = Image.new("RGB", (columns * cell_width, height), _BACKGROUND)
     draw = ImageDraw.Draw(page)
-    index: list[dict[str, float | str]] = []
+    index: list[dict[str, float | str | bool]] = []
     for cell, pair in enumerate(ordered):
         x = cell % columns * cell_width + _GAP_PX
         y = cell // columns * cell_height + _GAP_PX
-        label = f"face {pair.track_id}", pair.kind, f"{pair.time_s:.2f} s"
+        look = "generative" if pair.generative else ""
+        label = f"face {pair.track_id}", look, pair.kind, f"{pair.time_s:.2f} s"
         size = f"eyes {pair.eye_distance_px:.0f} px apart"
         draw.text((x, y), "   ".join(filter(None, (*label, size))), _TEXT, _font())
         page.paste(pair.before, (x, y + _LINE_PX))
@@ -132,6 +143,7 @@ def read_page(path: Path) -> list[PagePair]:
                 before=before,
                 after=after,
                 kind=entry["kind"],
+                generative=entry["generative"],
             )
         )
     return pairs
@@ -205,7 +217,7 @@ def merge_best_shots(
     return written
 
 
-def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str]:
+def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str | bool]:
     return {
         "face": pair.track_id,
         "kind": pair.kind,
@@ -215,6 +227,7 @@ def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str]:
         "x_px": x_px,
         "y_px": y_px,
         "side_px": pair.before.width,
+        "generative": pair.generative,
     }
 
 

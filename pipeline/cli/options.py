@@ -17,6 +17,7 @@ __all__ = [
     "From",
     "Inputs",
     "Label",
+    "Look",
     "Output",
     "Overwrite",
     "Resume",
@@ -25,6 +26,7 @@ __all__ = [
     "Settings",
     "Strength",
     "To",
+    "Video",
 ]
 
 Inputs = Annotated[
@@ -38,6 +40,10 @@ Output = Annotated[
 Scale = Annotated[
     int | None, typer.Option("--scale", min=1, max=4, help="Enlarge the picture: 1, 2, 3 or 4.")
 ]
+Look = Annotated[
+    str | None,
+    typer.Option("--look", help="faithful, or sharp: generative, draws plausible detail."),
+]
 Strength = Annotated[
     float | None,
     typer.Option("--strength", min=0, max=1, help="How much of the restoration to apply."),
@@ -50,6 +56,10 @@ From = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before here.")]
+Video = Annotated[
+    int | None,
+    typer.Option("--video", min=0, help="Which video stream to restore, by `aminet probe`."),
+]
 Evidence = Annotated[
     bool,
     typer.Option("--evidence", help="Lossless, and the same bytes whatever runs it; takes longer."),

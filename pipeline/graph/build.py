@@ -10,9 +10,10 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from aminet.errors import AminetError
 from aminet.settings import explain
 from nodes.errors import NodeConfigError
-from nodes.node import Port, SinkNode, SourceNode
+from nodes.node import Node, NodeConfig, Port, SinkNode, SourceNode
 from nodes.registry import find_node
 from pipeline.errors import GraphError
 from pipeline.graph.graph import Edge, Graph, GraphNode
@@ -159,7 +160,7 @@ def _make_node(
 ) -> GraphNode:
     try:
         node_class = find_node(entry.type) if isinstance(entry.type, str) else entry.type
-        checked = node_class.Config.model_validate(config)
+        checked = _checked(node_class, config)
     except NodeConfigError as error:
         raise GraphError(f"node {name!r}: {error}") from error
     except ValidationError as error:
@@ -176,6 +177,19 @@ def _make_node(
             f"node {name!r} ({entry.type_name}) has no input connected; it has: {', '.join(ports)}"
         )
     return GraphNode(name, node_class, checked, edges)
+
+
+def _checked(node_class: type[Node[NodeConfig]], config: Mapping[str, Any]) -> NodeConfig:
+    """Return a node's configuration; its validators may be a third party's and raise anything."""
+    try:
+        return node_class.Config.model_validate(config)
+    except (AminetError, ValidationError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        lines = str(error).strip().splitlines() or ["no message"]
+        raise NodeConfigError(
+            f"its configuration cannot be checked: {type(error).__name__}: {lines[0]}"
+        ) from error
 
 
 def _bound(entry: NodeEntry, error: ValidationError) -> str:

@@ -157,6 +157,13 @@ class JobFiles:
     skipped: tuple[str, ...]
     """Files in input folders that are not videos."""
 
+    @property
+    def folders(self) -> frozenset[UPath] | None:
+        """The folders of all outputs; None for a single output whose name the user chose."""
+        if len(self.videos) == 1 and self.videos[0].named:
+            return None
+        return frozenset(video.target.parent for video in self.videos)
+
 
 def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:
     """Determine the input and output files of a job.

@@ -24,6 +24,7 @@ from pipeline.job.merge import side_endings
 from pipeline.job.output_paths import check_location, check_names
 from pipeline.job.report import VideoReport, read_videos
 from pipeline.job.video_plan import VideoPlan, plan_video
+from pipeline.redact import redacted
 from pipeline.segments.identity import content_ids
 from pipeline.segments.store import Manifest
 from pipeline.sizing.cores import usable_cores
@@ -60,7 +61,7 @@ class PlannedVideo:
     @property
     def former_endings(self) -> Sequence[str]:
         """The endings of the files of the earlier run whose output is replaced."""
-        outputs = [str(output) for output in self.files.outputs]
+        outputs = [redacted(str(output)) for output in self.files.outputs]
         if self.earlier is None or list(self.earlier.outputs.values()) != outputs:
             return ()
         parts = (ending.partition("/") for ending in self.earlier.beside)
@@ -207,7 +208,7 @@ def plan_finished(
         resume: use what an earlier run of the same job finished.
     """
     done, reason = finished_segments(plan) if resume else ({}, None)
-    known = earlier.get(plan.video.source)
+    known = earlier.get(redacted(plan.video.source))
     keeps = resume and not overwrite
     return PlannedVideo(
         files=plan.video,

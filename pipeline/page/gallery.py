@@ -31,6 +31,8 @@ class Shot:
     before: str
     """As a `data:` URL."""
     after: str
+    generative: bool
+    """Whether a generative network restored it."""
     change: str
     """What the restoration changed, `GAIN` times as much, on gray."""
 
@@ -67,6 +69,7 @@ def _shot(alike: Sequence[PagePair]) -> Shot:
         eye_distance_px=alike[0].eye_distance_px,
         before=_data_url(alike[0].before),
         after=_data_url(alike[0].after),
+        generative=alike[0].generative,
         change=_data_url(change_picture(alike[0].before, alike[0].after)),
     )
 

@@ -74,6 +74,19 @@ def test_no_page_no_file(tmp_path: Path) -> None:
     assert not (tmp_path / "all.png").exists()
 
 
+def test_a_generative_pair_is_labelled_and_stays_so(tmp_path: Path) -> None:
+    plain, drawn = pair(1), replace(pair(1), generative=True)
+    write_page([plain], tmp_path / "plain.png", columns=1)
+    write_page([drawn], tmp_path / "drawn.png", columns=1)
+    with Image.open(tmp_path / "plain.png") as one, Image.open(tmp_path / "drawn.png") as other:
+        assert other.height > one.height
+        label = (12, 12, 164, 36)
+        assert one.crop(label).tobytes() != other.crop(label).tobytes()
+    both = [(tmp_path / "plain.png", {1: 1}), (tmp_path / "drawn.png", {1: 2})]
+    merge_pages(both, tmp_path / "all.png", max_tracks=9, columns=2)
+    assert [p.generative for p in read_page(tmp_path / "all.png")] == [False, True]
+
+
 def test_another_picture_is_no_page(tmp_path: Path) -> None:
     Image.new("RGB", (9, 9)).save(tmp_path / "x.png")
     with pytest.raises(ValueError, match="no contact sheet"):
