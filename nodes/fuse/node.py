@@ -20,12 +20,11 @@ from nodes.fuse.mean import Fused, drawable, drawable_bytes, fuse
 from nodes.geometry.alignment import (
     Matrix,
     compose,
-    face_oval_mask,
     invert,
     scaling,
     translation,
 )
-from nodes.geometry.registration import Plane, on_pixel_indices, register
+from nodes.geometry.registration import Plane, oval_on_grid, register
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
 from nodes.types import EYES_OF_SIZE, FaceHistory, FacePatch, FramePatches, FusedPatches, VideoInfo
 
@@ -36,8 +35,6 @@ _MEMORY_S: Final = 0.5
 _LEAST_SHARE: Final = 0.2
 """If less than this share of a face agrees with the frame before, its history is dropped: the
 registration is wrong, or something else is seen."""
-_OVAL_PX: Final = 128
-"""Side of the square in which a mask is drawn before it is resampled, px."""
 _IDENTITY: Final = translation(0, 0)
 
 
@@ -205,9 +202,5 @@ def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:
 
 def _oval(patch: FacePatch) -> Plane:
     """Return the face's mask on the grid of its patch."""
-    mask = face_oval_mask(_OVAL_PX, patch.yaw_deg)
-    mask_from_region = compose(scaling(_OVAL_PX / patch.size_px), patch.crop_from_region)
-    size = patch.rgb.shape[1], patch.rgb.shape[0]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    drawn = cv2.warpAffine(mask, on_pixel_indices(mask_from_region), size, flags=flags)
-    return np.asarray(drawn, np.float32)
+    square_from_region = compose(scaling(1 / patch.size_px), patch.crop_from_region)
+    return oval_on_grid(square_from_region, patch.rgb.shape[:2], patch.yaw_deg)
