@@ -35,6 +35,7 @@ def draw_pages(
     max_tracks: int,
     columns: int,
     side_px: int,
+    changes: bool = False,
 ) -> list[Path]:
     """Draw the sheet of all faces, and a page for each face.
 
@@ -46,6 +47,7 @@ def draw_pages(
         max_tracks: most faces on the sheet; those with the best shots are kept.
         columns: most pairs per row of the sheet.
         side_px: side of each picture.
+        changes: see `write_page`.
 
     Returns:
         The pages of single faces; without a face nothing is written.
@@ -75,9 +77,9 @@ def draw_pages(
                 kinds.setdefault(key, []).append(kind)
         named = [drawn[key].named(", ".join(of_shot)) for key, of_shot in kinds.items()]
         pages.append(folder / f"{number:04d}.png")
-        write_page(named, pages[-1], columns=len(named))
+        write_page(named, pages[-1], columns=len(named), changes=changes)
     if pairs:
-        write_page(pairs, sheet, columns=columns)
+        write_page(pairs, sheet, columns=columns, changes=changes)
     return pages
 
 
@@ -99,4 +101,11 @@ def _best(segments: Sequence[tuple[Path, Mapping[int, int]]]) -> dict[int, dict[
 def _drawn(number: int, place: _Place, side_px: int) -> PagePair:
     shot = place.file.read(place.row)
     before, after = (Image.fromarray(cut.drawn(side_px)) for cut in (shot.before, shot.after))
-    return PagePair(number, shot.time_s, shot.eye_distance_px, before, after)
+    return PagePair(
+        track_id=number,
+        time_s=shot.time_s,
+        eye_distance_px=shot.eye_distance_px,
+        before=before,
+        after=after,
+        generative=shot.generative,
+    )

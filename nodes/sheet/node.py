@@ -5,7 +5,8 @@ largest and most frontal shot.
 
 The source (enlarged by bicubic) and the restored face are side by side, aligned by the same
 transform, with the track number, time and eye distance. The caption says that a restored face is an
-estimate. Segments keep the shots as they were cut out; they are drawn when the segments are joined.
+estimate, and if so that a generative network made it. Segments keep the shots as they were cut out;
+they are drawn when the segments are joined.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from nodes.join import SHEET, SHOTS, SegmentPart
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.layout import Region
 from nodes.picture.regions import RegionReader
+from nodes.picture.rgb import to_8_bit
 from nodes.sheet.best import BEST, draw_pages
 from nodes.sheet.shots import Shot, cutout, write_shots
-from nodes.types import FacePatch, Frame, FramePatches, RgbImage, VideoInfo
+from nodes.types import FacePatch, Frame, FramePatches, FrameRestored, VideoInfo
 
 __all__ = ["SHOTS_FILE", "Sheet", "SheetConfig"]
 
@@ -52,6 +54,8 @@ class SheetConfig(NodeConfig):
     """Side of each picture of a face."""
     columns: int = Field(default=3, ge=1, le=8)
     """Pairs of pictures per row."""
+    changes: bool = False
+    """Whether a third picture of each face shows what changed, amplified."""
 
 
 class Sheet(SinkNode[SheetConfig]):
@@ -60,7 +64,12 @@ class Sheet(SinkNode[SheetConfig]):
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.sheet",
         summary="write a before/after contact sheet, the best shot of each face",
-        inputs=(Port("before", Frame), Port("after", Frame), Port("patches", FramePatches)),
+        inputs=(
+            Port("before", Frame),
+            Port("after", Frame),
+            Port("patches", FramePatches),
+            Port("restored", FrameRestored, optional=True),
+        ),
     )
     Config: ClassVar[type[NodeConfig]] = SheetConfig
     endings: ClassVar[tuple[str, ...]] = (SHEET, f"{SHOTS}/[0-9]*[0-9].png")
@@ -95,6 +104,8 @@ class Sheet(SinkNode[SheetConfig]):
 
     def process(self, inputs: Inputs) -> None:
         """Keep the faces of a frame that are better than those kept so far."""
+        restored = inputs.find("restored", FrameRestored) or FrameRestored(inputs.pts)
+        generative = {face.track_id for face in restored.patches if face.generative}
         for patch in inputs.get("patches", FramePatches).patches:
             qualities = shot_qualities(patch)
             kept = self._shots.get(patch.track_id)
@@ -108,7 +119,8 @@ class Sheet(SinkNode[SheetConfig]):
             if better:
                 before = inputs.get("before", Frame).picture
                 after = inputs.get("after", Frame).picture
-                shot = self._shot(patch, inputs.pts, before, after)
+                drawn = patch.track_id in generative
+                shot = self._shot(patch, inputs.pts, before, after, generative=drawn)
                 shots = self._shots.setdefault(patch.track_id, {})
                 shots |= {kind: (quality, shot) for kind, quality in better.items()}
             if len(self._shots) > self.config.max_tracks:
@@ -141,6 +153,7 @@ class Sheet(SinkNode[SheetConfig]):
             max_tracks=config.max_tracks,
             columns=config.columns,
             side_px=config.face_px,
+            changes=config.changes,
         )
         if not pages:
             return {}
@@ -161,6 +174,8 @@ class Sheet(SinkNode[SheetConfig]):
         pts: int,
         before: av.VideoFrame,
         after: av.VideoFrame,
+        *,
+        generative: bool,
     ) -> Shot:
         if self._readers is None:
             raise RuntimeError("Sheet.process was called before open or after close")
@@ -170,13 +185,14 @@ class Sheet(SinkNode[SheetConfig]):
         large: Region = (x0 * scale, y0 * scale, x1 * scale, y1 * scale)
         square_from_before = compose(scaling(1 / patch.size_px), patch.crop_from_region)
         square_from_after = compose(square_from_before, scaling(1 / scale))
-        source = _to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth)
-        restored = _to_8_bit(read_after.rgb(after, large), patch.bit_depth)
+        source = to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth)
+        restored = to_8_bit(read_after.rgb(after, large), patch.bit_depth)
         return Shot(
             time_s=pts * self._seconds_per_tick,
             eye_distance_px=patch.eye_distance_px,
             before=cutout(source, square_from_before, self.config.face_px),
             after=cutout(restored, square_from_after, self.config.face_px),
+            generative=generative,
         )
 
 
@@ -198,7 +214,3 @@ def _mean_step(plane: npt.NDArray[Any]) -> float:
     """Return the mean difference of neighbouring pixels."""
     down, across = cv2.absdiff(plane[1:], plane[:-1]), cv2.absdiff(plane[:, 1:], plane[:, :-1])
     return (cv2.mean(down)[0] + cv2.mean(across)[0]) / 2
-
-
-def _to_8_bit(rgb: RgbImage, bit_depth: int) -> RgbImage:
-    return (rgb >> (bit_depth - 8)).astype(np.uint8)

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from nodes.geometry.alignment import Matrix, compose, invert, scaling, similarity_scale
-from nodes.geometry.registration import on_pixel_indices
+from nodes.geometry.alignment import Matrix, compose, scaling, similarity_scale
+from nodes.geometry.face_view import warped
 from nodes.types import RgbImage
 
 __all__ = ["Cutout", "Shot", "ShotFile", "ShotRecord", "cutout", "write_shots"]
@@ -35,17 +35,8 @@ class Cutout:
     """To the aligned square of side 1."""
 
     def drawn(self, side_px: int) -> RgbImage:
-        """Warp to the aligned square, (side_px, side_px, 3); black outside of the pixels."""
-        square_from_rgb = compose(scaling(side_px), self.square_from_rgb)
-        # Drawn at twice the size and averaged where the square is coarser than the pixels.
-        finer = 1 if similarity_scale(square_from_rgb) >= 1 else 2
-        inverse = on_pixel_indices(invert(compose(scaling(finer), square_from_rgb)))
-        side = side_px * finer
-        flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-        drawn = cv2.warpAffine(self.rgb, inverse, (side, side), flags=flags)
-        if finer > 1:
-            drawn = cv2.resize(drawn, (side_px, side_px), interpolation=cv2.INTER_AREA)
-        return np.asarray(drawn, np.uint8)
+        """Warp to the aligned square, (side_px, side_px, 3)."""
+        return warped(self.rgb, compose(scaling(side_px), self.square_from_rgb), side_px)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,6 +47,8 @@ class Shot:
     eye_distance_px: float
     before: Cutout
     after: Cutout
+    generative: bool = False
+    """Whether a generative network restored it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +58,7 @@ class ShotRecord:
     track_id: int
     time_s: float
     eye_distance_px: float
+    generative: bool
     square_from_before: list[list[float]]
     square_from_after: list[list[float]]
     qualities: dict[str, float] = field(default_factory=dict[str, float])
@@ -111,6 +105,7 @@ def write_shots(shots: Mapping[int, Mapping[str, tuple[float, Shot]]], path: Pat
                 track_id,
                 shot.time_s,
                 shot.eye_distance_px,
+                shot.generative,
                 shot.before.square_from_rgb.tolist(),
                 shot.after.square_from_rgb.tolist(),
                 qualities[id(shot)],
@@ -149,4 +144,5 @@ class ShotFile:
             record.eye_distance_px,
             Cutout(before, np.array(record.square_from_before)),
             Cutout(after, np.array(record.square_from_after)),
+            record.generative,
         )

@@ -207,7 +207,7 @@ class _StreamWriter(Writer):
 
     def add_stream(self, threads: int) -> VideoStream:
         """Add all streams, in the source's order."""
-        main = video_stream(self._original, self._target)
+        main = video_stream(self._original, self._target, self._source.config.video)
 
         def add_video() -> VideoStream:
             made = super(_StreamWriter, self).add_stream(threads)

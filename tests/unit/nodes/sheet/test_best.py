@@ -117,10 +117,3 @@ def test_a_face_of_any_size_is_drawn_in_place_without_aliasing(side_px: int) -> 
 def test_a_large_region_is_kept_no_larger_than_it_is_drawn() -> None:
     kept = cutout(picture(1801, 1407), scaling(1 / 1400), SIDE_PX)
     assert max(kept.rgb.shape) < 2 * 1801 / 1400 * SIDE_PX
-
-
-def test_outside_of_the_picture_is_black() -> None:
-    moved = compose(translation(0.5, 0), scaling(1 / 40))
-    drawn = cutout(np.full((40, 40, 3), 99, np.uint8), moved, SIDE_PX).drawn(SIDE_PX)
-    assert (drawn[:, : SIDE_PX // 2 - 2] == 0).all()
-    assert (drawn[2:-2, SIDE_PX // 2 + 2 : -2] == 99).all()
