@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict
 from aminet.files import Reader
 from nodes.join import SegmentPart
 from nodes.reports import sum_reports
-from nodes.types import VideoInfo
+from nodes.types import PictureForm, VideoInfo
 
 __all__ = [
     "API_VERSION",
@@ -147,7 +147,9 @@ class NodeSpec:
 class NodeConfig(BaseModel):
     """Base of every node's configuration: immutable, unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     def uncut_reason(self) -> str | None:
         """Return why a video must not be split with these settings, or None if it may be."""
@@ -176,6 +178,8 @@ class Segment:
     """The codec for `encode.codec=auto`, where the kind of output decides it."""
     cuts: tuple[int, ...] | None = None
     """Pts between which frames are all encoded or all left to be copied; None: all are encoded."""
+    pictures: tuple[PictureForm, ...] = ()
+    """The forms of the source's pictures, if they change within it."""
 
     @property
     def first_pts(self) -> int | None:
@@ -241,10 +245,7 @@ class Node(ABC, Generic[ConfigT_co]):
         return self.announce(inputs)
 
     def announce(self, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
-        """Return what `open` will return of `inputs`; may be called at any time.
-
-        Before the work, outputs are checked by it.
-        """
+        """Return what `open` will return of `inputs`, for checks; may be called at any time."""
         return next(iter(inputs.values()))
 
     def close(self) -> None:
@@ -254,7 +255,8 @@ class Node(ABC, Generic[ConfigT_co]):
         """Return this node's entry for the segment in `report.json`. Called after `close`.
 
         A list of texts under `warnings` is also shown to the user, and so is what lies under
-        `left_alone`: why faces were not restored, in words -> how many. Frames before
+        `left_alone`: why faces were not restored, in words -> how many. With a count
+        `generative_faces` above 0 the output is labelled as generative. Frames before
         `segment.start_pts` must not be counted: another segment counts them.
         """
         return {}
@@ -349,9 +351,7 @@ class SinkNode(Node[ConfigT_co]):
     They are published beside the output, under its name without the suffix, plus an ending: for
     `door.mp4` the ending `.plates.csv` gives `door.plates.csv`. `{node}` in an ending is replaced
     by the node's name in the graph. If an earlier sink has the same ending, the node's name is put
-    before it.
-
-    No files are published beside a stream: sinks that override `join` are left out there.
+    before it. Beside a stream no files are published: sinks that override `join` are left out.
     """
 
     endings: ClassVar[tuple[str, ...]] = (".{node}/*",)

@@ -9,12 +9,15 @@ import typer
 
 __all__ = [
     "Address",
+    "ChangeMap",
     "ConfigFile",
     "DryRun",
     "Evidence",
     "Faces",
     "From",
     "Inputs",
+    "Label",
+    "Look",
     "Output",
     "Overwrite",
     "Resume",
@@ -23,6 +26,7 @@ __all__ = [
     "Settings",
     "Strength",
     "To",
+    "Video",
 ]
 
 Inputs = Annotated[
@@ -36,6 +40,10 @@ Output = Annotated[
 Scale = Annotated[
     int | None, typer.Option("--scale", min=1, max=4, help="Enlarge the picture: 1, 2, 3 or 4.")
 ]
+Look = Annotated[
+    str | None,
+    typer.Option("--look", help="faithful, or sharp: generative, draws plausible detail."),
+]
 Strength = Annotated[
     float | None,
     typer.Option("--strength", min=0, max=1, help="How much of the restoration to apply."),
@@ -48,9 +56,17 @@ From = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before here.")]
+Video = Annotated[
+    int | None,
+    typer.Option("--video", min=0, help="Which video stream to restore, by `aminet probe`."),
+]
 Evidence = Annotated[
     bool,
     typer.Option("--evidence", help="Lossless, and the same bytes whatever runs it; takes longer."),
+]
+ChangeMap = Annotated[
+    bool,
+    typer.Option("--change-map", help="Write what was changed, amplified, as a second video."),
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file of a run; see the README.")
@@ -64,6 +80,7 @@ Address = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to join, such as auto or ray://head:10001."),
 ]
+Label = Annotated[bool, typer.Option("--label", help="Draw an AI-restored tag at each face.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 Resume = Annotated[
     bool,

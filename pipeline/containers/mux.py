@@ -100,6 +100,7 @@ def mux(
     restarts: Sequence[Restart] = (),
     comment: str | None = None,
     cuts: Sequence[int] = (),
+    video: int | None = None,
 ) -> MuxReport:
     """Write the frames of `pieces` and all other streams of `source` to `target`.
 
@@ -114,6 +115,7 @@ def mux(
         restarts: where the source's clock starts again, as `nodes.decode` found it.
         comment: added to the comment of the source, if the container has one.
         cuts: pts of the source's keyframes at which decoding can begin, sorted.
+        video: index of the source's video stream; None: the best one.
 
     Raises:
         MediaError: a file cannot be read, the segments cannot be joined, or frames are missing in
@@ -146,6 +148,7 @@ def mux(
             policy or StreamPolicy(),
             restarts,
             comment,
+            video,
         )
         try:
             job.write(target)
@@ -174,17 +177,18 @@ class _Mux:
         policy: StreamPolicy,
         restarts: Sequence[Restart],
         comment: str | None,
+        video: int | None,
     ) -> None:
         self._comment = comment
         self._pieces, self._first, self._trim, self._policy = pieces, first, trim, policy
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
         with open_media(source) as probed:
-            number = video_stream(probed, source).index
+            number = video_stream(probed, source, video).index
         # libav's choice may be another one in a file of which it has read more.
-        self._main = next(video for video in original.streams.video if video.index == number)
+        self._main = next(found for found in original.streams.video if found.index == number)
         self._joined = joined_header(pieces, source)
-        self._matrix = first_display_matrix(source)
+        self._matrix = first_display_matrix(source, video)
         self._restarts = RestartedTimes(restarts, info.time_base, self._main)
 
     def write(self, target: Path) -> None:

@@ -15,7 +15,7 @@ from aminet.errors import AminetError
 from nodes.encode import EncodeConfig
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
-from nodes.reports import left_alone
+from nodes.reports import generative_faces, left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
@@ -25,12 +25,12 @@ from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.record import Evidence, Work, evidence_of
 from pipeline.evidence.versions import PACKAGE, pixel_versions
 from pipeline.graph.graph import Graph, GraphNode
-from pipeline.graph.roles import encode_nodes
+from pipeline.graph.roles import encode_nodes, video_number
 from pipeline.interrupts import postponed
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
 from pipeline.job.pieces import NotCopiedError, pieces_of
 from pipeline.job.plan import PlannedVideo
-from pipeline.job.report import VideoReport
+from pipeline.job.report import GENERATIVE_NOTE, VideoReport
 from pipeline.job.video_plan import VideoPlan
 from pipeline.pictures.outputs import write_pictures
 from pipeline.run.contract import SegmentResult
@@ -194,8 +194,9 @@ def _joined(
             last_duration_ticks=last_ticks,
             policy=StreamPolicy.of(config, plan.sounds),
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
-            comment=LABEL if merged.progress.faces else None,
+            comment=_label(merged) if merged.progress.faces else None,
             cuts=plan.segments.cuts or (),
+            video=video_number(graph),
         )
     else:
         muxed = write_pictures(
@@ -212,6 +213,12 @@ def _joined(
             f"{made.name}: holds {muxed.frames} of {merged.progress.frames} frames, thrown away"
         )
     return muxed
+
+
+def _label(merged: SegmentResult) -> str:
+    """Return the comment of a video with restored faces."""
+    generative = generative_faces(merged.reports.values())
+    return f"{LABEL}; {GENERATIVE_NOTE}" if generative else LABEL
 
 
 def _check_sides(planned: PlannedVideo, sides: Iterable[str]) -> None:
@@ -254,6 +261,7 @@ def _report(
     muxed = {output.node: asdict(output.muxed) for output in made}
     files = [file for output in made for file in files_of(output.file)]
     nodes = {name: report for name, report in merged.reports.items() if report}
+    generative = generative_faces(merged.reports.values())
     if len(made) > 1:
         nodes |= {name: nodes[name] | {"mux": mux} for name, mux in muxed.items()}
     return VideoReport(
@@ -262,6 +270,7 @@ def _report(
         status="done",
         frames=frames,
         faces=merged.progress.faces,
+        generative_faces=generative,
         left_alone=left_alone(merged.reports.values()),
         tracks=tracks_followed(graph, segments.results),
         segments=len(segments.results),
@@ -278,7 +287,12 @@ def _report(
         tracks_file=beside.get(TRACKS),
         beside=beside,
         attempts=segments.attempts,
-        notes=(*segments.notes, *_mux_notes(made), *_warnings(merged.reports)),
+        notes=(
+            *((GENERATIVE_NOTE,) if generative else ()),
+            *segments.notes,
+            *_mux_notes(made),
+            *_warnings(merged.reports),
+        ),
         nodes=nodes,
         mux=next(iter(muxed.values()), {}),
         outputs=outputs,

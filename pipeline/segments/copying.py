@@ -58,7 +58,10 @@ class CopyTarget:
 
 
 def plan_copying(
-    scan: PacketScan | None, info: VideoInfo, targets: Sequence[CopyTarget]
+    scan: PacketScan | None,
+    info: VideoInfo,
+    targets: Sequence[CopyTarget],
+    video: int | None = None,
 ) -> CopyPlan:
     """Decide whether a video or stretches of it may be copied to its outputs.
 
@@ -68,7 +71,10 @@ def plan_copying(
         scan: the video's packets; None if they cannot be read twice.
         info: the decoded video.
         targets: all outputs.
+        video: index of the video stream that the user chose, None if it is the best one.
     """
+    if video is not None:
+        return CopyPlan(None, "decode.video is set")
     plans = [_plan(scan, info, target) for target in targets if not _why_encoded(info, target)]
     if not plans:
         reasons = (_why_encoded(info, target) for target in targets)
@@ -102,6 +108,7 @@ def _why_nothing(scan: PacketScan | None, info: VideoInfo, target: CopyTarget) -
     reasons = (
         (times is not None, times),
         (info.span_pts is not None, "only a part of it is wanted"),
+        (bool(scan.pictures), "its pictures change their size or format"),
         (scan.hidden > 0, f"an edit list hides {scan.hidden} of its pictures"),
         (scan.additions > 0, "it has a second picture for alpha"),
         (scan.headers > 1, "its codec's header changes"),

@@ -86,8 +86,9 @@ def _split(
         return SegmentPlan(whole, "run.segment_s is 0")
     if length_s < WHOLE_BELOW * segment_s:
         return SegmentPlan(whole, f"it is shorter than {WHOLE_BELOW * segment_s:g} s")
-    pieces = _bounds(scan, scan.keyframe_pts, round(segment_s / base))
-    closed = _bounds(scan, cuts or (), round(segment_s / base))
+    segment_ticks = max(1, round(segment_s / base))
+    pieces = _bounds(scan, scan.keyframe_pts, segment_ticks)
+    closed = _bounds(scan, cuts or (), segment_ticks)
     if len(closed) == len(pieces):
         pieces = closed
     if not pieces:

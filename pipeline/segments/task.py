@@ -13,6 +13,7 @@ from pathlib import Path
 from nodes.encode import Encode
 from nodes.encode.report import parts_in
 from nodes.node import Segment
+from nodes.types import PictureForm
 from pipeline.containers.pieces import packet_times
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
@@ -50,6 +51,8 @@ class KeptTask(Task):
     """Identity of the result."""
     stamp: str | None
     """Stamp of the source, from `pipeline.segments.sources.source_stamp`."""
+    pictures: tuple[PictureForm, ...]
+    """The forms of the source's pictures, if they change within it."""
     scratch_dir: Path | None
     """Folder for local copies, None for the temporary folder."""
     scratch_bytes: int
@@ -83,6 +86,7 @@ class KeptTask(Task):
                 warmup_pts=self.interval.warmup_pts,
                 codec=self.codec,
                 cuts=self.interval.cuts,
+                pictures=self.pictures,
             )
             check_unchanged(self.video, self.stamp)
             result = executor.run(segment, listener)
