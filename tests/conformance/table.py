@@ -21,7 +21,8 @@ HEAD = """# Conformance
 
 Made by `make conformance`; do not edit. Each row is a small synthetic video that is processed by
 the whole program without the network, with default settings (codec and container are chosen for
-the source), and compared with the output.
+the source) except `encode.copy=false`, and compared with the output. `test_conformance.py` takes
+each through the program with copying, too, where the pictures of copied videos have to be equal.
 
 | column | "yes" means |
 |---|---|
