@@ -32,14 +32,14 @@ from pipeline.containers.formats import container_format
 from pipeline.containers.holding import is_cover
 from pipeline.containers.other_streams import CopiedStream, OtherStreams
 from pipeline.containers.packet_clock import Written
-from pipeline.containers.pieces import Piece, joined_header, piece_packets
-from pipeline.containers.proof import prove
 from pipeline.containers.restarts import RestartedTimes
 from pipeline.containers.stream_plan import StreamPolicy
-from pipeline.containers.timing import VideoTiming, deviation, read_timing
 from pipeline.containers.trim import Trim
 from pipeline.containers.video_stream import add_video, first_display_matrix
 from pipeline.errors import OutputError
+from pipeline.pieces.packets import Piece, joined_header, piece_packets
+from pipeline.pieces.proof import prove
+from pipeline.pieces.timing import VideoTiming, deviation, read_timing
 
 __all__ = ["MuxReport", "mux"]
 

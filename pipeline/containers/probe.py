@@ -30,8 +30,8 @@ from nodes.media.picture_forms import FormScan
 from nodes.media.reader import first_picture
 from nodes.picture.formats import editable_format
 from nodes.types import PictureForm, VideoInfo
-from pipeline.containers.cuts import CutScan
 from pipeline.containers.sound_scan import SoundScan
+from pipeline.pieces.cuts import CutScan
 
 __all__ = ["ProbeResult", "StreamFacts", "TimingFacts", "is_media", "probe", "scan_packets"]
 

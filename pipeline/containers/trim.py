@@ -17,7 +17,7 @@ from av.packet import Packet
 from av.stream import Stream
 
 from nodes.types import VideoInfo
-from pipeline.containers.timing import VideoTiming
+from pipeline.pieces.timing import VideoTiming
 
 if TYPE_CHECKING:
     from av.container.core import Chapter  # only in PyAV's stubs

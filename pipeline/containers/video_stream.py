@@ -10,7 +10,7 @@ from av.video import VideoStream
 from nodes.media.reader import first_picture
 from nodes.media.side_data import display_matrix
 from nodes.types import VideoInfo
-from pipeline.containers.parameter_sets import JoinedHeader
+from pipeline.pieces.parameter_sets import JoinedHeader
 
 __all__ = ["add_video", "facts_of", "first_display_matrix"]
 

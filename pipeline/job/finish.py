@@ -19,7 +19,6 @@ from nodes.reports import generative_faces, left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
-from pipeline.containers.pieces import Piece
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.record import Evidence, Work, evidence_of
@@ -28,12 +27,13 @@ from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.roles import encode_nodes, video_number
 from pipeline.interrupts import postponed
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
-from pipeline.job.pieces import NotCopiedError, pieces_of
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.report import GENERATIVE_NOTE, VideoReport
 from pipeline.job.video_plan import VideoPlan
 from pipeline.pictures.outputs import write_pictures
+from pipeline.pieces.packets import Piece
 from pipeline.run.contract import SegmentResult
+from pipeline.segments.pieces import NotCopiedError, pieces_of
 from pipeline.segments.sources import check_unchanged
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.digests import file_sha256

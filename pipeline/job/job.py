@@ -24,7 +24,6 @@ from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, plan_files
 from pipeline.job.monitors import Monitor
 from pipeline.job.output_paths import make_folder
-from pipeline.job.pieces import NotCopiedError
 from pipeline.job.plan import JobPlan, PlannedVideo, plan_job
 from pipeline.job.report import RunReport, VideoReport
 from pipeline.job.video_run import VideoRun
@@ -32,6 +31,7 @@ from pipeline.page.build import page_location, write_page
 from pipeline.run.contract import Progress
 from pipeline.run.local import LocalRunner
 from pipeline.run.task import Runner, Task, TaskOutcome
+from pipeline.segments.pieces import NotCopiedError
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.locations import location_of, write
 from pipeline.storage.lock import Holding, holding

@@ -12,13 +12,13 @@ from pipeline.graph.graph import Graph
 from pipeline.graph.roles import encode_nodes
 from pipeline.job.failure import explained
 from pipeline.job.finish import VideoSegments, finish_video
-from pipeline.job.pieces import has_copied
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.progress import Expected
 from pipeline.job.report import VideoReport
 from pipeline.pictures.outputs import EXACT_CODEC
 from pipeline.run.contract import Progress
 from pipeline.run.task import Task, TaskOutcome
+from pipeline.segments.pieces import has_copied
 from pipeline.segments.plan import Interval
 from pipeline.segments.store import SegmentStore
 from pipeline.segments.task import KeptTask

@@ -22,11 +22,11 @@ from nodes.media.picture_formats import (
 )
 from nodes.types import VideoInfo
 from pipeline.containers.mux import MuxReport
-from pipeline.containers.timing import deviation, read_timing
 from pipeline.errors import OutputError
 from pipeline.pictures.animation import write_animation
 from pipeline.pictures.photo import encode_photo
 from pipeline.pictures.restored import RestoredPicture, restored_pictures
+from pipeline.pieces.timing import deviation, read_timing
 
 __all__ = ["EXACT_CODEC", "OutputKind", "check_pictures", "output_kind_of", "write_pictures"]
 

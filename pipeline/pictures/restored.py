@@ -23,8 +23,8 @@ from nodes.picture.formats import PictureConverter
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import RegionReader
 from nodes.types import RgbImage, VideoInfo
-from pipeline.containers.timing import VideoTiming
 from pipeline.pictures.photo import Photo
+from pipeline.pieces.timing import VideoTiming
 
 __all__ = ["RestoredPicture", "restored_pictures"]
 

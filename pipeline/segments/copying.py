@@ -14,10 +14,10 @@ from typing import Final
 from nodes.encode.encoder_table import OWN_SET, containers_of
 from nodes.encode.encoders import EncodeConfig, EncoderPlan
 from nodes.types import VideoInfo
-from pipeline.containers.cuts import JOINABLE
 from pipeline.containers.formats import container_format
-from pipeline.containers.parameter_sets import set_numbers
 from pipeline.containers.probe import PacketScan
+from pipeline.pieces.cuts import JOINABLE
+from pipeline.pieces.parameter_sets import set_numbers
 from pipeline.segments.plan import irregular
 
 __all__ = ["CopyPlan", "CopyTarget", "plan_copying"]

@@ -14,9 +14,9 @@ from nodes.encode import Encode
 from nodes.encode.report import parts_in
 from nodes.node import Segment
 from nodes.types import PictureForm
-from pipeline.containers.pieces import packet_times
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
+from pipeline.pieces.packets import packet_times
 from pipeline.run.contract import Progress, SegmentResult, sink_folder
 from pipeline.run.executor import SegmentExecutor
 from pipeline.run.task import Task

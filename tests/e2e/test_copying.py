@@ -15,8 +15,8 @@ from av.video.codeccontext import VideoCodecContext
 
 import pipeline
 from nodes.media.reader import PictureReader
-from pipeline.containers import parameter_sets
 from pipeline.job.report import VideoReport
+from pipeline.pieces import parameter_sets
 from tests.support.marking import marking_graph
 from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of, planes
 

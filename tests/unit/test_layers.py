@@ -69,10 +69,11 @@ WALLS: Final = {
         "pipeline.sizing": "",
         "pipeline.storage": """
             pipeline.errors pipeline.interrupts pipeline.redact aminet.errors aminet.files""",
+        "pipeline.pieces": "nodes nodes.media nodes.picture nodes.encode",
         "pipeline.containers": """
-            pipeline.errors nodes nodes.media nodes.picture nodes.encode""",
+            pipeline.errors pipeline.pieces nodes nodes.media nodes.picture nodes.encode""",
         "pipeline.pictures": """
-            pipeline.errors pipeline.containers nodes nodes.media nodes.picture""",
+            pipeline.errors pipeline.pieces pipeline.containers nodes nodes.media nodes.picture""",
         "pipeline.quality": """
             pipeline.errors nodes nodes.geometry nodes.media nodes.decode nodes.track
             nodes.paste""",
@@ -98,13 +99,13 @@ WALLS: Final = {
         "pipeline.page": """
             pipeline.errors pipeline.storage pipeline.terminal nodes nodes.sheet""",
         "pipeline.segments": """
-            pipeline.errors pipeline.redact pipeline.storage pipeline.containers pipeline.evidence
-            pipeline.graph pipeline.run nodes nodes.media nodes.encode""",
+            pipeline.errors pipeline.redact pipeline.storage pipeline.pieces pipeline.containers
+            pipeline.evidence pipeline.graph pipeline.run nodes nodes.media nodes.encode""",
         "pipeline.job": """
-            pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
-            pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
-            pipeline.segments pipeline.evidence pipeline.page pipeline.terminal pipeline.redact
-            nodes nodes.media nodes.encode aminet.errors aminet.device""",
+            pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.pieces
+            pipeline.containers pipeline.pictures pipeline.graph pipeline.config pipeline.run
+            pipeline.cluster pipeline.segments pipeline.evidence pipeline.page pipeline.terminal
+            pipeline.redact nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.verification": """
             aminet.errors pipeline.errors pipeline.storage pipeline.evidence pipeline.graph
             pipeline.config pipeline.run pipeline.segments pipeline.job

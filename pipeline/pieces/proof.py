@@ -20,8 +20,8 @@ from nodes.media.open import open_media, read_packets, video_stream
 from nodes.media.reader import PictureReader
 from nodes.picture.digest import picture_sha256
 from nodes.types import VideoInfo
-from pipeline.containers.pieces import Copied, Piece, piece_clock
-from pipeline.containers.timing import VideoTiming
+from pipeline.pieces.packets import Copied, Piece, piece_clock
+from pipeline.pieces.timing import VideoTiming
 
 __all__ = ["prove"]
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from nodes.encode.report import parts_in
 from nodes.errors import MediaError
-from pipeline.containers.pieces import Copied, Piece
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import GraphNode
+from pipeline.pieces.packets import Copied, Piece
 from pipeline.run.contract import SegmentResult, sink_folder
 
 __all__ = ["NotCopiedError", "has_copied", "pieces_of"]

@@ -14,7 +14,7 @@ from nodes.encode.writer import PTS_OFFSET_KEY
 from nodes.errors import MediaError
 from nodes.media.open import open_media, read_packets, ticks_of, video_stream
 from nodes.types import VideoInfo
-from pipeline.containers.parameter_sets import Convert, JoinedHeader
+from pipeline.pieces.parameter_sets import Convert, JoinedHeader
 
 __all__ = [
     "Copied",

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from pipeline.containers.cuts import nal_units
+from pipeline.pieces.cuts import nal_units
 
 __all__ = ["Convert", "JoinedHeader", "set_numbers"]
 

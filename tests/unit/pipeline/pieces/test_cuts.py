@@ -9,8 +9,8 @@ import av
 import pytest
 
 from nodes.encode.encoder_table import OWN_SET
-from pipeline.containers.parameter_sets import JoinedHeader, set_numbers
 from pipeline.containers.probe import scan_packets
+from pipeline.pieces.parameter_sets import JoinedHeader, set_numbers
 from tests.support.media import Video, make_video
 
 H264 = Video(frames=30, gop_frames=10, b_frames=2)

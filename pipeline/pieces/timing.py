@@ -11,7 +11,7 @@ from math import lcm
 
 from nodes.errors import MediaError
 from nodes.types import VideoInfo
-from pipeline.containers.pieces import Piece, piece_times
+from pipeline.pieces.packets import Piece, piece_times
 
 __all__ = ["VideoTiming", "deviation", "read_timing"]
 
