@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
@@ -21,6 +23,9 @@ __all__ = ["BATCH", "Restorer"]
 
 BATCH: Final = 16
 """Faces per batch in `Restorer.restore`: enough to fill a CPU, little memory on a GPU."""
+
+
+_TOP: Final = 255
 
 
 class Restorer:
@@ -111,3 +116,21 @@ class Restorer:
             x = part.to(self.device)
             restored.append((x[:, :3] + self.residual(x)).clamp(0, 1).cpu())
         return torch.cat(restored)
+
+    def restore_rgb(self, faces: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Restore aligned pictures of faces, as from photographs.
+
+        Args:
+            faces: (B, S, S, 3) RGB.
+
+        Returns:
+            Of the same shape.
+
+        Raises:
+            SideError: as `AMINet.forward`.
+        """
+        # A copy: torch warns about arrays that cannot be written to.
+        x_BCHW = torch.from_numpy(faces.copy()).permute(0, 3, 1, 2).float() / _TOP
+        restored_BCHW = self.restore(x_BCHW) if len(faces) else x_BCHW
+        levels = (restored_BCHW * _TOP).round().to(torch.uint8)
+        return levels.permute(0, 2, 3, 1).contiguous().numpy()

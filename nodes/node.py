@@ -147,7 +147,9 @@ class NodeSpec:
 class NodeConfig(BaseModel):
     """Base of every node's configuration: immutable, unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     def uncut_reason(self) -> str | None:
         """Return why a video must not be split with these settings, or None if it may be."""
@@ -253,7 +255,8 @@ class Node(ABC, Generic[ConfigT_co]):
         """Return this node's entry for the segment in `report.json`. Called after `close`.
 
         A list of texts under `warnings` is also shown to the user, and so is what lies under
-        `left_alone`: why faces were not restored, in words -> how many. Frames before
+        `left_alone`: why faces were not restored, in words -> how many. With a count
+        `generative_faces` above 0 the output is labelled as generative. Frames before
         `segment.start_pts` must not be counted: another segment counts them.
         """
         return {}

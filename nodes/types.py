@@ -329,6 +329,8 @@ class RestoredPatch:
     oval: FaceOval | None = None
     """The mask of the residual. If None, the whole residual is added, even where it overlaps that
     of another face."""
+    generative: bool = False
+    """Whether the network draws detail that is plausible, but not recorded; from its model card."""
 
 
 @dataclass(frozen=True, slots=True)

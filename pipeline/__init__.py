@@ -5,7 +5,8 @@ The main job is one call from Python:
     import pipeline
     report = pipeline.enhance("in.mp4", "out.mp4", scale=2)
 
-and any other graph is `pipeline.run_graph("redact", "in.mp4", "out.mp4")`.
+and any other graph is `pipeline.run_graph("redact", "in.mp4", "out.mp4")`. Pictures that a program
+holds go through `pipeline.Enhancer`, crops of faces through `pipeline.FaceRestorer`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pipeline.api import (
+        Enhancer,
+        FaceRestorer,
         GraphSpec,
         Monitor,
         NodeEntry,
@@ -37,6 +40,8 @@ if sys.platform == "win32":
     )
 
 __all__ = [
+    "Enhancer",
+    "FaceRestorer",
     "GraphSpec",
     "Monitor",
     "NodeEntry",

@@ -1,4 +1,4 @@
-"""The Python interface: `enhance`, `plan`, `enhance_stream` and `verify`.
+"""The Python interface: `enhance`, `plan`, `run_graph`, `enhance_stream`, `verify`, `Enhancer`.
 
 Their keyword settings are `pipeline.config.Flags`.
 """
@@ -12,6 +12,8 @@ from typing import Any, Unpack
 
 from pipeline.config import Flags, GraphFlags, merge_settings
 from pipeline.errors import RunCancelledError
+from pipeline.frames.crops import FaceRestorer
+from pipeline.frames.enhancer import Enhancer
 from pipeline.graph.spec import GraphSpec, NodeEntry
 from pipeline.job.calling import CallingMonitor, Cancelled
 from pipeline.job.job import run_job
@@ -20,11 +22,13 @@ from pipeline.job.plan import JobPlan, plan_inputs
 from pipeline.job.report import RunReport
 from pipeline.run.contract import Progress, SegmentResult
 from pipeline.storage.locations import absolute
-from pipeline.stream.job import run_stream
+from pipeline.stream.job import PIPE, run_stream
 from pipeline.verification.findings import Verification
 from pipeline.verification.verify import verify
 
 __all__ = [
+    "Enhancer",
+    "FaceRestorer",
     "GraphSpec",
     "Monitor",
     "NodeEntry",
@@ -71,8 +75,8 @@ def enhance(
             thread.
         cancel: once it is set, from any thread, the run ends.
         command: the command line to put into the report.
-        flags: `graph`, `scale`, `strength`, `faces`, `from_s`, `to_s`, `evidence`, `runner`,
-            `address`: see `pipeline.config.Flags`.
+        flags: `graph`, `scale`, `look`, `strength`, `faces`, `from_s`, `to_s`, `evidence`,
+            `change_map`, `runner`, `address`: see `pipeline.config.Flags`.
 
     Returns:
         The report. With several videos, those that failed are in `report.failed`.
@@ -187,7 +191,8 @@ def enhance_stream(
         pipeline.errors.OutputError: the output exists, or cannot be written.
     """
     run_config = merge_settings(config, settings, **flags)
-    return run_stream(source, os.fspath(output), run_config, overwrite=overwrite)
+    source, target = (end if end == PIPE else absolute(end) for end in (source, os.fspath(output)))
+    return run_stream(source, target, run_config, overwrite=overwrite)
 
 
 def _absolute(inputs: Location | Sequence[Location]) -> list[str]:

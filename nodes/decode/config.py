@@ -19,9 +19,12 @@ def _seconds(value: object) -> object:
     return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
 
 
-_CLOCK: Final = re.compile(r"(\d+:)?\d{1,2}:\d{1,2}(\.\d*)?")
+_CLOCK: Final = re.compile(r"(\d{1,9}:)?\d{1,2}:\d{1,2}(\.\d*)?")
 
-Seconds = Annotated[float, Field(ge=0), BeforeValidator(_seconds)]
+MOST_S: Final = 1e8
+"""Longest time, s: three years. libav counts microseconds in 64 bits."""
+
+Seconds = Annotated[float, Field(ge=0, le=MOST_S), BeforeValidator(_seconds)]
 """Seconds as a number, or as text: `01:30`, `1:02:03.5`."""
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "stores_times",
     "tagged_end_s",
     "ticks_of",
+    "top_field_first",
     "video_stream",
 ]
 
@@ -58,6 +59,9 @@ _PROBE_US = 24 * 3600 * 1_000_000
 
 _TELL_LATE = frozenset({"mpeg", "flv", "live_flv"})
 """Demuxers of formats that do not announce their streams."""
+
+_TAGGED_TIME = re.compile(r"(\d{1,9}):(\d{1,9}):(\d{1,9}(?:\.\d*)?)", re.ASCII)
+"""Hours, minutes and seconds in the form of Matroska's muxers."""
 
 _UNSPECIFIED = 2
 
@@ -229,7 +233,7 @@ def frame_step_ticks(stream: VideoStream) -> Fraction:
 def tagged_end_s(stream: VideoStream) -> float | None:
     """Return the end of the stream from Matroska's tags, s; a truncated file ends before it."""
     for key, value in stream.metadata.items():
-        if key.upper() == "DURATION" and (parts := re.fullmatch(r"(\d+):(\d+):([\d.]+)", value)):
+        if key.upper() == "DURATION" and (parts := _TAGGED_TIME.fullmatch(value)):
             return int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])
     return None
 
@@ -270,7 +274,7 @@ def describe_video(
         codec_name=context.codec.canonical_name,
         bit_depth=max(component.bits for component in first.format.components),
         interlaced=first.interlaced_frame or context.field_order > _PROGRESSIVE,
-        top_field_first=_top_field_first(first, context.field_order),
+        top_field_first=top_field_first(first, context.field_order),
         duration_s=None if duration_s is None else float(duration_s),
         frame_count_hint=stream.frames or None,
         hdr=read_hdr_facts(first),
@@ -278,8 +282,13 @@ def describe_video(
     )
 
 
-def _top_field_first(picture: av.VideoFrame, field_order: int) -> bool:
-    """Return the field order of the picture if it has one, else that of the container."""
+def top_field_first(picture: av.VideoFrame, field_order: int = 0) -> bool:
+    """Return the field order of the picture if it has one, else that of the container.
+
+    Args:
+        picture: a decoded picture.
+        field_order: AVFieldOrder of the stream, 0 if unknown.
+    """
     if not picture.interlaced_frame:
         return field_order not in _BOTTOM_FIRST
     # PyAV has no attribute for it, but libav's `select` filter can test it.

@@ -6,13 +6,14 @@ from typing import Final, cast
 
 import av
 import numpy as np
+import numpy.typing as npt
 
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import RegionReader, copy_picture
 from nodes.picture.residual import add_rgb_residual
 from nodes.values import ColorTags, RgbImage
 
-__all__ = ["picture_rgb", "picture_with_rgb", "tags_of"]
+__all__ = ["picture_rgb", "picture_with_rgb", "tags_of", "to_8_bit"]
 
 _UNKNOWN_RANGE: Final = 0
 
@@ -75,3 +76,8 @@ def picture_with_rgb(picture: av.VideoFrame, rgb: RgbImage, color: ColorTags) ->
     copy = copy_picture(picture)
     add_rgb_residual(copy, (0, 0, picture.width, picture.height), residual, color)
     return copy
+
+
+def to_8_bit(rgb: RgbImage, bit_depth: int) -> npt.NDArray[np.uint8]:
+    """Return the upper 8 bits of RGB with `bit_depth` bits, as uint8."""
+    return (rgb >> (bit_depth - 8)).astype(np.uint8)

@@ -18,6 +18,7 @@ import av
 import numpy as np
 from pydantic import Field
 
+from aminet.files import Reader
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, Port, Segment, State, TrackingNode
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import luma_samples
@@ -26,6 +27,7 @@ from nodes.track.close_up import FaceFinder, square_around, steady_square
 from nodes.track.detector import Detection
 from nodes.track.scan import RollingScan, SceneCuts
 from nodes.track.stitch import SHARED_FRAMES, TrackEnds, stitch
+from nodes.track.system_libraries import check_libraries
 from nodes.track.tracker import (
     REMEMBER_FRAMES,
     Sighting,
@@ -109,6 +111,15 @@ class Track(TrackingNode[TrackConfig]):
         # The faces at both ends, by which the segment's tracks are matched with its neighbours'.
         self._head: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
         self._tail: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
+
+    def prepare(self, read: Reader) -> None:
+        """Check that MediaPipe can be loaded, before any video is begun.
+
+        Raises:
+            NodeConfigError: libraries of the system are missing.
+        """
+        del read
+        check_libraries()
 
     def warmup_s(self, source: VideoInfo) -> float:
         """Return for how long a face is remembered, plus the time of a scan to find it before."""

@@ -25,6 +25,7 @@ from pipeline.graph.roles import encode_nodes
 from pipeline.job.files import VideoFiles
 from pipeline.job.merge import why_uncut
 from pipeline.pictures.outputs import OutputKind, check_pictures, output_kind_of
+from pipeline.run.memory import check_fits
 from pipeline.segments.identity import Identity, fingerprint, identify
 from pipeline.segments.plan import SegmentPlan, plan_segments
 from pipeline.segments.sources import source_stamp
@@ -82,7 +83,7 @@ def plan_video(
         contents: identity of the files that the nodes load, from `content_ids`.
 
     Raises:
-        MediaError: the source cannot be read as video.
+        MediaError: the source cannot be read as video, or is too large for this machine.
         NodeConfigError: the encoder's settings are invalid.
         UnsupportedFormatError: no encoder supports the pixel format.
         OutputError: the target's container cannot hold the video or its other streams.
@@ -104,6 +105,8 @@ def _plan_video(
     contents: Mapping[str, str],
 ) -> VideoPlan:
     info = _describe(source, graph, threads)
+    written = [graph.video_into(encode.name, info) for encode in encode_nodes(graph)]
+    check_fits([info, *written], threads=threads, name=video.source)
     output_kind = output_kind_of(name_of(video.target), source)
     suffix = None
     if info.still and not video.named and output_kind is None:
@@ -116,12 +119,12 @@ def _plan_video(
     notes: list[str] = []
     scan = None if is_url(source) else scan_packets(source)
     sounds = None if scan is None else scan.sounds
-    for encode, config, target in zip(encode_nodes(graph), configs, video.outputs, strict=True):
+    for into, config, target in zip(written, configs, video.outputs, strict=True):
         if output_kind is not None:
             output = target.with_suffix(suffix) if suffix else target
             said = check_pictures(output_kind, source, name_of(output), config.codec)
         else:
-            codec = plan_encoder(config, graph.video_into(encode.name, info), threads).codec_name
+            codec = plan_encoder(config, into, threads).codec_name
             policy = StreamPolicy.of(config, sounds)
             output, said = _fitting(target, video.named, source, codec, policy)
         outputs.append(output)

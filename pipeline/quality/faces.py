@@ -71,7 +71,7 @@ def read_truth(path: Path, source: Path) -> list[list[SeenFace]]:
         return [[_seen(face) for face in frame["faces"]] for frame in frames]
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} does not say where the faces of {source.name} are") from error
 
 

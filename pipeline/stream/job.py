@@ -9,17 +9,18 @@ import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from nodes.decode import Decode, DecodeConfig
+from nodes.decode import DecodeConfig
 from nodes.encode.encoders import EncodeConfig
-from nodes.node import Node, NodeConfig, Segment, SinkNode
+from nodes.errors import MediaError
+from nodes.node import Segment
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.containers.formats import container_format
-from pipeline.errors import GraphError, OutputError
-from pipeline.graph.graph import Graph, GraphNode
+from pipeline.errors import OutputError
+from pipeline.graph.ends import decode_node, with_ends
+from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
 from pipeline.graph.roles import encode_node
 from pipeline.interrupts import first_signal_calls, interruptible, postponed
@@ -41,17 +42,6 @@ PIPE: Final = "-"
 _LIVE_WINDOW_FRAMES: Final = 8
 
 _LIVE: Final = ("rtsp://", "rtsps://", "rtmp://", "rtp://", "udp://", "tcp://", "srt://")
-
-
-@dataclass(frozen=True, slots=True)
-class _OpenedNode(GraphNode):
-    """A node with an existing instance."""
-
-    instance: Node[NodeConfig]
-
-    def make(self) -> Node[NodeConfig]:
-        """Return the instance."""
-        return self.instance
 
 
 def is_stream(source: str, target: str) -> bool:
@@ -96,7 +86,7 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
             options = _live_options(config.run) if source.startswith(_LIVE) else None
             graph, decode = _joined(graph, where, container, options)
             with first_signal_calls(decode.stop), interruptible():
-                read = f"pipe:{sys.stdin.fileno()}" if source == PIPE else source
+                read = _standard_input() if source == PIPE else source
                 scratch = scratch_of(config.run.scratch_dir, config.run.scratch_bytes)
                 with staged(read, scratch) as local:
                     result = _run(graph, local, work_dir, options or config.run)
@@ -109,6 +99,12 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
         for warning in report.get("warnings", ()):
             log.warning("%s: %s", name, warning)
     return result
+
+
+def _standard_input() -> str:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - closed by who started us
+        raise MediaError("standard input is closed; expected a video from there")
+    return f"pipe:{sys.stdin.fileno()}"
 
 
 def _claim(part: Path) -> None:
@@ -167,38 +163,16 @@ def _joined(
         container: libav's name of the muxer, None for that of the source.
         live: options for a live source, None for others.
     """
-    encode = encode_node(graph)
-    sources = [node for node in graph.nodes if issubclass(node.node_class, Decode)]
-    if len(sources) != 1 or not isinstance(sources[0].config, DecodeConfig):
-        raise GraphError(
-            f"graph {graph.name!r} has {len(sources)} nodes of type {Decode.spec.type_name},"
-            " expected exactly one: it reads the stream"
-        )
-    assert isinstance(encode.config, EncodeConfig)  # noqa: S101 - for the type checker
+    source, encode = decode_node(graph).config, encode_node(graph).config
+    assert isinstance(source, DecodeConfig)  # noqa: S101 - for the type checker
+    assert isinstance(encode, EncodeConfig)  # noqa: S101 - for the type checker
     decode = StreamDecode(
-        sources[0].config,
-        live=live is not None,
-        max_latency_s=live.max_latency_s if live else None,
+        source, live=live is not None, max_latency_s=live.max_latency_s if live else None
     )
-    ends: dict[str, Node[NodeConfig]] = {
-        sources[0].name: decode,
-        encode.name: StreamEncode(encode.config, decode, target, container),
-    }
-    beside = [
-        node.name
-        for node in graph.nodes
-        if issubclass(node.node_class, SinkNode)
-        and node.node_class.can_join()
-        and node is not encode
-    ]
-    nodes = tuple(
-        _OpenedNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
-        for n in graph.nodes
-        if n.name not in beside
-    )
+    joined, beside = with_ends(graph, decode, StreamEncode(encode, decode, target, container))
     if beside:
         log.warning("%s: left out, since nothing is written beside a stream", ", ".join(beside))
-    return replace(graph, nodes=nodes), decode
+    return joined, decode
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import pipeline
 from pipeline.cli.app import main
 from pipeline.config import available_graphs
 from pipeline.errors import RunCancelledError
+from pipeline.graph.spec import read_graph_spec
 from tests.support.media import Video, decode_all, make_video
 from tests.support.sink_nodes import Joined
 
@@ -24,20 +25,30 @@ DECODE: dict[str, Any] = {"type": "aminet.decode"}
 ENCODE: dict[str, Any] = {"type": "aminet.encode", "inputs": {"frames": "decode.frames"}}
 
 
+def path_params(path: Path) -> dict[str, Any]:
+    return read_graph_spec(path).params
+
+
 @pytest.mark.parametrize("path", available_graphs(), ids=lambda path: path.stem)
 def test_every_shipped_graph_runs_and_is_named_in_the_readme(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name, out = path.stem, tmp_path / "out"
     assert f"`{name}`" in (SAMPLES.parent / "README.md").read_text(encoding="utf-8")
-    weights = ["--set", "params.weights=bicubic"] if name in {"enhance", "proxy"} else []
+    weights = ["--set", "params.weights=bicubic"] if "weights" in path_params(path) else []
     words = ["run", name, str(SAMPLES / "portrait.mp4"), "-o", str(out), "--to", "0.3", *weights]
     monkeypatch.setattr("sys.argv", ["aminet", *words])
     assert main() == 0
-    videos = {"tracks-only": set[str](), "proxy": {"portrait.encode.mp4", "portrait.proxy.mp4"}}
+    none = set[str]()
+    proxies = {"portrait.encode.mp4", "portrait.proxy.mp4"}
+    videos = {"tracks-only": none, "faces-only": none, "proxy": proxies}
     made = {file.name for file in out.glob("*.mp4")}
     assert made == videos.get(name, {"portrait.mp4"})
     assert (out / "portrait.tracks.jsonl").exists()
+    assert (out / "portrait.face_videos" / "0001.mp4").exists() == (name == "faces-only")
+    if name == "compare":
+        (first, *_) = decode_all(out / "portrait.mp4")
+        assert first.width > 2 * first.height
 
 
 def test_a_graph_in_python_holds_classes_and_names(tmp_path: Path) -> None:
