@@ -180,6 +180,7 @@ def _join_video(
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
             comment=_label(merged) if merged.progress.faces else None,
             video=video_number(graph),
+            keep_start=config.keep_start,
         )
     else:
         muxed = write_pictures(
