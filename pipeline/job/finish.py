@@ -24,7 +24,7 @@ from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.record import Evidence, Work, evidence_of
 from pipeline.evidence.versions import PACKAGE, pixel_versions
 from pipeline.graph.graph import Graph, GraphNode
-from pipeline.graph.roles import encode_nodes
+from pipeline.graph.roles import encode_nodes, video_number
 from pipeline.interrupts import postponed
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
 from pipeline.job.plan import PlannedVideo
@@ -179,6 +179,7 @@ def _join_video(
             policy=StreamPolicy.of(config, plan.sounds),
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
             comment=_label(merged) if merged.progress.faces else None,
+            video=video_number(graph),
         )
     else:
         muxed = write_pictures(
