@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LOWEST := .venv-lowest/.ready
 DEFACE := .venv-deface/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow conformance fuzz bench bench-deface lint format clean
+.PHONY: help setup demo test test-slow test-lowest conformance fuzz bench bench-deface lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -28,6 +29,16 @@ test: $(READY) ## the tests that CI runs
 
 test-slow: $(READY) ## heavy end-to-end, fault and compile tests
 	$(BIN)/python -m pytest -m slow --timeout 1200
+
+# A venv of its own with the lowest versions that pyproject.toml allows.
+$(LOWEST): $(READY) pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	$(BIN)/python -m tools.lowest > .venv-lowest/lowest.txt
+	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/lowest.txt --editable '.[dev]'
+	@touch $@
+
+test-lowest: $(LOWEST) ## the tests that CI runs, with the lowest versions of all dependencies
+	.venv-lowest/bin/python -m pytest
 
 conformance: $(READY) ## the table of what goes in and what comes out; writes docs/conformance.md
 	$(BIN)/python -m tests.conformance.table
@@ -57,4 +68,4 @@ format: $(READY) ## let ruff put the code in shape
 	$(BIN)/ruff format .
 
 clean: ## remove everything made here
-	rm -rf $(VENV) .venv-deface out build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-deface .venv-lowest out build dist .pytest_cache .ruff_cache .hypothesis

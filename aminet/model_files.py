@@ -9,6 +9,7 @@ can be sent to another machine in between.
 import hashlib
 import io
 import json
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
@@ -23,6 +24,7 @@ from aminet.cost import count_macs, count_parameters
 from aminet.errors import WeightsError
 from aminet.files import Reader, read_file
 from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
+from aminet.settings import explain
 
 __all__ = [
     "CARD_SIDE_PX",
@@ -46,6 +48,8 @@ WEIGHTS_SUFFIX: Final = ".safetensors"
 CHECKPOINT_SUFFIX: Final = ".pt"
 CARD_SIDE_PX: Final = 128
 """Side of the face for which a card gives `macs`, px: that of the training faces."""
+MOST_REASON: Final = 300
+"""Most characters of torch's message about weights that do not fit, which names every tensor."""
 
 
 class Alignment(BaseModel):
@@ -233,7 +237,7 @@ def _parsed(card: bytes | None, location: str) -> ModelCard:
         return ModelCard.model_validate_json(card)
     except ValidationError as error:
         raise WeightsError(
-            f"the model card {location} is malformed: {error}", path=location
+            f"the model card {location} is malformed: {explain(error)}", path=location
         ) from error
 
 
@@ -253,22 +257,21 @@ def _from_checkpoint(file: WeightsFile, device: torch.device | str) -> tuple[AMI
     from aminet.network import PRESETS
 
     path = PurePosixPath(file.location)
+    content = _plain_content(file)
     try:
-        content: dict[str, Any] = torch.load(
-            io.BytesIO(file.content), map_location="cpu", weights_only=True
-        )
         # Older checkpoints do not say: they have no history.
         in_channels = content["config"].get("in_channels", 3)
         config = replace(PRESETS[content["config"]["preset"]], in_channels=in_channels)
         tensors, protocol = content["average"], str(content["config"]["protocol"])
-    except (KeyError, TypeError, RuntimeError, OSError, EOFError) as error:
-        raise WeightsError(
-            f"{file.location} is not a checkpoint of `aminet train`: {error}", path=file.location
-        ) from error
+        steps, seconds = content["step"], content["seconds"]
+        settings = dict(content["config"])
+        loss = dict(settings.get("loss", {}))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _no_checkpoint(file.location) from error
     network = _fill(config, tensors, file.location, device)
     # The run's folders are private: they do not go into the card.
-    settings = {k: v for k, v in content["config"].items() if k not in {"data", "out"}}
-    loss = {k: v for k, v in settings.get("loss", {}).items() if k != "lpips"}
+    settings = {k: v for k, v in settings.items() if k not in {"data", "out"}}
+    loss = {k: v for k, v in loss.items() if k != "lpips"}
     card = ModelCard(
         name=f"{path.parent.name}/{path.stem}",
         sha256=file.sha256,
@@ -278,20 +281,44 @@ def _from_checkpoint(file: WeightsFile, device: torch.device | str) -> tuple[AMI
         protocol=protocol,
         generative=bool(loss.get("adversarial")),
         training={
-            "steps": content["step"],
-            "seconds": content["seconds"],
+            "steps": steps,
+            "seconds": seconds,
             "config": {**settings, "loss": loss},
         },
     )
     return network, card
 
 
+def _plain_content(file: WeightsFile) -> Any:
+    """Return the content of a checkpoint: tensors, numbers and texts. No code of it is run."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            return torch.load(io.BytesIO(file.content), map_location="cpu", weights_only=True)
+    except Exception:  # noqa: BLE001 - the error depends on the file
+        # Torch's message advises how to run the file's code after all: leave it out.
+        raise _no_checkpoint(file.location) from None
+
+
+def _no_checkpoint(path: str) -> WeightsError:
+    return WeightsError(
+        f"{path} is not a checkpoint of `aminet train`, or holds more than tensors, numbers and"
+        f" texts; expected one, or a {WEIGHTS_SUFFIX} file with its card",
+        path=path,
+    )
+
+
 def _fill(
     config: AMINetConfig, tensors: dict[str, torch.Tensor], path: str, device: torch.device | str
 ) -> AMINet:
-    network = AMINet(config)
     try:
+        with torch.device("meta"):  # takes no memory, whatever sizes a forged card names
+            wanted = count_parameters(AMINet(config))
+        given = sum(tensor.numel() for tensor in tensors.values())
+        if wanted > given:
+            raise ValueError(f"{given} numbers, expected {wanted}")
+        network = AMINet(config)
         network.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        raise WeightsError(f"{path} is of another network: {error}", path=path) from error
+    except (RuntimeError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
+        reason = " ".join(str(error).split())[:MOST_REASON]
+        raise WeightsError(f"{path} is of another network: {reason}", path=path) from error
     return network.to(torch.device(device)).eval().requires_grad_(requires_grad=False)

@@ -6,14 +6,16 @@ class of error to raise.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from aminet.errors import AminetError
+from aminet.files import read_regular
 
 __all__ = [
     "check_settings",
@@ -26,6 +28,19 @@ __all__ = [
 ]
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
+
+MOST_BYTES: Final = 4_000_000
+"""Largest file of settings, bytes."""
+MOST_VALUES: Final = 100_000
+"""Most values in a file of settings, with each use of an anchor counted."""
+MOST_LEVELS: Final = 100
+"""Deepest nesting of a file of settings."""
+MOST_CHARACTERS: Final = 4096
+"""Longest single value; Python converts no numbers of more than 4300 digits."""
+
+_SHORT: Final = reprlib.Repr()
+"""Shortens values in messages."""
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
 # PyYAML raises ValueError for impossible dates and RecursionError for deeply nested brackets.
 _BAD_YAML = (yaml.YAMLError, ValueError, RecursionError)
@@ -43,7 +58,7 @@ def read_settings(file: Path, what: str, error: type[AminetError]) -> dict[str, 
         AminetError: `error`, if the file cannot be read, is not YAML or is not a mapping.
     """
     try:
-        data = _loaded(file.read_text(encoding="utf-8"), str(file))
+        data = _loaded(read_regular(file, MOST_BYTES).decode("utf-8"), str(file))
     except OSError as cause:
         raise error(f"cannot read {what} {file}: {cause.strerror}") from cause
     except UnicodeDecodeError as cause:
@@ -71,7 +86,7 @@ def read_value(setting: str, text: str, error: type[AminetError]) -> Any:
     try:
         return _loaded(text, setting)
     except _BAD_YAML as cause:
-        raise error(f"--set {setting!r}: the value is not valid YAML") from cause
+        raise error(f"--set {_SHORT.repr(setting)}: the value is not valid YAML") from cause
 
 
 def set_value(
@@ -130,7 +145,9 @@ def explain(error: ValidationError, lines: Mapping[tuple[str, ...], int] | None 
     for issue in error.errors(include_url=False):
         key = ".".join(str(step) for step in issue["loc"]) or "top level"
         got = (
-            "" if issue["type"] in {"missing", "extra_forbidden"} else f" (got {issue['input']!r})"
+            ""
+            if issue["type"] in {"missing", "extra_forbidden"}
+            else f" (got {_SHORT.repr(issue['input'])})"
         )
         text = "unknown key" if issue["type"] == "extra_forbidden" else issue["msg"]
         line = line_of([str(step) for step in issue["loc"]], lines or {})
@@ -158,12 +175,39 @@ class _Loader(yaml.SafeLoader):
 
 
 def _loaded(text: str, name: str) -> Any:
+    """Return the value of a YAML text.
+
+    Raises:
+        YAMLError, ValueError, RecursionError: it is not YAML, or larger than any settings are.
+    """
     loader = _Loader(text)
     loader.name = name  # in messages, in place of "<unicode string>"
     try:
-        return loader.get_single_data()
+        document = loader.get_single_node()
+        if document is None:
+            return None
+        # Before the values are constructed: merged mappings alone can fill the memory.
+        if _count_values(document, {}, 0) > MOST_VALUES:
+            raise ValueError(f"more than {MOST_VALUES} values, with each use of an anchor counted")
+        return loader.construct_document(document)
     finally:
         loader.dispose()
+
+
+def _count_values(node: yaml.Node, known: dict[int, int], level: int) -> int:
+    """Return the number of values in a node; a value used again by an anchor counts again."""
+    if level > MOST_LEVELS:
+        raise ValueError(f"nested deeper than {MOST_LEVELS} levels, or containing itself")
+    if isinstance(node, yaml.ScalarNode):
+        if len(node.value) > MOST_CHARACTERS:
+            raise ValueError(f"a value of more than {MOST_CHARACTERS} characters")
+        return 1
+    if id(node) not in known:
+        parts = node.value
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in node.value for part in pair]
+        known[id(node)] = 1 + sum(_count_values(part, known, level + 1) for part in parts)
+    return known[id(node)]
 
 
 def lines_of(file: Path) -> dict[tuple[str, ...], int]:
@@ -172,7 +216,8 @@ def lines_of(file: Path) -> dict[tuple[str, ...], int]:
     Of a file that cannot be read, none.
     """
     try:
-        root = yaml.compose(file.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        text = read_regular(file, MOST_BYTES).decode("utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (OSError, *_BAD_YAML):
         return {}
     found: dict[tuple[str, ...], int] = {}

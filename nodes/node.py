@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict
 from aminet.files import Reader
 from nodes.join import SegmentPart
 from nodes.reports import sum_reports
-from nodes.types import VideoInfo
+from nodes.types import PictureForm, VideoInfo
 
 __all__ = [
     "API_VERSION",
@@ -147,7 +147,9 @@ class NodeSpec:
 class NodeConfig(BaseModel):
     """Base of every node's configuration: immutable, unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     def uncut_reason(self) -> str | None:
         """Return why a video must not be split with these settings, or None if it may be."""
@@ -172,9 +174,10 @@ class Segment:
     warmup_pts: int | None = None
     """First pts that the source sends, if before `start_pts`. The frames before `start_pts` go to
     nodes with bounded state and to the nodes before them only; they do not reach the output."""
-
     codec: str | None = None
     """The codec for `encode.codec=auto`, where the kind of output decides it."""
+    pictures: tuple[PictureForm, ...] = ()
+    """The forms of the source's pictures, if they change within it."""
 
     @property
     def first_pts(self) -> int | None:
@@ -253,7 +256,8 @@ class Node(ABC, Generic[ConfigT_co]):
         """Return this node's entry for the segment in `report.json`. Called after `close`.
 
         A list of texts under `warnings` is also shown to the user, and so is what lies under
-        `left_alone`: why faces were not restored, in words -> how many. Frames before
+        `left_alone`: why faces were not restored, in words -> how many. With a count
+        `generative_faces` above 0 the output is labelled as generative. Frames before
         `segment.start_pts` must not be counted: another segment counts them.
         """
         return {}

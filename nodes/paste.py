@@ -69,7 +69,7 @@ class Paste(MapNode[PasteConfig]):
         self._color = ColorTags()
         self._interlaced = False
         self._frames = 0
-        self._faces = 0
+        self._faces = self._generative = 0
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Return the video with its new size; if enlarged, with its colour matrix set.
@@ -91,7 +91,7 @@ class Paste(MapNode[PasteConfig]):
         order = ("tff" if info.top_field_first else "bff") if info.interlaced else None
         self._interlaced = info.interlaced
         self._view = PictureView(order, chroma_siting(self._color)[0])
-        self._frames = self._faces = 0
+        self._frames = self._faces = self._generative = 0
         self._scale = scale
         return large
 
@@ -124,6 +124,7 @@ class Paste(MapNode[PasteConfig]):
         patches = inputs.get("restored", FrameRestored).patches if self.config.strength else ()
         self._frames += 1
         self._faces += len(patches)
+        self._generative += sum(patch.generative for patch in patches)
         if self._scale > 1:
             picture = self._enlarged(self._scaler, frame.picture)
         elif patches:
@@ -157,7 +158,8 @@ class Paste(MapNode[PasteConfig]):
 
     def report(self) -> dict[str, Any]:
         """Count frames and pasted faces."""
-        return {"frames": self._frames, "faces": self._faces}
+        counts = {"frames": self._frames, "faces": self._faces}
+        return counts | {"generative_faces": self._generative}
 
     def _enlarged(self, scaler: VideoReformatter, picture: av.VideoFrame) -> av.VideoFrame:
         # For a picture that is marked as interlaced swscale scales each field separately.

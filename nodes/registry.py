@@ -66,7 +66,9 @@ def _loaded(point: EntryPoint) -> type[Node[NodeConfig]]:
     what = f"node type {point.name!r}{package} cannot be loaded"
     try:
         found: object = point.load()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         lines = str(error).strip().splitlines() or ["no message"]
         raise NodeConfigError(f"{what}: {type(error).__name__}: {lines[0]}") from error
     if not (inspect.isclass(found) and issubclass(found, Node)):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["left_alone", "sum_reports"]
+__all__ = ["generative_faces", "left_alone", "sum_reports"]
 
 
 def sum_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -35,6 +35,15 @@ def left_alone(reports: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     for report in reports:
         counts.update(report.get("left_alone", {}))
     return dict(counts.most_common())
+
+
+def generative_faces(reports: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many faces were restored by a generative network.
+
+    Args:
+        reports: of the nodes of a graph; each may have the count as `generative_faces`.
+    """
+    return sum(report.get("generative_faces", 0) for report in reports)
 
 
 def _sum(before: Any, after: Any) -> Any:

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from pipeline import interrupts
+from pipeline.installed import missing_message
 
 __all__ = ["main"]
+
+EXIT_USAGE = 2
+"""As in `pipeline.errors`, which cannot be imported without the packages."""
 
 
 def main() -> NoReturn:
     """Install the signal handlers, then import and run the program."""
     interrupts.install()
+    if (missing := missing_message()) is not None:
+        sys.stderr.write(f"aminet: {missing}\n")
+        sys.exit(EXIT_USAGE)
     from pipeline.cli.app import main as run
 
-    sys.exit(interrupts.finish(run()))
+    code = interrupts.finish(run())
+    for stream in (sys.stdout, sys.stderr):
+        _flush(stream)
+    sys.exit(code)
+
+
+def _flush(stream: TextIO | None) -> None:
+    """Flush a stream; if that fails, keep Python from reporting it at its exit."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

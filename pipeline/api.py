@@ -22,7 +22,7 @@ from pipeline.job.plan import JobPlan, plan_inputs
 from pipeline.job.report import RunReport
 from pipeline.run.contract import Progress, SegmentResult
 from pipeline.storage.locations import absolute
-from pipeline.stream.job import run_stream
+from pipeline.stream.job import PIPE, run_stream
 from pipeline.verification.findings import Verification
 from pipeline.verification.verify import verify
 
@@ -75,8 +75,8 @@ def enhance(
             thread.
         cancel: once it is set, from any thread, the run ends.
         command: the command line to put into the report.
-        flags: `graph`, `scale`, `strength`, `faces`, `from_s`, `to_s`, `evidence`, `runner`,
-            `address`: see `pipeline.config.Flags`.
+        flags: `graph`, `scale`, `look`, `strength`, `faces`, `from_s`, `to_s`, `evidence`,
+            `change_map`, `runner`, `address`: see `pipeline.config.Flags`.
 
     Returns:
         The report. With several videos, those that failed are in `report.failed`.
@@ -191,7 +191,8 @@ def enhance_stream(
         pipeline.errors.OutputError: the output exists, or cannot be written.
     """
     run_config = merge_settings(config, settings, **flags)
-    return run_stream(source, os.fspath(output), run_config, overwrite=overwrite)
+    source, target = (end if end == PIPE else absolute(end) for end in (source, os.fspath(output)))
+    return run_stream(source, target, run_config, overwrite=overwrite)
 
 
 def _absolute(inputs: Location | Sequence[Location]) -> list[str]:

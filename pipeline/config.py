@@ -54,41 +54,45 @@ class RunOptions(BaseModel):
     the output of some depends on the number of threads.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
     runner: Literal["auto", "local", "ray"] = "auto"
     """`auto` uses Ray for several videos, for a long one on many cores, or if `address` is set."""
     address: str | None = None
     """Ray cluster to join, such as `ray://head:10001` or `auto`; None starts one here."""
-    threads: int | None = Field(default=None, ge=1)
+    threads: int | None = Field(default=None, ge=1, le=256)
     """CPU threads to use on this machine; None uses all cores available to this process."""
-    segment_s: float = Field(default=20.0, ge=0)
+    segment_s: float = Field(default=20.0, ge=0, le=1e8)
     """Approximate length of a segment, s. A video shorter than 1.5 segments is not split; 0 never
     splits."""
-    window_frames: int = Field(default=32, ge=2)
-    """Most frames of a segment in flight, which bounds memory."""
-    max_latency_s: float | None = Field(default=2.0, gt=0)
+    window_frames: int = Field(default=32, ge=2, le=10_000)
+    """Most frames of a segment in flight."""
+    window_mb: int = Field(default=384, ge=1, le=10**9)
+    """Most megabytes of pictures of a segment in flight, but at least two frames: bounds memory."""
+    max_latency_s: float | None = Field(default=2.0, gt=0, le=1e8)
     """Frames of a live source that have waited for longer, s, are dropped and counted; None keeps
     all."""
-    max_wait_s: float = Field(default=0.004, ge=0)
+    max_wait_s: float = Field(default=0.004, ge=0, le=60)
     """How long a batch waits for more faces, s."""
-    block_frames: int = Field(default=8, ge=1)
+    block_frames: int = Field(default=8, ge=1, le=10_000)
     """Frames whose faces are sent to an enhancer together, under Ray."""
-    workers: int | None = Field(default=None, ge=1)
+    workers: int | None = Field(default=None, ge=1, le=100_000)
     """Segment workers under Ray; None computes it from the cluster."""
-    enhancers: int | None = Field(default=None, ge=1)
+    enhancers: int | None = Field(default=None, ge=1, le=100_000)
     """Enhancer actors under Ray; None computes it from the cluster."""
-    enhancer_gpus: float | None = Field(default=None, ge=0)
+    enhancer_gpus: float | None = Field(default=None, ge=0, le=1024)
     """GPUs per enhancer under Ray: 0.5 puts two on a GPU, 0 uses CPUs; None is 1."""
-    store_mb: int | None = Field(default=None, ge=1)
+    store_mb: int | None = Field(default=None, ge=1, le=10**9)
     """Most megabytes of faces in flight in Ray's object store; None is 30 % of the smallest one."""
     scratch_dir: Path | None = None
     """Folder for local copies of stored files, on each machine; None is its temporary folder."""
-    scratch_bytes: ByteSize = ByteSize(50_000_000_000)
+    scratch_bytes: ByteSize = Field(default=ByteSize(50_000_000_000), ge=0, le=10**18)
     """Most bytes in it, such as `20GB`; processes wait for free space."""
     page: bool = True
     """Write the report as a page for a person, too: HTML, with everything in it."""
-    attempts: int = Field(default=3, ge=1)
+    attempts: int = Field(default=3, ge=1, le=1000)
     """Most attempts for a segment under Ray whose worker dies."""
 
     @field_validator("scratch_dir")
@@ -131,6 +135,8 @@ class GraphFlags(TypedDict, total=False):
 
     scale: int | None
     """Output pixels per source pixel, 1 to 4."""
+    look: str | None
+    """`faithful`, or `sharp`, which is generative."""
     strength: float | None
     """Share of the restoration to apply, 0 to 1."""
     faces: str | int | None
@@ -140,8 +146,12 @@ class GraphFlags(TypedDict, total=False):
     as `01:30`."""
     to_s: float | str | None
     """End before the first frame at or after this time."""
+    video: int | None
+    """Index of the video stream to read; None: the best one."""
     evidence: bool | None
     """Encode without loss, and make the output reproducible byte for byte."""
+    change_map: bool | None
+    """Write a second video that shows what was changed."""
 
 
 class Flags(GraphFlags, total=False):

@@ -10,6 +10,7 @@
         ├── RunFailedError (also RuntimeError)  the run failed, or a part of it            exit 4
         │   ├── RunCancelledError               the caller cancelled the run
         │   └── NodeFailedError                 a node raised an error or broke its contract
+        │       └── NodeSetupError              a node failed before any video was begun   exit 2
         └── VerificationError (also ValueError)  a result is not what its report says      exit 5
 
 `nodes.errors.MediaError` gives exit code 3, but its subclass `WriteError` gives 4.
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigError",
     "GraphError",
     "NodeFailedError",
+    "NodeSetupError",
     "OutputError",
     "PipelineError",
     "RunCancelledError",
@@ -94,12 +96,17 @@ class NodeFailedError(RunFailedError):
         """The traceback of what the node raised, wherever it ran."""
 
 
+class NodeSetupError(NodeFailedError):
+    """A node could not be constructed, prepared or set up, so that no video was begun."""
+
+
 _USAGE = (
     ConfigError,
     GraphError,
     OutputError,
     StorageError,
     NodeConfigError,
+    NodeSetupError,
     WeightsError,
     DataError,
     DeviceError,

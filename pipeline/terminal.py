@@ -6,6 +6,8 @@ import logging
 import re
 from typing import Final
 
+from pipeline.redact import redacted
+
 __all__ = ["PrintableFormatter", "printable"]
 
 _UNSAFE: Final = re.compile(
@@ -17,8 +19,11 @@ _UNSAFE: Final = re.compile(
 
 
 def printable(text: str) -> str:
-    r"""Return `text` with control and similar characters escaped, such as `\x1b`, in one line."""
-    return _UNSAFE.sub(_escaped, text)
+    r"""Return `text` with control and similar characters escaped, such as `\x1b`, in one line.
+
+    Passwords and keys in URLs are replaced by `***`.
+    """
+    return _UNSAFE.sub(_escaped, redacted(text))
 
 
 def _escaped(match: re.Match[str]) -> str:

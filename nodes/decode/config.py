@@ -19,9 +19,12 @@ def _seconds(value: object) -> object:
     return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
 
 
-_CLOCK: Final = re.compile(r"(\d+:)?\d{1,2}:\d{1,2}(\.\d*)?")
+_CLOCK: Final = re.compile(r"(\d{1,9}:)?\d{1,2}:\d{1,2}(\.\d*)?")
 
-Seconds = Annotated[float, Field(ge=0), BeforeValidator(_seconds)]
+MOST_S: Final = 1e8
+"""Longest time, s: three years. libav counts microseconds in 64 bits."""
+
+Seconds = Annotated[float, Field(ge=0, le=MOST_S), BeforeValidator(_seconds)]
 """Seconds as a number, or as text: `01:30`, `1:02:03.5`."""
 
 
@@ -35,6 +38,9 @@ class DecodeConfig(NodeConfig):
     rate: float | None = Field(default=None, gt=0, le=1000)
     """Frame rate of sources without times, 1/s: numbered pictures (None: 25) and raw streams such
     as .h264 (None: the rate in the header, else 25)."""
+    video: int | None = Field(default=None, ge=0)
+    """Index of the video stream, as `aminet probe` numbers them; None: the best one. The others are
+    copied as they are."""
     deinterlace: bool = False
     """Deinterlace interlaced pictures, keeping their number; else they stay interlaced."""
 

@@ -58,6 +58,8 @@ class Encoder:
     """Its option with private parameters, `key=value:key=value`, for the two fields below."""
     thread_words: Callable[[int], str] | None = None
     """Returns the private parameters for a number of threads, if it has its own thread pool."""
+    lookahead_option: str = ""
+    """Its option for the number of pictures that it looks ahead, each of which it keeps twice."""
     hdr_words: HdrWords | None = None
     """Its private parameters for HDR10 metadata, None if it does not support it."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -98,6 +100,7 @@ ENCODERS: dict[str, Encoder] = {
         lossless={"qp": "0"},
         zero_latency={"tune": "zerolatency"},
         words_option="x264-params",
+        lookahead_option="rc-lookahead",
         hdr_words=HdrWords("mastering-display", "cll"),
         containers=_IN_MOST,
         continues=frozenset({"h264"}),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, Self
 
 from av.video.format import VideoFormat
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from nodes.encode.allowed_options import check_options
 from nodes.encode.encoder_table import ENCODERS, FALLBACK, Encoder, find_encoder, libav_encoder
@@ -62,7 +62,7 @@ class EncodeConfig(NodeConfig):
     depend on the number of threads."""
     pix_fmt: str = "auto"
     """Pixel format of the output; `auto` keeps the source's."""
-    bitrate_bps: int | None = Field(default=None, gt=0)
+    bitrate_bps: int | None = Field(default=None, gt=0, le=2**31 - 1)
     """Average bit rate, bits per second, instead of constant quality."""
     options: dict[str, str] = Field(default_factory=dict)
     """Further private options of the encoder, of those in `nodes.encode.allowed_options`: none that
@@ -72,6 +72,8 @@ class EncodeConfig(NodeConfig):
     other_streams: OtherStreamsMode = "keep"
     """What becomes of streams that the output cannot hold as they are. `keep`: converted, without
     loss where that can be, else left out. `copy`: left out. `refuse`: nothing is started."""
+    beside: bool = False
+    """Write a file beside the output, with the node's name in its name: `door.changes.mp4`."""
     quality: int = Field(default=95, ge=1, le=100)
     """Quality of JPEG and lossy WebP pictures; a JPEG from a JPEG source uses its tables instead.
     """
@@ -82,6 +84,18 @@ class EncodeConfig(NodeConfig):
             raise ValueError("lossless leaves crf and bitrate_bps no meaning: leave them out")
         return self
 
+    @field_validator("pix_fmt")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name != "auto" and VideoFormat(name).name != name:  # raises ValueError, mostly
+            raise ValueError("not a pixel format")
+        return name
+
+
+LOOKAHEAD_BYTES: Final = 256_000_000
+"""Most memory for an encoder's lookahead, bytes."""
+SHORTEST_LOOKAHEAD: Final = 10
+"""Lookahead of x264 at the default preset, pictures: nothing is set if it fits, as up to 4K."""
 
 _QUALITY_OPTIONS: Final = frozenset({"qp", "cq", "crf", "lossless"})
 """Encoders' options for quality; if the user gives one, the default quality is not set."""
@@ -155,6 +169,8 @@ def _plan(
     profile = next((name for key, name in encoder.profiles.items() if key in pix_fmt), None)
     if profile is not None:
         options["profile"] = profile
+    if encoder.lookahead_option and (pictures := _lookahead(pix_fmt, info)) < SHORTEST_LOOKAHEAD:
+        options[encoder.lookahead_option] = str(pictures)
     options |= choice.options
     if choice.lossless:
         options |= _lossless_options(encoder, options)
@@ -171,6 +187,12 @@ def _plan(
         facts=encoder,
         lossless=encoder.lossless is not None and (choice.lossless or not encoder.lossless),
     )
+
+
+def _lookahead(pix_fmt: str, info: VideoInfo) -> int:
+    """Return how many pictures an encoder may look ahead; it keeps each of them twice."""
+    bits = VideoFormat(pix_fmt).padded_bits_per_pixel
+    return max(1, LOOKAHEAD_BYTES * 8 // (2 * info.width_px * info.height_px * bits))
 
 
 def _lossless_options(encoder: Encoder, given: Mapping[str, str]) -> dict[str, str]:

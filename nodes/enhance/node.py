@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from itertools import chain, compress, islice
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from aminet.device import DEVICE_PATTERN, resolve_device
 from nodes.errors import NodeConfigError
@@ -27,12 +27,16 @@ if TYPE_CHECKING:
     from aminet.restorer import Restorer
     from nodes.enhance.warp import Bucket
 
-__all__ = ["BASELINE", "Enhance", "EnhanceConfig"]
+__all__ = ["BASELINE", "LOOKS", "Enhance", "EnhanceConfig", "Look"]
 
 Key = TypeVar("Key", bound=Hashable)
 
 BASELINE = "bicubic"
 """Used in place of weights: a residual of 0, as a baseline."""
+
+Look = Literal["faithful", "sharp"]
+LOOKS: Final[dict[Look, str]] = {"faithful": "aminet", "sharp": "aminet-sharp"}
+"""The weights of each look, by the name they ship under."""
 
 _MOST_ON_CPU: Final = 16
 """Default batch size on a CPU; larger batches are not faster."""
@@ -43,9 +47,13 @@ _MOST_ON_GPU: Final = 128
 class EnhanceConfig(NodeConfig):
     """The network, its device and its batch size."""
 
-    weights: str = "aminet"
-    """Name of weights that ship with the program, path or URL of a `.safetensors` file (needed only
-    on the machine that starts the run), or `bicubic` for no restoration."""
+    look: Look = "faithful"
+    """`faithful` restores what is most likely, and stays soft where the source does not tell.
+    `sharp` is generative: it draws plausible detail there, and reports and sheets say so."""
+    weights: str | None = None
+    """A network in place of the look's: the name of weights that ship with the program, path or URL
+    of a `.safetensors` file (needed only on the machine that starts the run), or `bicubic` for no
+    restoration."""
     device: str = Field(default="auto", pattern=DEVICE_PATTERN)
     """`auto` takes the first GPU, else the CPU; or `cpu`, `cuda`, `cuda:1`."""
     max_batch: int | None = Field(default=None, ge=1)
@@ -55,6 +63,20 @@ class EnhanceConfig(NodeConfig):
     on nothing but the face and the weights. Takes longer."""
     self_ensemble: bool = False
     """Average the results for each face and its mirror image: a little better, twice the time."""
+
+    @property
+    def network(self) -> str:
+        """The weights to use: `weights`, or those of `look`."""
+        return LOOKS[self.look] if self.weights is None else self.weights
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> Self:
+        if self.weights is not None and self.look != "faithful":
+            raise ValueError(
+                f"look {self.look!r} and weights {self.weights!r} both choose the network: leave"
+                " one of them out"
+            )
+        return self
 
 
 class Enhance(PoolNode[EnhanceConfig]):
@@ -86,8 +108,8 @@ class Enhance(PoolNode[EnhanceConfig]):
         """
         from aminet.model_files import read_weights
 
-        if self.config.weights != BASELINE:
-            self._file = read_weights(self.config.weights, read)
+        if self.config.network != BASELINE:
+            self._file = read_weights(self.config.network, read)
 
     def setup(self, threads: int) -> None:
         """Build the network from the weights that `prepare` read.
@@ -100,7 +122,7 @@ class Enhance(PoolNode[EnhanceConfig]):
 
         torch.set_num_threads(1 if self.config.exact else max(1, threads))
         self._device = resolve_device(self.config.device)
-        if self.config.weights != BASELINE:
+        if self.config.network != BASELINE:
             from aminet.restorer import Restorer
 
             if self._file is None:
@@ -146,8 +168,9 @@ class Enhance(PoolNode[EnhanceConfig]):
         """Return the network, its device, and the counts since `setup`."""
         card = None if self._restorer is None else self._restorer.card
         return {
-            "weights": self.config.weights,
+            "weights": self.config.network,
             "sha256": None if card is None else card.sha256,
+            "generative": self._generative,
             "device": str(self._device) if self._device is not None else None,
             "faces": self._faces,
             "failed_faces": self._failed_faces,
@@ -162,13 +185,14 @@ class Enhance(PoolNode[EnhanceConfig]):
         from nodes.enhance.warp import align_patches, bucket_of, mask_residuals
 
         self._faces += len(patches)
-        if not patches or self.config.weights == BASELINE:
+        if not patches or self.config.network == BASELINE:
             return [_unchanged(patch) for patch in patches]
         if self._device is None:
             raise RuntimeError("Enhance.process_batch was called with faces before setup")
         most = self.max_batch
         restorer = self._restorer
         with_history = restorer is not None and restorer.network.config.in_channels > 3
+        generative = self._generative
         alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
         squares: dict[int, torch.Tensor] = {}
         restored: dict[int, RestoredPatch] = {}
@@ -186,13 +210,19 @@ class Enhance(PoolNode[EnhanceConfig]):
                 self._batches += 1
             for (bucket, _), indices in alike:
                 masked = torch.stack([squares[i] for i in indices])
-                back = _unaligned(masked, [patches[i] for i in indices], bucket)
+                back = _unaligned(masked, [patches[i] for i in indices], bucket, generative)
                 restored.update(zip(indices, back, strict=True))
         self._count_failed(len(failed))
         return [
             _unchanged(patch) if index in failed else restored[index]
             for index, patch in enumerate(patches)
         ]
+
+    @property
+    def _generative(self) -> bool:
+        """Whether the network's card says that it is generative."""
+        card = None if self._restorer is None else self._restorer.card
+        return card is not None and card.generative
 
     def _count_failed(self, faces: int) -> None:
         """Count faces whose residual is unusable.
@@ -203,7 +233,7 @@ class Enhance(PoolNode[EnhanceConfig]):
         self._failed_faces += faces
         if self._failed_faces and self._failed_faces == self._faces:
             raise NodeConfigError(
-                f"enhance.weights: {self.config.weights} answers with what is no picture, for all"
+                f"enhance.weights: {self.config.network} answers with what is no picture, for all"
                 f" of {self._faces} faces; its weights are damaged: get or train them again"
             )
 
@@ -234,9 +264,13 @@ def _grouped(keys: Sequence[Key], most: int) -> list[tuple[Key, list[int]]]:
 
 
 def _unaligned(
-    masked: torch.Tensor, patches: Sequence[FacePatch], bucket: Bucket
+    masked: torch.Tensor, patches: Sequence[FacePatch], bucket: Bucket, generative: bool
 ) -> list[RestoredPatch]:
-    """Warp masked residuals to the frame's grid, and back-project them."""
+    """Warp masked residuals to the frame's grid, and back-project them.
+
+    What a generative network draws must match also a lossy source within the tight tolerance: the
+    wide one is for undoing compression, not for detail that is made up.
+    """
     import torch
 
     from nodes.enhance.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
@@ -246,7 +280,8 @@ def _unaligned(
     sources = regions_of(patches, bucket, masked.device)
     blurs_px = torch.tensor([patch.blur_px for patch in patches])
     tolerances = torch.tensor(
-        [LOSSY_TOLERANCE if patch.lossy else TOLERANCE for patch in patches], device=masked.device
+        [LOSSY_TOLERANCE if patch.lossy and not generative else TOLERANCE for patch in patches],
+        device=masked.device,
     )
     faithful, consistency_db = back_project(on_grid, bucket.scale, sources, blurs_px, tolerances)
     return [
@@ -258,6 +293,7 @@ def _unaligned(
             strength=patch.strength,
             consistency_db=round(agreement, 2),
             oval=_oval(patch),
+            generative=generative,
         )
         for patch, residual, agreement in zip(
             patches, cut_to_regions(faithful, patches), consistency_db.tolist(), strict=True

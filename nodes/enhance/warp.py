@@ -21,7 +21,7 @@ from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
-from nodes.geometry.alignment import face_oval_mask, similarity_scale
+from nodes.geometry.alignment import Matrix, compose, face_oval_mask, similarity_scale
 from nodes.types import FaceHistory, FacePatch
 
 __all__ = [
@@ -65,6 +65,8 @@ class Bucket:
     """Samples per side that are averaged into one pixel of the aligned square."""
     quarters_out: int
     """Width of an output pixel in quarters of the square's pixels."""
+    finer: int
+    """`FaceHistory.finer`; 1 for faces without a history."""
 
 
 def bucket_of(patch: FacePatch) -> Bucket:
@@ -78,6 +80,7 @@ def bucket_of(patch: FacePatch) -> Bucket:
         # Rounded down where that blurs only a little.
         shrink_in=max(1, math.ceil(1 / crop_px_per_source_px - 0.25)),
         quarters_out=max(4, round(4 * crop_px_per_source_px / patch.scale)),
+        finer=1 if patch.history is None else patch.history.finer,
     )
 
 
@@ -100,12 +103,20 @@ def align_patches(
         (B, 3, S, S) in [0, 1], or with history (B, 7, S, S) as in `aminet.history`. Beyond the
         frame the region's edge is replicated.
     """
+    factor, crop_from_regions = bucket.shrink_in, _stacked(patches)
+
+    def aligned(images: Tensor, crop_from_images: npt.NDArray[np.float64]) -> Tensor:
+        fine = _warp(images, factor * crop_from_images, bucket.size_px * factor, "border")
+        return averaged(fine, factor).clamp(0, 1)
+
     regions = regions_of(patches, bucket, device)
-    if with_history:
-        regions = torch.cat((regions, _histories_of(patches, bucket, device)), dim=1)
-    factor = bucket.shrink_in
-    fine = _warp(regions, factor * _stacked(patches), bucket.size_px * factor, "border")
-    return averaged(fine, factor).clamp(0, 1)
+    if not with_history:
+        return aligned(regions, crop_from_regions)
+    fused, weights, region_from_fused = _histories_of(patches, bucket, device)
+    both = aligned(torch.cat((regions, weights), dim=1), crop_from_regions)
+    crop_from_fused = [compose(crop, region_from_fused) for crop in crop_from_regions]
+    history = aligned(fused, np.stack(crop_from_fused))
+    return torch.cat((both[:, :3], history, both[:, 3:]), dim=1)
 
 
 def regions_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
@@ -123,19 +134,26 @@ def regions_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.devic
     return _on_device([patch.rgb for patch in patches], bucket.padded_px, device) / top
 
 
-def _histories_of(patches: Sequence[FacePatch], bucket: Bucket, device: torch.device) -> Tensor:
-    """Copy the faces' histories to a device: (B, 4, P, P), the fused face and its weight.
+def _histories_of(
+    patches: Sequence[FacePatch], bucket: Bucket, device: torch.device
+) -> tuple[Tensor, Tensor, Matrix]:
+    """Copy the faces' histories to a device.
 
     A face without history is its own fused face, with weight 0.
+
+    Returns:
+        The fused faces, (B, 3, f P, f P), f = `bucket.finer`; their weights, (B, 1, P, P); and the
+        transform from the coordinates of the former to those of the regions.
     """
     top, side = float((1 << patches[0].bit_depth) - 1), bucket.padded_px
     histories = [
         patch.history or FaceHistory(patch.rgb, np.zeros(patch.rgb.shape[:2], np.uint8))
         for patch in patches
     ]
-    fused = _on_device([history.fused_rgb for history in histories], side, device) / top
+    pictures = [history.fused_rgb for history in histories]
+    fused = _on_device(pictures, bucket.finer * side, device) / top
     weights = _on_device([history.weight[..., None] for history in histories], side, device) / 255
-    return torch.cat((fused, weights), dim=1)
+    return fused, weights, histories[0].region_from_fused
 
 
 def _on_device(pictures: Sequence[npt.NDArray[Any]], side_px: int, device: torch.device) -> Tensor:

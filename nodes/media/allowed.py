@@ -4,7 +4,7 @@ libav detects hundreds of formats by content, whatever the file's name. Some are
 it open further files and addresses (HLS, DASH, ffconcat, SDP), some render any text as pictures,
 and some are devices. Here a file is opened only with demuxers of self-contained formats and the
 file protocol. A playlist is opened only from a URL with its suffix, and may use network protocols
-only.
+only, and addresses no further inside than its own (`nodes.media.web_guard`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from av.container import InputContainer
 
 from nodes.errors import MediaError
 from nodes.media.urls import file_url, is_url
+from nodes.media.web_guard import proxy_options
 
 __all__ = ["allowing", "open_allowed"]
 
@@ -105,6 +106,7 @@ def open_allowed(
         FFmpegError: it cannot be read in an allowed format.
     """
     formats, protocols, timeout_s = _FORMATS | _PICTURES, "file", FILE_TIMEOUT_S
+    more = dict[str, str]()
     if source.startswith("pipe:") and is_url(source):
         # No timeout for pipes, which wait for their writer.
         protocols, timeout_s = "pipe", None
@@ -116,12 +118,15 @@ def open_allowed(
         suffix = urlsplit(source).path.rpartition(".")[2].lower()
         formats = formats | _STREAMED.get(scheme, set[str]()) | _LISTS.get(suffix, set[str]())
         protocols, timeout_s = _PROTOCOLS[scheme], NETWORK_TIMEOUT_S
+        more = proxy_options(source)
+    if demuxer is None:
+        more |= _ONE_FILE
     return av.open(
         source if is_url(source) else file_url(source),
         "r",
         format=demuxer,
         options=dict(options or {}),
-        container_options=allowing(formats, protocols) | (_ONE_FILE if demuxer is None else {}),
+        container_options=allowing(formats, protocols) | more,
         metadata_errors="surrogateescape",
         timeout=timeout_s,
     )

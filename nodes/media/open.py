@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video import VideoStream
 
-from nodes.errors import MediaError
+from nodes.errors import MediaError, NodeConfigError
 from nodes.media.allowed import open_allowed
 from nodes.media.chroma import chroma_location
 from nodes.media.hdr import read_hdr_facts
@@ -59,6 +59,9 @@ _PROBE_US = 24 * 3600 * 1_000_000
 
 _TELL_LATE = frozenset({"mpeg", "flv", "live_flv"})
 """Demuxers of formats that do not announce their streams."""
+
+_TAGGED_TIME = re.compile(r"(\d{1,9}):(\d{1,9}):(\d{1,9}(?:\.\d*)?)", re.ASCII)
+"""Hours, minutes and seconds in the form of Matroska's muxers."""
 
 _UNSPECIFIED = 2
 
@@ -141,11 +144,17 @@ def _probing(probe_bytes: int) -> dict[str, str]:
     return {"probesize": str(probe_bytes), "analyzeduration": str(_PROBE_US)}
 
 
-def video_stream(container: InputContainer, source: str) -> VideoStream:
+def video_stream(container: InputContainer, source: str, number: int | None = None) -> VideoStream:
     """Return the best video stream, ignoring cover pictures.
+
+    Args:
+        container: an open source.
+        source: its path or URL, for errors.
+        number: index of the stream to return instead.
 
     Raises:
         MediaError: the container has no video, or none in a codec that can be decoded.
+        NodeConfigError: the stream with that number is not one of these.
     """
     covers = Disposition.attached_pic | Disposition.timed_thumbnails
     moving = [s for s in container.streams.video if not s.disposition & covers]
@@ -160,6 +169,14 @@ def video_stream(container: InputContainer, source: str) -> VideoStream:
         raise MediaError(
             f"{source}: the video's codec is unknown or encrypted, nothing here can decode it;"
             " convert or decrypt it first"
+        )
+    if number is not None:
+        for stream in decodable:
+            if stream.index == number:
+                return stream
+        known = ", ".join(f"{s.index} ({codec_name(s)})" for s in decodable)
+        raise NodeConfigError(
+            f"{source}: decode.video is {number}, expected the number of a video stream: {known}"
         )
     best = container.streams.best("video")
     return best if best in decodable and isinstance(best, VideoStream) else decodable[0]
@@ -230,7 +247,7 @@ def frame_step_ticks(stream: VideoStream) -> Fraction:
 def tagged_end_s(stream: VideoStream) -> float | None:
     """Return the end of the stream from Matroska's tags, s; a truncated file ends before it."""
     for key, value in stream.metadata.items():
-        if key.upper() == "DURATION" and (parts := re.fullmatch(r"(\d+):(\d+):([\d.]+)", value)):
+        if key.upper() == "DURATION" and (parts := _TAGGED_TIME.fullmatch(value)):
             return int(parts[1]) * 3600 + int(parts[2]) * 60 + float(parts[3])
     return None
 

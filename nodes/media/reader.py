@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from itertools import chain
 
 import av
@@ -50,7 +51,7 @@ def _unheard(_what: str, _pts: int | None) -> None:
 
 
 class PictureReader:
-    """The decoded pictures of one file's best video stream, in presentation order.
+    """The decoded pictures of one video stream of a file, in presentation order.
 
     Pictures have the source's own pts in the stream's time base, which may be missing or wrong.
     """
@@ -62,6 +63,7 @@ class PictureReader:
         on_damage: DamageHandler = _unheard,
         on_other: PacketHandler | None = None,
         live_until: threading.Event | None = None,
+        video: int | None = None,
     ) -> None:
         """Open `source`.
 
@@ -72,11 +74,13 @@ class PictureReader:
             on_other: called with the packets of all other streams, for a source that can be read
                 only once; None does not read them.
             live_until: set it to end a live source; None for other sources.
+            video: index of the video stream; None: the best one.
 
         Raises:
             MediaError: the source cannot be opened, or has no video that can be decoded.
+            NodeConfigError: there is no video stream with that index.
         """
-        self._source = source
+        self._source, self._video = source, video
         self._threads = threads
         self._on_damage = on_damage
         self._on_other = on_other
@@ -90,7 +94,7 @@ class PictureReader:
     def _open(self) -> None:
         self.container = open_media(self._source)
         try:
-            self.stream: VideoStream = video_stream(self.container, self._source)
+            self.stream: VideoStream = video_stream(self.container, self._source, self._video)
         except BaseException:
             self.container.close()
             raise
@@ -150,6 +154,11 @@ class PictureReader:
         read = self._packets_read if self._at_end else None
         unread = 0 if read is None else max(0, self.stream.frames - read)
         return unread + self._lost.count
+
+    @property
+    def sample_aspect_ratio(self) -> Fraction:
+        """Width over height of a pixel of the latest picture, by its codec; 1 if that says none."""
+        return self.stream.codec_context.sample_aspect_ratio or Fraction(1)
 
     @property
     def delay_s(self) -> float:
@@ -304,7 +313,7 @@ class PictureReader:
             if what != _UNDECODED and (pts is None or pts > last):
                 self._on_damage(what, pts)
 
-        single = PictureReader(self._source, 1, relay)
+        single = PictureReader(self._source, 1, relay, video=self._video)
         try:
             single.seek(last)
             for picture in single.pictures():
@@ -315,11 +324,14 @@ class PictureReader:
 
 
 @contextmanager
-def first_picture(source: str) -> Generator[tuple[PictureReader, av.VideoFrame | None]]:
+def first_picture(
+    source: str, video: int | None = None
+) -> Generator[tuple[PictureReader, av.VideoFrame | None]]:
     """Decode the first picture of a file.
 
     Args:
         source: path or URL.
+        video: index of the video stream; None: the best one.
 
     Yields:
         The reader, and the picture; None if no picture can be decoded.
@@ -327,7 +339,7 @@ def first_picture(source: str) -> Generator[tuple[PictureReader, av.VideoFrame |
     Raises:
         MediaError: the source cannot be opened, or has no video that can be decoded.
     """
-    reader = PictureReader(source, 1)
+    reader = PictureReader(source, 1, video=video)
     try:
         yield reader, next(reader.pictures(), None)
     finally:

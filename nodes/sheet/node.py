@@ -5,7 +5,7 @@ largest and most frontal shot.
 
 The source (enlarged by bicubic) and the restored face are side by side, aligned by the same
 transform, with the track number, time and eye distance. The caption says that a restored face is an
-estimate.
+estimate, and if so that a generative network made it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nodes.picture.layout import Region
 from nodes.picture.regions import RegionReader
 from nodes.picture.rgb import to_8_bit
 from nodes.sheet.page import PagePair, merge_best_shots, merge_pages, write_page
-from nodes.types import FacePatch, Frame, FramePatches, RgbImage, VideoInfo
+from nodes.types import FacePatch, Frame, FramePatches, FrameRestored, RgbImage, VideoInfo
 
 __all__ = ["BEST_SHOTS", "SHEET_NAME", "Sheet", "SheetConfig"]
 
@@ -56,6 +56,8 @@ class SheetConfig(NodeConfig):
     """Side of each picture of a face."""
     columns: int = Field(default=3, ge=1, le=8)
     """Pairs of pictures per row."""
+    changes: bool = False
+    """Whether a third picture of each face shows what changed, amplified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class _Shot:
     """The same region of the output frame."""
     crop_from_before: Matrix
     crop_from_after: Matrix
+    generative: bool
 
 
 class Sheet(SinkNode[SheetConfig]):
@@ -78,7 +81,12 @@ class Sheet(SinkNode[SheetConfig]):
     spec: ClassVar[NodeSpec] = NodeSpec(
         type_name="aminet.sheet",
         summary="write a before/after contact sheet, the best shot of each face",
-        inputs=(Port("before", Frame), Port("after", Frame), Port("patches", FramePatches)),
+        inputs=(
+            Port("before", Frame),
+            Port("after", Frame),
+            Port("patches", FramePatches),
+            Port("restored", FrameRestored, optional=True),
+        ),
     )
     Config: ClassVar[type[NodeConfig]] = SheetConfig
     endings: ClassVar[tuple[str, ...]] = (SHEET, f"{SHOTS}/[0-9]*[0-9].png")
@@ -114,6 +122,8 @@ class Sheet(SinkNode[SheetConfig]):
 
     def process(self, inputs: Inputs) -> None:
         """Keep the faces of a frame that are better than those kept so far."""
+        restored = inputs.find("restored", FrameRestored) or FrameRestored(inputs.pts)
+        generative = {face.track_id for face in restored.patches if face.generative}
         for patch in inputs.get("patches", FramePatches).patches:
             qualities = shot_qualities(patch)
             kept = self._shots.get(patch.track_id)
@@ -127,7 +137,8 @@ class Sheet(SinkNode[SheetConfig]):
             if better:
                 before = inputs.get("before", Frame).picture
                 after = inputs.get("after", Frame).picture
-                shot = self._shot(patch, inputs.pts, before, after)
+                drawn = patch.track_id in generative
+                shot = self._shot(patch, inputs.pts, before, after, generative=drawn)
                 shots = self._shots.setdefault(patch.track_id, {})
                 shots |= {kind: replace(shot, quality=q) for kind, q in better.items()}
             if len(self._shots) > self.config.max_tracks:
@@ -138,12 +149,13 @@ class Sheet(SinkNode[SheetConfig]):
         if not self._shots or self._path is None:
             return
         pairs = [self._pair(track_id, shots[_BEST]) for track_id, shots in self._shots.items()]
-        write_page(pairs, self._path, columns=self.config.columns)
+        changes = self.config.changes
+        write_page(pairs, self._path, columns=self.config.columns, changes=changes)
         for track_id, shots in self._shots.items():
             kinds = {kind: shot for kind, shot in shots.items() if kind != _BEST}
             pairs = [self._pair(track_id, shot, kind) for kind, shot in kinds.items()]
             page = self._path.with_name(BEST_SHOTS.replace("*", str(track_id)))
-            write_page(pairs, page, columns=len(pairs))
+            write_page(pairs, page, columns=len(pairs), changes=changes)
         self._written = True
 
     def close(self) -> None:
@@ -166,15 +178,20 @@ class Sheet(SinkNode[SheetConfig]):
         """
         assert isinstance(config, SheetConfig)  # noqa: S101 - for the type checker
         pages = [(part.folder / SHEET_NAME, part.track_numbers) for part in parts]
-        most, columns = config.max_tracks, config.columns
-        if not merge_pages(pages, folder / SHEET_NAME, max_tracks=most, columns=columns):
+        if not merge_pages(
+            pages,
+            folder / SHEET_NAME,
+            max_tracks=config.max_tracks,
+            columns=config.columns,
+            changes=config.changes,
+        ):
             return {}
         shots = [
             (page, part.track_numbers)
             for part in parts
             for page in sorted(part.folder.glob(BEST_SHOTS))
         ]
-        made = merge_best_shots(shots, folder / "faces")
+        made = merge_best_shots(shots, folder / "faces", changes=config.changes)
         return {SHEET: folder / SHEET_NAME} | {f"{SHOTS}/{page.name}": page for page in made}
 
     def _least_quality(self) -> float:
@@ -191,6 +208,8 @@ class Sheet(SinkNode[SheetConfig]):
         pts: int,
         before: av.VideoFrame,
         after: av.VideoFrame,
+        *,
+        generative: bool,
     ) -> _Shot:
         if self._readers is None:
             raise RuntimeError("Sheet.process was called before open or after close")
@@ -207,6 +226,7 @@ class Sheet(SinkNode[SheetConfig]):
             after=to_8_bit(read_after.rgb(after, large), patch.bit_depth),
             crop_from_before=patch.crop_from_region,
             crop_from_after=compose(patch.crop_from_region, scaling(1 / scale)),
+            generative=generative,
         )
 
     def _face(self, rgb: RgbImage, crop_from_rgb: Matrix, size_px: int) -> Image.Image:
@@ -225,6 +245,7 @@ class Sheet(SinkNode[SheetConfig]):
             eye_distance_px=shot.eye_distance_px,
             before=self._face(shot.before, shot.crop_from_before, shot.size_px),
             after=self._face(shot.after, shot.crop_from_after, shot.size_px),
+            generative=shot.generative,
         )
 
 

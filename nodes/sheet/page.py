@@ -12,15 +12,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-__all__ = ["PagePair", "merge_best_shots", "merge_pages", "read_page", "write_page"]
+__all__ = [
+    "GAIN",
+    "PagePair",
+    "change_picture",
+    "merge_best_shots",
+    "merge_pages",
+    "read_page",
+    "write_page",
+]
 
+GAIN: Final = 8
+"""How much changes are amplified where they are shown."""
 _INDEX: Final = "aminet_faces"
 _CAPTION: Final = (
     "Left: the source, enlarged (bicubic). Right: restored by AMINet. A restored face is an"
     " estimate, not a proof of who it is."
+)
+_CHANGES_CAPTION: Final = f"Third: the difference of the two, {GAIN} times as much."
+_GENERATIVE: Final = (
+    "Generative: the network drew detail that is plausible, not recorded. Do not read small"
+    " features from these faces."
 )
 _BACKGROUND: Final = (24, 24, 24)
 _TEXT: Final = (230, 230, 230)
@@ -40,15 +56,26 @@ class PagePair:
     after: Image.Image
     kind: str = ""
     """The kind of shot, on the page of a single face."""
+    generative: bool = False
+    """Whether a generative network restored it."""
 
 
-def write_page(pairs: Iterable[PagePair], path: Path, *, columns: int) -> None:
+def change_picture(before: Image.Image, after: Image.Image) -> Image.Image:
+    """Return what differs between two RGB pictures, `GAIN` times as much, on gray."""
+    step = np.asarray(after, np.int16) - np.asarray(before, np.int16)
+    return Image.fromarray(np.clip(128 + GAIN * step, 0, 255).astype(np.uint8))
+
+
+def write_page(
+    pairs: Iterable[PagePair], path: Path, *, columns: int, changes: bool = False
+) -> None:
     """Draw pairs in the order of their track numbers, and save the page as PNG.
 
     Args:
         pairs: the pairs; at least one.
         path: the file to write.
         columns: most pairs per row.
+        changes: add a third picture to each pair: what changed (`change_picture`).
 
     Raises:
         OSError: the file cannot be written.
@@ -57,20 +84,31 @@ def write_page(pairs: Iterable[PagePair], path: Path, *, columns: int) -> None:
     side = ordered[0].before.width
     columns = min(columns, len(ordered))
     rows = -(-len(ordered) // columns)
-    cell_width, cell_height = 2 * side + 2 * _GAP_PX, side + _LINE_PX + _GAP_PX
-    caption = _wrapped(_CAPTION, columns * cell_width - 2 * _GAP_PX)
+    step = side + _GAP_PX // 2
+    cell_width = (3 if changes else 2) * step + _GAP_PX
+    cell_height = side + _LINE_PX + _GAP_PX
+    texts = [_CAPTION]
+    if changes:
+        texts.append(_CHANGES_CAPTION)
+    if any(pair.generative for pair in ordered):
+        texts.append(_GENERATIVE)
+    caption = _wrapped(" ".join(texts), columns * cell_width - 2 * _GAP_PX)
     height = rows * cell_height + _GAP_PX + _LINE_PX * len(caption)
     page = Image.new("RGB", (columns * cell_width, height), _BACKGROUND)
     draw = ImageDraw.Draw(page)
-    index: list[dict[str, float | str]] = []
+    index: list[dict[str, float | str | bool]] = []
     for cell, pair in enumerate(ordered):
         x = cell % columns * cell_width + _GAP_PX
         y = cell // columns * cell_height + _GAP_PX
-        label = f"face {pair.track_id}", pair.kind, f"{pair.time_s:.2f} s"
+        look = "generative" if pair.generative else ""
+        label = f"face {pair.track_id}", look, pair.kind, f"{pair.time_s:.2f} s"
         size = f"eyes {pair.eye_distance_px:.0f} px apart"
         draw.text((x, y), "   ".join(filter(None, (*label, size))), _TEXT, _font())
         page.paste(pair.before, (x, y + _LINE_PX))
-        page.paste(pair.after, (x + side + _GAP_PX // 2, y + _LINE_PX))
+        page.paste(pair.after, (x + step, y + _LINE_PX))
+        if changes:
+            changed = change_picture(pair.before, pair.after)
+            page.paste(changed, (x + 2 * step, y + _LINE_PX))
         index.append(_entry(pair, x, y + _LINE_PX))
     for line, text in enumerate(caption):
         draw.text((_GAP_PX, rows * cell_height + _GAP_PX + line * _LINE_PX), text, _TEXT, _font())
@@ -105,13 +143,19 @@ def read_page(path: Path) -> list[PagePair]:
                 before=before,
                 after=after,
                 kind=entry["kind"],
+                generative=entry["generative"],
             )
         )
     return pairs
 
 
 def merge_pages(
-    pages: Sequence[tuple[Path, Mapping[int, int]]], target: Path, *, max_tracks: int, columns: int
+    pages: Sequence[tuple[Path, Mapping[int, int]]],
+    target: Path,
+    *,
+    max_tracks: int,
+    columns: int,
+    changes: bool = False,
 ) -> bool:
     """Merge the pages of segments into one with the best pair of each face.
 
@@ -121,6 +165,7 @@ def merge_pages(
         target: the file to write.
         max_tracks: most faces; those with the best pairs are kept.
         columns: most pairs per row.
+        changes: see `write_page`.
 
     Returns:
         Whether there was any face; without one nothing is written.
@@ -138,17 +183,20 @@ def merge_pages(
     if not best:
         return False
     kept = sorted(best.values(), key=lambda pair: -pair.quality)[:max_tracks]
-    write_page(kept, target, columns=columns)
+    write_page(kept, target, columns=columns, changes=changes)
     return True
 
 
-def merge_best_shots(pages: Sequence[tuple[Path, Mapping[int, int]]], folder: Path) -> list[Path]:
+def merge_best_shots(
+    pages: Sequence[tuple[Path, Mapping[int, int]]], folder: Path, *, changes: bool = False
+) -> list[Path]:
     """Make a page for each face with the best pair of each kind.
 
     Args:
         pages: pages of single faces, each with a mapping of the segment's track numbers to those of
             the video.
         folder: folder for the pages, which are named by track number.
+        changes: see `write_page`.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -165,11 +213,11 @@ def merge_best_shots(pages: Sequence[tuple[Path, Mapping[int, int]]], folder: Pa
     written: list[Path] = []
     for number, pairs in sorted(best.items()):
         written.append(folder / f"{number:04d}.png")
-        write_page(pairs.values(), written[-1], columns=len(pairs))
+        write_page(pairs.values(), written[-1], columns=len(pairs), changes=changes)
     return written
 
 
-def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str]:
+def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str | bool]:
     return {
         "face": pair.track_id,
         "kind": pair.kind,
@@ -179,6 +227,7 @@ def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str]:
         "x_px": x_px,
         "y_px": y_px,
         "side_px": pair.before.width,
+        "generative": pair.generative,
     }
 
 

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from nodes.errors import NodeError
 from nodes.track.appearance import Appearance
 from nodes.track.offline import without_network
+from nodes.track.system_libraries import check_libraries
 from nodes.types import Box
 
 __all__ = ["DETECTOR_SIDE_PX", "Detection", "FaceDetector", "mean_of", "mirror"]
@@ -75,6 +76,7 @@ class FaceDetector:
     """
 
     def __init__(self, min_score: float) -> None:
+        check_libraries()  # here as well, because this may be another machine than `prepare`'s
         model = files("nodes.models").joinpath(_MODEL).read_bytes()
         got = hashlib.sha256(model).hexdigest()
         if got != _MODEL_SHA256:

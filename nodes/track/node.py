@@ -18,6 +18,7 @@ import av
 import numpy as np
 from pydantic import Field
 
+from aminet.files import Reader
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, Port, Segment, State, TrackingNode
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import luma_samples
@@ -26,7 +27,14 @@ from nodes.track.close_up import FaceFinder, square_around, steady_square
 from nodes.track.detector import Detection
 from nodes.track.scan import RollingScan, SceneCuts
 from nodes.track.stitch import SHARED_FRAMES, TrackEnds, stitch
-from nodes.track.tracker import Sighting, Tracker, TrackerParams, suppress_overlaps
+from nodes.track.system_libraries import check_libraries
+from nodes.track.tracker import (
+    REMEMBER_FRAMES,
+    Sighting,
+    Tracker,
+    TrackerParams,
+    suppress_overlaps,
+)
 from nodes.track.views import Square, scan_squares
 from nodes.types import Box, Face, Frame, FrameFaces, VideoInfo
 
@@ -55,11 +63,11 @@ class TrackConfig(NodeConfig):
     confirm_hits: int = Field(default=3, ge=1)
     """This many detections in successive frames confirm a track, whatever their scores."""
     max_gap_s: float = Field(default=0.5, ge=0)
-    """For how long a lost face is searched at its expected position; meanwhile it is not reported.
-    """
+    """For how long, or for two frames, a lost face is searched at its expected position; meanwhile
+    it is not reported."""
     remember_s: float = Field(default=3.0, ge=0)
     """A face that was lost for longer than `max_gap_s` gets its number back if it appears within
-    this time, near enough and with similar colours."""
+    this time, or within six frames, near enough and with similar colours."""
 
 
 @dataclass(slots=True)
@@ -104,11 +112,20 @@ class Track(TrackingNode[TrackConfig]):
         self._head: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
         self._tail: deque[FrameFaces] = deque(maxlen=SHARED_FRAMES)
 
+    def prepare(self, read: Reader) -> None:
+        """Check that MediaPipe can be loaded, before any video is begun.
+
+        Raises:
+            NodeConfigError: libraries of the system are missing.
+        """
+        del read
+        check_libraries()
+
     def warmup_s(self, source: VideoInfo) -> float:
         """Return for how long a face is remembered, plus the time of a scan to find it before."""
-        del source
         config = self.config
-        return max(config.max_gap_s, config.remember_s) + config.scan_interval_s
+        frames_s = float(REMEMBER_FRAMES / source.average_rate) if source.average_rate else 0.0
+        return max(config.max_gap_s, config.remember_s, frames_s) + config.scan_interval_s
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Start without tracks.

@@ -23,7 +23,11 @@ from nodes.track.one_euro import OneEuroFilter, OneEuroParams
 from nodes.track.views import Square
 from nodes.types import Box
 
-__all__ = ["Sighting", "Track", "Tracker", "TrackerParams", "suppress_overlaps"]
+__all__ = ["REMEMBER_FRAMES", "Sighting", "Track", "Tracker", "TrackerParams", "suppress_overlaps"]
+
+MAX_GAP_FRAMES: Final = 2
+REMEMBER_FRAMES: Final = 6
+"""Memory in frames, for film with few of them: at one in 5 s, seconds end before the next frame."""
 
 _FORBIDDEN: Final = 1e6
 _SAME_FACE_OVERLAP: Final = 0.4
@@ -33,6 +37,8 @@ _COASTING_S: Final = 0.2
 cross the picture."""
 _LEARNING_S: Final = 0.4
 """Time constant of a track's colours."""
+_MOST_LEARNT: Final = 0.5
+"""Largest share of one detection in them, for film with few frames."""
 _VELOCITY_S: Final = 0.06
 """Time constant of the velocity that is used for the next frame."""
 _GAIT_S: Final = 0.5
@@ -48,10 +54,11 @@ class TrackerParams:
     """When tracks start, are confirmed, and end."""
 
     max_gap_s: float = 0.5
-    """A face that was not seen for longer is no longer searched at its expected position."""
+    """A face that was not seen for longer, and for more than `MAX_GAP_FRAMES`, is no longer
+    searched at its expected position."""
     remember_s: float = 3.0
-    """A confirmed face that reappears within this time, near enough and with similar colours, keeps
-    its number."""
+    """A confirmed face that reappears within this time, or within `REMEMBER_FRAMES`, near enough
+    and with similar colours, keeps its number."""
     confirm_score: float = 0.8
     """One detection of this confidence confirms its track, even in the first frame."""
     confirm_hits: int = 3
@@ -72,6 +79,8 @@ class Track:
 
     last: Detection
     last_seen_s: float
+    last_frame: int
+    """Number of the frame in which it was last seen."""
     smoother: OneEuroFilter
     track_id: int = 0
     """From 1, in the order of confirmation; 0 before."""
@@ -117,11 +126,15 @@ class Tracker:
         self._params = params
         self._tracks: list[Track] = []
         self._confirmed = 0
+        self._frame = 0
 
     def live(self, time_s: float) -> list[Track]:
-        """Return the tracks seen recently enough to search them at their expected position."""
-        oldest_s = time_s - self._params.max_gap_s
-        return [track for track in self._tracks if track.last_seen_s >= oldest_s]
+        """Return the tracks seen recently enough to search them at their expected position.
+
+        Args:
+            time_s: time of the frame that `update` will be called with.
+        """
+        return [track for track in self._tracks if self._recent(track, time_s, self._frame + 1)]
 
     def cut(self) -> None:
         """Drop all tracks at a scene cut. Their numbers are not used again."""
@@ -137,13 +150,15 @@ class Tracker:
         Returns:
             The tracks that were detected: confirmed ones by number, then the others.
         """
+        self._frame += 1
         self._expire(time_s)
         matches = self._assign(time_s, detections)
         sightings: list[Sighting] = []
         for index, detection in enumerate(detections):
             track = matches.get(index)
             if track is None:
-                track = Track(detection, time_s, OneEuroFilter(self._params.smoothing))
+                smoother = OneEuroFilter(self._params.smoothing)
+                track = Track(detection, time_s, self._frame, smoother)
                 self._tracks.append(track)
             sightings.append(self._see(track, time_s, detection))
         for track in self._tracks:
@@ -153,12 +168,18 @@ class Tracker:
 
     def _expire(self, time_s: float) -> None:
         """Drop tracks that were not seen for too long."""
-        gap_s = {False: self._params.max_gap_s, True: self._kept_s}
-        self._tracks = [t for t in self._tracks if time_s - t.last_seen_s <= gap_s[t.confirmed]]
+        params = self._params
+        kept_s = max(params.max_gap_s, params.remember_s)
+        self._tracks = [
+            track
+            for track in self._tracks
+            if self._recent(track, time_s, self._frame)
+            or (track.confirmed and _within(track, time_s, kept_s, self._frame, REMEMBER_FRAMES))
+        ]
 
-    @property
-    def _kept_s(self) -> float:
-        return max(self._params.max_gap_s, self._params.remember_s)
+    def _recent(self, track: Track, time_s: float, frame: int) -> bool:
+        """Return whether a track was seen so recently that its position is still expected."""
+        return _within(track, time_s, self._params.max_gap_s, frame, MAX_GAP_FRAMES)
 
     def _assign(self, time_s: float, detections: Sequence[Detection]) -> dict[int, Track]:
         if not self._tracks or not detections:
@@ -175,7 +196,7 @@ class Tracker:
         """Return the cost of assigning a detection to a track, in face sizes, or `_FORBIDDEN`."""
         params, gap_s = self._params, time_s - track.last_seen_s
         unlike = track.unlikeness(found)
-        if gap_s <= params.max_gap_s:
+        if self._recent(track, time_s, self._frame):
             apart = _apart(track.expected_box(time_s), found.box_xyxy_px)
             if apart <= params.max_cost:
                 return apart + params.unlikeness_weight * (unlike or 0.0)
@@ -191,18 +212,16 @@ class Tracker:
 
     def _see(self, track: Track, time_s: float, detection: Detection) -> Sighting:
         gap_s = time_s - track.last_seen_s
-        if gap_s > self._params.max_gap_s:
+        learnt = min(_share(gap_s, _LEARNING_S), _MOST_LEARNT)
+        track.appearance = mix(track.appearance, detection.appearance, learnt)
+        if not self._recent(track, time_s, self._frame):
             track.smoother = OneEuroFilter(self._params.smoothing)
             track.velocity_px_s = np.zeros(2)
         elif gap_s > 0:
             velocity = (_centre(detection.box_xyxy_px) - _centre(track.last.box_xyxy_px)) / gap_s
             track.velocity_px_s += _share(gap_s, _VELOCITY_S) * (velocity - track.velocity_px_s)
             track.gait_px_s += _share(gap_s, _GAIT_S) * (velocity - track.gait_px_s)
-            learnt = mix(track.appearance, detection.appearance, _share(gap_s, _LEARNING_S))
-            track.appearance = learnt
-        else:
-            track.appearance = detection.appearance
-        track.last, track.last_seen_s = detection, time_s
+        track.last, track.last_seen_s, track.last_frame = detection, time_s, self._frame
         track.hits += 1
         sure = detection.score >= self._params.confirm_score
         if not track.confirmed and (sure or track.hits >= self._params.confirm_hits):
@@ -221,6 +240,11 @@ def suppress_overlaps(detections: Sequence[Detection]) -> list[Detection]:
         if all(_overlap(box, other.box_xyxy_px) < _SAME_FACE_OVERLAP for other in kept):
             kept.append(detection)
     return kept
+
+
+def _within(track: Track, time_s: float, gap_s: float, frame: int, gap_frames: int) -> bool:
+    """Return whether a track was seen at most so long, or so many frames, before a frame."""
+    return time_s - track.last_seen_s <= gap_s or frame - track.last_frame <= gap_frames
 
 
 def _apart(expected: Box, seen: Box) -> float:

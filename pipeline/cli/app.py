@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
@@ -10,10 +11,12 @@ import typer
 
 from aminet.errors import AminetError
 from pipeline.cli import enhance, graphs, inspect, network, plan, quality, verify
-from pipeline.cli.console import say, say_error
-from pipeline.cli.loudness import adjustable, make_adjustable
-from pipeline.errors import NodeFailedError, exit_code
+from pipeline.cli.console import failure, say, say_error
+from pipeline.cli.loudness import adjustable
+from pipeline.cli.wrapping import not_ended_by_others, wrap_commands
+from pipeline.errors import EXIT_RUN_FAILED, NodeFailedError, exit_code
 from pipeline.interrupts import EXIT_INTERRUPTED, interrupted, interruptible
+from pipeline.job.failure import explained
 from pipeline.run.malloc import limit_malloc_arenas
 from pipeline.terminal import PrintableFormatter
 
@@ -27,7 +30,8 @@ app = typer.Typer(
 )
 for commands in (enhance, plan, verify, inspect, graphs, network, quality):
     commands.register(app)
-make_adjustable(app)
+wrap_commands(app, not_ended_by_others)
+wrap_commands(app, adjustable)
 
 
 def _tell_version(wanted: bool) -> None:
@@ -50,7 +54,20 @@ def _root(
 
 
 def main() -> int:
-    """Run the command line; expected errors are printed in one line and give an exit code."""
+    """Run the command line; errors are printed in one line and give an exit code.
+
+    In Python's development mode (`python -X dev -m pipeline`) unexpected errors keep their
+    tracebacks.
+    """
+    code = _run()
+    lost = failure()
+    if lost is not None:
+        say_error(f"aminet: standard output cannot be written: {lost.strerror or lost}")
+        return code or EXIT_RUN_FAILED
+    return code
+
+
+def _run() -> int:
     handler = logging.StreamHandler()
     handler.setFormatter(PrintableFormatter("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
@@ -65,11 +82,16 @@ def main() -> int:
         say_error(f"aminet: {error}")
         _tell_trace(error)
         return exit_code(error)
-    except BaseException:
+    except BaseException as error:
         # Libraries may turn an interrupt into another error, such as an ImportError.
-        if not interrupted():
+        if interrupted():
+            return EXIT_INTERRUPTED
+        if sys.flags.dev_mode:
             raise
-        return EXIT_INTERRUPTED
+        failed = explained(error, "the program")
+        say_error(f"aminet: {failed}")
+        _tell_trace(failed)
+        return EXIT_RUN_FAILED
     return 0
 
 

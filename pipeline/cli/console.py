@@ -2,17 +2,65 @@
 
 from __future__ import annotations
 
-from typing import Final
+import sys
+from typing import IO, Any, Final, cast
 
 from rich.console import Console
 
 from pipeline.terminal import printable
 
-__all__ = ["out", "say", "say_error"]
+__all__ = ["failure", "out", "say", "say_error"]
 
-out: Final = Console()
+MOST_CHARACTERS: Final = 4000
+"""Longest message on standard error; the rest is cut."""
+
+
+class _Stream:
+    """Standard output or error, which may be closed or on a full disk.
+
+    Text that cannot be written is dropped and the work continues. A closed pipe, however, ends the
+    program.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.failure: OSError | None = None
+        """The first error in writing, None if there was none."""
+
+    def write(self, text: str) -> int:
+        """Write a text, or drop it."""
+        self._do("write", text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush the stream."""
+        self._do("flush")
+
+    def _do(self, verb: str, *text: str) -> None:
+        stream = getattr(sys, self._name)
+        if stream is None:
+            return
+        try:
+            getattr(stream, verb)(*text)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.failure = self.failure or error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(getattr(sys, self._name), name)
+
+
+_stdout: Final = _Stream("stdout")
+_stderr: Final = _Stream("stderr")
+out: Final = Console(file=cast("IO[str]", _stdout))
 """Standard output."""
-_err: Final = Console(stderr=True)
+_err: Final = Console(file=cast("IO[str]", _stderr))
+
+
+def failure() -> OSError | None:
+    """Return the first error in writing to standard output, None if there was none."""
+    return _stdout.failure
 
 
 def say(text: str) -> None:
@@ -22,4 +70,5 @@ def say(text: str) -> None:
 
 def say_error(text: str) -> None:
     """Write one line to standard error, without markup, wrapping or colours."""
+    text = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} ..."
     _err.print(printable(text), markup=False, highlight=False, soft_wrap=True)

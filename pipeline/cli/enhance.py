@@ -13,7 +13,7 @@ from pipeline.cli import options as option
 from pipeline.cli.console import out, say, say_error
 from pipeline.cli.plan import tell
 from pipeline.errors import RunFailedError
-from pipeline.job.report import NOTE
+from pipeline.job.report import GENERATIVE_NOTE, NOTE
 
 if TYPE_CHECKING:
     from pipeline.config import Flags
@@ -39,11 +39,14 @@ def enhance(
     inputs: option.Inputs,
     output: option.Output,
     scale: option.Scale = None,
+    look: option.Look = None,
     strength: option.Strength = None,
     faces: option.Faces = None,
     from_s: option.From = None,
     to_s: option.To = None,
+    video: option.Video = None,
     evidence: option.Evidence = False,
+    change_map: option.ChangeMap = False,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -57,11 +60,14 @@ def enhance(
 
     flags = Flags(
         scale=scale,
+        look=look,
         strength=strength,
         faces=faces,
         from_s=from_s,
         to_s=to_s,
+        video=video,
         evidence=evidence or None,
+        change_map=change_map or None,
         runner=runner,
         address=address,
     )
@@ -72,8 +78,10 @@ def run_graph(
     graph: Annotated[str, typer.Argument(metavar="GRAPH", help="A graph's name, or its file.")],
     inputs: option.Inputs,
     output: option.Output,
+    look: option.Look = None,
     from_s: option.From = None,
     to_s: option.To = None,
+    video: option.Video = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -85,7 +93,15 @@ def run_graph(
     """Take videos through any graph: `enhance` is this with the graph of that name."""
     from pipeline.config import Flags
 
-    flags = Flags(graph=graph, from_s=from_s, to_s=to_s, runner=runner, address=address)
+    flags = Flags(
+        graph=graph,
+        look=look,
+        from_s=from_s,
+        to_s=to_s,
+        video=video,
+        runner=runner,
+        address=address,
+    )
     _go(inputs, output, flags, config, settings or [], overwrite, resume, dry_run)
 
 
@@ -99,7 +115,7 @@ def _go(
     resume: bool,
     dry_run: bool,
 ) -> None:
-    from nodes.reports import left_alone
+    from nodes.reports import generative_faces, left_alone
     from pipeline.api import enhance as run
     from pipeline.api import enhance_stream
     from pipeline.config import graph_flags, merge_settings
@@ -123,6 +139,8 @@ def _go(
         say_error(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
         for line in left_alone_lines(left_alone(result.reports.values())):
             say_error(line)
+        if generative_faces(result.reports.values()):
+            say_error(f"  note: {GENERATIVE_NOTE}")
         say_error(NOTE)
         return
     report = run(

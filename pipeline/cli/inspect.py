@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import out
+from pipeline.redact import redacted_values
 
 __all__ = ["register"]
 
@@ -23,4 +24,4 @@ def probe(
     """Show a video's streams, timing and colours, and its frames counted by reading the file."""
     from pipeline.containers.probe import probe as run
 
-    out.print_json(data=asdict(run(source)), default=str)
+    out.print_json(data=redacted_values(asdict(run(source))))

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-__all__ = ["adjustable", "make_adjustable"]
+__all__ = ["adjustable"]
 
 _OURS: Final = ("aminet", "nodes", "pipeline")
 
@@ -20,16 +20,6 @@ _OPTIONS: Final = {
     ],
     "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Leave warnings out.")],
 }
-
-
-def make_adjustable(app: typer.Typer) -> None:
-    """Let all commands of a program, and of those below it, take the two options."""
-    for command in app.registered_commands:
-        if command.callback is not None:
-            command.callback = adjustable(command.callback)
-    for group in app.registered_groups:
-        if group.typer_instance is not None:
-            make_adjustable(group.typer_instance)
 
 
 def adjustable(command: Callable[..., Any]) -> Callable[..., Any]:

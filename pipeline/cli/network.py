@@ -137,10 +137,11 @@ def models(
         )
         say(f"written: {file} (SHA-256 {made.sha256})")
         return
-    table = Table("name", "parameters", "GMACs", "sides", "trained for", "SHA-256")
+    table = Table("name", "look", "parameters", "GMACs", "sides", "trained for", "SHA-256")
     for card in list_weights():
         table.add_row(
             card.name,
+            "generative" if card.generative else "faithful",
             f"{card.parameters / 1e6:.2f} M",
             f"{card.macs / 1e9:.2f}",
             f"multiple of {card.side_multiple}, from {card.smallest_side}",

@@ -9,12 +9,14 @@ import typer
 
 __all__ = [
     "Address",
+    "ChangeMap",
     "ConfigFile",
     "DryRun",
     "Evidence",
     "Faces",
     "From",
     "Inputs",
+    "Look",
     "Output",
     "Overwrite",
     "Resume",
@@ -23,6 +25,7 @@ __all__ = [
     "Settings",
     "Strength",
     "To",
+    "Video",
 ]
 
 Inputs = Annotated[
@@ -36,6 +39,10 @@ Output = Annotated[
 Scale = Annotated[
     int | None, typer.Option("--scale", min=1, max=4, help="Enlarge the picture: 1, 2, 3 or 4.")
 ]
+Look = Annotated[
+    str | None,
+    typer.Option("--look", help="faithful, or sharp: generative, draws plausible detail."),
+]
 Strength = Annotated[
     float | None,
     typer.Option("--strength", min=0, max=1, help="How much of the restoration to apply."),
@@ -48,9 +55,17 @@ From = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before here.")]
+Video = Annotated[
+    int | None,
+    typer.Option("--video", min=0, help="Which video stream to restore, by `aminet probe`."),
+]
 Evidence = Annotated[
     bool,
     typer.Option("--evidence", help="Lossless, and the same bytes whatever runs it; takes longer."),
+]
+ChangeMap = Annotated[
+    bool,
+    typer.Option("--change-map", help="Write what was changed, amplified, as a second video."),
 ]
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="YAML file of a run; see the README.")

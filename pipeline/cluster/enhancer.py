@@ -12,6 +12,9 @@ import ray
 from nodes.node import Inputs, Node, NodeConfig, Outputs, PoolNode
 from pipeline.cluster.metrics import PoolMetrics, restarts
 from pipeline.cluster.shared import Shared
+from pipeline.errors import NodeSetupError
+from pipeline.graph.graph import GraphNode
+from pipeline.graph.naming import naming
 from pipeline.run.batcher import Batcher, pool_report
 
 __all__ = ["EnhancerActor"]
@@ -21,21 +24,22 @@ class EnhancerActor:
     """An async actor with a pool node and its batcher. Stateless, so that Ray may restart it."""
 
     def __init__(
-        self, name: str, node: Shared[Node[NodeConfig]], threads: int, max_wait_s: float
+        self, entry: GraphNode, node: Shared[Node[NodeConfig]], threads: int, max_wait_s: float
     ) -> None:
         """Set the node up.
 
         Args:
-            name: name of the node in its graph.
-            node: the node, prepared.
+            entry: the node in its graph.
+            node: its instance, prepared.
             threads: CPU threads that its libraries may use.
             max_wait_s: how long a batch waits for more work, s.
         """
         if not ray.get_gpu_ids():
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         self._node = cast("PoolNode[NodeConfig]", node.get())
-        self._node.setup(threads)
-        self._batcher = Batcher(self._node, max_wait_s=max_wait_s, observer=PoolMetrics(name))
+        with naming(entry, NodeSetupError):
+            self._node.setup(threads)
+        self._batcher = Batcher(self._node, max_wait_s=max_wait_s, observer=PoolMetrics(entry.name))
         if ray.get_runtime_context().was_current_actor_reconstructed:
             restarts().inc(tags={"kind": "enhancer"})
 

@@ -265,9 +265,7 @@ class Fleet:
             scheduling_strategy=_on(placement),
         )
         node = self._prepared_pools[entry.name]
-        handle: Any = actor.remote(
-            entry.name, node, placement.enhancer_threads, self.options.max_wait_s
-        )
+        handle: Any = actor.remote(entry, node, placement.enhancer_threads, self.options.max_wait_s)
         member = Member(uuid4().hex, handle)
         return _Enhancer(member, placement.machine, Claims(cpus, gpus), _ask(handle))
 

@@ -17,6 +17,7 @@ from ray.exceptions import ActorUnavailableError, RayActorError, RayTaskError
 from nodes.node import Inputs, NodeConfig, Outputs, PoolNode
 from pipeline.cluster.enhancer import EnhancerActor
 from pipeline.errors import RunFailedError
+from pipeline.run.batcher import as_exception
 from pipeline.sizing.routing import Load, choose
 
 __all__ = ["Member", "RayPoolClient"]
@@ -113,8 +114,8 @@ class RayPoolClient:
                     break
             try:
                 self._handle(requests)
-            except Exception as error:  # noqa: BLE001 - whatever it is belongs to the segment
-                _reject(requests, error)
+            except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the segment
+                _reject(requests, as_exception(error))
 
     def _handle(self, requests: Sequence[_Request]) -> None:
         packets = [inputs for inputs, _ in requests]

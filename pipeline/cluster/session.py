@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import ray
+from ray._private.authentication.authentication_token_setup import (
+    maybe_enable_token_auth_if_token_available,
+)
 from ray._private.state import available_resources_per_node
 from ray.util import client
 from ray.util.placement_group import (
@@ -20,6 +23,7 @@ from ray.util.placement_group import (
 
 import aminet
 import nodes
+from pipeline.cluster.probe import probe
 from pipeline.errors import ClusterError
 from pipeline.interrupts import keeping_sigterm
 from pipeline.sizing.sizing import Machine
@@ -29,6 +33,11 @@ __all__ = ["Demand", "connect", "free_machines", "machines"]
 
 _SUBMITTED: Final = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Set by Ray in jobs that were started by `ray job submit`."""
+
+_ABOUT_TOKENS: Final = (
+    "; if the cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or"
+    " RAY_AUTH_TOKEN_PATH, if it has none, RAY_AUTH_MODE=disabled"
+)
 
 _PACKAGES: Final = (aminet.__file__, nodes.__file__, __file__)
 
@@ -49,6 +58,7 @@ def connect(address: str | None, threads: int) -> bool:
     if ray.is_initialized():
         return False
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a run contacts no one else
     logging.getLogger("ray").setLevel(logging.ERROR)  # before `init` sets its level
     try:
         if address is None:
@@ -64,6 +74,10 @@ def connect(address: str | None, threads: int) -> bool:
             # The packages come from the job's runtime environment.
             _init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
+            probe(address)
+            # `ray.init` uses this machine's token for a cluster that it starts, but not for one
+            # that it joins, unless RAY_AUTH_MODE says so.
+            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
             # The packages are sent to the workers, because `nodes` and `pipeline` are common names,
             # and paths may differ between machines.
             _init(
@@ -74,8 +88,11 @@ def connect(address: str | None, threads: int) -> bool:
             )
     except Exception as error:  # Ray raises a bare one when its own start takes too long
         where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ClusterError(f"cannot {where}: {reason}; --runner local works without") from error
+        reason = " ".join(str(error).split()) or type(error).__name__
+        told = "" if address is None else _ABOUT_TOKENS
+        raise ClusterError(
+            f"cannot {where}: {reason}{told}; --runner local works without"
+        ) from error
     return True
 
 

@@ -59,6 +59,7 @@ class SegmentWorker:
             threads=threads,
             window_frames=options.window_frames,
             window_bytes=window_bytes,
+            picture_bytes=options.window_mb * 1_000_000,
         )
 
     def run(self, task: Task, pools: Pools) -> SegmentResult:

@@ -97,6 +97,7 @@ def mux(
     policy: StreamPolicy | None = None,
     restarts: Sequence[Restart] = (),
     comment: str | None = None,
+    video: int | None = None,
 ) -> MuxReport:
     """Write the frames of `videos` and all other streams of `source` to `target`.
 
@@ -110,6 +111,7 @@ def mux(
         policy: what is wanted of the streams beside the video.
         restarts: where the source's clock starts again, as `nodes.decode` found it.
         comment: added to the comment of the source, if the container has one.
+        video: index of the source's video stream; None: the best one.
 
     Raises:
         MediaError: a file cannot be read, the segments cannot be joined, or frames are missing in
@@ -139,6 +141,7 @@ def mux(
             policy or StreamPolicy(),
             restarts,
             comment,
+            video,
         )
         try:
             job.write(target)
@@ -164,16 +167,17 @@ class _Mux:
         policy: StreamPolicy,
         restarts: Sequence[Restart],
         comment: str | None,
+        video: int | None,
     ) -> None:
         self._comment = comment
         self._videos, self._first, self._trim, self._policy = videos, first, trim, policy
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
         with open_media(source) as probed:
-            number = video_stream(probed, source).index
+            number = video_stream(probed, source, video).index
         # libav's choice may be another one in a file of which it has read more.
-        self._main = next(video for video in original.streams.video if video.index == number)
-        self._matrix = first_display_matrix(source)
+        self._main = next(found for found in original.streams.video if found.index == number)
+        self._matrix = first_display_matrix(source, video)
         self._restarts = RestartedTimes(restarts, info.time_base, self._main)
 
     def write(self, target: Path) -> None:

@@ -10,9 +10,10 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from aminet.errors import AminetError
 from aminet.settings import explain
 from nodes.errors import NodeConfigError
-from nodes.node import Port, SinkNode, SourceNode
+from nodes.node import Node, NodeConfig, Port, SinkNode, SourceNode
 from nodes.registry import find_node
 from pipeline.errors import GraphError
 from pipeline.graph.graph import Edge, Graph, GraphNode
@@ -46,9 +47,13 @@ def build_graph(
         _require(name, spec.nodes, f"graph {spec.name!r} has no node {name!r}")
     for name in spec.nodes:
         _check_name(name)
+    order = _order(spec)
+    entries = _present(spec, values)
     made: dict[str, GraphNode] = {}
-    for name in _order(spec):
-        entry = spec.nodes[name]
+    for name in order:
+        if name not in entries:
+            continue
+        entry = entries[name]
         try:
             config = {**_substitute(name, entry.config, values), **overrides.get(name, {})}
             made[name] = _make_node(name, entry, config, made)
@@ -96,6 +101,33 @@ def _order(spec: GraphSpec) -> list[str]:
         raise GraphError(f"graph {spec.name!r} goes in a circle: {circle}") from error
 
 
+def _present(spec: GraphSpec, params: Mapping[str, Any]) -> dict[str, NodeEntry]:
+    """Return the nodes whose `when` is true, without edges from those whose is not."""
+    present = {
+        name: entry for name, entry in spec.nodes.items() if _is_present(name, entry, params)
+    }
+    missing = spec.nodes.keys() - present.keys()
+    return {
+        name: entry.model_copy(
+            update={
+                "inputs": {
+                    port: source
+                    for port, source in entry.inputs.items()
+                    if _parse_edge(name, port, source).node not in missing
+                }
+            }
+        )
+        for name, entry in present.items()
+    }
+
+
+def _is_present(name: str, entry: NodeEntry, params: Mapping[str, Any]) -> bool:
+    found = _resolved(f"{name}.when", entry.when, params)
+    if not isinstance(found, bool):
+        raise GraphError(f"{name}.when is {found!r}, expected true, false or a parameter that is")
+    return found
+
+
 def _parse_edge(node: str, port: str, source: str) -> Edge:
     upstream, dot, output = source.partition(".")
     if not (upstream and dot and output) or "." in output:
@@ -128,7 +160,7 @@ def _make_node(
 ) -> GraphNode:
     try:
         node_class = find_node(entry.type) if isinstance(entry.type, str) else entry.type
-        checked = node_class.Config.model_validate(config)
+        checked = _checked(node_class, config)
     except NodeConfigError as error:
         raise GraphError(f"node {name!r}: {error}") from error
     except ValidationError as error:
@@ -145,6 +177,19 @@ def _make_node(
             f"node {name!r} ({entry.type_name}) has no input connected; it has: {', '.join(ports)}"
         )
     return GraphNode(name, node_class, checked, edges)
+
+
+def _checked(node_class: type[Node[NodeConfig]], config: Mapping[str, Any]) -> NodeConfig:
+    """Return a node's configuration; its validators may be a third party's and raise anything."""
+    try:
+        return node_class.Config.model_validate(config)
+    except (AminetError, ValidationError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        lines = str(error).strip().splitlines() or ["no message"]
+        raise NodeConfigError(
+            f"its configuration cannot be checked: {type(error).__name__}: {lines[0]}"
+        ) from error
 
 
 def _bound(entry: NodeEntry, error: ValidationError) -> str:

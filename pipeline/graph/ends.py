@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from nodes.decode import Decode
@@ -60,9 +60,22 @@ def with_ends(
         and node.node_class.can_join()
         and node is not encode
     ]
+    left_out = _with_idle(graph, beside)
     nodes = tuple(
         _OpenedNode(n.name, n.node_class, n.config, n.inputs, ends[n.name]) if n.name in ends else n
         for n in graph.nodes
-        if n.name not in beside
+        if n.name not in left_out
     )
     return replace(graph, nodes=nodes), beside
+
+
+def _with_idle(graph: Graph, sinks: Sequence[str]) -> set[str]:
+    """Return sinks and the nodes that feed nothing but them."""
+    fed = {name for sink in sinks for name in graph.before(sink)}
+    used = {
+        name
+        for node in graph.nodes
+        if issubclass(node.node_class, SinkNode) and node.name not in sinks
+        for name in graph.before(node.name)
+    }
+    return {*sinks, *(fed - used)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from nodes.node import Node, NodeConfig
+from pipeline.errors import NodeSetupError
 from pipeline.graph.graph import Graph
 from pipeline.graph.naming import naming
 from pipeline.storage.locations import location_of, read
@@ -15,11 +16,12 @@ def prepared(graph: Graph) -> dict[str, Node[NodeConfig]]:
 
     Raises:
         StorageError: an object store does not answer.
+        NodeSetupError: a node cannot be constructed or prepared.
         WeightsError: a node's weights do not exist.
     """
     nodes: dict[str, Node[NodeConfig]] = {}
     for entry in graph.nodes:
-        with naming(entry):
+        with naming(entry, NodeSetupError):
             nodes[entry.name] = entry.make()
             nodes[entry.name].prepare(_content_at)
     return nodes

@@ -14,6 +14,8 @@ The same in Python is a `GraphSpec` made of `NodeEntry`s, given to `pipeline.gra
 A file with `extends: enhance` (or with the name of a file, counted from its own folder) says only
 what differs: its parameters and nodes are laid over those of the other graph, key by key, and
 `null` takes a node out. A node that gets another type keeps its inputs, but no settings.
+
+A node with `when: $name` is there only if that parameter is true.
 """
 
 from __future__ import annotations
@@ -51,6 +53,9 @@ class NodeEntry(BaseModel):
     """The output for each input port, as `node.port`."""
     config: dict[str, Any] = Field(default_factory=dict)
     """The node's own configuration; `$name`, however deep, takes a parameter of the graph."""
+    when: bool | str = True
+    """Whether the node is there: `$name` takes a parameter that is true or false. Optional inputs
+    that a missing node would feed are not connected; a node that needs one must be missing, too."""
 
     @property
     def type_name(self) -> str:

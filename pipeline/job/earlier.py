@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pipeline.job.report import VideoReport, read_video
 from pipeline.job.video_plan import VideoPlan
+from pipeline.redact import redacted
 from pipeline.segments.store import Manifest, SegmentStore
 
 __all__ = ["changes", "finished_report", "finished_segments", "own_record"]
@@ -41,7 +42,7 @@ def finished_report(plan: VideoPlan, earlier: Mapping[str, VideoReport]) -> Vide
         plan: the video.
         earlier: the videos of an earlier run's report, by source.
     """
-    for report in (earlier.get(plan.video.source), own_record(plan)):
+    for report in (earlier.get(redacted(plan.video.source)), own_record(plan)):
         if report is not None and _is_of(report, plan) and report.outputs_are_there:
             return report
     return None
@@ -67,4 +68,4 @@ def _is_of(report: VideoReport, plan: VideoPlan) -> bool:
 
 
 def _has_its_outputs(report: VideoReport, plan: VideoPlan) -> bool:
-    return list(report.outputs.values()) == [str(output) for output in plan.video.outputs]
+    return list(report.outputs.values()) == [redacted(str(out)) for out in plan.video.outputs]

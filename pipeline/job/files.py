@@ -70,18 +70,26 @@ class VideoFiles:
         """The location of each encoder's finished video, in the order of the graph."""
         return (self.target,) if self.named_outputs is None else self.named_outputs
 
-    def for_encoders(self, names: Sequence[str]) -> VideoFiles:
+    def for_encoders(self, names: Sequence[str], beside: Container[str] = ()) -> VideoFiles:
         """Return the same video with an output for each encoder of a graph.
 
         A single encoder writes the target; several have their names in it: `door.proxy.mp4`.
+
+        Args:
+            names: of the encoders.
+            beside: those of them that write beside the output, and do not count as several.
         """
-        if len(names) == 1:
+        if len(names) == 1 and names[0] not in beside:
             return self
+        alone = sum(name not in beside for name in names) == 1
         stem = self.target.name if self.twin else self.target.stem
         return replace(
             self,
             named_outputs=tuple(
-                self.target.with_name(f"{stem}.{name}{self.target.suffix}") for name in names
+                self.target
+                if alone and name not in beside
+                else self.target.with_name(f"{stem}.{name}{self.target.suffix}")
+                for name in names
             ),
         )
 
@@ -148,6 +156,13 @@ class JobFiles:
     report: UPath
     skipped: tuple[str, ...]
     """Files in input folders that are not videos."""
+
+    @property
+    def folders(self) -> frozenset[UPath] | None:
+        """The folders of all outputs; None for a single output whose name the user chose."""
+        if len(self.videos) == 1 and self.videos[0].named:
+            return None
+        return frozenset(video.target.parent for video in self.videos)
 
 
 def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:

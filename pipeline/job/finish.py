@@ -15,7 +15,7 @@ from nodes.encode import EncodeConfig
 from nodes.encode.writer import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
-from nodes.reports import left_alone
+from nodes.reports import generative_faces, left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
@@ -24,11 +24,11 @@ from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.record import Evidence, Work, evidence_of
 from pipeline.evidence.versions import PACKAGE, pixel_versions
 from pipeline.graph.graph import Graph, GraphNode
-from pipeline.graph.roles import encode_nodes
+from pipeline.graph.roles import encode_nodes, video_number
 from pipeline.interrupts import postponed
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
 from pipeline.job.plan import PlannedVideo
-from pipeline.job.report import VideoReport
+from pipeline.job.report import GENERATIVE_NOTE, VideoReport
 from pipeline.job.video_plan import VideoPlan
 from pipeline.pictures.outputs import write_pictures
 from pipeline.run.contract import SegmentResult, sink_folder
@@ -178,7 +178,8 @@ def _join_video(
             last_duration_ticks=last_ticks,
             policy=StreamPolicy.of(config, plan.sounds),
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
-            comment=LABEL if merged.progress.faces else None,
+            comment=_label(merged) if merged.progress.faces else None,
+            video=video_number(graph),
         )
     else:
         muxed = write_pictures(
@@ -195,6 +196,12 @@ def _join_video(
             f"{made.name}: holds {muxed.frames} of {merged.progress.frames} frames, thrown away"
         )
     return muxed
+
+
+def _label(merged: SegmentResult) -> str:
+    """Return the comment of a video with restored faces."""
+    generative = generative_faces(merged.reports.values())
+    return f"{LABEL}; {GENERATIVE_NOTE}" if generative else LABEL
 
 
 def _check_sides(planned: PlannedVideo, sides: Iterable[str]) -> None:
@@ -237,6 +244,7 @@ def _report(
     muxed = {output.node: asdict(output.muxed) for output in made}
     files = [file for output in made for file in files_of(output.file)]
     nodes = {name: report for name, report in merged.reports.items() if report}
+    generative = generative_faces(merged.reports.values())
     if len(made) > 1:
         nodes |= {name: nodes[name] | {"mux": mux} for name, mux in muxed.items()}
     return VideoReport(
@@ -245,6 +253,7 @@ def _report(
         status="done",
         frames=frames,
         faces=merged.progress.faces,
+        generative_faces=generative,
         left_alone=left_alone(merged.reports.values()),
         tracks=tracks_followed(graph, segments.results),
         segments=len(segments.results),
@@ -259,7 +268,12 @@ def _report(
         tracks_file=beside.get(TRACKS),
         beside=beside,
         attempts=segments.attempts,
-        notes=(*segments.notes, *_mux_notes(made), *_warnings(merged.reports)),
+        notes=(
+            *((GENERATIVE_NOTE,) if generative else ()),
+            *segments.notes,
+            *_mux_notes(made),
+            *_warnings(merged.reports),
+        ),
         nodes=nodes,
         mux=next(iter(muxed.values()), {}),
         outputs=outputs,

@@ -70,7 +70,7 @@ def run_job(
     """
     graph = load_graph(config)
     files = plan_files(inputs, location_of(output))
-    with postponed(), holding(files.report) as lock:
+    with postponed(), holding(files.report, files.folders) as lock:
         job = _Job(graph, config.run, files, monitor, lock, command)
         report = job.save(job.run(overwrite=overwrite, resume=resume))
         if config.run.page:

@@ -6,19 +6,15 @@ import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Final
 
 from upath import UPath
 
 from pipeline.errors import OutputError
 from pipeline.job.files import VideoFiles
-from pipeline.storage.locations import is_remote
+from pipeline.storage.locations import MOST_NAME_BYTES, is_remote
 from pipeline.storage.private import folder_below
 
 __all__ = ["check_location", "check_names", "make_folder"]
-
-MOST_NAME_BYTES: Final = 255
-"""Longest name of a file on common file systems of Linux and macOS, bytes."""
 
 
 def check_location(video: VideoFiles) -> None:

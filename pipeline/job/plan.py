@@ -16,7 +16,7 @@ from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
-from pipeline.graph.roles import encode_nodes
+from pipeline.graph.roles import encode_nodes, is_beside
 from pipeline.job.earlier import changes, finished_report, finished_segments, own_record
 from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
@@ -24,6 +24,7 @@ from pipeline.job.merge import side_endings
 from pipeline.job.output_paths import check_location, check_names
 from pipeline.job.report import VideoReport, read_videos
 from pipeline.job.video_plan import VideoPlan, plan_video
+from pipeline.redact import redacted
 from pipeline.segments.identity import content_ids
 from pipeline.segments.store import Manifest
 from pipeline.sizing.cores import usable_cores
@@ -60,7 +61,7 @@ class PlannedVideo:
     @property
     def former_endings(self) -> Sequence[str]:
         """The endings of the files of the earlier run whose output is replaced."""
-        outputs = [str(output) for output in self.files.outputs]
+        outputs = [redacted(str(output)) for output in self.files.outputs]
         if self.earlier is None or list(self.earlier.outputs.values()) != outputs:
             return ()
         parts = (ending.partition("/") for ending in self.earlier.beside)
@@ -170,6 +171,7 @@ def plan_job(
             exist.
     """
     encoders = [node.name for node in encode_nodes(graph)]
+    beside = {node.name for node in encode_nodes(graph) if is_beside(node)}
     if not encoders and any(video.named for video in files.videos):
         raise OutputError(
             f"{files.videos[0].target}: graph {graph.name!r} has no encoder, so nothing gets that"
@@ -181,7 +183,7 @@ def plan_job(
     endings = side_endings(graph)
     videos: list[PlannedVideo] = []
     for given in files.videos:
-        video = given.for_encoders(encoders)
+        video = given.for_encoders(encoders, beside)
         try:
             check_location(video)
             plan = plan_video(video, graph, threads=threads, options=options, contents=contents)
@@ -206,7 +208,7 @@ def plan_finished(
         resume: use what an earlier run of the same job finished.
     """
     done, reason = finished_segments(plan) if resume else ({}, None)
-    known = earlier.get(plan.video.source)
+    known = earlier.get(redacted(plan.video.source))
     keeps = resume and not overwrite
     return PlannedVideo(
         files=plan.video,

@@ -16,10 +16,11 @@ from pipeline.evidence.record import Evidence
 from pipeline.job.files import written
 from pipeline.segments.identity import Identity
 from pipeline.storage.digests import file_sha256
-from pipeline.storage.json_text import json_bytes
+from pipeline.storage.json_text import json_bytes, json_value
 from pipeline.storage.locations import location_of, read, size_of
 
 __all__ = [
+    "GENERATIVE_NOTE",
     "NOTE",
     "SCHEMA_VERSION",
     "RunReport",
@@ -35,6 +36,11 @@ SCHEMA_VERSION: Final = 1
 """Raised when a reader of an earlier report would misread a newer one."""
 
 NOTE = "A restored face is an estimate, not a proof of who it is."
+GENERATIVE_NOTE: Final = (
+    "generative: the network drew detail that is plausible, not recorded; do not read small"
+    " features from these faces (--look faithful draws none)"
+)
+"""What users are told of a video whose faces a generative network restored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,8 @@ class VideoReport:
     frames: int = 0
     faces: int = 0
     """Face patches restored, over all frames."""
+    generative_faces: int = 0
+    """Those that a generative network restored, as its model card says."""
     left_alone: dict[str, int] = field(default_factory=dict[str, int])
     """Why faces were left as they were, in words -> how many, over all frames."""
     tracks: int | None = 0
@@ -161,7 +169,7 @@ class RunReport:
 
 def seal_of(report: Mapping[str, Any]) -> str:
     """Return the seal that a report, as it is written or read as JSON, should have."""
-    plain = json.loads(json_bytes(dict(report) | {"seal": ""}))
+    plain = json_value(json_bytes(dict(report) | {"seal": ""}))
     return sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
@@ -184,13 +192,13 @@ def read_report(content: bytes) -> RunReport:
     Raises:
         ValueError: it is none.
     """
-    return _RUN.validate_python(json.loads(content))
+    return _RUN.validate_python(json_value(content))
 
 
 def read_video(content: bytes | None) -> VideoReport | None:
     """Parse the result of `VideoReport.to_json`; return None if it is missing or incomplete."""
     try:
-        return _VIDEO.validate_python(json.loads(content or b""))
+        return _VIDEO.validate_python(json_value(content or b""))
     except ValueError:
         return None
 
@@ -201,7 +209,7 @@ def read_videos(path: UPath) -> dict[str, VideoReport]:
     The result is empty if there is no report, or it cannot be read.
     """
     try:
-        videos = _VIDEOS.validate_python(json.loads(read(path) or b"")["videos"])
+        videos = _VIDEOS.validate_python(json_value(read(path) or b"")["videos"])
     except (ValueError, KeyError, TypeError, ValidationError):
         return {}
     return {video.source: video for video in videos if video.status == "done"}

@@ -14,7 +14,7 @@ from nodes.join import SHOTS, TRACKS
 from pipeline.errors import StorageError
 from pipeline.page.gallery import read_shots
 from pipeline.page.render import VideoPage, render
-from pipeline.page.timeline import TrackTimes, read_times
+from pipeline.page.timeline import TrackTimes, merge_short_spans, read_times
 from pipeline.storage.locations import fetch, location_of, write
 
 __all__ = ["page_location", "write_page"]
@@ -65,7 +65,7 @@ def _video(report: Mapping[str, Any], folder: Path) -> VideoPage:
     if rows is not None:
         # A file that somebody changed since has no place on the page.
         with suppress(ValueError):
-            times = read_times(rows)
+            times = merge_short_spans(read_times(rows))
     return VideoPage(report, times, read_shots(sheets) or None)
 
 

@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 from PIL import Image
 
-from nodes.sheet.page import PagePair, read_page
+from nodes.sheet.page import PagePair, change_picture, read_page
 
-__all__ = ["GAIN", "Shot", "read_shots"]
+__all__ = ["Shot", "read_shots"]
 
 SIDE_PX: Final = 224
-GAIN: Final = 8
 _QUALITY: Final = 80
 """Of WebP: for looking at, not for measuring; the PNGs beside the output hold every pixel."""
 
@@ -33,6 +31,8 @@ class Shot:
     before: str
     """As a `data:` URL."""
     after: str
+    generative: bool
+    """Whether a generative network restored it."""
     change: str
     """What the restoration changed, `GAIN` times as much, on gray."""
 
@@ -69,14 +69,9 @@ def _shot(alike: Sequence[PagePair]) -> Shot:
         eye_distance_px=alike[0].eye_distance_px,
         before=_data_url(alike[0].before),
         after=_data_url(alike[0].after),
-        change=_data_url(_change(alike[0].before, alike[0].after)),
+        generative=alike[0].generative,
+        change=_data_url(change_picture(alike[0].before, alike[0].after)),
     )
-
-
-def _change(before: Image.Image, after: Image.Image) -> Image.Image:
-    # offset 128: gray is "as it was".
-    step = np.asarray(after, np.int16) - np.asarray(before, np.int16)
-    return Image.fromarray(np.clip(128 + GAIN * step, 0, 255).astype(np.uint8))
 
 
 def _data_url(picture: Image.Image) -> str:

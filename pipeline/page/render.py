@@ -18,7 +18,8 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.page.gallery import GAIN, Shot
+from nodes.sheet.page import GAIN
+from pipeline.page.gallery import Shot
 from pipeline.page.timeline import TrackTimes
 from pipeline.terminal import printable
 

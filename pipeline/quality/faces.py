@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nodes.decode import Decode, DecodeConfig
+from nodes.media.picture_forms import picture_forms
 from nodes.node import Inputs, Segment
 from nodes.track import Track, TrackConfig
 from nodes.types import Box, Frame, FrameFaces
@@ -39,7 +40,8 @@ def followed_faces(source: Path, threads: int) -> Iterator[list[SeenFace]]:
     """
     decode, track = Decode(DecodeConfig()), Track(TrackConfig())
     with tempfile.TemporaryDirectory() as folder:
-        segment = Segment(str(source), Path(folder), threads)
+        forms = picture_forms(str(source))
+        segment = Segment(str(source), Path(folder), threads, pictures=forms)
         try:
             track.open(segment, {"frames": decode.open(segment, {})})
             for outputs in decode.packets():
@@ -71,7 +73,7 @@ def read_truth(path: Path, source: Path) -> list[list[SeenFace]]:
         return [[_seen(face) for face in frame["faces"]] for frame in frames]
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConfigError(f"{path} does not say where the faces of {source.name} are") from error
 
 

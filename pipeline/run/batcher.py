@@ -14,11 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from nodes.node import Inputs, NodeConfig, Outputs, PoolNode
+from pipeline.errors import NodeFailedError
 
-__all__ = ["BatchObserver", "BatchStats", "Batcher", "pool_report"]
+__all__ = ["BatchObserver", "BatchStats", "Batcher", "as_exception", "pool_report"]
 
 BatchObserver = Callable[[int, float, int], None]
 """Called for each batch: its faces, the wait of its oldest work in s, the frames still waiting."""
@@ -173,9 +174,14 @@ class Batcher:
     def _answer(self, batch: list[_Frame]) -> None:
         started = time.monotonic()
         try:
-            answers = self._node.process_batch([frame.inputs for frame in batch])
-        except Exception as error:  # noqa: BLE001 - whatever it is belongs to the callers
-            self._blame(batch, error)
+            answers = [*self._node.process_batch([frame.inputs for frame in batch])]
+            if len(answers) != len(batch):
+                raise NodeFailedError(
+                    f"process_batch returned {len(answers)} outputs, expected one for each of"
+                    f" {len(batch)} frames"
+                )
+        except BaseException as error:  # noqa: BLE001 - whatever it is belongs to the callers
+            self._blame(batch, as_exception(error))
             return
         self._note(batch, started)
         for frame, outputs in zip(batch, answers, strict=True):
@@ -183,7 +189,7 @@ class Batcher:
             work.answers[frame.index] = outputs
             work.left -= 1
             if not work.left and not work.answer.done():
-                work.answer.set_result([answer for answer in work.answers if answer is not None])
+                work.answer.set_result(cast("list[Outputs]", work.answers))
 
     def _note(self, batch: list[_Frame], started_s: float) -> None:
         stats, took_s = self.stats, time.monotonic() - started_s
@@ -208,6 +214,18 @@ class Batcher:
                 self._answer([frame])
         elif not batch[0].work.answer.done():
             batch[0].work.answer.set_exception(error)
+
+
+def as_exception(error: BaseException) -> Exception:
+    """Return an error of a node as one that may travel through futures and event loops.
+
+    A future that raises `SystemExit` would end the event loop, or the thread, that waits for it.
+    """
+    if isinstance(error, Exception):
+        return error
+    failed = NodeFailedError(f"{type(error).__name__}: {error}")
+    failed.__cause__ = error
+    return failed
 
 
 def _apart(one: _Work, other: _Work) -> bool:

@@ -3,8 +3,9 @@
 The libraries that do the work (libav, MediaPipe, torch) release the GIL, so that decoding,
 tracking, restoring and encoding overlap. Every stream has one packet per frame in order, so that a
 node with several inputs takes one packet from each queue. Memory is bounded by a window: the source
-may be at most `window_frames` ahead of the slowest sink. With that the queues need no bound, and
-branches cannot deadlock. The bytes in flight in pools are bounded as well.
+may be at most `window_frames` ahead of the slowest sink, and fewer if pictures are large. With that
+the queues need no bound, and branches cannot deadlock. The bytes in flight in pools are bounded as
+well.
 
 Warm-up frames (`Segment.warmup_pts`) are sent only to nodes with bounded state and to the nodes
 before them, to each as many as it needs. Sinks never see them.
@@ -34,13 +35,14 @@ from nodes.node import (
     Timed,
 )
 from nodes.types import VideoInfo
-from pipeline.errors import NodeFailedError
+from pipeline.errors import NodeFailedError, NodeSetupError
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.naming import naming, with_name
 from pipeline.interrupts import interruptible, postponed, raise_pending
 from pipeline.run.byte_credits import ByteCredits
 from pipeline.run.checks import check_info, check_outputs, close_all, report_of
 from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult, sink_folder
+from pipeline.run.memory import check_fits, frames_at_once
 from pipeline.run.warmup import Warmup
 
 __all__ = ["SegmentExecutor"]
@@ -70,6 +72,7 @@ class SegmentExecutor:
         threads: int,
         window_frames: int,
         window_bytes: int | None = None,
+        picture_bytes: int | None = None,
     ) -> None:
         """Set up the nodes.
 
@@ -80,15 +83,17 @@ class SegmentExecutor:
             threads: CPU threads that each node's libraries may use.
             window_frames: most frames in flight.
             window_bytes: most bytes of pool work in flight, None for no limit.
+            picture_bytes: most bytes of pictures in flight, None for no limit.
         """
         self._graph = graph
         self._pools = pools
         self._window_frames = window_frames
         self._window_bytes = window_bytes
+        self._picture_bytes = picture_bytes
         self._nodes = nodes
         for entry in graph.nodes:
             if entry.name not in pools:
-                with naming(entry):
+                with naming(entry, NodeSetupError):
                     nodes[entry.name].setup(threads)
 
     @property
@@ -104,6 +109,7 @@ class SegmentExecutor:
             listener: called with the progress every 0.1 s, in this thread.
 
         Raises:
+            MediaError: the pictures are too large for this machine.
             AminetError: the first error of any node, with its name, after all nodes were closed.
         """
         started = time.perf_counter()
@@ -114,11 +120,16 @@ class SegmentExecutor:
             for entry in self._graph.nodes:
                 opened[entry.name] = entry, self._nodes[entry.name]
                 infos[entry.name] = self._opened(entry, segment, infos)
+            check_fits(infos.values(), threads=segment.threads, name=segment.input)
             run = _Run(
                 self._graph,
                 self._nodes,
                 self._pools,
-                self._window_frames,
+                frames_at_once(
+                    infos.values(),
+                    most_frames=self._window_frames,
+                    most_bytes=self._picture_bytes,
+                ),
                 ByteCredits(self._window_bytes),
                 Warmup(self._graph, infos[self._graph.source.name], segment.start_pts),
             )

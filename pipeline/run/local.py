@@ -9,6 +9,7 @@ from typing import Any, Self, cast
 
 from nodes.node import Inputs, Node, NodeConfig, Outputs, PoolNode
 from pipeline.config import RunOptions
+from pipeline.errors import NodeSetupError
 from pipeline.graph.graph import Graph
 from pipeline.graph.naming import naming
 from pipeline.run.batcher import Batcher, pool_report
@@ -74,12 +75,17 @@ class LocalRunner:
         for entry in graph.nodes:
             node = nodes[entry.name]
             if isinstance(node, PoolNode):
-                with naming(entry):
+                with naming(entry, NodeSetupError):
                     self._pools[entry.name] = _LocalPool(node, threads, options.max_wait_s)
         clients = cast("Mapping[str, PoolClient]", self._pools)
         self._threads = threads
         self._executor = SegmentExecutor(
-            graph, nodes, clients, threads=threads, window_frames=options.window_frames
+            graph,
+            nodes,
+            clients,
+            threads=threads,
+            window_frames=options.window_frames,
+            picture_bytes=options.window_mb * 1_000_000,
         )
 
     def run(self, tasks: Sequence[Task], listener: ProgressListener) -> Iterator[TaskOutcome]:

@@ -15,6 +15,7 @@ from nodes.node import Node, NodeConfig
 from pipeline.containers.probe import PacketScan
 from pipeline.evidence.versions import pixel_versions
 from pipeline.graph.graph import Graph
+from pipeline.redact import redacted_values
 from pipeline.segments.plan import SegmentPlan
 from pipeline.storage.digests import file_sha256
 
@@ -105,8 +106,11 @@ def fingerprint(source: str, scan: PacketScan | None) -> str:
 
 
 def settings_digest(resolved: Mapping[str, Any]) -> str:
-    """Return the digest of a graph with every setting, from `Graph.resolved` or read as JSON."""
-    return _digest(resolved)
+    """Return the digest of a graph with every setting, from `Graph.resolved` or from a report.
+
+    Reports lack the passwords of URLs, so the digest does not depend on them.
+    """
+    return _digest(redacted_values(resolved))
 
 
 def content_ids(nodes: Mapping[str, Node[NodeConfig]]) -> dict[str, str]:

@@ -63,7 +63,7 @@ def plan_segments(
         return SegmentPlan(whole, "run.segment_s is 0")
     if length_s < WHOLE_BELOW * segment_s:
         return SegmentPlan(whole, f"it is shorter than {WHOLE_BELOW * segment_s:g} s")
-    cuts = _cuts(scan, round(segment_s / base))
+    cuts = _cuts(scan, max(1, round(segment_s / base)))
     if not cuts:
         return SegmentPlan(whole, "it has no second keyframe to cut at")
     warmup_ticks = round(warmup_s / base)

@@ -13,7 +13,6 @@ run that is killed in between, or before its own report is written, can so recog
 from __future__ import annotations
 
 import errno
-import json
 import shutil
 import uuid
 from collections.abc import Generator
@@ -31,7 +30,7 @@ from pipeline.run.contract import SegmentResult
 from pipeline.segments.identity import Identity
 from pipeline.segments.plan import Interval
 from pipeline.storage.digests import file_sha256
-from pipeline.storage.json_text import json_bytes
+from pipeline.storage.json_text import json_bytes, json_value
 from pipeline.storage.locations import create, fetch, list_files, publish, read, remove, sync, write
 from pipeline.storage.private import is_private, private_folder
 from pipeline.storage.scratch import Scratch
@@ -236,7 +235,7 @@ class SegmentStore:
     @staticmethod
     def _read_manifest(location: UPath) -> Manifest | None:
         try:
-            return _MANIFESTS.validate_python(json.loads(read(location / MANIFEST_FILE) or b""))
+            return _MANIFESTS.validate_python(json_value(read(location / MANIFEST_FILE) or b""))
         except (OSError, ValueError):
             return None
 

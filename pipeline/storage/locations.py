@@ -19,10 +19,12 @@ from typing import Any, Final, TypeGuard, cast
 from upath import UPath
 from upath.registry import available_implementations
 
+from aminet.files import read_regular
 from pipeline.errors import StorageError
 from pipeline.storage.private import create_file
 
 __all__ = [
+    "MOST_NAME_BYTES",
     "absolute",
     "create",
     "fetch",
@@ -31,6 +33,7 @@ __all__ = [
     "list_files",
     "location_of",
     "name_of",
+    "names_in",
     "publish",
     "read",
     "remove",
@@ -40,6 +43,11 @@ __all__ = [
     "version_of",
     "write",
 ]
+
+MOST_NAME_BYTES: Final = 255
+"""Longest name of a file on common file systems of Linux and macOS, bytes."""
+MOST_PATH_BYTES: Final = 4095
+"""Longest path on Linux, bytes."""
 
 _SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://")
 _LOCAL: Final = frozenset({"file", "local"})
@@ -75,9 +83,27 @@ def location_of(path: str | os.PathLike[str] | UPath) -> UPath:
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """Return an absolute path; a URL is returned unchanged. Links and `..` are not resolved."""
+    """Return an absolute path; a URL is returned unchanged. Links and `..` are not resolved.
+
+    Raises:
+        StorageError: no file can have this name.
+    """
     text = os.fspath(path)
-    return text if _SCHEME.match(text) else str(Path(text).absolute())
+    if not text:
+        raise StorageError("a name is empty: expected a path or a URL, such as . for this folder")
+    if "\0" in text:
+        raise StorageError(f"{text!r}: a name with a zero byte; expected a path or a URL")
+    if _SCHEME.match(text):
+        return text
+    found = Path(text).absolute()
+    if len(os.fsencode(found)) > MOST_PATH_BYTES or any(
+        len(os.fsencode(part)) > MOST_NAME_BYTES for part in found.parts
+    ):
+        raise StorageError(
+            f"{text}: the name is too long; expected at most {MOST_NAME_BYTES} bytes in each part,"
+            f" and {MOST_PATH_BYTES} in all"
+        )
+    return str(found)
 
 
 def stored_at(source: str) -> UPath | None:
@@ -145,11 +171,26 @@ def list_files(folder: UPath) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda f: (PurePosixPath(f[0]).parent.parts, f[0])))
 
 
+def names_in(folder: UPath) -> list[str]:
+    """Return the names of the files and folders directly in a folder; empty if it does not exist.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    with _explained(folder):
+        try:
+            if _is_local(folder):
+                return os.listdir(folder)  # noqa: PTH208 - names, not paths
+            return [PurePosixPath(path).name for path in folder.fs.ls(folder.path, detail=False)]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+
+
 def read(location: UPath) -> bytes | None:
     """Return the content of a small file, None if there is no such file."""
     with _explained(location):
         try:
-            return location.read_bytes()
+            return read_regular(location) if _is_local(location) else location.read_bytes()
         except (FileNotFoundError, IsADirectoryError):
             return None
 

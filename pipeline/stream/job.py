@@ -14,6 +14,7 @@ from typing import Final
 
 from nodes.decode import DecodeConfig
 from nodes.encode.encoders import EncodeConfig
+from nodes.errors import MediaError
 from nodes.node import Segment
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.containers.formats import container_format
@@ -85,7 +86,7 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
             options = _live_options(config.run) if source.startswith(_LIVE) else None
             graph, decode = _joined(graph, where, container, options)
             with first_signal_calls(decode.stop), interruptible():
-                read = f"pipe:{sys.stdin.fileno()}" if source == PIPE else source
+                read = _standard_input() if source == PIPE else source
                 scratch = scratch_of(config.run.scratch_dir, config.run.scratch_bytes)
                 with staged(read, scratch) as local:
                     result = _run(graph, local, work_dir, options or config.run)
@@ -98,6 +99,12 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
         for warning in report.get("warnings", ()):
             log.warning("%s: %s", name, warning)
     return result
+
+
+def _standard_input() -> str:
+    if sys.stdin is None:  # pyright: ignore[reportUnnecessaryComparison] - closed by who started us
+        raise MediaError("standard input is closed; expected a video from there")
+    return f"pipe:{sys.stdin.fileno()}"
 
 
 def _claim(part: Path) -> None:

@@ -186,6 +186,7 @@ class _StreamWriter(Writer):
     ) -> None:
         self._policy = policy
         self._target, self._muxer, self._original = target, container, source.container
+        self._video = source.config.video
         self._lock = threading.Lock()
         at_once = replace(plan, options={**plan.facts.zero_latency, **plan.options})
         super().__init__(Path(target), at_once, info, threads)
@@ -209,7 +210,7 @@ class _StreamWriter(Writer):
 
     def add_stream(self, threads: int) -> VideoStream:
         """Add all streams, in the source's order."""
-        main = video_stream(self._original, self._target)
+        main = video_stream(self._original, self._target, self._video)
 
         def add_video() -> VideoStream:
             made = super(_StreamWriter, self).add_stream(threads)

@@ -138,10 +138,9 @@ def _is_exact(record: Recorded) -> bool:
     """Tell whether the output holds, bit by bit, the pictures that were handed to the encoder."""
     if picture_format(record.output.name) is not None:
         return False
-    for report in record.video.nodes.values():
-        if report.get("encoder") is not None:
-            return bool(report.get("lossless")) and report.get("converted_from") is None
-    return False
+    encoders = [name for name, path in record.video.outputs.items() if path == record.video.output]
+    report = record.video.nodes.get(encoders[0], {}) if encoders else {}
+    return bool(report.get("lossless")) and report.get("converted_from") is None
 
 
 def _repeated(

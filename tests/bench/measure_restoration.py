@@ -1,11 +1,12 @@
 """What restoring gains, end to end, on composites: `python -m tests.bench.measure_restoration`.
 
     python -m tests.bench.measure_restoration MEDIA_DIR OUT_DIR [--frames 30] [--weights aminet]
+        [--scales 1 2] [--blurs 0 0.5 1] [--set NODE.KEY=VALUE]
 
-People whom AMINet never saw stand in a scene composed at twice the size (the reference), which is
-halved, softened, made noisy and put through H.264 (CRF 28). The program restores it at scale 2, and
-`pipeline.quality.measure` compares, by the truth's own places. Writes `restoration.json`, and
-`restoration.png` with gain and flicker over eye distance when matplotlib is there.
+People whom AMINet never saw stand in a scene composed at twice the size, which is halved, softened,
+made noisy and put through H.264 (CRF 28). The program restores it, and `pipeline.quality.measure`
+compares with the scene at the output's size, by the truth's own places. Writes `restoration.json`,
+and `restoration.png` with gain and flicker over eye distance when matplotlib is there.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from fractions import Fraction
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,14 +53,25 @@ def scene(clips: list[Clip], number: int, frames: int) -> Shot:
     return Shot(backdrop(width, height, number), tuple(actors), frames)
 
 
-def film(shot: Shot, folder: Path, name: str) -> tuple[Path, Path, list[list[SeenFace]]]:
-    """Write the source and the reference; return them, and where the faces are."""
+def film(
+    shot: Shot, folder: Path, name: str, scale: int, blur_px: float
+) -> tuple[Path, Path, list[list[SeenFace]]]:
+    """Write the source and the reference; return them, and where the faces are.
+
+    Args:
+        shot: the scene, at twice the source's size.
+        folder: where to.
+        name: of the files.
+        scale: size of the reference in sizes of the source, 1 or 2.
+        blur_px: standard deviation of the lens blur, source pixels.
+    """
     rng = np.random.default_rng(len(name))
     sharp, poor, faces = list[Image.Image](), list[Image.Image](), list[list[SeenFace]]()
     for index in range(shot.frames):
         picture, true = compose(shot, index)
-        sharp.append(picture)
-        soft = np.asarray(picture.reduce(2).filter(ImageFilter.GaussianBlur(0.5)), np.float64)
+        sharp.append(picture if scale == 2 else picture.reduce(2))
+        lens = ImageFilter.GaussianBlur(blur_px)
+        soft = np.asarray(picture.reduce(2).filter(lens), np.float64)
         noisy = soft + rng.normal(0, 2, (*soft.shape[:2], 1))
         poor.append(Image.fromarray(np.clip(noisy.round(), 0, 255).astype(np.uint8)))
         faces.append([])
@@ -84,24 +98,29 @@ def write(pictures: list[Image.Image], path: Path, crf: int) -> None:
         container.mux(stream.encode(None))
 
 
-def measure(media: Path, folder: Path, frames: int, weights: str) -> list[dict[str, Any]]:
-    """Restore all scenes; return one row a face."""
+def measure(
+    media: Path, folder: Path, frames: int, scale: int, blur_px: float, settings: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Restore all scenes of one scale and blur; return one row a face."""
     clips = [load_clip(media / f"clip_{name}.mp4") for name in PEOPLE]
     rows: list[dict[str, Any]] = []
     for number in range(len(EYES_PX)):
         name = f"scene{number}"
-        source, reference, faces = film(scene(clips, number, frames), folder, name)
+        source, reference, faces = film(scene(clips, number, frames), folder, name, scale, blur_px)
         output = folder / f"{name}_restored.mkv"
         pipeline.enhance(
             source,
             output,
-            scale=2,
+            scale=scale,
             runner="local",
-            settings=("encode.codec=ffv1", f"params.weights={weights}"),
+            settings=("encode.codec=ffv1", *settings),
             overwrite=True,
         )
         quality = measure_video(source, output, faces, reference)
-        rows += [asdict(track) | {"gain_db": track.gain_db} for track in quality.tracks]
+        conditions = {"scale": scale, "blur_px": blur_px}
+        rows += [
+            conditions | asdict(track) | {"gain_db": track.gain_db} for track in quality.tracks
+        ]
     return sorted(rows, key=lambda row: row["eye_distance_px"])
 
 
@@ -131,20 +150,43 @@ def main() -> None:
     parser.add_argument("media", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--frames", type=int, default=30)
-    parser.add_argument("--weights", default="aminet-s")
+    parser.add_argument("--weights", default="aminet")
+    parser.add_argument("--scales", type=int, nargs="+", choices=(1, 2), default=[2])
+    parser.add_argument("--blurs", type=float, nargs="+", default=[0.5])
+    parser.add_argument("--set", dest="settings", action="append", default=[])
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    rows = measure(arguments.media, arguments.out, arguments.frames, arguments.weights)
+    settings = (f"params.weights={arguments.weights}", *arguments.settings)
+    rows: list[dict[str, Any]] = []
+    for scale, blur_px in product(arguments.scales, arguments.blurs):
+        made = measure(arguments.media, arguments.out, arguments.frames, scale, blur_px, settings)
+        rows += made
+        say(f"scale {scale}, blur {blur_px:g} px: {summary(made)}")
+        for row in made:
+            say(
+                f"{row['name']:>24} eyes {row['eye_distance_px']:5.1f} px"
+                f" gain {row['gain_db']:+.2f} dB flicker {row['flicker']:.2f}"
+                f" (the reference's own {row['reference_flicker']:.2f})"
+                f" agrees {row['consistency_db']:.1f} dB"
+            )
     text = json.dumps(rows, indent=2)
     (arguments.out / "restoration.json").write_text(text + "\n", encoding="utf-8")
     plot(rows, arguments.out / "restoration.png")
-    for row in rows:
-        sys.stdout.write(
-            f"{row['name']:>24} eyes {row['eye_distance_px']:5.1f} px"
-            f" gain {row['gain_db']:+.2f} dB flicker {row['flicker']:.2f}"
-            f" (the reference's own {row['reference_flicker']:.2f})"
-            f" agrees {row['consistency_db']:.1f} dB\n"
-        )
+
+
+def summary(rows: Sequence[dict[str, Any]]) -> str:
+    """Say the mean and worst gain and the flicker of some rows."""
+    gains, flickers = ([row[key] for row in rows] for key in ("gain_db", "flicker"))
+    return (
+        f"mean gain {np.mean(gains):+.2f} dB, least {min(gains):+.2f} dB,"
+        f" mean flicker {np.mean(flickers):.2f}, most {max(flickers):.2f}"
+    )
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

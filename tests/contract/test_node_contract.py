@@ -26,6 +26,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "aminet.map_faces": {"function": "numpy:fliplr"},
 }
 """Of the nodes that cannot do without, or take long."""
+COMPARING = ("aminet.compare", "aminet.change_map")
+"""They take two videos of the same size."""
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -45,7 +47,7 @@ def test_a_node_keeps_the_contract_where_faces_are_restored_at_another_size(name
         picture.pts, picture.time_base = frame.picture.pts, frame.picture.time_base
         large.append(replace(frame, picture=picture))
     large_info = replace(info, width_px=info.width_px * scale, height_px=info.height_px * scale)
-    ends = ("after", "written") if name != "aminet.compare" else ("before", "after")
+    ends = ("before", "after") if name in COMPARING else ("after", "written")
     given: dict[str, Any] = {}
     infos: dict[str, Any] = {}
     for port in CLASSES[name].spec.inputs:
@@ -59,7 +61,7 @@ def test_a_node_keeps_the_contract_where_faces_are_restored_at_another_size(name
 def test_the_shipped_nodes_are_registered() -> None:
     shipped = ["decode", "track", "crop", "fuse", "enhance", "steady", "paste"]
     shipped += ["encode", "evidence", "sheet", "tracks", "blur", "resize", "compare"]
-    shipped += ["face_video", "write_patches", "map", "map_faces"]
+    shipped += ["face_video", "change_map", "write_patches", "map", "map_faces"]
     assert {f"aminet.{name}" for name in shipped} <= set(NAMES)
 
 

@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from tests.support import faults
-from tests.support.faults import assert_complete, install_plugin, manifests, times_while, wait_for
+from tests.support.faults import (
+    assert_complete,
+    descendants,
+    install_plugin,
+    manifests,
+    times_while,
+    wait_for,
+    wait_until_gone,
+)
 from tests.support.media import AudioTrack, Video, make_video
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -59,10 +67,13 @@ def test_a_killed_driver_run_again_does_only_what_is_missing(
     source, target = make_video(tmp_path / "v.mp4", FOOTAGE), tmp_path / "out.mov"
     more = (f"run.runner={runner}", "encode.codec=x264", "encode.options={qp: '0'}")
     run = start(plugin, source, target, "delay_s: 0.03", *more)
-    kept = wait_for(run, target, 2)
+    wait_for(run, target, 2)
+    workers = list(descendants(run.pid, "ray::SegmentWorker"))
     run.send_signal(signal.SIGKILL)
     run.communicate(timeout=60)
-    kept |= manifests(target)
+    # They may finish a segment after their driver has died.
+    wait_until_gone(workers)
+    kept = manifests(target)
     assert not target.exists()
 
     again = start(plugin, source, target, "delay_s: 0.03", *more)

@@ -81,6 +81,28 @@ def test_two_encoders_make_two_outputs_of_one_decode(source: Path, tmp_path: Pat
         pipeline.enhance(source, out, config=config, settings=[CUT])
 
 
+BESIDE = f"small: {{{ENCODE}, config: {{beside: true}}}}"
+
+
+def test_an_encoder_beside_the_output_leaves_it_its_name(source: Path, tmp_path: Path) -> None:
+    # The one beside is named first: the other is the output all the same.
+    config = write_run(tmp_path, BESIDE, TWO[0])
+    out, small = tmp_path / "out.mkv", tmp_path / "out.small.mkv"
+    video = pipeline.enhance(source, out, config=config).videos[0]
+    assert video.output == str(out)
+    assert video.outputs == {"main": str(out), "small": str(small)}
+    assert times(small) == times(out) == times(source)
+    out.unlink()
+    with pytest.raises(OutputError, match=r"out\.small\.mkv exists already"):
+        pipeline.enhance(source, out, config=config, settings=["main.crf=30"], resume=False)
+    stream = tmp_path / "stream.mkv"
+    enhance_stream(str(source), stream, config=config)
+    assert times(stream) == times(source)
+    assert not (tmp_path / "stream.small.mkv").exists()
+    alone = pipeline.enhance(source, tmp_path / "b.mkv", config=write_run(tmp_path, BESIDE))
+    assert alone.videos[0].output == str(tmp_path / "b.small.mkv")
+
+
 def test_an_existing_file_with_the_name_of_one_encoder_is_kept(
     source: Path, tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ __all__ = [
     "start",
     "times_while",
     "wait_for",
+    "wait_until_gone",
 ]
 
 NODES = '''
@@ -239,6 +240,23 @@ def descendants(pid: int, title: str = "") -> Iterator[int]:
             continue
         if title in line:
             yield child
+
+
+def wait_until_gone(pids: Iterable[int], deadline_s: float = 60) -> None:
+    """Wait until processes have ended: a worker outlives its driver for a moment."""
+    end = time.monotonic() + deadline_s
+    for pid in pids:
+        while _runs(pid):
+            assert time.monotonic() < end, f"process {pid} is still there"
+            time.sleep(0.05)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def kill_raylet(machine: Any) -> None:

@@ -55,6 +55,10 @@ def test_all_speak_of_the_ray_that_is_tested(job: dict[str, Any]) -> None:
     assert f"FROM rayproject/ray:{ray_version()}-py311" in docker
 
 
+def test_nobody_without_the_token_submits_to_the_cluster(job: dict[str, Any]) -> None:
+    assert job["spec"]["rayClusterSpec"]["authOptions"] == {"mode": "token"}
+
+
 def test_the_jobs_command_is_one_that_the_program_takes(job: dict[str, Any]) -> None:
     program, command, *words = shlex.split(job["spec"]["entrypoint"])
     assert (program, command) == ("aminet", "enhance")

@@ -34,7 +34,8 @@ _BELOW_CONTRACT: Final = {"nodes.errors", "nodes.values"}
 """What the contract rests on, and hands on: who knows it may know these."""
 _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
 _BELOW_CLI: Final = """
-    pipeline.errors pipeline.interrupts pipeline.terminal pipeline.sizing pipeline.storage
+    pipeline.errors pipeline.interrupts pipeline.terminal pipeline.redact pipeline.sizing
+    pipeline.storage
     pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
     pipeline.run pipeline.segments pipeline.stream pipeline.frames pipeline.job pipeline.evidence
     pipeline.page pipeline.verification pipeline.api"""
@@ -43,16 +44,17 @@ WALLS: Final = {
     room: frozenset(may.split()) | (_BELOW_CONTRACT if "nodes" in (room, *may.split()) else set())
     for room, may in {
         "aminet.errors": "",
-        "aminet.settings": "aminet.errors",
+        "aminet.files": "",
+        "aminet.settings": "aminet.errors aminet.files",
         "aminet.device": "aminet.errors",
-        "aminet": "aminet.errors",
+        "aminet": "aminet.errors aminet.files aminet.settings",
         "aminet.data": "aminet aminet.errors",
         "aminet.judge": "aminet aminet.errors aminet.device aminet.data",
         "aminet.training": """
             aminet aminet.errors aminet.settings aminet.device aminet.data aminet.judge""",
         "nodes.errors": "aminet.errors",
         "nodes.values": "",
-        "nodes": "aminet.errors aminet nodes.picture",
+        "nodes": "aminet.errors aminet.files nodes.picture",
         "nodes.models": "",
         "nodes.geometry": "nodes nodes.picture",
         "nodes.picture": "nodes.errors nodes.values",
@@ -62,9 +64,11 @@ WALLS: Final = {
         "nodes.enhance": f"{_NODE} aminet aminet.device",
         "pipeline.errors": "aminet.errors nodes",
         "pipeline.interrupts": "",
-        "pipeline.terminal": "",
+        "pipeline.redact": "",
+        "pipeline.terminal": "pipeline.redact",
         "pipeline.sizing": "",
-        "pipeline.storage": "pipeline.errors aminet.errors",
+        "pipeline.storage": """
+            pipeline.errors pipeline.interrupts pipeline.redact aminet.errors aminet.files""",
         "pipeline.containers": """
             pipeline.errors nodes nodes.media nodes.picture nodes.encode""",
         "pipeline.pictures": """
@@ -94,12 +98,12 @@ WALLS: Final = {
         "pipeline.page": """
             pipeline.errors pipeline.storage pipeline.terminal nodes nodes.sheet""",
         "pipeline.segments": """
-            pipeline.errors pipeline.storage pipeline.containers pipeline.evidence pipeline.graph
-            pipeline.run nodes nodes.media nodes.encode""",
+            pipeline.errors pipeline.redact pipeline.storage pipeline.containers pipeline.evidence
+            pipeline.graph pipeline.run nodes nodes.media nodes.encode""",
         "pipeline.job": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
-            pipeline.segments pipeline.evidence pipeline.page pipeline.terminal
+            pipeline.segments pipeline.evidence pipeline.page pipeline.terminal pipeline.redact
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.verification": """
             aminet.errors pipeline.errors pipeline.storage pipeline.evidence pipeline.graph
@@ -111,7 +115,8 @@ WALLS: Final = {
         "pipeline": "pipeline.api",
         "pipeline.cli": f"""{_BELOW_CLI}
             nodes aminet aminet.errors aminet.judge aminet.training""",
-        "pipeline.__main__": "pipeline.cli pipeline.interrupts",
+        "pipeline.installed": "",
+        "pipeline.__main__": "pipeline.cli pipeline.installed pipeline.interrupts",
     }.items()
 }
 """Room -> the other rooms that it may import."""

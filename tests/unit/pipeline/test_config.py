@@ -90,6 +90,21 @@ def test_a_mistyped_node_or_graph_is_named() -> None:
         load_graph(load_config(None, (), {"graph": "enhanc"}))
 
 
+def test_the_look_is_a_parameter_of_the_graph() -> None:
+    looks = {
+        node.name: node.config.model_dump()["look"]
+        for node in load_graph(merge_settings(None, (), look="sharp")).nodes
+        if node.name == "enhance"
+    }
+    assert looks == {"enhance": "sharp"}
+    with pytest.raises(GraphError, match="'faithful' or 'sharp'"):
+        load_graph(merge_settings(None, (), look="nice"))
+    with pytest.raises(GraphError, match="look 'sharp' and weights 'bicubic' both choose"):
+        load_graph(merge_settings(None, ("params.weights=bicubic",), look="sharp"))
+    with pytest.raises(GraphError, match="'redact' has no parameter 'look'; there are: "):
+        load_graph(merge_settings(None, (), graph="redact", look="sharp"))
+
+
 def test_what_the_graph_takes_from_a_parameter_has_one_value(tmp_path: Path) -> None:
     file = tmp_path / "run.yaml"
     file.write_text("nodes: {crop: {faces: largest, min_score: 0.7}}\n", encoding="utf-8")

@@ -343,6 +343,7 @@ def test_report_names_the_weights(weights: Path) -> None:
     assert node.report() == {
         "weights": str(weights),
         "sha256": sha256,
+        "generative": False,
         "device": "cpu",
         "faces": 5,
         "failed_faces": 0,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +52,39 @@ def test_one_page_merged_alone_stays_the_same_picture(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
+def test_changes_are_a_third_picture_that_is_not_read_again(tmp_path: Path) -> None:
+    plain, wide = tmp_path / "plain.png", tmp_path / "wide.png"
+    changed = pair(1, level=9)
+    alike = replace(pair(2), after=pair(2).before)
+    write_page([changed, alike], plain, columns=1)
+    write_page([changed, alike], wide, columns=1, changes=True)
+    assert all(same(a, b) for a, b in zip(read_page(plain), read_page(wide), strict=True))
+    with Image.open(plain) as narrow, Image.open(wide) as page:
+        assert page.width - narrow.width == 64 + 6
+        third = np.asarray(page)[36:100, 12 + 2 * 70 : 12 + 2 * 70 + 64].astype(int)
+    step = 9 - np.asarray(changed.before).astype(int)
+    assert np.array_equal(third, np.clip(128 + 8 * step, 0, 255))
+    merge_pages([(wide, SAME)], tmp_path / "all.png", max_tracks=9, columns=1, changes=True)
+    assert (tmp_path / "all.png").read_bytes() == wide.read_bytes()
+
+
 def test_no_page_no_file(tmp_path: Path) -> None:
     pages = [(tmp_path / "none.png", SAME)]
     assert not merge_pages(pages, tmp_path / "all.png", max_tracks=9, columns=3)
     assert not (tmp_path / "all.png").exists()
+
+
+def test_a_generative_pair_is_labelled_and_stays_so(tmp_path: Path) -> None:
+    plain, drawn = pair(1), replace(pair(1), generative=True)
+    write_page([plain], tmp_path / "plain.png", columns=1)
+    write_page([drawn], tmp_path / "drawn.png", columns=1)
+    with Image.open(tmp_path / "plain.png") as one, Image.open(tmp_path / "drawn.png") as other:
+        assert other.height > one.height
+        label = (12, 12, 164, 36)
+        assert one.crop(label).tobytes() != other.crop(label).tobytes()
+    both = [(tmp_path / "plain.png", {1: 1}), (tmp_path / "drawn.png", {1: 2})]
+    merge_pages(both, tmp_path / "all.png", max_tracks=9, columns=2)
+    assert [p.generative for p in read_page(tmp_path / "all.png")] == [False, True]
 
 
 def test_another_picture_is_no_page(tmp_path: Path) -> None:

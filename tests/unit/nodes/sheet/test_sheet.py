@@ -16,7 +16,7 @@ from nodes.node import Inputs
 from nodes.sheet import Sheet, SheetConfig
 from nodes.sheet.node import BEST_SHOTS, SHEET_NAME, shot_qualities
 from nodes.sheet.page import read_page
-from nodes.types import FacePatch, Frame, FramePatches
+from nodes.types import FacePatch, Frame, FramePatches, FrameRestored, RestoredPatch
 from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
 
 EYES = (99.3, 139.8)
@@ -73,6 +73,22 @@ def test_the_sheet_shows_source_and_restored_aligned(tmp_path: Path) -> None:
         around = left.mean(axis=2)[int(y) - 40 : int(y) + 40, int(x) - 8 : int(x) + 8]
         rows = around.mean(axis=1)
         assert abs(int(np.argmin(rows[10:60])) + 10 - 40) < 14
+
+
+def test_a_generative_face_is_marked_as_such(tmp_path: Path) -> None:
+    node = collect(tmp_path)
+    for index, generative in enumerate((False, True), start=1):
+        before, after, patch = shot(index, track_id=index)
+        faces = FramePatches(before.pts, (patch,))
+        nothing = np.zeros((1, 1, 3), np.float16)
+        face = RestoredPatch(index, nothing, (0, 0, 1, 1), generative=generative)
+        restored = FrameRestored(before.pts, (face,))
+        packets = {"before": before, "after": after, "patches": faces, "restored": restored}
+        node.process(Inputs(packets))
+    finish(node)
+    assert [pair.generative for pair in read_page(tmp_path / SHEET_NAME)] == [False, True]
+    single = read_page(tmp_path / BEST_SHOTS.replace("*", "2"))
+    assert all(pair.generative for pair in single)
 
 
 def test_no_face_no_file(tmp_path: Path) -> None:

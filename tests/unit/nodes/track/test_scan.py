@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -19,6 +21,26 @@ def luma(seed: int = 0) -> Luma:
 
 def noise(seed: int) -> Luma:
     return np.random.default_rng(seed).normal(0, 0.01, (90, 160)).astype(np.float32)
+
+
+def coded(picture: Luma) -> Luma:
+    """Return it as 8 bits hold it."""
+    return (np.round(np.clip(picture, 0, 1) * 255) / 255).astype(np.float32)
+
+
+def from_one_side(picture: Luma) -> Luma:
+    return (picture * np.linspace(0.15, 1, picture.shape[1])).astype(np.float32)
+
+
+LIGHTS: dict[str, Callable[[Luma], Luma]] = {
+    "a lamp goes out": lambda picture: picture * 0.3,
+    "6 % light": lambda picture: picture * 0.06,
+    "another exposure, clipped": lambda picture: picture * 1.6,
+    "a flash": lambda picture: picture * 0.5 + 0.4,
+    "gamma": lambda picture: picture**2,
+    "haze": lambda picture: picture * 0.15 + 0.5,
+    "a lamp to one side": from_one_side,
+}
 
 
 def rolling() -> tuple[RollingScan, list[Square]]:
@@ -138,6 +160,40 @@ def test_only_squares_with_motion_are_looked_at() -> None:
     assert any(square.side_px < 200 for square in looked)
 
 
+def test_where_light_comes_and_goes_but_nothing_moves_few_squares_are_looked_at() -> None:
+    scan, squares = rolling()
+    scan.due(0.0, luma())
+    lit = [1.0, 1.0, 1.0, 0.25, 0.25, 0.25] * 8
+    looks = [scan.due(f / 25, (luma() + noise(f)) * light) for f, light in enumerate(lit, 1)]
+    assert sum(map(len, looks)) <= 2 * IDLE_LOOKS_PER_S
+    assert len(squares) > IDLE_LOOKS_PER_S / 2
+
+
+def test_what_starts_to_move_at_little_light_is_looked_at() -> None:
+    light = 0.06
+    scan, _ = rolling()
+    scan.due(0.0, coded(luma() * light))
+    for frame in range(1, 50):
+        scan.due(frame / 25, coded((luma() + noise(frame)) * light))
+    picture = luma() + noise(50)
+    picture[10:16, 20:25] += 0.3
+    due = scan.due(2.0, coded(picture * light))
+    assert any(
+        abs(square.centre_px[0] - 90) < square.side_px / 2
+        and abs(square.centre_px[1] - 52) < square.side_px / 2
+        and square.side_px < 200
+        for square in due
+    )
+
+
+@pytest.mark.parametrize("step_s", [1.0, 5.0])
+def test_in_slow_film_the_whole_of_a_changed_picture_is_looked_at(step_s: float) -> None:
+    scan, squares = rolling()
+    scan.due(0.0, luma(0))
+    for frame in range(1, 6):
+        assert set(scan.due(frame * step_s, luma(frame))) == set(squares)
+
+
 def test_after_a_restart_everything_is_due() -> None:
     scan, squares = rolling()
     scan.due(0.0, luma())
@@ -153,10 +209,29 @@ def test_another_scene_is_a_cut_and_the_first_frame_is_not() -> None:
     assert not cuts.is_cut(luma(5) + noise(2))
 
 
-def test_a_flash_is_no_cut() -> None:
+@pytest.mark.parametrize("name", LIGHTS)
+def test_another_light_on_the_same_scene_is_no_cut(name: str) -> None:
     cuts = SceneCuts()
-    cuts.is_cut(luma() * 0.5)
-    assert not cuts.is_cut(luma() * 0.5 + 0.4)
+    lit = LIGHTS[name]
+    for frame in range(12):
+        picture = luma() + noise(frame)
+        assert not cuts.is_cut(coded(lit(picture) if frame % 4 > 1 else picture))
+
+
+@pytest.mark.parametrize("name", LIGHTS)
+def test_another_scene_is_a_cut_in_any_light(name: str) -> None:
+    cuts = SceneCuts()
+    lit = LIGHTS[name]
+    found = [cuts.is_cut(coded(lit(luma(frame // 5) + noise(frame)))) for frame in range(15)]
+    assert [frame for frame, cut in enumerate(found) if cut] == [5, 10]
+
+
+@pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
+def test_a_blank_between_is_no_cut_but_another_scene_after_it_is(level: float) -> None:
+    cuts = SceneCuts()
+    blank = np.full((90, 160), level, np.float32)
+    pictures = [luma(0), blank + noise(1), blank + noise(2), luma(0), blank + noise(3), luma(5)]
+    assert [cuts.is_cut(coded(p)) for p in pictures] == [False] * 5 + [True]
 
 
 def test_a_picture_that_always_changes_is_no_cut_each_time() -> None:

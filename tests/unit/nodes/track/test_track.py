@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -160,8 +162,6 @@ def test_open_forgets_everything(track: Track, tmp_path: Path) -> None:
 
 
 def test_a_format_that_cannot_be_read_is_refused_at_open(track: Track, tmp_path: Path) -> None:
-    from dataclasses import replace
-
     info = replace(info_of(frame_of(portrait(64))), pix_fmt="rgb24")
     with pytest.raises(UnsupportedFormatError, match="rgb24"):
         track.open(segment_in(tmp_path), {"frames": info})
@@ -249,3 +249,6 @@ def test_the_warm_up_is_as_long_as_faces_are_remembered() -> None:
     assert Track(TrackConfig(remember_s=20)).warmup_s(info) == 20.5
     assert Track(TrackConfig(remember_s=0, scan_interval_s=2)).warmup_s(info) == 2.5
     assert Track(TrackConfig(remember_s=0, max_gap_s=4)).warmup_s(info) == 4.5
+    slow = replace(info, average_rate=Fraction(1, 5))
+    assert Track(TrackConfig()).warmup_s(slow) == 30.5  # six frames
+    assert Track(TrackConfig()).warmup_s(replace(info, average_rate=None)) == 3.5

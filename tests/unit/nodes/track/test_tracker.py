@@ -74,7 +74,43 @@ def test_a_short_gap_keeps_the_number_and_reports_nothing_meanwhile() -> None:
 def test_a_long_gap_gives_a_new_number() -> None:
     tracker = Tracker(TrackerParams(max_gap_s=0.5))
     ids(tracker, 0, seen(50, 50))
+    for frame in range(1, 15):
+        tracker.update(frame * FRAME_S, [])
     assert ids(tracker, 0.6, seen(50, 50)) == [2]
+
+
+@pytest.mark.parametrize("step_s", [0.04, 1.0, 5.0, 60.0])
+def test_a_face_keeps_its_number_at_any_frame_rate(step_s: float) -> None:
+    tracker = Tracker(TrackerParams())
+    for frame in range(20):
+        face = seen(50 + 2 * frame, 50, looks=colours(100))
+        assert ids(tracker, frame * step_s, face) == [1]
+
+
+@pytest.mark.parametrize("missed", [1, 3])
+def test_a_face_that_is_missed_in_slow_film_keeps_its_number(missed: int) -> None:
+    tracker = Tracker(TrackerParams())
+    assert ids(tracker, 0, seen(50, 50, looks=colours(100))) == [1]
+    for frame in range(1, 1 + missed):
+        tracker.update(5.0 * frame, [])
+    later_s = 5.0 * (1 + missed)
+    assert ids(tracker, later_s, seen(60, 50, looks=colours(100))) == [1]
+
+
+def test_slow_film_does_not_remember_for_ever() -> None:
+    tracker = Tracker(TrackerParams())
+    ids(tracker, 0, seen(50, 50, looks=colours(100)))
+    for frame in range(1, 10):
+        tracker.update(5.0 * frame, [])
+    assert ids(tracker, 50.0, seen(50, 50, looks=colours(100))) == [2]
+
+
+def test_of_people_who_walk_far_between_two_pictures_each_keeps_the_number_of_its_colours() -> None:
+    tracker = Tracker(TrackerParams())
+    dark, bright = colours(40), colours(200)
+    assert ids(tracker, 0, seen(50, 50, looks=dark), seen(250, 50, looks=bright)) == [1, 2]
+    both = seen(120, 50, looks=bright), seen(180, 50, looks=dark)
+    assert ids(tracker, 5.0, *both) == [2, 1]
 
 
 def hidden(tracker: Tracker, *, looks: Appearance, speed_px: float = 0) -> None:
@@ -124,6 +160,8 @@ def test_of_two_near_faces_each_keeps_the_number_of_its_colours() -> None:
 def test_a_face_is_forgotten_after_a_while() -> None:
     tracker = Tracker(TrackerParams(remember_s=2))
     hidden(tracker, looks=colours(100))
+    for frame in range(25, 62):
+        tracker.update(frame * FRAME_S, [])
     assert ids(tracker, 2.5, seen(50, 50, looks=colours(100))) == [2]
 
 

@@ -75,6 +75,20 @@ def test_describe_names_every_node_edge_and_changed_setting() -> None:
     assert "-> numbers: Number  to " in text
 
 
+def test_a_node_is_there_only_when_its_parameter_is_true() -> None:
+    text = GOOD.replace("params: {", "params: {more: false, ")
+    text += "  extra: {type: toy.double, when: $more, inputs: {in: count.numbers}}\n"
+    assert "extra" not in {node.name for node in build(text).nodes}
+    assert "extra" in {node.name for node in build(text, params={"more": True}).nodes}
+    assert "extra" not in build(text).resolved()["nodes"]
+    with pytest.raises(GraphError, match=r"extra\.when is 1, expected true, false or a parameter"):
+        build(text, params={"more": 1})
+    needs = text.replace("b: double.out", "b: extra.out")
+    with pytest.raises(GraphError, match=r"input sum\.b \(.*\) is not connected"):
+        build(needs)
+    assert build(needs, params={"more": True}).nodes[-1].inputs["b"].node == "extra"
+
+
 def test_a_graph_pickles() -> None:
     assert pickle.loads(pickle.dumps(build())).resolved() == build().resolved()  # noqa: S301
 

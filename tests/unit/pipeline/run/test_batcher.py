@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nodes.node import Inputs
+from pipeline.errors import NodeFailedError
 from pipeline.run.batcher import Batcher
 from tests.support.toy_nodes import Double, DoubleConfig, Number
 
@@ -148,3 +151,44 @@ def test_each_block_is_told_its_share_of_the_work() -> None:
     assert sum(total_s.values()) == pytest.approx(batcher.stats.busy_s)
     assert total_s["three"] == pytest.approx(3 * total_s["one"], rel=0.05)
     assert total_s["idle"] == 0
+
+
+class Wrong(Double):
+    """Answers what a test gives it, or raises it."""
+
+    answer: Any = None
+
+    def process_batch(self, batch: Any) -> Any:
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (SystemExit(0), "SystemExit: 0"),
+        (KeyboardInterrupt(), "KeyboardInterrupt"),
+        ([], "returned 0 outputs, expected one for each of 1 frames"),
+        ([{}, {}], "returned 2 outputs"),
+        (None, "NoneType"),
+    ],
+)
+def test_a_node_that_leaves_or_answers_wrongly_leaves_nobody_waiting(
+    answer: Any, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Wrong, "answer", answer)
+    batcher = Batcher(Wrong(DoubleConfig()), max_wait_s=0)
+    for _ in range(2):
+        with pytest.raises((NodeFailedError, TypeError), match=message):
+            batcher.submit(inputs(2)).result(5)
+    batcher.close()
+
+
+def test_an_answer_of_nothing_is_handed_on() -> None:
+    """The executor says what is wrong with it."""
+    Wrong.answer = [None]
+    batcher = Batcher(Wrong(DoubleConfig()), max_wait_s=0)
+    assert batcher.submit(inputs(2)).result(5) == [None]
+    batcher.close()

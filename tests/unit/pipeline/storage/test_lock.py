@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 from upath import UPath
 
 from pipeline.errors import OutputError
-from pipeline.storage import lock as module
+from pipeline.storage import lease as module
 from pipeline.storage.locations import list_files, location_of, read, remove, write
 from pipeline.storage.lock import holding
 
@@ -82,6 +83,8 @@ def test_a_killed_run_holds_nothing_on_a_file_system(tmp_path: Path) -> None:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SETTLE_S", 0.01)
     monkeypatch.setattr(module, "RENEW_S", 0.02)
+    monkeypatch.setattr(module, "STALE_S", 0.5)
+    monkeypatch.setattr(module, "WATCH_S", 0.02)
 
 
 def left_over(place: UPath, **changes: object) -> UPath:
@@ -98,13 +101,34 @@ def stored() -> UPath:
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_lock_that_is_not_renewed_is_taken_over(stored: UPath) -> None:
-    left_over(stored, host="elsewhere", renewed_s=time.time() - 61)
+def test_a_lock_that_is_not_renewed_is_taken_over_whatever_its_clock_says(stored: UPath) -> None:
+    left_over(stored, host="elsewhere", renewed_s=time.time() + 3600)
     with holding(stored):
         pass
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("clock_s", [-3600, -61, 0, 3600])
+def test_a_lock_that_is_renewed_stays_whatever_the_other_machines_clock_says(
+    stored: UPath, clock_s: float
+) -> None:
+    file = stored.with_name(f".{stored.name}.lock")
     left_over(stored, host="elsewhere")
-    with pytest.raises(OutputError, match="on elsewhere"), holding(stored):
-        pass
+    content, ended = json.loads(read(file) or b""), threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(0.1):
+            now = {**content, "renewed_s": time.time() + clock_s}
+            write(file, json.dumps(now).encode())
+
+    other = threading.Thread(target=renew)
+    other.start()
+    try:
+        with pytest.raises(OutputError, match="on elsewhere"), holding(stored):
+            pass
+    finally:
+        ended.set()
+        other.join()
 
 
 @pytest.mark.usefixtures("quick")

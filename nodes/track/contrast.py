@@ -1,0 +1,76 @@
+"""Contrast: making dim and hazy pictures fit for the detector, and comparing pictures in any light.
+
+Lamps, night, haze and a camera's exposure change levels, not what is seen. Nothing here is part of
+the output.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import uniform_filter
+
+__all__ = ["Luma", "structure", "with_contrast"]
+
+Luma = npt.NDArray[np.float32]
+"""Shape (rows, columns), 0 to 1: every n-th luma sample of a frame."""
+
+_LUMA: Final = np.array([0.3, 0.59, 0.11], np.float32)
+_RANGE: Final = (2.0, 95.0)
+"""Percentiles of luma that are taken for black and white; a lamp in the picture is above."""
+_LEAST_SPAN: Final = 100.0
+"""Least distance between them for the detector, levels of 255. Of faces 20 px wide at 6 % light
+over a black level of 16 it finds 75 % unstretched, all with a span of 80 to 160."""
+_MOST_GAIN: Final = 24.0
+"""A span of 4 levels is stretched by this, a smaller one is noise."""
+
+_BLOCK: Final = 8
+_AROUND: Final = 5
+"""Side of the window whose mean light is taken away, in blocks."""
+_LEAST_LIGHT: Final = 0.01
+"""Added to luma before the logarithm, for the noise of black."""
+_LEAST_STRUCTURE: Final = 0.003
+"""Least standard deviation of the blocks less their local mean, of full scale: a picture with less
+is blank. Noise of 2 % leaves 0.0025, a scene at 6 % light about 0.01."""
+
+
+def with_contrast(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return a picture stretched to the contrast that the detector needs; itself if it has that.
+
+    Args:
+        rgb: shape (height, width, 3).
+    """
+    low, high = np.percentile(rgb[::4, ::4] @ _LUMA, _RANGE)
+    if high - low >= _LEAST_SPAN:
+        return rgb
+    gain = min(_LEAST_SPAN / max(high - low, 1e-3), _MOST_GAIN)
+    black = min(low, 255 - _LEAST_SPAN)
+    return np.clip((rgb.astype(np.float32) - low) * gain + black, 0, 255).astype(np.uint8)
+
+
+def structure(luma: Luma) -> Luma | None:
+    """Return what a picture shows in coarse blocks, whatever the light on it.
+
+    It is the logarithm of luma less its local mean, with variance 1: a change of brightness,
+    contrast or gamma, and a lamp to one side, hardly change it. In blocks, so that noise and
+    moving texture do not, either.
+
+    Returns:
+        Shape (rows / 8, columns / 8); None if the picture is too small or blank.
+    """
+    rows, columns = (side // _BLOCK for side in luma.shape)
+    if not rows or not columns:
+        return None
+    blocks = luma[: rows * _BLOCK, : columns * _BLOCK]
+    coarse = blocks.reshape(rows, _BLOCK, columns, _BLOCK).mean(axis=(1, 3))
+    if float(_without_local_mean(coarse).std()) < _LEAST_STRUCTURE:
+        return None
+    flat = _without_local_mean(np.log(coarse + _LEAST_LIGHT))
+    return ((flat - flat.mean()) / flat.std()).astype(np.float32)
+
+
+def _without_local_mean(blocks: Luma) -> Luma:
+    mean = uniform_filter(blocks, _AROUND, mode="reflect")
+    return (blocks - mean).astype(np.float32)

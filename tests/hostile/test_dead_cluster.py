@@ -1,0 +1,91 @@
+"""Addresses at which there is no cluster."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pipeline.cluster import probe as probing
+from pipeline.cluster import session
+from pipeline.errors import ClusterError
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))  # nobody listens
+        yield held.getsockname()[1]
+
+
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "no-such-host.invalid:{}"])
+def test_a_dead_address_is_said_at_once(form: str, closed_port: int) -> None:
+    started = time.monotonic()
+    with pytest.raises(ClusterError, match="no one answers there") as caught:
+        session.connect(form.format(closed_port), threads=1)
+    assert time.monotonic() - started < 30
+    assert "RAY_AUTH_MODE" in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["127.0.0.1:{}", "ray://127.0.0.1:{}"])
+@pytest.mark.parametrize(
+    "words", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-x\r\n", b"", None]
+)
+def test_a_server_that_is_not_ray_is_said_at_once(
+    words: bytes | None, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probing, "_ANSWER_S", 0.3)
+    monkeypatch.delenv("RAY_USE_TLS", raising=False)
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
+        served = threads.submit(_serve, server, words)
+        with pytest.raises(ClusterError, match=r"not Ray|no one answers"):
+            session.connect(form.format(server.getsockname()[1]), threads=1)
+        served.result(timeout=10)
+
+
+def _serve(server: socket.socket, words: bytes | None) -> None:
+    """Say these words to one client, or, without any, nothing until it is gone."""
+    connection, _ = server.accept()
+    with connection:
+        if words is not None:
+            connection.recv(1 << 10)
+            connection.sendall(words)
+            return
+        while connection.recv(1 << 10):
+            pass
+
+
+def test_grpc_is_taken_for_ray() -> None:
+    settings = bytes((0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 5, 0, 0, 64, 0))
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
+        served = threads.submit(_serve, server, settings)
+        probing.probe(f"127.0.0.1:{server.getsockname()[1]}")
+        served.result(timeout=10)
+
+
+def test_the_whole_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**settings: object) -> None:
+        raise ConnectionError("the first line\n  and what to do: set the token\n")
+
+    monkeypatch.setattr(session, "_init", refuse)
+    monkeypatch.setattr(session, "maybe_enable_token_auth_if_token_available", lambda **_: False)
+    with pytest.raises(ClusterError, match="the first line and what to do: set the token;"):
+        session.connect("auto", threads=1)
+
+
+@pytest.mark.parametrize(("address", "asked"), [("auto", True), (None, False)])
+def test_a_token_that_is_there_is_used_to_join(
+    address: str | None, asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(session, "_init", lambda **_: calls.append("init"))
+    monkeypatch.setattr(
+        session,
+        "maybe_enable_token_auth_if_token_available",
+        lambda **_: calls.append("token"),
+    )
+    assert session.connect(address, threads=1)
+    assert calls == (["token", "init"] if asked else ["init"])

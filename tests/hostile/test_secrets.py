@@ -1,0 +1,73 @@
+"""Passwords and keys in URLs are used, and stand neither in reports nor on a terminal."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli.console import say_error
+from pipeline.job.report import VideoReport, read_video
+from pipeline.redact import redacted
+from pipeline.segments.identity import settings_digest
+from pipeline.storage.json_text import json_bytes
+from pipeline.storage.locations import location_of
+from pipeline.storage.lock import holding
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("rtsp://admin:s3cret@cam/1", "rtsp://admin:***@cam/1"),
+        ("rtsp://admin:s3@cret@cam:554/1?x=y", "rtsp://admin:***@cam:554/1?x=y"),
+        ("https://:s3cret@h/", "https://:***@h/"),
+        ("cannot open ftp://u:s3cret@h/a.mp4; b", "cannot open ftp://u:***@h/a.mp4; b"),
+        ("https://h/a.mp4?X-Amz-Signature=s3cret&b=c", "https://h/a.mp4?X-Amz-Signature=***&b=c"),
+        ("https://h/a?b=c&token=s3cret", "https://h/a?b=c&token=***"),
+        ("https://h/a?sig=s3cret#f", "https://h/a?sig=***#f"),
+        ("https://h/a?apikey=s3cret'", "https://h/a?apikey=***'"),
+        ("srt://h:9000?passphrase=s3cret", "srt://h:9000?passphrase=***"),
+        ("http://h:8080/a@b:c@d.mp4", "http://h:8080/a@b:c@d.mp4"),
+        ("rtsp://cam:554/1", "rtsp://cam:554/1"),
+        ("/a/b:c@d.mp4", "/a/b:c@d.mp4"),
+        ("a?token=1", "a?token=1"),
+    ],
+)
+def test_a_secret_is_left_out_and_nothing_else(url: str, shown: str) -> None:
+    assert redacted(url) == shown
+
+
+SECRET = "rtsp://admin:s3cret@cam/1"  # noqa: S105
+
+
+def test_reports_hold_none(tmp_path: Path) -> None:
+    report = VideoReport(SECRET, None, "failed", error=f"{SECRET}: no answer")
+    content = report.to_json()
+    assert b"s3cret" not in content
+    found = read_video(content)
+    assert found is not None
+    assert found.source == redacted(SECRET)
+    kinds = {"a": [1, None, True, 0.5, Fraction(1, 3), tmp_path], SECRET: {2: (SECRET,)}}
+    assert json.loads(json_bytes(kinds)) == {
+        "a": [1, None, True, 0.5, "1/3", str(tmp_path)],
+        redacted(SECRET): {"2": [redacted(SECRET)]},
+    }
+
+
+def test_the_terminal_and_locks_show_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say_error(f"aminet: {SECRET}: no answer")
+    assert capsys.readouterr().err == f"aminet: {redacted(SECRET)}: no answer\n"
+    monkeypatch.setattr("sys.argv", ["aminet", "enhance", SECRET])
+    with holding(location_of(tmp_path / "report.json")):
+        assert "s3cret" not in (tmp_path / ".report.json.lock").read_text()
+
+
+def test_a_report_names_the_settings_that_it_lost_a_secret_of() -> None:
+    graph = {"nodes": {"enhance": {"weights": "https://u:s3cret@h/w", "side": 128, "parts": (1,)}}}
+    told = json.loads(json_bytes(graph))
+    assert told != graph
+    assert settings_digest(told) == settings_digest(graph)
