@@ -25,8 +25,8 @@ PAGE = (ROOT / "docs" / "composing.md").read_text(encoding="utf-8")
 
 def block(holding: str, language: str = "") -> str:
     """Return the only code block of a language that holds a text."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    (found,) = (text for text in blocks if holding in text)
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+    (found,) = (text for kind, text in blocks if kind == language and holding in text)
     return found
 
 
