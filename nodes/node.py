@@ -31,7 +31,7 @@ from pydantic import BaseModel, ConfigDict
 from aminet.files import Reader
 from nodes.join import SegmentPart
 from nodes.reports import sum_reports
-from nodes.types import VideoInfo
+from nodes.types import PictureForm, VideoInfo
 
 __all__ = [
     "API_VERSION",
@@ -174,9 +174,10 @@ class Segment:
     warmup_pts: int | None = None
     """First pts that the source sends, if before `start_pts`. The frames before `start_pts` go to
     nodes with bounded state and to the nodes before them only; they do not reach the output."""
-
     codec: str | None = None
     """The codec for `encode.codec=auto`, where the kind of output decides it."""
+    pictures: tuple[PictureForm, ...] = ()
+    """The forms of the source's pictures, if they change within it."""
 
     @property
     def first_pts(self) -> int | None:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nodes.picture.rgb import picture_rgb, picture_with_rgb, tags_of
-from nodes.values import Box, ColorTags, RgbImage
+from nodes.values import Box, ColorTags, PictureForm, RgbImage
 
 __all__ = [
     "EYES_OF_SIZE",
@@ -43,6 +43,7 @@ __all__ = [
     "GatedFace",
     "HdrFacts",
     "Packet",
+    "PictureForm",
     "Restart",
     "RestoredPatch",
     "RgbImage",
@@ -209,12 +210,26 @@ class FrameFaces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FaceHistory:
-    """Mean of a face over the frames up to this one, on the patch's grid (`aminet.history`)."""
+    """Mean of a face over the frames up to this one (`aminet.history`)."""
 
     fused_rgb: RgbImage
-    """Mean of the patch's `rgb` and of earlier ones that agree with it; same shape and dtype."""
+    """Mean of the patch's `rgb` and of earlier ones that agree with it: shape (f * height, f *
+    width, 3), dtype of `rgb`. Frames at several sub-pixel positions show more together than one, so
+    f may be 2. Pixel (f * y, f * x) lies on pixel (y, x) of the patch."""
     weight: npt.NDArray[np.uint8]
     """Shape (height, width): 255 n / (n + 1) where n earlier frames agree."""
+
+    @property
+    def finer(self) -> int:
+        """Pixels of `fused_rgb` per pixel of the patch, across and down."""
+        return self.fused_rgb.shape[0] // self.weight.shape[0]
+
+    @property
+    def region_from_fused(self) -> npt.NDArray[np.float64]:
+        """2x3, from coordinates in `fused_rgb` to those in the patch; pixel centres at +0.5."""
+        share = 1 / self.finer
+        shift = 0.5 - 0.5 * share
+        return np.array([[share, 0, shift], [0, share, shift]])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -369,6 +384,8 @@ class FrameChanges:
 
     pts: int
     faces: tuple[FaceChange, ...] = ()
+    drawn: tuple[tuple[int, int, int, int], ...] = ()
+    """Regions of the output frame, half open, that something was drawn on, such as a tag."""
 
 
 Packet = Frame | FrameFaces | FramePatches | FusedPatches | FrameRestored | FrameChanges

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Box", "ColorTags", "RgbImage"]
+__all__ = ["Box", "ColorTags", "PictureForm", "RgbImage"]
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels: `xyxy_px`, half open."""
@@ -31,3 +32,22 @@ class ColorTags:
     chroma: int = 0
     """AVCHROMA_LOC_*, the siting of subsampled chroma: 1 left, 2 centre, 3 top left, 4 top,
     5 bottom left, 6 bottom; 0 unspecified."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureForm:
+    """What may change between the pictures of one stream."""
+
+    width_px: int
+    height_px: int
+    pix_fmt: str
+    """libav's name of the decoder's pixel format."""
+    sample_aspect_ratio: Fraction = Fraction(1)
+    rotation_deg: int = 0
+    """Clockwise rotation that a player applies: 0, 90, 180 or 270."""
+
+    def __str__(self) -> str:
+        pixels = self.sample_aspect_ratio
+        shape = "" if pixels == 1 else f" (pixels {pixels.numerator}:{pixels.denominator})"
+        turn = f" (turned by {self.rotation_deg} degrees)" if self.rotation_deg else ""
+        return f"{self.width_px}x{self.height_px} {self.pix_fmt}{shape}{turn}"

@@ -146,10 +146,14 @@ class GraphFlags(TypedDict, total=False):
     as `01:30`."""
     to_s: float | str | None
     """End before the first frame at or after this time."""
+    video: int | None
+    """Index of the video stream to read; None: the best one."""
     evidence: bool | None
     """Encode without loss, and make the output reproducible byte for byte."""
     change_map: bool | None
     """Write a second video that shows what was changed."""
+    label: bool | None
+    """Draw a tag beside each restored face."""
 
 
 class Flags(GraphFlags, total=False):

@@ -38,6 +38,9 @@ class DecodeConfig(NodeConfig):
     rate: float | None = Field(default=None, gt=0, le=1000)
     """Frame rate of sources without times, 1/s: numbered pictures (None: 25) and raw streams such
     as .h264 (None: the rate in the header, else 25)."""
+    video: int | None = Field(default=None, ge=0)
+    """Index of the video stream, as `aminet probe` numbers them; None: the best one. The others are
+    copied as they are."""
     deinterlace: bool = False
     """Deinterlace interlaced pictures, keeping their number; else they stay interlaced."""
 

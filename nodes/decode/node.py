@@ -20,12 +20,13 @@ __all__ = ["Decode"]
 
 
 class Decode(SourceNode[DecodeConfig]):
-    """Yields the decoded frames of the best video stream of `segment.input`.
+    """Yields the decoded frames of a video stream of `segment.input`, the best if not configured.
 
     Data that cannot be decoded is skipped and counted, with the number and time of the next frame;
     pictures that the decoder has concealed are kept and counted. Pictures whose pixel format cannot
-    be edited in place are converted to the nearest one that can. Pictures with another size or
-    format than the first one are converted to that of the first. `report` has all of this.
+    be edited in place are converted to the nearest one that can. If pictures
+    change their size or format, all are made to fit one frame (`nodes.decode.common_picture`).
+    `report` has all of this.
     """
 
     spec: ClassVar[NodeSpec] = NodeSpec(
@@ -102,5 +103,6 @@ class Decode(SourceNode[DecodeConfig]):
             "first_pts": known[0]["first_pts"],
             "last_pts": known[-1]["last_pts"],
             "container_frame_count": reports[0]["container_frame_count"],
+            "left_out": reports[0].get("left_out", []),
         }
         return merged | {"warnings": warnings_of(merged, whole=True)}

@@ -15,16 +15,23 @@ from av.container import InputContainer
 from av.video.format import VideoFormat
 from av.video.frame import PictureType
 
+from nodes.decode.carried import lost_facts
+from nodes.decode.common_picture import PictureFitter, common_info
 from nodes.decode.config import DecodeConfig
 from nodes.decode.timestamps import RESTART_S, PresentationClock
 from nodes.errors import MediaError, NodeConfigError
-from nodes.media.open import FALLBACK_RATE, describe_video, stores_times
+from nodes.media.open import (
+    FALLBACK_RATE,
+    clockwise_rotation_deg,
+    describe_video,
+    stores_times,
+)
 from nodes.media.picture_files import is_numbered
 from nodes.media.reader import PacketHandler, PictureReader
 from nodes.node import Segment
-from nodes.picture.formats import PictureConverter, bit_depth, editable_format
+from nodes.picture.formats import bit_depth, editable_format
 from nodes.picture.interlaced import deinterlaced
-from nodes.types import ColorTags, Frame, VideoInfo
+from nodes.types import ColorTags, Frame, PictureForm, VideoInfo
 
 __all__ = ["MAX_NAMED_EVENTS", "Stretch", "warnings_of"]
 
@@ -66,7 +73,12 @@ class Stretch:
         self._first_pts: int | None = None
         self._last_pts: int | None = None
         self._reader = PictureReader(
-            segment.input, segment.threads, self._note_damage, on_other, live_until
+            segment.input,
+            segment.threads,
+            self._note_damage,
+            on_other,
+            live_until,
+            config.video,
         )
         try:
             first, pictures = self._first_picture(segment.input)
@@ -77,7 +89,10 @@ class Stretch:
             self._top_field_first = source.top_field_first
             if self._deinterlaces:
                 source = replace(source, interlaced=False)
-            info = _editable(source)
+            self._lost = [] if source.still else self._lost_facts(segment.input, first)
+            form = self._form_of(first)
+            info = common_info(_editable(source), form, segment.pictures)
+            fitter = PictureFitter(info, form, segment.pictures)
             self._rate = info.average_rate or FALLBACK_RATE
             self._clock = PresentationClock(
                 1 / (self._rate * info.time_base), RESTART_S / info.time_base
@@ -87,9 +102,7 @@ class Stretch:
         except BaseException:
             self._reader.close()
             raise
-        self._converter = PictureConverter(
-            self.info.width_px, self.info.height_px, self.info.pix_fmt, self.info.color
-        )
+        self._fitter = fitter
         self._first, self._end = _bounds(segment, self.info)
         self._name = segment.input
         self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
@@ -98,6 +111,18 @@ class Stretch:
             self._reader.seek(self._first)
             self._pictures = self._reader.pictures()
             self._damage_count, self._damage = 0, []
+
+    def _lost_facts(self, name: str, first: av.VideoFrame) -> list[str]:
+        return [] if is_numbered(name) else lost_facts(name, self._reader.facts, first)
+
+    def _form_of(self, picture: av.VideoFrame) -> PictureForm:
+        return PictureForm(
+            picture.width,
+            picture.height,
+            picture.format.name,
+            self._reader.sample_aspect_ratio,
+            clockwise_rotation_deg(picture),
+        )
 
     def _first_picture(self, name: str) -> tuple[av.VideoFrame, Iterator[av.VideoFrame]]:
         pictures = self._reader.pictures()
@@ -158,11 +183,11 @@ class Stretch:
         if picture.is_corrupt:
             self._note_damage("picture damaged, patched by the decoder", pts)
         duration = max(0, picture.duration)
-        converted = self._converter.convert(picture)
+        converted = self._fitter.fit(picture, self._reader.sample_aspect_ratio)
         if converted is not picture:
             what = (
-                f"{picture.format.name} {picture.width}x{picture.height} to"
-                f" {converted.format.name} {converted.width}x{converted.height}"
+                f"{picture.width}x{picture.height} {picture.format.name} to"
+                f" {converted.width}x{converted.height} {converted.format.name}"
             )
             self._conversions[what] = self._conversions.get(what, 0) + 1
         converted.pts, converted.time_base = pts, self.info.time_base
@@ -206,12 +231,19 @@ class Stretch:
             },
             "restarts": [asdict(restart) for restart in self._clock.restarts],
             "deinterlaced": self._deinterlaces,
+            "left_out": self._lost,
             "conversions": [
                 {"what": what, "frames": count} for what, count in self._conversions.items()
             ],
         }
         if self._has_alpha_track:
             result["conversions"].append({"what": "alpha left out", "frames": self._emitted})
+        if any(self._reader.facts.crop_px):
+            top, bottom, left, right = self._reader.facts.crop_px
+            what = (
+                f"top {top}, bottom {bottom}, left {left}, right {right} px cut off, as players do,"
+            )
+            result["conversions"].append({"what": what, "frames": self._emitted})
         result["warnings"] = warnings_of(result, whole=self._first is None and self._end is None)
         return result
 
@@ -249,6 +281,7 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
             f"its clock starts again {len(report['restarts'])} times, as of recordings that were"
             " joined: they are shown one after the other"
         )
+    lines.extend(f"left out: {what}" for what in report.get("left_out", ()))
     lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
     return lines
 

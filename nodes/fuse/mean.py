@@ -1,5 +1,8 @@
 """The mean of a face over several frames, as in `aminet.history`, on the current frame's grid.
 
+For a small face the grid is twice as fine, as the network's square is: frames at different
+sub-pixel positions show more together than each of them.
+
 Earlier patches are stored at twice their size and resampled from there by linear interpolation,
 which is as good as cubic interpolation of the patch itself in a quarter of the time. Every mean is
 computed from the original pixels, so that patches do not blur with age.
@@ -22,7 +25,7 @@ from nodes.geometry.alignment import Matrix, invert
 from nodes.geometry.registration import Plane, on_pixel_indices
 from nodes.types import RgbImage
 
-__all__ = ["Fused", "agreements", "drawable", "drawable_bytes", "fuse", "light_changes", "noise_of"]
+__all__ = ["Fused", "agreements", "drawable", "fuse", "light_changes", "noise_of"]
 
 _FINER: Final = 2
 _HALF_WAY: Final = np.array([-3, 19, 19, -3]) / 32
@@ -59,9 +62,10 @@ class Fused:
     """The mean of a face over several frames."""
 
     rgb: npt.NDArray[np.float32]
-    """Shape (H, W, 3), in code values: the mean of the current frame and those that agree."""
+    """Shape (f H, f W, 3), in code values: the mean of the current frame and those that agree, on a
+    grid f times as fine as the patch's; see `FaceHistory.fused_rgb`."""
     weight: Plane
-    """n / (n + 1) where n earlier frames agree, 0 to 1."""
+    """Shape (H, W): n / (n + 1) where n earlier frames agree, 0 to 1."""
     newest_share: float
     """Share of the face in which the newest earlier frame agrees, 0 to 1."""
     noise: float
@@ -98,13 +102,9 @@ def _with_edge(rgb: RgbImage) -> npt.NDArray[Any]:
     return cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA)
 
 
-def drawable_bytes(rgb: RgbImage) -> int:
-    """Return the size of the result of `drawable`, in bytes."""
-    return rgb.nbytes // 3 * 4 * _FINER**2
-
-
 def fuse(
     rgb: RgbImage,
+    finer_rgb: npt.NDArray[Any] | None,
     earlier: Sequence[tuple[npt.NDArray[Any], Matrix]],
     oval: Plane,
     *,
@@ -116,6 +116,8 @@ def fuse(
 
     Args:
         rgb: the current frame's patch, (H, W, 3).
+        finer_rgb: the same from `drawable`, for a mean that is twice as fine; None: as fine as the
+            patch.
         earlier: earlier patches from `drawable`, with the transforms from their coordinates to
             those of `rgb`; in order of time, at least one.
         oval: (H, W) in [0, 1], the face mask.
@@ -124,17 +126,17 @@ def fuse(
         noise_before: `Fused.noise` in the frame before, if known.
     """
     height, width = rgb.shape[:2]
+    finer = 1 if finer_rgb is None else _FINER
     factor = max(1, int(side_px / _JUDGED_PX))
     # Padded, because whole blocks are averaged several times as fast.
-    beyond = -height % factor, -width % factor
-    current = cv2.copyMakeBorder(_with_edge(rgb), 0, beyond[0], 0, beyond[1], cv2.BORDER_REPLICATE)
-    face = _smaller(
-        cv2.copyMakeBorder(oval, 0, beyond[0], 0, beyond[1], cv2.BORDER_CONSTANT), factor
-    )
+    below, right = -height % factor, -width % factor
+    own = _with_edge(rgb) if finer_rgb is None else finer_rgb
+    current = cv2.copyMakeBorder(own, 0, finer * below, 0, finer * right, cv2.BORDER_REPLICATE)
+    face = _smaller(cv2.copyMakeBorder(oval, 0, below, 0, right, cv2.BORDER_CONSTANT), factor)
     size = current.shape[1], current.shape[0]
-    drawn = [_drawn(patch, transform, size) for patch, transform in earlier]
+    drawn = [_drawn(patch, transform, size, finer) for patch, transform in earlier]
     level = 255 / ((1 << bit_depth) - 1)
-    moved, inside = _compared(current, drawn, factor, level)
+    moved, inside = _compared(current, drawn, finer * factor, level)
     light = light_changes(moved, _f32(inside * face))
     differences = _averaged(np.abs(moved - light), side_px / factor)
     noise = noise_of(differences[-1], face, noise_before)
@@ -145,9 +147,9 @@ def fuse(
     cv2.subtract(mean, cv2.merge([cv2.resize(brighter, size)] * 4), mean)
     newest = float((agreed[-1] * face).sum() / max(float(face.sum()), 1e-6))
     one = np.float32(np.iinfo(rgb.dtype).max * _ONE)
-    weight = 1 - one / total[..., 3]
-    picture = cv2.cvtColor(mean[:height, :width], cv2.COLOR_RGBA2RGB)
-    return Fused(_f32(picture), weight[:height, :width], newest, noise)
+    weight = 1 - one / total[: finer * height : finer, : finer * width : finer, 3]
+    picture = cv2.cvtColor(mean[: finer * height, : finer * width], cv2.COLOR_RGBA2RGB)
+    return Fused(_f32(picture), weight, newest, noise)
 
 
 def _compared(
@@ -273,9 +275,11 @@ def _plane_basis(height: int, width: int) -> npt.NDArray[np.float32]:
 
 
 def _drawn(
-    patch: npt.NDArray[Any], now_from_patch: Matrix, size: tuple[int, int]
+    patch: npt.NDArray[Any], now_from_patch: Matrix, size: tuple[int, int], finer: int
 ) -> npt.NDArray[Any]:
+    """Resample an earlier patch on a grid `finer` times as fine as the current one."""
     inverse = _FINER * on_pixel_indices(invert(now_from_patch))
+    inverse[:, :2] /= finer
     return cv2.warpAffine(patch, inverse, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 

@@ -16,16 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
-from nodes.fuse.mean import Fused, drawable, drawable_bytes, fuse
+from nodes.fuse.mean import Fused, drawable, fuse
 from nodes.geometry.alignment import (
     Matrix,
     compose,
-    face_oval_mask,
     invert,
     scaling,
+    similarity_scale,
     translation,
 )
-from nodes.geometry.registration import Plane, on_pixel_indices, register
+from nodes.geometry.registration import Plane, oval_on_grid, register
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
 from nodes.types import EYES_OF_SIZE, FaceHistory, FacePatch, FramePatches, FusedPatches, VideoInfo
 
@@ -36,8 +36,9 @@ _MEMORY_S: Final = 0.5
 _LEAST_SHARE: Final = 0.2
 """If less than this share of a face agrees with the frame before, its history is dropped: the
 registration is wrong, or something else is seen."""
-_OVAL_PX: Final = 128
-"""Side of the square in which a mask is drawn before it is resampled, px."""
+_FINE_SQUARE: Final = 1.5
+"""Pixels of the network's square per pixel of the source, above which the mean is twice as fine as
+the source."""
 _IDENTITY: Final = translation(0, 0)
 
 
@@ -136,7 +137,7 @@ class Fuse(MapNode[FuseConfig]):
         self, patch: FacePatch, pts: int, before: _TrackState | None, budget_bytes: float
     ) -> FacePatch:
         """Return the patch with its history, and update the track's state."""
-        luma = _luma(patch.rgb, patch.bit_depth)
+        luma, own = _luma(patch.rgb, patch.bit_depth), drawable(patch.rgb)
         earlier: list[_Earlier] = []
         fused: Fused | None = None
         if before is not None:
@@ -149,35 +150,40 @@ class Fuse(MapNode[FuseConfig]):
                 for old in before.earlier
                 if pts - old.pts <= self._memory_ticks
             ]
-            fused = _fused(patch, earlier, oval, before.noise)
+            fused = _fused(patch, own, earlier, oval, before.noise)
             if fused is None:
                 earlier = []
             else:
-                luma = _luma(fused.rgb, patch.bit_depth)
+                finer = fused.rgb.shape[0] // luma.shape[0]
+                luma = _luma(fused.rgb[::finer, ::finer], patch.bit_depth)
                 patch = replace(patch, history=_history(fused, patch))
-        kept = self._kept(earlier, patch, pts, budget_bytes)
+        newest = _Earlier(pts, own, _IDENTITY)
+        kept = self._kept((*earlier, newest), budget_bytes)
         noise = None if fused is None else fused.noise
         self._known[patch.track_id] = _TrackState(patch, luma, kept, noise)
         return patch
 
-    def _kept(
-        self, earlier: Sequence[_Earlier], patch: FacePatch, pts: int, budget_bytes: float
-    ) -> tuple[_Earlier, ...]:
+    def _kept(self, patches: tuple[_Earlier, ...], budget_bytes: float) -> tuple[_Earlier, ...]:
         """Return the newest patches, as many as fit the memory budget."""
-        most = min(self.config.frames - 1, int(budget_bytes // drawable_bytes(patch.rgb)))
-        if most == 0:
-            return ()
-        return (*earlier, _Earlier(pts, drawable(patch.rgb), _IDENTITY))[-most:]
+        fitting = int(budget_bytes // patches[-1].drawable.nbytes)
+        most = min(self.config.frames - 1, fitting)
+        return patches[-most:] if most else ()
 
 
 def _fused(
-    patch: FacePatch, earlier: Sequence[_Earlier], oval: Plane, noise: float | None
+    patch: FacePatch,
+    own: npt.NDArray[Any],
+    earlier: Sequence[_Earlier],
+    oval: Plane,
+    noise: float | None,
 ) -> Fused | None:
     """Return the mean; None without earlier patches, or if they show something else."""
     if not earlier:
         return None
+    fine = similarity_scale(patch.crop_from_region) >= _FINE_SQUARE
     fused = fuse(
         patch.rgb,
+        own if fine else None,
         [(old.drawable, old.now_from_patch) for old in earlier],
         oval,
         bit_depth=patch.bit_depth,
@@ -205,9 +211,5 @@ def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:
 
 def _oval(patch: FacePatch) -> Plane:
     """Return the face's mask on the grid of its patch."""
-    mask = face_oval_mask(_OVAL_PX, patch.yaw_deg)
-    mask_from_region = compose(scaling(_OVAL_PX / patch.size_px), patch.crop_from_region)
-    size = patch.rgb.shape[1], patch.rgb.shape[0]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    drawn = cv2.warpAffine(mask, on_pixel_indices(mask_from_region), size, flags=flags)
-    return np.asarray(drawn, np.float32)
+    square_from_region = compose(scaling(1 / patch.size_px), patch.crop_from_region)
+    return oval_on_grid(square_from_region, patch.rgb.shape[:2], patch.yaw_deg)

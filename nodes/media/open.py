@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video import VideoStream
 
-from nodes.errors import MediaError
+from nodes.errors import MediaError, NodeConfigError
 from nodes.media.allowed import open_allowed
 from nodes.media.chroma import chroma_location
 from nodes.media.hdr import read_hdr_facts
@@ -144,11 +144,17 @@ def _probing(probe_bytes: int) -> dict[str, str]:
     return {"probesize": str(probe_bytes), "analyzeduration": str(_PROBE_US)}
 
 
-def video_stream(container: InputContainer, source: str) -> VideoStream:
+def video_stream(container: InputContainer, source: str, number: int | None = None) -> VideoStream:
     """Return the best video stream, ignoring cover pictures.
+
+    Args:
+        container: an open source.
+        source: its path or URL, for errors.
+        number: index of the stream to return instead.
 
     Raises:
         MediaError: the container has no video, or none in a codec that can be decoded.
+        NodeConfigError: the stream with that number is not one of these.
     """
     covers = Disposition.attached_pic | Disposition.timed_thumbnails
     moving = [s for s in container.streams.video if not s.disposition & covers]
@@ -163,6 +169,14 @@ def video_stream(container: InputContainer, source: str) -> VideoStream:
         raise MediaError(
             f"{source}: the video's codec is unknown or encrypted, nothing here can decode it;"
             " convert or decrypt it first"
+        )
+    if number is not None:
+        for stream in decodable:
+            if stream.index == number:
+                return stream
+        known = ", ".join(f"{s.index} ({codec_name(s)})" for s in decodable)
+        raise NodeConfigError(
+            f"{source}: decode.video is {number}, expected the number of a video stream: {known}"
         )
     best = container.streams.best("video")
     return best if best in decodable and isinstance(best, VideoStream) else decodable[0]

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from itertools import chain
 
 import av
@@ -15,6 +16,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video import VideoStream
 
+from nodes.media.container_facts import container_facts
 from nodes.media.live import LivePackets
 from nodes.media.lost_pictures import LostPictures
 from nodes.media.open import (
@@ -26,6 +28,7 @@ from nodes.media.open import (
     ticks_of,
     video_stream,
 )
+from nodes.picture.filters import PictureFilter
 
 __all__ = ["DamageHandler", "PacketHandler", "PictureReader", "first_picture"]
 
@@ -50,7 +53,7 @@ def _unheard(_what: str, _pts: int | None) -> None:
 
 
 class PictureReader:
-    """The decoded pictures of one file's best video stream, in presentation order.
+    """The decoded pictures of one video stream of a file, in presentation order.
 
     Pictures have the source's own pts in the stream's time base, which may be missing or wrong.
     """
@@ -62,6 +65,7 @@ class PictureReader:
         on_damage: DamageHandler = _unheard,
         on_other: PacketHandler | None = None,
         live_until: threading.Event | None = None,
+        video: int | None = None,
     ) -> None:
         """Open `source`.
 
@@ -72,11 +76,13 @@ class PictureReader:
             on_other: called with the packets of all other streams, for a source that can be read
                 only once; None does not read them.
             live_until: set it to end a live source; None for other sources.
+            video: index of the video stream; None: the best one.
 
         Raises:
             MediaError: the source cannot be opened, or has no video that can be decoded.
+            NodeConfigError: there is no video stream with that index.
         """
-        self._source = source
+        self._source, self._video = source, video
         self._threads = threads
         self._on_damage = on_damage
         self._on_other = on_other
@@ -90,7 +96,7 @@ class PictureReader:
     def _open(self) -> None:
         self.container = open_media(self._source)
         try:
-            self.stream: VideoStream = video_stream(self.container, self._source)
+            self.stream: VideoStream = video_stream(self.container, self._source, self._video)
         except BaseException:
             self.container.close()
             raise
@@ -109,6 +115,9 @@ class PictureReader:
         )
         self.stores_times = stores_times(self.container.format.name)
         """False for raw streams: what libav makes of their times is at the rate that it guesses."""
+        self.facts = container_facts(self.stream)
+        """What the container says of the stream."""
+        self._crops: dict[tuple[int, int, str], PictureFilter] = {}
         self._lost = LostPictures(self._counted_codec())
         self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
@@ -150,6 +159,11 @@ class PictureReader:
         read = self._packets_read if self._at_end else None
         unread = 0 if read is None else max(0, self.stream.frames - read)
         return unread + self._lost.count
+
+    @property
+    def sample_aspect_ratio(self) -> Fraction:
+        """Width over height of a pixel of the latest picture, by its codec; 1 if that says none."""
+        return self.stream.codec_context.sample_aspect_ratio or Fraction(1)
 
     @property
     def delay_s(self) -> float:
@@ -255,7 +269,24 @@ class PictureReader:
             self._on_damage(_UNDECODED, pts)
         if picture.pts is not None:
             self._last_pts = picture.pts
-        return picture
+        return self._cropped(picture) if any(self.facts.crop_px) else picture
+
+    def _cropped(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """Return the part of a picture that players show."""
+        top, bottom, left, right = self.facts.crop_px
+        width_px, height_px = picture.width - left - right, picture.height - top - bottom
+        if width_px <= 0 or height_px <= 0:
+            return picture
+        key = (picture.width, picture.height, picture.format.name)
+        if key not in self._crops:
+            crop = f"{width_px}:{height_px}:{left}:{top}"
+            self._crops[key] = PictureFilter(
+                picture, self.time_base, lambda graph: [graph.add("crop", crop)]
+            )
+        (shown,) = self._crops[key].push(picture)
+        # Planes that begin inside of others' memory are not what nodes expect.
+        shown.make_writable()
+        return shown
 
     def _demux(self) -> Iterator[Packet[Stream]]:
         """Yield the stream's packets, continuing after read errors."""
@@ -304,7 +335,7 @@ class PictureReader:
             if what != _UNDECODED and (pts is None or pts > last):
                 self._on_damage(what, pts)
 
-        single = PictureReader(self._source, 1, relay)
+        single = PictureReader(self._source, 1, relay, video=self._video)
         try:
             single.seek(last)
             for picture in single.pictures():
@@ -315,11 +346,14 @@ class PictureReader:
 
 
 @contextmanager
-def first_picture(source: str) -> Generator[tuple[PictureReader, av.VideoFrame | None]]:
+def first_picture(
+    source: str, video: int | None = None
+) -> Generator[tuple[PictureReader, av.VideoFrame | None]]:
     """Decode the first picture of a file.
 
     Args:
         source: path or URL.
+        video: index of the video stream; None: the best one.
 
     Yields:
         The reader, and the picture; None if no picture can be decoded.
@@ -327,7 +361,7 @@ def first_picture(source: str) -> Generator[tuple[PictureReader, av.VideoFrame |
     Raises:
         MediaError: the source cannot be opened, or has no video that can be decoded.
     """
-    reader = PictureReader(source, 1)
+    reader = PictureReader(source, 1, video=video)
     try:
         yield reader, next(reader.pictures(), None)
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Final
 
@@ -16,7 +16,7 @@ from nodes.picture.layout import chroma_siting, pixel_layout
 from nodes.picture.view import PictureView
 from nodes.values import ColorTags
 
-__all__ = ["PictureConverter", "bit_depth", "editable_format", "nearest_format"]
+__all__ = ["PictureConverter", "bit_depth", "common_format", "editable_format", "nearest_format"]
 
 _PREFERRED: Final = tuple(
     name + depth
@@ -74,6 +74,22 @@ def nearest_format(pix_fmt: str, candidates: Iterable[str]) -> str | None:
     # No candidate is deeper than 16 bits, so that floating point loses some.
     forbidden = _RESOLUTION_LOSS if depth <= 16 else _RESOLUTION_LOSS & ~PixFmtLoss.DEPTH
     return None if best is None or loss & forbidden else best.name
+
+
+def common_format(pix_fmts: Sequence[str]) -> str:
+    """Return an editable format that holds all of `pix_fmts` without loss, the first's if it does.
+
+    Raises:
+        UnsupportedFormatError: there is none.
+    """
+    own = editable_format(pix_fmts[0])
+    for name in (own, *_PREFERRED):
+        if all(nearest_format(pix_fmt, [name]) for pix_fmt in pix_fmts):
+            return name
+    raise UnsupportedFormatError(
+        f"no pixel format holds {', '.join(pix_fmts)}, between which the video changes; convert it"
+        " to one of them first"
+    )
 
 
 class PictureConverter:

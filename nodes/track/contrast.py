@@ -75,4 +75,5 @@ def structure(luma: Luma) -> Luma | None:
 
 
 def _without_local_mean(blocks: Luma) -> Luma:
-    return blocks - np.asarray(uniform_filter(blocks, _AROUND, mode="reflect"), np.float32)
+    mean = uniform_filter(blocks, _AROUND, mode="reflect")
+    return (blocks - mean).astype(np.float32)

@@ -44,8 +44,10 @@ def enhance(
     faces: option.Faces = None,
     from_s: option.From = None,
     to_s: option.To = None,
+    video: option.Video = None,
     evidence: option.Evidence = False,
     change_map: option.ChangeMap = False,
+    label: option.Label = False,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -64,8 +66,10 @@ def enhance(
         faces=faces,
         from_s=from_s,
         to_s=to_s,
+        video=video,
         evidence=evidence or None,
         change_map=change_map or None,
+        label=label or None,
         runner=runner,
         address=address,
     )
@@ -79,6 +83,7 @@ def run_graph(
     look: option.Look = None,
     from_s: option.From = None,
     to_s: option.To = None,
+    video: option.Video = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -90,7 +95,15 @@ def run_graph(
     """Take videos through any graph: `enhance` is this with the graph of that name."""
     from pipeline.config import Flags
 
-    flags = Flags(graph=graph, look=look, from_s=from_s, to_s=to_s, runner=runner, address=address)
+    flags = Flags(
+        graph=graph,
+        look=look,
+        from_s=from_s,
+        to_s=to_s,
+        video=video,
+        runner=runner,
+        address=address,
+    )
     _go(inputs, output, flags, config, settings or [], overwrite, resume, dry_run)
 
 

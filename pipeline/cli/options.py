@@ -16,6 +16,7 @@ __all__ = [
     "Faces",
     "From",
     "Inputs",
+    "Label",
     "Look",
     "Output",
     "Overwrite",
@@ -25,6 +26,7 @@ __all__ = [
     "Settings",
     "Strength",
     "To",
+    "Video",
 ]
 
 Inputs = Annotated[
@@ -54,6 +56,10 @@ From = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="Begin here: 90, 01:30, 1:02:03.5.")
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before here.")]
+Video = Annotated[
+    int | None,
+    typer.Option("--video", min=0, help="Which video stream to restore, by `aminet probe`."),
+]
 Evidence = Annotated[
     bool,
     typer.Option("--evidence", help="Lossless, and the same bytes whatever runs it; takes longer."),
@@ -74,6 +80,7 @@ Address = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to join, such as auto or ray://head:10001."),
 ]
+Label = Annotated[bool, typer.Option("--label", help="Draw an AI-restored tag at each face.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 Resume = Annotated[
     bool,

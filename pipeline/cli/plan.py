@@ -35,8 +35,10 @@ def plan(
     faces: option.Faces = None,
     from_s: option.From = None,
     to_s: option.To = None,
+    video: option.Video = None,
     evidence: option.Evidence = False,
     change_map: option.ChangeMap = False,
+    label: option.Label = False,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -56,8 +58,10 @@ def plan(
         faces=faces,
         from_s=from_s,
         to_s=to_s,
+        video=video,
         evidence=evidence or None,
         change_map=change_map or None,
+        label=label or None,
         runner=runner,
         address=address,
     )
@@ -91,6 +95,8 @@ def _lines(job: JobPlan) -> Iterator[str]:
     for video in job.videos:
         made = ", ".join(str(output) for output in video.files.outputs) or video.files.target.parent
         yield f"{video.files.source} -> {made}: {_state(video)}"
+        for note in video.plan.notes if video.plan else ():
+            yield f"  {note}"
         if video.plan and video.segments_left:
             yield from _segments(video.plan.segments, tuple(video.done))
         if video.changed:

@@ -78,7 +78,7 @@ def container_format(path: PurePath) -> str | None:
 
 
 def default_suffix(
-    source: str, video_codec: str, policy: StreamPolicy = _COPY
+    source: str, video_codec: str, policy: StreamPolicy = _COPY, video: int | None = None
 ) -> tuple[str, str | None]:
     """Choose the container of an output whose name the user did not choose.
 
@@ -86,6 +86,7 @@ def default_suffix(
         source: path or URL of the source.
         video_codec: libav's name of the codec of the encoded video.
         policy: what is wanted of the streams beside the video.
+        video: index of the video stream; None: the best one.
 
     Returns:
         The suffix with its dot: of the source's, `.mkv`, `.mov` and `.mp4` the first that keeps
@@ -96,7 +97,7 @@ def default_suffix(
     """
     suffix = PurePath(source).suffix
     found = {
-        tried: check_target(source, PurePath(f"x{tried}"), video_codec, policy)
+        tried: check_target(source, PurePath(f"x{tried}"), video_codec, policy, video)
         for tried in dict.fromkeys((suffix, *_CHOICES))
     }
     # Where nothing holds everything, the check of that choice tells the user what is in the way.
@@ -114,7 +115,11 @@ def _badness(problems: Sequence[Problem]) -> tuple[int, int]:
 
 
 def check_target(
-    source: str, target: PurePath, video_codec: str, policy: StreamPolicy = _COPY
+    source: str,
+    target: PurePath,
+    video_codec: str,
+    policy: StreamPolicy = _COPY,
+    video: int | None = None,
 ) -> list[Problem]:
     """Return the parts of the source that the target's container cannot hold.
 
@@ -123,6 +128,7 @@ def check_target(
         target: the output; only its suffix matters.
         video_codec: libav's name of the codec of the encoded video.
         policy: what is wanted of the streams beside the video.
+        video: index of the video stream; None: the best one.
 
     Raises:
         MediaError: the source cannot be opened or holds no video.
@@ -138,7 +144,7 @@ def check_target(
         advice = f"{_choose(others)}, or another encode.codec"
         problems.append(Problem(None, f"{target.suffix} cannot hold {video_codec} video", advice))
     with open_media(source) as container:
-        main = video_stream(container, source).index
+        main = video_stream(container, source, video).index
     with open_whole(source) as container:
         others = [stream for stream in container.streams if stream.index != main]
         check_conversions(others, policy.convert, name, target.suffix)
@@ -148,14 +154,14 @@ def check_target(
                 problems.append(_problem(stream, plan, name, policy))
             elif stream.type == "video" and not is_cover(stream):
                 problems.append(_unrestored(stream))
-    if name in _UNTURNED and (turned_deg := _rotation_deg(source)):
+    if name in _UNTURNED and (turned_deg := _rotation_deg(source, video)):
         what = f"{target.suffix} cannot say that the video is to be turned by {turned_deg} degrees"
         problems.append(Problem(None, what, _choose(list(_CHOICES))))
     return problems
 
 
-def _rotation_deg(source: str) -> int:
-    with first_picture(source) as (_, first):
+def _rotation_deg(source: str, video: int | None) -> int:
+    with first_picture(source, video) as (_, first):
         return clockwise_rotation_deg(first) if first is not None else 0
 
 
@@ -179,7 +185,12 @@ def _problem(stream: Stream, plan: StreamPlan, target: str, policy: StreamPolicy
 def _unrestored(stream: Stream) -> Problem:
     """Return the note on a further camera, or any other moving pictures, that is only copied."""
     what = f"video stream {stream.index} ({codec_name(stream)}) is a further one"
-    return Problem(stream.index, what, "copied, its faces are not restored", fatal=False)
+    return Problem(
+        stream.index,
+        what,
+        f"copied, its faces are not restored (--video {stream.index} restores these)",
+        fatal=False,
+    )
 
 
 def _ways_out(stream: Stream, otherwise: StreamPlan, holders: Sequence[str]) -> str:

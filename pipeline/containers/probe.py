@@ -26,9 +26,10 @@ from nodes.media.open import (
     video_stream,
 )
 from nodes.media.picture_formats import photo_format
+from nodes.media.picture_forms import FormScan
 from nodes.media.reader import first_picture
 from nodes.picture.formats import editable_format
-from nodes.types import VideoInfo
+from nodes.types import PictureForm, VideoInfo
 from pipeline.containers.sound_scan import SoundScan
 
 __all__ = ["ProbeResult", "StreamFacts", "TimingFacts", "is_media", "probe", "scan_packets"]
@@ -157,19 +158,22 @@ class PacketScan:
     """SHA-256 over the packets' times and sizes."""
     sounds: Mapping[int, SoundScan] = field(default_factory=dict[int, SoundScan])
     """By the number of the stream."""
+    pictures: tuple[PictureForm, ...] = ()
+    """The forms of the pictures if they change, else nothing."""
 
 
-def scan_packets(source: str) -> PacketScan:
-    """Read all packets of a file's video, without decoding.
+def scan_packets(source: str, video: int | None = None) -> PacketScan:
+    """Read all packets of a file's video. Only keyframes with another header are decoded.
 
     Args:
         source: path or URL.
+        video: index of the video stream; None: the best one.
 
     Raises:
         MediaError: it cannot be opened, or has no video that can be decoded.
     """
     with open_media(source) as container:
-        return _read_packets(container, video_stream(container, source))
+        return _read_packets(container, video_stream(container, source, video))
 
 
 def is_media(path: PurePath) -> bool:
@@ -209,6 +213,7 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
     frames = keyframes = missing = damaged = backward = 0
     ended_in_error = False
     last_dts: int | None = None
+    forms = FormScan(video)
     sounds = {stream.index: SoundScan() for stream in container.streams.audio}
     try:
         for packet in read_packets(container, video, *container.streams.audio):
@@ -217,6 +222,7 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
                 continue
             if not packet.size or packet.is_discard:
                 continue
+            forms.add(packet)
             frames += 1
             damaged += packet.is_corrupt
             digest.update(f"{packet.pts} {packet.dts} {packet.size}\n".encode())
@@ -245,6 +251,7 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
         ended_in_error=ended_in_error,
         digest=digest.hexdigest(),
         sounds=sounds,
+        pictures=forms.changing,
     )
 
 

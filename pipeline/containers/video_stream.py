@@ -72,7 +72,7 @@ def facts_of(original: VideoStream) -> dict[str, str]:
     }
 
 
-def first_display_matrix(source: str) -> tuple[int, ...] | None:
+def first_display_matrix(source: str, video: int | None = None) -> tuple[int, ...] | None:
     """Return the nine numbers of the source's display matrix, None if it has none."""
-    with first_picture(source) as (_, first):
+    with first_picture(source, video) as (_, first):
         return None if first is None else display_matrix(first)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from nodes.decode import DecodeConfig
 from nodes.encode import Encode, EncodeConfig
 from pipeline.errors import GraphError
 from pipeline.graph.graph import Graph, GraphNode
 
-__all__ = ["encode_node", "encode_nodes", "is_beside"]
+__all__ = ["encode_node", "encode_nodes", "is_beside", "video_number"]
 
 
 def encode_nodes(graph: Graph) -> tuple[GraphNode, ...]:
@@ -36,3 +37,9 @@ def encode_node(graph: Graph) -> GraphNode:
             " exactly one: a stream has one output"
         )
     return nodes[0]
+
+
+def video_number(graph: Graph) -> int | None:
+    """Return the index of the video stream that a graph reads, None for the best one."""
+    config = graph.source.config
+    return config.video if isinstance(config, DecodeConfig) else None

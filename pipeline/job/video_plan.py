@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ from upath import UPath
 from nodes.encode.encoders import EncodeConfig, plan_encoder
 from nodes.media.urls import is_url
 from nodes.node import Segment
-from nodes.types import VideoInfo
+from nodes.types import PictureForm, VideoInfo
 from pipeline.config import RunOptions
 from pipeline.containers.formats import check_target, default_suffix
 from pipeline.containers.probe import PacketScan, scan_packets
@@ -21,7 +21,7 @@ from pipeline.containers.sound_scan import SoundScan
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError
 from pipeline.graph.graph import Graph, GraphNode
-from pipeline.graph.roles import encode_nodes
+from pipeline.graph.roles import encode_nodes, video_number
 from pipeline.job.files import VideoFiles
 from pipeline.job.merge import why_uncut
 from pipeline.pictures.outputs import OutputKind, check_pictures, output_kind_of
@@ -61,6 +61,8 @@ class VideoPlan:
     """What kind of pictures the output is, None for video."""
     sounds: Mapping[int, SoundScan] | None = None
     """Of each stream of sound of the source, None if it cannot be read through."""
+    pictures: tuple[PictureForm, ...] = ()
+    """The forms of the source's pictures, if they change within it."""
     weights: Mapping[str, str] = field(default_factory=dict[str, str])
     """SHA-256 of the files that each node loads, by node."""
 
@@ -104,7 +106,10 @@ def _plan_video(
     segment_s: float,
     contents: Mapping[str, str],
 ) -> VideoPlan:
-    info = _describe(source, graph, threads)
+    number = video_number(graph)
+    scan = None if is_url(source) else scan_packets(source, number)
+    pictures = () if scan is None else scan.pictures
+    info = _describe(source, graph, threads, pictures)
     written = [graph.video_into(encode.name, info) for encode in encode_nodes(graph)]
     check_fits([info, *written], threads=threads, name=video.source)
     output_kind = output_kind_of(name_of(video.target), source)
@@ -116,8 +121,7 @@ def _plan_video(
         )
     configs = [_encode_config(node) for node in encode_nodes(graph)]
     outputs: list[UPath] = []
-    notes: list[str] = []
-    scan = None if is_url(source) else scan_packets(source)
+    notes = _size_notes(pictures, info)
     sounds = None if scan is None else scan.sounds
     for into, config, target in zip(written, configs, video.outputs, strict=True):
         if output_kind is not None:
@@ -126,7 +130,7 @@ def _plan_video(
         else:
             codec = plan_encoder(config, into, threads).codec_name
             policy = StreamPolicy.of(config, sounds)
-            output, said = _fitting(target, video.named, source, codec, policy)
+            output, said = _fitting(target, video.named, source, codec, policy, number)
         outputs.append(output)
         notes.extend(note for note in said if note not in notes)
     video = video.with_outputs(outputs)
@@ -151,6 +155,7 @@ def _plan_video(
         identity,
         output_kind=output_kind,
         sounds=sounds,
+        pictures=pictures,
     )
 
 
@@ -160,7 +165,7 @@ def _encode_config(node: GraphNode) -> EncodeConfig:
 
 
 def _fitting(
-    target: UPath, named: bool, source: str, codec: str, policy: StreamPolicy
+    target: UPath, named: bool, source: str, codec: str, policy: StreamPolicy, number: int | None
 ) -> tuple[UPath, list[str]]:
     """Choose the container unless the user did; return the output, and notes about changes.
 
@@ -169,21 +174,33 @@ def _fitting(
     """
     notes: list[str] = []
     if not named:
-        suffix, reason = default_suffix(source, codec, policy)
+        suffix, reason = default_suffix(source, codec, policy, number)
         target = target.with_suffix(suffix)
         notes = [reason] if reason else []
-    problems = check_target(source, name_of(target), codec, policy)
+    problems = check_target(source, name_of(target), codec, policy, number)
     fatal = [problem.message for problem in problems if problem.fatal]
     if fatal:
         raise OutputError(f"{target}: " + "; ".join(fatal))
     return target, notes + [problem.message for problem in problems]
 
 
-def _describe(source: str, graph: Graph, threads: int) -> VideoInfo:
+def _size_notes(pictures: Sequence[PictureForm], info: VideoInfo) -> list[str]:
+    if not pictures:
+        return []
+    return [
+        f"its pictures change: {', then '.join(map(str, pictures))}; all of them become"
+        f" {info.width_px}x{info.height_px} {info.pix_fmt}, with black beside those of another"
+        " shape"
+    ]
+
+
+def _describe(
+    source: str, graph: Graph, threads: int, pictures: tuple[PictureForm, ...]
+) -> VideoInfo:
     node = graph.source.make()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return node.open(Segment(source, Path(folder), threads), {})
+            return node.open(Segment(source, Path(folder), threads, pictures=pictures), {})
         finally:
             node.close()
 

@@ -103,6 +103,7 @@ class VideoRun:
                     store=str(self._store.folder),
                     identity=self.plan.identity,
                     stamp=self.plan.stamp,
+                    pictures=self.plan.pictures,
                     scratch_dir=self._options.scratch_dir,
                     scratch_bytes=self._options.scratch_bytes,
                 )

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nodes.decode import Decode, DecodeConfig
+from nodes.media.picture_forms import picture_forms
 from nodes.node import Inputs, Segment
 from nodes.track import Track, TrackConfig
 from nodes.types import Box, Frame, FrameFaces
@@ -39,7 +40,8 @@ def followed_faces(source: Path, threads: int) -> Iterator[list[SeenFace]]:
     """
     decode, track = Decode(DecodeConfig()), Track(TrackConfig())
     with tempfile.TemporaryDirectory() as folder:
-        segment = Segment(str(source), Path(folder), threads)
+        forms = picture_forms(str(source))
+        segment = Segment(str(source), Path(folder), threads, pictures=forms)
         try:
             track.open(segment, {"frames": decode.open(segment, {})})
             for outputs in decode.packets():

@@ -13,6 +13,7 @@ from pathlib import Path
 from nodes.encode import Encode
 from nodes.encode.writer import VIDEO_FILE
 from nodes.node import Segment
+from nodes.types import PictureForm
 from pipeline.containers.timing import packet_times
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
@@ -50,6 +51,8 @@ class KeptTask(Task):
     """Identity of the result."""
     stamp: str | None
     """Stamp of the source, from `pipeline.segments.sources.source_stamp`."""
+    pictures: tuple[PictureForm, ...]
+    """The forms of the source's pictures, if they change within it."""
     scratch_dir: Path | None
     """Folder for local copies, None for the temporary folder."""
     scratch_bytes: int
@@ -82,6 +85,7 @@ class KeptTask(Task):
                 end_pts=self.interval.end_pts,
                 warmup_pts=self.interval.warmup_pts,
                 codec=self.codec,
+                pictures=self.pictures,
             )
             check_unchanged(self.video, self.stamp)
             result = executor.run(segment, listener)

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 from nodes.evidence import Evidence
 from nodes.evidence.rows import ROWS_NAME, FaceRow, FrameRow, read_rows
+from nodes.media.picture_forms import picture_forms
 from nodes.node import Node, NodeConfig, Segment
 from nodes.paste import Paste, PasteConfig
 from pipeline.config import RunOptions
@@ -18,6 +19,7 @@ from pipeline.errors import GraphError
 from pipeline.evidence.record import Work
 from pipeline.graph.build import build_graph
 from pipeline.graph.graph import Edge, Graph, GraphNode
+from pipeline.graph.roles import video_number
 from pipeline.graph.spec import GraphSpec
 from pipeline.run.contract import sink_folder
 from pipeline.run.local import LocalRunner
@@ -121,8 +123,17 @@ def repeat(
         tempfile.TemporaryDirectory() as folder,
         LocalRunner(checked, mine, options, threads=work.threads) as runner,
     ):
+        forms = picture_forms(source, video_number(graph))
         tasks = [
-            SegmentTask(Segment(source, Path(folder) / str(number), work.threads, *part))
+            SegmentTask(
+                Segment(
+                    source,
+                    Path(folder) / str(number),
+                    work.threads,
+                    *part,
+                    pictures=forms,
+                )
+            )
             for number, part in enumerate(parts)
         ]
         for outcome in runner.run(tasks, lambda _task, _at: None):
@@ -141,7 +152,11 @@ def _with_check(graph: Graph) -> tuple[Graph, str]:
             f"graph {graph.name!r} has {len(ends)} nodes aminet.evidence, expected one"
         )
     end = ends[0]
-    paste = next(n for n in graph.nodes if n.name == end.inputs["changes"].node)
+    nodes = {node.name: node for node in graph.nodes}
+    paste = nodes[end.inputs["changes"].node]
+    # Nodes that draw on pasted frames hand on their changes.
+    while "changes" in paste.inputs:
+        paste = nodes[paste.inputs["changes"].node]
     if not issubclass(paste.node_class, Paste) or not isinstance(paste.config, PasteConfig):
         raise GraphError(f"node {paste.name!r} is not aminet.paste, whose changes can be checked")
     kept = [n for n in graph.nodes if n.name in graph.before(end.name) or n.name == end.name]

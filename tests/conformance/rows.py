@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from tests.conformance import sources
 from tests.conformance.row import Adder, Column, Row
+from tests.conformance.rows_changes import changes
 from tests.conformance.rows_pictures import (
     colors,
     packed_formats,
@@ -174,6 +175,7 @@ ROWS = (
     *colors(),
     *sizes(),
     *turns_and_fields(),
+    *changes(),
     *sounds(),
     *texts_and_facts(),
     *extras(),

@@ -179,7 +179,10 @@ def turns_and_fields() -> list[Row]:
             frames=9,
             holds=".mkv",
             times_ms=tuple(40.0 * n for n in range(9)),
-            differs={"picture": "later frames are brought to the first one's size; said"},
+            differs={
+                "picture": "all pictures fit the largest; said, in the plan too",
+                "shape": "all pictures fit the largest; said, in the plan too",
+            },
         )
     )
     for fields in ("tff", "bff"):

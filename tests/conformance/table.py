@@ -61,7 +61,7 @@ def _line(row: Row, outcome: Outcome, folder: Path) -> tuple[str, bool]:
     good = outcome.error is None and set(outcome.failed) == set(row.differs)
     marks = " | ".join("no" if column in outcome.failed else "yes" for column in COLUMNS)
     reasons = [row.differs.get(c, f"UNEXPECTED: {what}") for c, what in outcome.failed.items()]
-    remark = outcome.error or "; ".join(reasons)
+    remark = outcome.error or "; ".join(dict.fromkeys(reasons))
     where = f"{outcome.target} | {outcome.codec}"
     return f"{source_cell(row)} {where} | {marks} | {remark} |", good
 

@@ -14,7 +14,7 @@ from nodes.encode import Encode
 from nodes.encode.encoders import EncodeConfig
 from nodes.encode.writer import VIDEO_FILE
 from nodes.node import Inputs, Segment
-from nodes.types import Frame, VideoInfo
+from nodes.types import Frame, PictureForm, VideoInfo
 from pipeline.containers.mux import MuxReport, mux
 from tests.support.media import planes
 
@@ -28,12 +28,14 @@ def decode(
     start_pts: int | None = None,
     end_pts: int | None = None,
     warmup_pts: int | None = None,
+    pictures: tuple[PictureForm, ...] = (),
     **settings: Any,
 ) -> tuple[VideoInfo, list[Frame], dict[str, Any]]:
     """Return the video, its frames, and the report; `settings` are the node's."""
     node = Decode(DecodeConfig(**settings))
+    segment = Segment(str(path), Path(), threads, start_pts, end_pts, warmup_pts, pictures=pictures)
     try:
-        info = node.open(Segment(str(path), Path(), threads, start_pts, end_pts, warmup_pts), {})
+        info = node.open(segment, {})
         frames: list[Frame] = []
         for outputs in node.packets():
             frame = outputs["frames"]

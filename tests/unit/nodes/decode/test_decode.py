@@ -206,7 +206,7 @@ def test_pictures_that_cannot_be_edited_are_converted_and_told(tmp_path: Path) -
     assert (info.pix_fmt, info.bit_depth) == ("yuv444p", 8)
     assert (info.color.matrix, info.color.range) == (1, 2)
     assert {frame.picture.format.name for frame in frames} == {"yuv444p"}
-    assert report["conversions"] == [{"what": "rgb24 64x48 to yuv444p 64x48", "frames": 3}]
+    assert report["conversions"] == [{"what": "64x48 rgb24 to 64x48 yuv444p", "frames": 3}]
     back = frames[0].picture.reformat(
         format="rgb24", src_colorspace=1, src_color_range=2, dst_color_range=2
     )
@@ -239,7 +239,7 @@ def test_a_size_change_in_mid_stream_is_brought_to_the_first_size(tmp_path: Path
 
     assert (info.width_px, len(frames)) == (64, 9)
     assert {frame.picture.width for frame in frames} == {64}
-    assert report["conversions"] == [{"what": "yuv420p 96x48 to yuv420p 64x48", "frames": 5}]
+    assert report["conversions"] == [{"what": "96x48 yuv420p to 64x48 yuv420p", "frames": 5}]
 
 
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.ts", "v.avi"])

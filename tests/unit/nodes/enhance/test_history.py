@@ -66,6 +66,25 @@ def test_what_earlier_frames_say_lies_over_the_face(name: str) -> None:
     assert torch.allclose(aligned[1, :3], alone[0], atol=1e-5)
 
 
+def test_a_history_twice_as_fine_lies_over_the_face() -> None:
+    """A slip of half a pixel would show; pixel (2 i, 2 j) lies on pixel (i, j)."""
+    patch = CASES["medium, quarter turn"]
+    rgb = patch.rgb
+    y, x = np.mgrid[0 : rgb.shape[0], 0 : rgb.shape[1]]
+    fine_y, fine_x = np.mgrid[0 : 2 * rgb.shape[0], 0 : 2 * rgb.shape[1]] / 2
+    slope = np.repeat((2 * x + y)[..., None], 3, axis=2).astype(np.uint8)
+    fine = np.repeat((2 * fine_x + fine_y)[..., None], 3, axis=2).astype(np.uint8)
+    history = FaceHistory(fine, np.full(rgb.shape[:2], 51, np.uint8))
+    assert history.finer == 2
+    known = replace(patch, rgb=slope, history=history)
+    aligned = align_patches([known], bucket_of(known), CPU, with_history=True)[0]
+    middle = slice(24, 104)
+    off = (aligned[3:6] - aligned[:3])[:, middle, middle] * 255
+    # The codes of the fine picture are rounded down by a quarter on average.
+    assert abs(float(off.mean()) + 0.25) < 0.15
+    assert float(off.abs().max()) < 1.1
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_history_changes_what_is_added(seeing: Enhance, name: str) -> None:
     patch = CASES[name]

@@ -81,11 +81,14 @@ def fused(patches: Sequence[FacePatch], config: FuseConfig | None = None) -> Fac
 
 
 def history_of(patch: FacePatch) -> FaceHistory:
-    assert patch.history is not None
-    assert patch.history.fused_rgb.shape == patch.rgb.shape
-    assert patch.history.fused_rgb.dtype == patch.rgb.dtype
-    assert patch.history.weight.shape == patch.rgb.shape[:2]
-    return patch.history
+    """Return a patch's history on its own grid."""
+    history = patch.history
+    assert history is not None
+    finer = history.finer
+    assert history.fused_rgb.shape == (finer * SIDE, finer * patch.rgb.shape[1], 3)
+    assert history.fused_rgb.dtype == patch.rgb.dtype
+    assert history.weight.shape == patch.rgb.shape[:2]
+    return replace(history, fused_rgb=history.fused_rgb[::finer, ::finer])
 
 
 def error(rgb: RgbImage, truth: npt.NDArray[np.floating]) -> float:
@@ -103,6 +106,17 @@ def test_noise_is_averaged_where_the_face_is_now(step_px: float) -> None:
     truth = clean(8 * step_px, -0.7 * 8 * step_px)
     assert error(history_of(last).fused_rgb, truth) < 0.6 * error(last.rgb, truth)
     assert mean_weight(last) > 0.75
+
+
+@pytest.mark.parametrize(("size_px", "finer"), [(256, 2), (160, 2), (128, 1), (96, 1)])
+def test_the_mean_is_finer_where_the_networks_square_is(size_px: int, finer: int) -> None:
+    """The square's sides are 86 pixels of the source."""
+    points = face_at(48, 48, SIDE * 0.9 * geometry.EYES_OF_SIZE).points_px
+    crop = geometry.crop_from_frame(points, size_px)
+    patches = [replace(p, size_px=size_px, crop_from_region=crop) for p in noisy(3)]
+    history = fused(patches).history
+    assert history is not None
+    assert history.finer == finer
 
 
 def test_the_transform_from_the_frame_before_is_found() -> None:

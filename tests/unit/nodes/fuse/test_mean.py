@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 
@@ -28,7 +31,7 @@ def test_it_is_the_mean_that_networks_are_trained_on() -> None:
     frames = np.clip(waves() + noise, 0, 255).round().astype(np.uint8)
     still = geometry.translation(0, 0)
     earlier = [(drawable(frame), still) for frame in frames[:-1]]
-    result = fuse(frames[-1], earlier, OVAL, bit_depth=8, side_px=SIDE, noise_before=6.0)
+    result = fuse(frames[-1], None, earlier, OVAL, bit_depth=8, side_px=SIDE, noise_before=6.0)
     tensor = torch.from_numpy(frames).permute(0, 3, 1, 2)[None] / 255
     x = with_history(tensor, torch.ones(1, 3, 1, SIDE, SIDE))[0].numpy()
     face = OVAL > 0.5
@@ -41,18 +44,49 @@ def test_it_is_the_mean_that_networks_are_trained_on() -> None:
 def test_an_earlier_patch_is_drawn_where_it_belongs(move: tuple[float, float]) -> None:
     now, before = waves(*move), waves()
     earlier = [(drawable(before), geometry.translation(*move))]
-    result = fuse(now, earlier, OVAL, bit_depth=8, side_px=SIDE, noise_before=None)
+    result = fuse(now, None, earlier, OVAL, bit_depth=8, side_px=SIDE, noise_before=None)
     face = OVAL > 0.5
     assert np.abs(result.rgb - now)[face].max() < 3
     assert result.weight[face].mean() > 0.48
     assert result.newest_share > 0.95
 
 
-def test_a_patch_is_unchanged_where_it_did_not_move() -> None:
+def test_on_a_fine_grid_frames_show_together_what_each_of_them_lacks() -> None:
+    """Stripes that are too narrow for one frame, whose pixels lie elsewhere in each frame."""
+
+    def stripes(x_px: float, pixels: int) -> npt.NDArray[np.float64]:
+        at = (np.arange(2 * SIDE if pixels == 2 else SIDE) / pixels - x_px)[None, :, None]
+        return 120 + 5 * np.sin(2 * np.pi * 0.6 * at) * np.ones((SIDE * pixels, 1, 3))
+
+    moves = [0.5, 0.25, 0.75, 0.5, 0.25, 0.75]
+    frames = [stripes(-move, 1).round().astype(np.uint8) for move in moves]
+    now, truth = stripes(0, 1).round().astype(np.uint8), stripes(0, 2)
+    earlier = [
+        (drawable(frame), geometry.translation(move, 0))
+        for frame, move in zip(frames, moves, strict=True)
+    ]
+    own = drawable(now)
+    fine = fuse(now, own, earlier, OVAL, bit_depth=8, side_px=SIDE, noise_before=6.0)
+    assert fine.rgb.shape == (2 * SIDE, 2 * SIDE, 3)
+    assert fine.weight.shape == (SIDE, SIDE)
+    inner = slice(32, -32)
+
+    def likeness(picture: npt.NDArray[Any]) -> float:
+        one, other = (p[inner, inner].astype(np.float64).ravel() for p in (picture, truth))
+        return float(np.corrcoef(one, other)[0, 1])
+
+    assert likeness(own[..., :3]) < 0.5
+    assert likeness(fine.rgb) > 0.8
+
+
+@pytest.mark.parametrize("finer", [1, 2])
+def test_a_patch_is_unchanged_where_it_did_not_move(finer: int) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3)).astype(np.uint8)
-    earlier = [(drawable(rgb), geometry.translation(0, 0))] * 3
-    result = fuse(rgb, earlier, OVAL, bit_depth=8, side_px=SIDE, noise_before=None)
-    assert result.rgb == pytest.approx(rgb, abs=1e-3)
+    own = drawable(rgb)
+    earlier = [(own, geometry.translation(0, 0))] * 3
+    given = own if finer == 2 else None
+    result = fuse(rgb, given, earlier, OVAL, bit_depth=8, side_px=SIDE, noise_before=None)
+    assert result.rgb[::finer, ::finer] == pytest.approx(rgb, abs=1e-3)
     assert result.weight == pytest.approx(np.full((SIDE, SIDE), 0.75), abs=1e-3)
 
 
@@ -61,7 +95,7 @@ def test_any_size_of_patch_is_fused(size: tuple[int, int]) -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
     oval = np.ones(size, np.float32)
     earlier = [(drawable(rgb), geometry.translation(0, 0))]
-    result = fuse(rgb, earlier, oval, bit_depth=8, side_px=max(size), noise_before=None)
+    result = fuse(rgb, None, earlier, oval, bit_depth=8, side_px=max(size), noise_before=None)
     assert result.rgb == pytest.approx(rgb, abs=1e-3)
 
 

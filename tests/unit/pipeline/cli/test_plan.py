@@ -13,6 +13,7 @@ from pipeline.cli import enhance as cli_enhance
 from pipeline.cli import plan as cli_plan
 from pipeline.cli.app import app
 from pipeline.errors import ConfigError, GraphError, OutputError, RunFailedError, exit_code
+from tests.support.changing import Part, make_changing
 from tests.support.media import Video, make_video
 
 BICUBIC = ("--set", "enhance.weights=bicubic")
@@ -123,3 +124,11 @@ def test_a_plan_agrees_with_the_run_on_what_is_done(tmp_path: Path) -> None:
             told(*command, *words, "--faces", "largest", "--no-resume")
         with pytest.raises(OutputError, match="add --overwrite"):
             told(*command, *words)
+
+
+def test_plan_says_that_pictures_change_and_what_becomes_of_them(tmp_path: Path) -> None:
+    source = make_changing(tmp_path / "v.ts", [Part(160, 90), Part(320, 180)])
+    assert (
+        "  its pictures change: 160x90 yuv420p, then 320x180 yuv420p; all of them become 320x180"
+        " yuv420p, with black beside those of another shape"
+    ) in told("plan", str(source), "-o", str(tmp_path / "out.ts")).splitlines()

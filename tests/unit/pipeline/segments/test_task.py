@@ -45,6 +45,7 @@ def tasks_of(folder: Path, graph: Graph, codec: str | None = None) -> list[KeptT
             store=str(folder / "store"),
             identity=plan.identity,
             stamp=plan.stamp,
+            pictures=plan.pictures,
             scratch_dir=folder / "scratch",
             scratch_bytes=1 << 20,
         )
