@@ -44,6 +44,8 @@ __all__ = ["Track", "TrackConfig"]
 _LUMA_COLUMNS = 160
 _UPSIDE_DOWN_DEG = 120
 """A head that hangs or lies is turned by less."""
+_LEAST_UPSIDE_DOWN_PX = 24.0
+"""Narrower faces upside down are no evidence of a camera that is: too many are graffiti."""
 
 
 class TrackConfig(NodeConfig):
@@ -291,6 +293,7 @@ class Track(TrackingNode[TrackConfig]):
                 known=False,
             )
             for find in fresh
+            if not _too_small(find, state.upright_deg)
         ]
         return [close_up for close_up in close_ups if close_up is not None]
 
@@ -304,9 +307,19 @@ def _boxes(frames: Iterable[FrameFaces]) -> dict[int, dict[int, Box]]:
 
 def _all_upside_down(sightings: Sequence[Sighting], upright_deg: float) -> bool:
     """Return whether there are confirmed faces, and all are: a camera that hangs upside down."""
-    rolls_deg = [roll_deg(s.points_px) for s in sightings if s.track.confirmed]
-    off_deg = [abs((roll - upright_deg + 180) % 360 - 180) for roll in rolls_deg]
-    return bool(off_deg) and min(off_deg) > _UPSIDE_DOWN_DEG
+    confirmed = [s for s in sightings if s.track.confirmed]
+    return bool(confirmed) and all(_upside_down(s.detection, upright_deg) for s in confirmed)
+
+
+def _upside_down(found: Detection, upright_deg: float) -> bool:
+    off_deg = (roll_deg(found.points_px) - upright_deg + 180) % 360 - 180
+    return abs(off_deg) > _UPSIDE_DOWN_DEG
+
+
+def _too_small(found: Detection, upright_deg: float) -> bool:
+    """Return whether a new detection is too small to be believed upside down."""
+    left, _, right, _ = found.box_xyxy_px
+    return right - left < _LEAST_UPSIDE_DOWN_PX and _upside_down(found, upright_deg)
 
 
 def _face(sighting: Sighting) -> Face:
