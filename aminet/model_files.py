@@ -21,7 +21,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from aminet.cost import count_macs, count_parameters
-from aminet.errors import WeightsError
+from aminet.errors import WeightsError, did_you_mean
 from aminet.files import Reader, read_file
 from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
 from aminet.settings import explain
@@ -270,9 +270,10 @@ def _shipped(name: str) -> Path:
     file = FOLDER / f"{name}{WEIGHTS_SUFFIX}"
     if file.is_file():
         return file
-    names = ", ".join(f.stem for f in sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))) or "none"
+    names = [file.stem for file in sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))]
     raise WeightsError(
-        f"no weights called {name!r}; expected one that ships ({names}), a "
+        f"no weights called {name!r}{did_you_mean(name, names) or ';'} expected one that ships"
+        f" ({', '.join(names) or 'none'}), a "
         f"{WEIGHTS_SUFFIX} file, or a {CHECKPOINT_SUFFIX} checkpoint",
         path=name,
     )

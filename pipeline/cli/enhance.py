@@ -122,8 +122,9 @@ def _go(
     from pipeline.api import enhance_stream
     from pipeline.config import graph_flags, merge_settings
     from pipeline.job.monitors import left_alone_lines, monitor_for
-    from pipeline.stream.job import is_stream
+    from pipeline.stream.job import check_streams, is_stream
 
+    check_streams(inputs, output)
     if dry_run:
         run_config = merge_settings(config, settings, **flags)
         tell(inputs, output, run_config, overwrite=overwrite, resume=resume)

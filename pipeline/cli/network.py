@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from aminet.errors import did_you_mean
 from pipeline.cli.console import out, say
 from pipeline.errors import ConfigError
 
@@ -186,7 +187,8 @@ def _config_file(name: str) -> Path:
     known = {file.stem: file for file in shipped_configs("train")}
     if name not in known:
         raise ConfigError(
-            f"no training config called {name!r}; expected one of {', '.join(sorted(known))}, or a"
+            f"no training config called {name!r}{did_you_mean(name, known) or ';'}"
+            f" expected one of {', '.join(sorted(known))}, or a"
             " YAML file"
         )
     return known[name]

@@ -79,8 +79,9 @@ def tell(
     """
     from pipeline.job.plan import plan_inputs
     from pipeline.storage.locations import absolute
-    from pipeline.stream.job import is_stream
+    from pipeline.stream.job import check_streams, is_stream
 
+    check_streams(inputs, output)
     if len(inputs) == 1 and is_stream(inputs[0], output):
         raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
     given = [absolute(path) for path in inputs]
