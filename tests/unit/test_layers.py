@@ -95,6 +95,7 @@ WALLS: Final = {
             nodes nodes.media nodes.picture aminet aminet.device""",
         "pipeline.evidence": """
             pipeline.storage nodes nodes.media nodes.evidence""",
+        "pipeline.credentials": "pipeline.errors pipeline.evidence",
         "pipeline.page": """
             pipeline.errors pipeline.storage pipeline.terminal nodes nodes.sheet""",
         "pipeline.segments": """
@@ -103,7 +104,8 @@ WALLS: Final = {
         "pipeline.job": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
-            pipeline.segments pipeline.evidence pipeline.page pipeline.terminal pipeline.redact
+            pipeline.segments pipeline.evidence pipeline.credentials pipeline.page
+            pipeline.terminal pipeline.redact
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.verification": """
             aminet.errors pipeline.errors pipeline.storage pipeline.evidence pipeline.graph
