@@ -194,6 +194,7 @@ def _join_video(
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
             comment=label,
             video=video_number(graph),
+            keep_start=config.keep_start,
         )
     else:
         muxed = write_pictures(

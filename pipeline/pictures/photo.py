@@ -147,11 +147,8 @@ def encode_png(samples: RgbImage) -> bytes:
     encoder.time_base = Fraction(1, 25)
     picture = av.VideoFrame(width_px, height_px, encoder.pix_fmt)
     (plane,) = picture.planes
-    rows = np.zeros((height_px, plane.line_size), np.uint8)
-    big_endian = samples.astype(f">u{samples.dtype.itemsize}").reshape(height_px, -1)
-    used = big_endian.view(np.uint8)
-    rows[:, : used.shape[1]] = used
-    plane.update(rows.tobytes())
+    rows = np.frombuffer(plane, f">u{samples.dtype.itemsize}").reshape(height_px, -1)
+    rows[:, : width_px * channels] = samples.reshape(height_px, -1)
     return b"".join(bytes(p) for p in (*encoder.encode(picture), *encoder.encode(None)))
 
 
