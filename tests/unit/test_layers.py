@@ -32,7 +32,7 @@ NODES: Final = frozenset(
 
 _BELOW_CONTRACT: Final = {"nodes.errors", "nodes.values"}
 """What the contract rests on, and hands on: who knows it may know these."""
-_NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
+_NODE: Final = "nodes nodes.geometry nodes.picture nodes.media nodes.rows"
 _BELOW_CLI: Final = """
     pipeline.errors pipeline.interrupts pipeline.terminal pipeline.redact pipeline.sizing
     pipeline.storage
@@ -57,6 +57,7 @@ WALLS: Final = {
         "nodes": "aminet.errors aminet.files nodes.picture",
         "nodes.models": "",
         "nodes.geometry": "nodes nodes.picture",
+        "nodes.rows": "",
         "nodes.picture": "nodes.errors nodes.values",
         "nodes.testing": "nodes nodes.geometry nodes.picture",
         "nodes.media": "nodes nodes.picture",
