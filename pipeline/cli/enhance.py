@@ -48,6 +48,8 @@ def enhance(
     evidence: option.Evidence = False,
     change_map: option.ChangeMap = False,
     label: option.Label = False,
+    sign_cert: option.SignCert = None,
+    sign_key: option.SignKey = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -70,6 +72,8 @@ def enhance(
         evidence=evidence or None,
         change_map=change_map or None,
         label=label or None,
+        sign_cert=sign_cert,
+        sign_key=sign_key,
         runner=runner,
         address=address,
     )
