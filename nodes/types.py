@@ -381,6 +381,8 @@ class FrameChanges:
 
     pts: int
     faces: tuple[FaceChange, ...] = ()
+    drawn: tuple[tuple[int, int, int, int], ...] = ()
+    """Regions of the output frame, half open, that something was drawn on, such as a tag."""
 
 
 Packet = Frame | FrameFaces | FramePatches | FusedPatches | FrameRestored | FrameChanges

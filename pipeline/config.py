@@ -152,6 +152,8 @@ class GraphFlags(TypedDict, total=False):
     """Encode without loss, and make the output reproducible byte for byte."""
     change_map: bool | None
     """Write a second video that shows what was changed."""
+    label: bool | None
+    """Draw a tag beside each restored face."""
 
 
 class Flags(GraphFlags, total=False):

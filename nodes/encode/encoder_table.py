@@ -62,6 +62,8 @@ class Encoder:
     """Its option for the number of pictures that it looks ahead, each of which it keeps twice."""
     hdr_words: HdrWords | None = None
     """Its private parameters for HDR10 metadata, None if it does not support it."""
+    captions: bool = False
+    """Whether it writes closed captions of the pictures."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Environment variables to set before it is opened, unless they are set."""
     needs: str = ""
@@ -91,6 +93,7 @@ ENCODERS: dict[str, Encoder] = {
     # bytes. CPU time matters more than bytes here. Other encoders are set to about 44 dB.
     "x264": Encoder(
         "libx264",
+        captions=True,
         max_px=(16_384, 16_384),
         crf=16,
         preset="veryfast",
@@ -108,6 +111,7 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "x265": Encoder(
         "libx265",
+        captions=True,
         crf=18,
         preset="fast",
         whole_chroma=True,
@@ -165,6 +169,7 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "nvenc": Encoder(
         "h264_nvenc",
+        captions=True,
         crf=18,
         preset="p5",
         crf_option="cq",
@@ -176,6 +181,7 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "hevc_nvenc": Encoder(
         "hevc_nvenc",
+        captions=True,
         crf=20,
         preset="p5",
         crf_option="cq",
@@ -190,6 +196,7 @@ ENCODERS: dict[str, Encoder] = {
     "mpeg4": Encoder("mpeg4", max_px=(8191, 8191), interlaced=True, containers=_IN_MOST),
     "mpeg2video": Encoder(
         "mpeg2video",
+        captions=True,
         max_px=(16_383, 16_383),
         indivisible_px=4096,
         interlaced=True,

@@ -61,8 +61,7 @@ class Evidence(SinkNode[EvidenceConfig]):
         before = picture_sha256(source)
         # Frames without changes are passed on as the same picture.
         after = before if written is source else picture_sha256(written)
-        changes = inputs.get("changes", FrameChanges).faces
-        self._file.write(row_text(inputs.pts, before, after, changes))
+        self._file.write(row_text(before, after, inputs.get("changes", FrameChanges)))
         self._frames += 1
         self._unchanged += before == after
 

@@ -72,4 +72,5 @@ def structure(luma: Luma) -> Luma | None:
 
 
 def _without_local_mean(blocks: Luma) -> Luma:
-    return blocks - uniform_filter(blocks, _AROUND, mode="reflect")
+    mean = uniform_filter(blocks, _AROUND, mode="reflect")
+    return (blocks - mean).astype(np.float32)

@@ -16,6 +16,7 @@ __all__ = [
     "Faces",
     "From",
     "Inputs",
+    "Label",
     "Look",
     "Output",
     "Overwrite",
@@ -79,6 +80,7 @@ Address = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to join, such as auto or ray://head:10001."),
 ]
+Label = Annotated[bool, typer.Option("--label", help="Draw an AI-restored tag at each face.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 Resume = Annotated[
     bool,

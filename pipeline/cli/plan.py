@@ -38,6 +38,7 @@ def plan(
     video: option.Video = None,
     evidence: option.Evidence = False,
     change_map: option.ChangeMap = False,
+    label: option.Label = False,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -60,6 +61,7 @@ def plan(
         video=video,
         evidence=evidence or None,
         change_map=change_map or None,
+        label=label or None,
         runner=runner,
         address=address,
     )

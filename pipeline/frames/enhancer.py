@@ -57,6 +57,7 @@ class Enhancer:
         scale: int | None = None,
         strength: float | None = None,
         faces: str | int | None = None,
+        look: str | None = None,
         graph: str | os.PathLike[str] | Mapping[str, Any] | GraphSpec | None = None,
         config: str | os.PathLike[str] | None = None,
         settings: Iterable[str] = (),
@@ -67,6 +68,7 @@ class Enhancer:
             scale: output pixels per source pixel, 1 to 4.
             strength: share of the restoration to apply, 0 to 1.
             faces: `all`, `largest`, or how many of the largest faces in each picture.
+            look: `faithful` or `sharp`, which chooses the network.
             graph: another graph than `enhance`, with one decoder, which is left out, and one
                 encoder, in whose place its frames are given back; see `pipeline.run_graph`.
             config: a run's YAML file.
@@ -77,7 +79,13 @@ class Enhancer:
             aminet.errors.WeightsError: the weights are missing or damaged.
         """
         run = merge_settings(
-            config, settings, graph=graph, scale=scale, strength=strength, faces=faces
+            config,
+            settings,
+            graph=graph,
+            scale=scale,
+            strength=strength,
+            faces=faces,
+            look=look,
         )
         self._source, self._sink = FrameSource(), FrameSink()
         ends, _ = with_ends(load_graph(run), self._source, self._sink)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from upath import UPath
 
@@ -21,6 +21,7 @@ from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError, RunFailedError
+from pipeline.evidence.label import LABEL, SOURCE_TYPE
 from pipeline.evidence.record import Evidence, Work, evidence_of
 from pipeline.evidence.versions import PACKAGE, pixel_versions
 from pipeline.graph.graph import Graph, GraphNode
@@ -30,6 +31,7 @@ from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_f
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.report import GENERATIVE_NOTE, VideoReport
 from pipeline.job.video_plan import VideoPlan
+from pipeline.pictures.label import PictureLabel
 from pipeline.pictures.outputs import write_pictures
 from pipeline.run.contract import SegmentResult, sink_folder
 from pipeline.segments.sources import check_unchanged
@@ -40,15 +42,7 @@ from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 
-__all__ = ["LABEL", "VideoSegments", "finish_video"]
-
-
-LABEL: Final = (
-    f"Faces restored by a neural network ({PACKAGE} {version(PACKAGE)}): estimates, no proof of who"
-    " it is; digital source type compositeWithTrainedAlgorithmicMedia"
-)
-"""What the comment of a video with restored faces says. The type is one of IPTC's, whose newscode
-http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia is."""
+__all__ = ["VideoSegments", "finish_video"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,10 +158,11 @@ def _join_video(
     source: str,
     made: Path,
 ) -> MuxReport:
-    """Write an encoder's output, and make sure that it holds every frame."""
+    """Write an encoder's output with its label, and make sure that it holds every frame."""
     config, info = encode.config, merged.infos[encode.name]
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
     last_ticks = merged.reports[encode.name]["last_duration_ticks"]
+    label = _label(merged) if merged.progress.faces else None
     if plan.output_kind is None:
         read = merged.reports[graph.source.name]
         muxed = mux(
@@ -178,8 +173,9 @@ def _join_video(
             last_duration_ticks=last_ticks,
             policy=StreamPolicy.of(config, plan.sounds),
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
-            comment=_label(merged) if merged.progress.faces else None,
+            comment=label,
             video=video_number(graph),
+            keep_start=config.keep_start,
         )
     else:
         muxed = write_pictures(
@@ -190,6 +186,9 @@ def _join_video(
             info,
             last_duration_ticks=last_ticks,
             quality=config.quality,
+            label=None
+            if label is None
+            else PictureLabel(label, SOURCE_TYPE, PACKAGE, version(PACKAGE)),
         )
     if muxed.frames != merged.progress.frames:
         raise RunFailedError(
@@ -199,7 +198,7 @@ def _join_video(
 
 
 def _label(merged: SegmentResult) -> str:
-    """Return the comment of a video with restored faces."""
+    """Return what a file with restored faces says."""
     generative = generative_faces(merged.reports.values())
     return f"{LABEL}; {GENERATIVE_NOTE}" if generative else LABEL
 

@@ -186,6 +186,7 @@ class _StreamWriter(Writer):
     ) -> None:
         self._policy = policy
         self._target, self._muxer, self._original = target, container, source.container
+        self._video = source.config.video
         self._lock = threading.Lock()
         at_once = replace(plan, options={**plan.facts.zero_latency, **plan.options})
         super().__init__(Path(target), at_once, info, threads)
@@ -193,11 +194,13 @@ class _StreamWriter(Writer):
 
     def open_container(self) -> OutputContainer:
         """Open the output, flushed after each packet."""
+        # y4m with more than 8 bits is not official, but all who read y4m know it.
+        strict = {"strict": "unofficial"} if self._muxer == "yuv4mpegpipe" else {}
         output = av.open(
             self._target if is_url(self._target) else file_url(self._target),
             "w",
             format=self._muxer,
-            options={"flush_packets": "1"},
+            options={"flush_packets": "1", **strict},
             metadata_errors="surrogateescape",
         )
         output.metadata.update(self._original.metadata)
@@ -207,7 +210,7 @@ class _StreamWriter(Writer):
 
     def add_stream(self, threads: int) -> VideoStream:
         """Add all streams, in the source's order."""
-        main = video_stream(self._original, self._target, self._source.config.video)
+        main = video_stream(self._original, self._target, self._video)
 
         def add_video() -> VideoStream:
             made = super(_StreamWriter, self).add_stream(threads)
