@@ -168,18 +168,6 @@ def test_minified_residuals_are_what_averaging_a_much_finer_grid_gives(name: str
     assert error < 0.2 * np.sqrt(np.mean(expected**2))
 
 
-def test_faces_of_similar_size_are_warped_together_each_by_its_own_filter() -> None:
-    faces = [patch_of(22), patch_of(26)]
-    assert bucket_of(faces[0]) == bucket_of(faces[1])
-    noise = torch.randn((2, 3, 128, 128), generator=torch.Generator().manual_seed(1))
-    together = unalign_residuals(noise, faces, bucket_of(faces[0]))
-    for place, face in enumerate(faces):
-        alone = unalign_residuals(noise[place : place + 1], [face], bucket_of(face))
-        assert torch.allclose(together[place], alone[0], atol=1e-5)
-    other = unalign_residuals(noise, faces[::-1], bucket_of(faces[0]))
-    assert not torch.allclose(together, other, atol=1e-2)
-
-
 def test_a_region_larger_than_its_square_does_not_alias() -> None:
     patch = CASES["larger than its square"]
     height, width = patch.rgb.shape[:2]
