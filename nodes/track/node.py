@@ -18,8 +18,17 @@ import av
 import numpy as np
 from pydantic import Field
 
-from aminet.files import Reader
-from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, Port, Segment, State, TrackingNode
+from nodes.node import (
+    Inputs,
+    NodeConfig,
+    NodeSpec,
+    Outputs,
+    Port,
+    Reader,
+    Segment,
+    State,
+    TrackingNode,
+)
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import luma_samples
 from nodes.reports import sum_reports
