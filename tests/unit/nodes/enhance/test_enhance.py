@@ -389,8 +389,7 @@ def test_what_travels_is_told_to_the_byte(case: str) -> None:
     node = Enhance(EnhanceConfig(weights="bicubic"))
     node.setup(1)
     inputs = Inputs({"patches": FramePatches(0, (patch, patch))})
-    (outputs,) = node.process_batch([inputs])
-    restored = outputs["restored"]
+    restored = node.process_batch([inputs])[0]["restored"]
     assert isinstance(restored, FrameRestored)
     answer = sum(one.residual_rgb.nbytes for one in restored.patches)
     assert node.travel_bytes(inputs) == 2 * patch.rgb.nbytes + answer
