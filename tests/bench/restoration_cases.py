@@ -29,7 +29,7 @@ import pipeline
 from tests.bench.measure_restoration import write
 
 SCALE: Final = 4
-FRAMES: Final = 14
+FRAMES: Final = 10
 CRF: Final = 24
 CELL_PX: Final = 72
 """Side of the place of each picture in the film."""
