@@ -172,7 +172,7 @@ def gain_db(poor: Image.Image, made: Image.Image, truth: Image.Image) -> float:
 
 def sheet(rows: Sequence[tuple[str, Sequence[Image.Image]]], heads: Sequence[str]) -> Image.Image:
     """Draw rows of pictures with their names."""
-    head_px = 26
+    head_px = 26 if any(heads) else 0
     page = Image.new("RGB", (len(heads) * VIEW_PX, head_px + len(rows) * VIEW_PX), (24, 24, 24))
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(15)
     for column, head in enumerate(heads):
