@@ -18,9 +18,18 @@ import av
 import numpy as np
 from pydantic import Field
 
-from aminet.files import Reader
 from nodes.geometry.alignment import roll_deg
-from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, Port, Segment, State, TrackingNode
+from nodes.node import (
+    Inputs,
+    NodeConfig,
+    NodeSpec,
+    Outputs,
+    Port,
+    Reader,
+    Segment,
+    State,
+    TrackingNode,
+)
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import luma_samples
 from nodes.reports import sum_reports
