@@ -232,7 +232,8 @@ def _box(patch: FacePatch) -> tuple[int, int, int, int]:
 
 
 def _luma(rgb: RgbImage | npt.NDArray[np.float32]) -> Plane:
-    return np.asarray(cv2.cvtColor(rgb.astype(np.float32, copy=False), cv2.COLOR_RGB2GRAY))
+    gray = cv2.cvtColor(rgb.astype(np.float32, copy=False), cv2.COLOR_RGB2GRAY)
+    return np.asarray(gray, np.float32)
 
 
 def _light(moved: Plane, square_from_box: Matrix, patch: FacePatch) -> tuple[Plane, Plane]:

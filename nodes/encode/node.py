@@ -21,7 +21,7 @@ from nodes.types import Frame, VideoInfo
 
 __all__ = ["Encode"]
 
-_SUMS: Final = ("frames", "copied_frames", "decoded_again", "bytes")
+_SUMS: Final = ("frames", "copied_frames", "decoded_again", "captions", "bytes")
 
 LOSSLESS_THREADS: Final = 2
 """The output of some encoders depends on their number of threads."""

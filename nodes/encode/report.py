@@ -60,8 +60,14 @@ class LastFrame:
         self.pts, self._duration_ticks = frame.pts, frame.duration_ticks
 
 
-def encoding_facts(plan: EncoderPlan, info: VideoInfo) -> dict[str, Any]:
-    """Return how a video is encoded, for reports, as JSON types."""
+def encoding_facts(plan: EncoderPlan, info: VideoInfo, captioned: int) -> dict[str, Any]:
+    """Return how a video is encoded, for reports, as JSON types.
+
+    Args:
+        plan: the encoder and its settings.
+        info: the video.
+        captioned: number of encoded frames with closed captions.
+    """
     fields = hdr = None
     if info.interlaced:
         whole = plan.facts.interlaced
@@ -69,6 +75,11 @@ def encoding_facts(plan: EncoderPlan, info: VideoInfo) -> dict[str, Any]:
     if info.hdr is not None:
         hdr = "left out" if plan.facts.hdr_words is None else "kept"
     warnings: list[str] = []
+    if captioned and not plan.facts.captions:
+        warnings.append(
+            f"{plan.encoder} cannot hold the closed captions of {captioned} frames: left out; x264"
+            " and x265 can"
+        )
     if hdr == "left out":
         *others, last = hdr_encoders()
         warnings.append(
@@ -85,5 +96,6 @@ def encoding_facts(plan: EncoderPlan, info: VideoInfo) -> dict[str, Any]:
         "settings": dict(plan.options),
         "bitrate_bps": plan.bitrate_bps,
         "hdr": hdr,
+        "captions": captioned,
         "warnings": warnings,
     }

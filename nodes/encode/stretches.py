@@ -59,7 +59,7 @@ class StretchWriter:
         self._parts: list[Part] = []
         self._again: _Again | None = None
         self._last = LastFrame()
-        self._bytes = self._repeated = 0
+        self._bytes = self._repeated = self._captioned = 0
 
     def write(self, frame: Frame) -> None:
         """Encode a frame if its stretch is, else note it.
@@ -103,7 +103,7 @@ class StretchWriter:
         """Return the report, as JSON types."""
         left = sum(part.frames for part in self._parts if part.file is None)
         frames = sum(part.frames for part in self._parts)
-        facts = encoding_facts(self._plan, self._info)
+        facts = encoding_facts(self._plan, self._info, self._captioned)
         if left == frames:
             facts |= {"warnings": []}
         return facts | {
@@ -145,7 +145,9 @@ class StretchWriter:
         if self._writer is None or self._begun is None:
             return
         self._writer.finish()
-        self._bytes += self._writer.report()["bytes"]
+        report = self._writer.report()
+        self._bytes += report["bytes"]
+        self._captioned += report["captions"]
         self._parts.append(self._begun)
         self._writer = self._begun = None
 

@@ -20,6 +20,7 @@ from nodes.encode.encoders import EncoderPlan
 from nodes.encode.report import LastFrame, Part, encoding_facts
 from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.media.urls import file_url
+from nodes.picture.captions import Captions
 from nodes.picture.formats import PictureConverter
 from nodes.picture.layout import chroma_siting
 from nodes.picture.view import PictureView
@@ -58,7 +59,8 @@ class Writer:
             WriteError: the file cannot be written.
         """
         self._path, self._plan, self._info = path, plan, info
-        self._frames = self._packets = 0
+        self._frames = self._packets = self._captioned = 0
+        self._captions = Captions()
         self._first_pts: int | None = None
         self._last = LastFrame()
         self._offset_ticks = 0
@@ -147,7 +149,9 @@ class Writer:
             if self._offset_ticks:
                 self._container.metadata[PTS_OFFSET_KEY] = str(self._offset_ticks)
         self._last.see(frame)
-        picture = self._view.of(self._converter.convert(picture))
+        self._captioned += self._captions.of(picture)
+        picture = self._captions.carried(picture, self._converter.convert(picture))
+        picture = self._view.of(picture)
         picture.pts, picture.time_base = frame.pts - self._offset_ticks, info.time_base
         picture.duration = frame.duration_ticks
         self._encode(picture)
@@ -201,7 +205,7 @@ class Writer:
 
     def report(self) -> dict[str, Any]:
         """Return the writer's report, as JSON types."""
-        return encoding_facts(self._plan, self._info) | {
+        return encoding_facts(self._plan, self._info, self._captioned) | {
             "frames": self._frames,
             "copied_frames": 0,
             "decoded_again": 0,

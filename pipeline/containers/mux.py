@@ -56,10 +56,7 @@ _MOV_KEYS: Final = frozenset(
 """Metadata keys that MP4 and QuickTime store as standard atoms, which all players read."""
 
 
-_CLOCKS: Final = frozenset({"mpegts", "mpeg"})
-"""Demuxers whose times are kept in MPEG-TS: broadcast times, with a clock of 26.5 hours."""
-
-_ANYWHERE: Final = _CLOCKS | {"dhav", "flv", "live_flv", "asf", "rtsp", "sdp"}
+_ANYWHERE: Final = frozenset({"mpegts", "mpeg", "dhav", "flv", "live_flv", "asf", "rtsp", "sdp"})
 """Demuxers whose times have an arbitrary start."""
 
 _LONGEST_LEAD_S: Final = 3600
@@ -101,6 +98,7 @@ def mux(
     comment: str | None = None,
     cuts: Sequence[int] = (),
     video: int | None = None,
+    keep_start: bool = False,
 ) -> MuxReport:
     """Write the frames of `pieces` and all other streams of `source` to `target`.
 
@@ -116,6 +114,7 @@ def mux(
         comment: added to the comment of the source, if the container has one.
         cuts: pts of the source's keyframes at which decoding can begin, sorted.
         video: index of the source's video stream; None: the best one.
+        keep_start: whether the output begins at the source's time where that is arbitrary.
 
     Raises:
         MediaError: a file cannot be read, the segments cannot be joined, or frames are missing in
@@ -131,7 +130,9 @@ def mux(
     _check_headers(files)
     like = str(files[0]) if len(files) == len(pieces) else source
     with open_whole(source) as original, open_media(like) as first:
-        begin = timing.shown[0] if info.span_pts else _origin(original, info, timing, name)
+        begin = timing.shown[0] if info.span_pts else None
+        if begin is None and not keep_start:
+            begin = _origin(original, info, timing)
         trim = None if begin is None else Trim(info, begin)
         exact = timing
         if trim is not None:
@@ -348,9 +349,7 @@ class _Mux:
         return self._trim.start_s
 
 
-def _origin(
-    original: InputContainer, info: VideoInfo, timing: VideoTiming, container: str
-) -> int | None:
+def _origin(original: InputContainer, info: VideoInfo, timing: VideoTiming) -> int | None:
     """Return the source's time that is 0 in the output, None to keep the source's times.
 
     The times of broadcasts and recorders have an arbitrary start. In other files a late start
@@ -360,8 +359,6 @@ def _origin(
     if any(stream.start_time is not None for stream in original.streams):
         start_s = min(start_s, Fraction(original.start_time, 1_000_000))
     names = set(original.format.name.split(","))
-    if names & _CLOCKS and container == "mpegts":
-        return None
     if names & _ANYWHERE or start_s > _LONGEST_LEAD_S:
         return floor(start_s / info.time_base)
     return None

@@ -55,6 +55,7 @@ class Enhancer:
         self,
         *,
         scale: int | None = None,
+        look: str | None = None,
         strength: float | None = None,
         faces: str | int | None = None,
         graph: str | os.PathLike[str] | Mapping[str, Any] | GraphSpec | None = None,
@@ -65,6 +66,7 @@ class Enhancer:
 
         Args:
             scale: output pixels per source pixel, 1 to 4.
+            look: `faithful`, or `sharp`, which is generative.
             strength: share of the restoration to apply, 0 to 1.
             faces: `all`, `largest`, or how many of the largest faces in each picture.
             graph: another graph than `enhance`, with one decoder, which is left out, and one
@@ -77,7 +79,13 @@ class Enhancer:
             aminet.errors.WeightsError: the weights are missing or damaged.
         """
         run = merge_settings(
-            config, settings, graph=graph, scale=scale, strength=strength, faces=faces
+            config,
+            settings,
+            graph=graph,
+            scale=scale,
+            look=look,
+            strength=strength,
+            faces=faces,
         )
         self._source, self._sink = FrameSource(), FrameSink()
         ends, _ = with_ends(load_graph(run), self._source, self._sink)

@@ -87,10 +87,10 @@ def filmed(film: Film, clips: Sequence[Clip], frames: int) -> tuple[list[Image.I
     return clean, encoded(poor, film.crf)
 
 
-def cut(frames: Sequence[Frame]) -> list[FramePatches]:
+def cut(frames: Sequence[Frame], scale: int = 1) -> list[FramePatches]:
     """Follow and cut out the faces of a film."""
     segment, info = Segment("film.mkv", Path(), 1), _info(frames[0])
-    track, crop = Track(TrackConfig()), Crop(CropConfig(min_detail=0))
+    track, crop = Track(TrackConfig()), Crop(CropConfig(min_detail=0, scale=scale))
     track.prepare(lambda _: None)
     track.setup(1)
     track.open(segment, {"frames": info})
@@ -140,7 +140,8 @@ def errors(patch: FacePatch, clean: Image.Image) -> tuple[float, float, float]:
         return float((((rgb.astype(np.float64) - truth) @ luma)[inside] ** 2).mean())
 
     weight = float(patch.history.weight[inside].mean()) / 255
-    return error(patch.rgb), error(patch.history.fused_rgb), weight
+    finer = patch.history.finer
+    return error(patch.rgb), error(patch.history.fused_rgb[::finer, ::finer]), weight
 
 
 def _info(frame: Frame) -> VideoInfo:

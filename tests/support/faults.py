@@ -180,7 +180,8 @@ def start(
 def manifests(target: Path) -> dict[str, Any]:
     """Return what is finished of a video, by segment."""
     work_dir = target.with_name(f".{target.name}.aminet-part")
-    found = work_dir.glob("*/manifest.json")
+    # Not those of folders that do not have their final name yet (`NUMBER.TOKEN.part`).
+    found = work_dir.glob("*[0-9]/manifest.json")
     return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in found}
 
 
