@@ -17,6 +17,7 @@ from av.stream import Disposition, Stream
 from av.video import VideoStream
 
 from nodes.errors import MediaError
+from nodes.media.container_facts import ContainerFacts, container_facts
 from nodes.media.open import (
     codec_name,
     describe_video,
@@ -173,6 +174,8 @@ class PacketScan:
     """By the number of the stream."""
     pictures: tuple[PictureForm, ...] = ()
     """The forms of the pictures if they change, else nothing."""
+    facts: ContainerFacts = field(default_factory=ContainerFacts)
+    """What else the container says of the pictures."""
 
 
 def scan_packets(source: str, video: int | None = None) -> PacketScan:
@@ -281,6 +284,7 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
         codec=codec,
         sounds=sounds,
         pictures=forms.changing,
+        facts=container_facts(video),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
@@ -36,6 +36,7 @@ from pipeline.job.video_plan import VideoPlan
 from pipeline.pictures.label import PictureLabel
 from pipeline.pictures.outputs import write_pictures
 from pipeline.pieces.packets import Piece
+from pipeline.pieces.proof import says_the_same
 from pipeline.run.contract import SegmentResult
 from pipeline.segments.pieces import NotCopiedError, pieces_of
 from pipeline.segments.sources import check_unchanged
@@ -104,7 +105,8 @@ def finish_video(
         notes, manifest = _sign(options, merged, source, made)
         sides |= manifest
         segments = replace(segments, notes=(*segments.notes, *notes))
-        report = _report(plan, graph, merged, segments, made, sides)
+        kept = _kept_facts(graph, merged, source, made)
+        report = _report(plan, graph, merged, segments, made, sides, kept)
         evidence = _evidence(plan, graph, merged, segments, source, sides)
         report = replace(report, evidence=evidence)
         check_unchanged(video.source, plan.stamp)
@@ -272,6 +274,7 @@ def _report(
     segments: VideoSegments,
     made: Sequence[_Output],
     sides: Iterable[str],
+    kept: Container[str],
 ) -> VideoReport:
     video, frames = plan.video, merged.progress.frames
     beside = {ending: str(video.side(ending)) for ending in sides}
@@ -309,7 +312,7 @@ def _report(
             *((GENERATIVE_NOTE,) if generative else ()),
             *segments.notes,
             *_mux_notes(made),
-            *_warnings(merged.reports),
+            *_warnings(merged.reports, kept),
         ),
         nodes=nodes,
         mux=next(iter(muxed.values()), {}),
@@ -345,10 +348,24 @@ def _evidence(
     return evidence_of(source, sides, work, float(merged.infos[graph.source.name].time_base))
 
 
-def _warnings(reports: Mapping[str, dict[str, Any]]) -> list[str]:
-    """Return the nodes' warnings, each with the node's name."""
+def _kept_facts(
+    graph: Graph, merged: SegmentResult, source: str, made: Sequence[_Output]
+) -> frozenset[str]:
+    """Return the decoder's warnings of losses that do not happen, as all packets were copied."""
+    lost = merged.reports[graph.source.name].get("left_out", ())
+    frames = merged.progress.frames
+    if not lost or any(merged.reports[out.node]["copied_frames"] < frames for out in made):
+        return frozenset()
+    if not all(says_the_same(str(out.file), source) for out in made):
+        return frozenset()
+    return frozenset(f"left out: {what}" for what in lost)
+
+
+def _warnings(reports: Mapping[str, dict[str, Any]], kept: Container[str]) -> list[str]:
+    """Return the nodes' warnings but for those of `kept`, each with the node's name."""
     return [
         f"{name}: {warning}"
         for name, report in reports.items()
         for warning in report.get("warnings", ())
+        if warning not in kept
     ]

@@ -110,6 +110,7 @@ def _why_nothing(scan: PacketScan | None, info: VideoInfo, target: CopyTarget) -
         (info.span_pts is not None, "only a part of it is wanted"),
         (bool(scan.pictures), "its pictures change their size or format"),
         (scan.hidden > 0, f"an edit list hides {scan.hidden} of its pictures"),
+        (any(scan.facts.crop_px), "its container cuts off a part of its pictures"),
         (scan.additions > 0, "it has a second picture for alpha"),
         (scan.headers > 1, "its codec's header changes"),
         (not holds, f"{target.path.suffix} is not known to hold {scan.codec}"),
@@ -125,6 +126,8 @@ def _why_whole(scan: PacketScan, info: VideoInfo, encoder: EncoderPlan) -> str |
         (encoder.codec_name != scan.codec, f"{scan.codec} is encoded as {encoder.codec_name}"),
         (encoder.pix_fmt != info.pix_fmt, f"it is encoded as {encoder.pix_fmt}"),
         (info.interlaced, "it is interlaced"),
+        # Encoded pictures would lack what the record in the header announces.
+        (scan.facts.dolby_vision is not None, "it is Dolby Vision"),
         (scan.codec == "h264" and not sets, "its parameter sets are not in the header"),
         (OWN_SET in sets, f"it has a parameter set of number {OWN_SET}"),
         (not scan.cut_pts, "no keyframe in it begins a closed GOP"),
