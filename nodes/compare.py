@@ -80,8 +80,8 @@ class Compare(MapNode[CompareConfig]):
         if _kind(before) != _kind(after):
             raise NodeConfigError(
                 f"compare: the frames before are {_kind(before)}, those after {_kind(after)},"
-                " expected the same: put an aminet.resize before it (as the graph compare does);"
-                " an interlaced video also needs decode.deinterlace=true to be enlarged"
+                " expected the same: enlarge those before by an aminet.paste of strength 0 (as the"
+                " graph compare does), or bring both to one size by aminet.resize"
             )
         axes = _DOWN if self.config.layout == "stacked" else _ACROSS
         self._axis, self._backwards = axes[after.rotation_deg]

@@ -13,8 +13,8 @@ A node is a class with a static `spec`, which is checked before anything runs, a
 There are four kinds. A `SourceNode` produces packets, a `MapNode` turns packets into packets, a
 `PoolNode` does so statelessly in batches from many frames and videos, and a `SinkNode` consumes
 packets and writes files. Packets are read-only, because several nodes may hold the same one.
-Third-party packages register their nodes under the entry-point group `aminet.nodes` with a
-namespaced name, for example `"acme.blur" = "acme_nodes.blur:Blur"`; see `nodes.registry`.
+Other packages register nodes under the entry-point group `aminet.nodes`, by a namespaced name such
+as `"acme.blur" = "acme_nodes.blur:Blur"`; see `nodes.registry`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,6 @@ class Timed(Protocol):
     @property
     def pts(self) -> int:
         """Presentation time, in ticks of the video's time base."""
-        ...
 
 
 Outputs = Mapping[str, Timed]
@@ -202,9 +201,8 @@ class Node(ABC, Generic[ConfigT_co]):
     def prepare(self, read: Reader) -> None:
         """Read the files that `setup` needs, and keep their content in this instance.
 
-        Called where the run starts. The instance is then sent to every machine, once per machine,
-        so that the files need not be accessible there. Files of the node's own package need not be
-        read, since the package is installed everywhere.
+        Called where the run starts. The instance is then sent once to every machine, so that the
+        files need not be accessible there. Files of the node's own package need not be read.
 
         Args:
             read: takes a path or URL, returns the file's content, or None if it does not exist.
@@ -330,10 +328,7 @@ class PoolNode(Node[ConfigT_co]):
         """
 
     def travel_bytes(self, inputs: Inputs) -> int:
-        """Return the size of `inputs` and of their outputs together, in bytes.
-
-        Runners bound the sum of what is in flight. Return 0, the default, for small packets.
-        """
+        """Return the size of `inputs` and their outputs in bytes; 0, the default, if small."""
         del inputs
         return 0
 

@@ -19,6 +19,7 @@ from pydantic import Field
 from nodes.errors import NodeConfigError
 from nodes.geometry.alignment import compose, face_oval_on_grid, translation
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
+from nodes.picture.captions import Captions
 from nodes.picture.changes import Change, RegionBefore
 from nodes.picture.interlaced import of_height, whole_fields
 from nodes.picture.layout import chroma_siting, pixel_layout, resolve_color
@@ -64,7 +65,7 @@ class Paste(MapNode[PasteConfig]):
     def __init__(self, config: PasteConfig) -> None:
         super().__init__(config)
         self._scaler: VideoReformatter | None = None
-        self._view = PictureView()
+        self._view, self._captions = PictureView(), Captions()
         self._scale = self._threads = 1
         self._color = ColorTags()
         self._interlaced = False
@@ -92,7 +93,7 @@ class Paste(MapNode[PasteConfig]):
         self._interlaced = info.interlaced
         self._view = PictureView(order, chroma_siting(self._color)[0])
         self._frames = self._faces = self._generative = 0
-        self._scale = scale
+        self._scale, self._captions = scale, Captions()
         return large
 
     def announce(self, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
@@ -147,6 +148,7 @@ class Paste(MapNode[PasteConfig]):
             before = RegionBefore(picture, patch.region_xyxy_px)
             add_rgb_residual(picture, patch.region_xyxy_px, residual, self._color)
             changes.append(_change_of(patch, strength, before.change()))
+        picture = self._captions.carried(frame.picture, picture)
         return {
             "frames": replace(frame, picture=picture),
             "changes": FrameChanges(frame.pts, tuple(changes)),

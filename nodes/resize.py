@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from nodes.errors import NodeConfigError
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment
+from nodes.picture.captions import Captions
 from nodes.picture.layout import chroma_siting, pixel_layout, resolve_color
 from nodes.picture.view import PictureView
 from nodes.types import Frame, VideoInfo
@@ -57,7 +58,7 @@ class Resize(MapNode[ResizeConfig]):
     def __init__(self, config: ResizeConfig) -> None:
         super().__init__(config)
         self._scaler: VideoReformatter | None = None
-        self._view = PictureView()
+        self._view, self._captions = PictureView(), Captions()
         self._matrix = 2
         self._size = self._source = (0, 0)
         self._threads = 1
@@ -106,6 +107,7 @@ class Resize(MapNode[ResizeConfig]):
             threads=self._threads,
         )
         picture.colorspace = self._matrix
+        picture = self._captions.carried(frame.picture, picture)
         return {"frames": replace(frame, picture=picture)}
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from pydantic import Field
 from nodes.blur.cover import Method, Shape, cover
 from nodes.blur.memory import FaceMemory, Spot
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
+from nodes.picture.captions import Captions
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import copy_picture
 from nodes.types import Box, Frame, FrameFaces, VideoInfo
@@ -63,7 +64,7 @@ class Blur(MapNode[BlurConfig]):
 
     def __init__(self, config: BlurConfig) -> None:
         super().__init__(config)
-        self._memory = FaceMemory(config.hold_s)
+        self._memory, self._captions = FaceMemory(config.hold_s), Captions()
         self._seconds_per_tick = 1.0
         self._scale = (1.0, 1.0)
         self._start_pts: int | None = None
@@ -82,7 +83,7 @@ class Blur(MapNode[BlurConfig]):
         """
         info, faces = inputs["frames"], inputs["faces"]
         pixel_layout(info.pix_fmt)
-        self._memory = FaceMemory(self.config.hold_s)
+        self._memory, self._captions = FaceMemory(self.config.hold_s), Captions()
         self._seconds_per_tick = float(info.time_base)
         self._scale = info.width_px / faces.width_px, info.height_px / faces.height_px
         self._start_pts = segment.start_pts
@@ -102,6 +103,7 @@ class Blur(MapNode[BlurConfig]):
         for spot in due:
             box = self._grown(spot.box_xyxy_px)
             cover(picture, box, method=config.method, shape=config.shape, cells=config.cells)
+        picture = self._captions.carried(frame.picture, picture)
         return {"frames": replace(frame, picture=picture)}
 
     def report(self) -> dict[str, Any]:

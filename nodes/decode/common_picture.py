@@ -11,6 +11,7 @@ from typing import Final
 import av
 
 from nodes.media.open import clockwise_rotation_deg
+from nodes.picture.captions import Captions
 from nodes.picture.filters import PictureFilter
 from nodes.picture.formats import PictureConverter, bit_depth, common_format
 from nodes.picture.interlaced import whole_fields
@@ -76,6 +77,7 @@ class PictureFitter:
         """
         self._info, self._first = info, first
         self._frame_ratio = _largest(_upright(first, forms)).sample_aspect_ratio
+        self._captions = Captions()
         self._converters: dict[tuple[int, int], PictureConverter] = {}
         self._rotation_deg = first.rotation_deg
         self._filters: dict[tuple[object, ...], PictureFilter] = {}
@@ -87,6 +89,9 @@ class PictureFitter:
             picture: as it was decoded.
             sample_aspect_ratio: by its codec.
         """
+        return self._captions.carried(picture, self._fitting(picture, sample_aspect_ratio))
+
+    def _fitting(self, picture: av.VideoFrame, sample_aspect_ratio: Fraction) -> av.VideoFrame:
         info = self._info
         # Where the stream itself says it, only the picture does from which on it holds.
         rotation_deg = clockwise_rotation_deg(picture)

@@ -103,5 +103,6 @@ class Decode(SourceNode[DecodeConfig]):
             "first_pts": known[0]["first_pts"],
             "last_pts": known[-1]["last_pts"],
             "container_frame_count": reports[0]["container_frame_count"],
+            "left_out": reports[0].get("left_out", []),
         }
         return merged | {"warnings": warnings_of(merged, whole=True)}

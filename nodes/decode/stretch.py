@@ -15,6 +15,7 @@ from av.container import InputContainer
 from av.video.format import VideoFormat
 from av.video.frame import PictureType
 
+from nodes.decode.carried import lost_facts
 from nodes.decode.common_picture import PictureFitter, common_info
 from nodes.decode.config import DecodeConfig
 from nodes.decode.timestamps import RESTART_S, PresentationClock
@@ -88,6 +89,7 @@ class Stretch:
             self._top_field_first = source.top_field_first
             if self._deinterlaces:
                 source = replace(source, interlaced=False)
+            self._lost = [] if source.still else self._lost_facts(segment.input, first)
             form = self._form_of(first)
             info = common_info(_editable(source), form, segment.pictures)
             fitter = PictureFitter(info, form, segment.pictures)
@@ -109,6 +111,9 @@ class Stretch:
             self._reader.seek(self._first)
             self._pictures = self._reader.pictures()
             self._damage_count, self._damage = 0, []
+
+    def _lost_facts(self, name: str, first: av.VideoFrame) -> list[str]:
+        return [] if is_numbered(name) else lost_facts(name, self._reader.facts, first)
 
     def _form_of(self, picture: av.VideoFrame) -> PictureForm:
         return PictureForm(
@@ -226,12 +231,19 @@ class Stretch:
             },
             "restarts": [asdict(restart) for restart in self._clock.restarts],
             "deinterlaced": self._deinterlaces,
+            "left_out": self._lost,
             "conversions": [
                 {"what": what, "frames": count} for what, count in self._conversions.items()
             ],
         }
         if self._has_alpha_track:
             result["conversions"].append({"what": "alpha left out", "frames": self._emitted})
+        if any(self._reader.facts.crop_px):
+            top, bottom, left, right = self._reader.facts.crop_px
+            what = (
+                f"top {top}, bottom {bottom}, left {left}, right {right} px cut off, as players do,"
+            )
+            result["conversions"].append({"what": what, "frames": self._emitted})
         result["warnings"] = warnings_of(result, whole=self._first is None and self._end is None)
         return result
 
@@ -269,6 +281,7 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
             f"its clock starts again {len(report['restarts'])} times, as of recordings that were"
             " joined: they are shown one after the other"
         )
+    lines.extend(f"left out: {what}" for what in report.get("left_out", ()))
     lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
     return lines
 
@@ -307,7 +320,8 @@ def _trimmed(info: VideoInfo, config: DecodeConfig, first_pts: int) -> VideoInfo
         else first_pts + ceil(Fraction(round(time_s * 1_000_000), 1_000_000) / info.time_base)
         for time_s in (config.from_s or 0.0, config.to_s)
     )
-    end_s = info.duration_s if config.to_s is None else config.to_s
+    ends_s = [end_s for end_s in (info.duration_s, config.to_s) if end_s is not None]
+    end_s = min(ends_s, default=None)
     duration_s = None if end_s is None else max(0.0, end_s - (config.from_s or 0.0))
     return replace(
         info,

@@ -9,7 +9,7 @@ from typing import Final
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 
-from nodes.errors import NodeConfigError
+from nodes.errors import NodeConfigError, did_you_mean
 from nodes.media.hdr import HdrWords
 
 __all__ = [
@@ -62,6 +62,8 @@ class Encoder:
     """Its option for the number of pictures that it looks ahead, each of which it keeps twice."""
     hdr_words: HdrWords | None = None
     """Its private parameters for HDR10 metadata, None if it does not support it."""
+    captions: bool = False
+    """Whether it writes closed captions of the pictures."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     """Environment variables to set before it is opened, unless they are set."""
     needs: str = ""
@@ -91,6 +93,7 @@ ENCODERS: dict[str, Encoder] = {
     # bytes. CPU time matters more than bytes here. Other encoders are set to about 44 dB.
     "x264": Encoder(
         "libx264",
+        captions=True,
         max_px=(16_384, 16_384),
         crf=16,
         preset="veryfast",
@@ -108,6 +111,7 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "x265": Encoder(
         "libx265",
+        captions=True,
         crf=18,
         preset="fast",
         whole_chroma=True,
@@ -165,6 +169,7 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "nvenc": Encoder(
         "h264_nvenc",
+        captions=True,
         crf=18,
         preset="p5",
         crf_option="cq",
@@ -176,6 +181,7 @@ ENCODERS: dict[str, Encoder] = {
     ),
     "hevc_nvenc": Encoder(
         "hevc_nvenc",
+        captions=True,
         crf=20,
         preset="p5",
         crf_option="cq",
@@ -190,6 +196,7 @@ ENCODERS: dict[str, Encoder] = {
     "mpeg4": Encoder("mpeg4", max_px=(8191, 8191), interlaced=True, containers=_IN_MOST),
     "mpeg2video": Encoder(
         "mpeg2video",
+        captions=True,
         max_px=(16_383, 16_383),
         indivisible_px=4096,
         interlaced=True,
@@ -253,8 +260,9 @@ def libav_encoder(name: str) -> Codec:
         codec = Codec(name, "w")
     except UnknownCodecError as error:
         raise NodeConfigError(
-            f"encode.codec: encoder {name!r} is unknown or not in this build of libav; expected"
-            f" auto, {', '.join(ENCODERS)}, or a libav encoder's name"
+            f"encode.codec: encoder {name!r} is unknown or not in this build of"
+            f" libav{did_you_mean(name, (*ENCODERS, 'auto')) or ';'} expected auto,"
+            f" {', '.join(ENCODERS)}, or a libav encoder's name"
         ) from error
     if codec.type != "video":
         raise NodeConfigError(f"encode.codec: {name!r} encodes {codec.type}, expected video")

@@ -72,6 +72,8 @@ class EncodeConfig(NodeConfig):
     other_streams: OtherStreamsMode = "keep"
     """What becomes of streams that the output cannot hold as they are. `keep`: converted, without
     loss where that can be, else left out. `copy`: left out. `refuse`: nothing is started."""
+    keep_start: bool = False
+    """Begin at the source's time also where that is arbitrary, as in MPEG-TS; else at 0."""
     beside: bool = False
     """Write a file beside the output, with the node's name in its name: `door.changes.mp4`."""
     quality: int = Field(default=95, ge=1, le=100)

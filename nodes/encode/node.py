@@ -98,7 +98,9 @@ class Encode(SinkNode[EncodeConfig]):
     @classmethod
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Add frames and bytes; other values are equal, except the last frame's duration."""
-        sums = {key: sum(report[key] for report in reports) for key in ("frames", "bytes")}
+        sums = {
+            key: sum(report[key] for report in reports) for key in ("frames", "bytes", "captions")
+        }
         return {**reports[-1], **sums}
 
     @classmethod

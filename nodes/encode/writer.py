@@ -19,6 +19,7 @@ from nodes.encode.encoder_table import hdr_encoders
 from nodes.encode.encoders import EncoderPlan
 from nodes.errors import MediaError, NodeConfigError, WriteError
 from nodes.media.urls import file_url
+from nodes.picture.captions import Captions
 from nodes.picture.formats import PictureConverter
 from nodes.picture.layout import chroma_siting
 from nodes.picture.view import PictureView
@@ -57,7 +58,8 @@ class Writer:
             WriteError: the file cannot be written.
         """
         self._path, self._plan, self._info = path, plan, info
-        self._frames = self._packets = 0
+        self._frames = self._packets = self._captioned = 0
+        self._captions = Captions()
         self._last: Frame | None = None
         self._knows_durations = True
         self._offset_ticks = 0
@@ -148,7 +150,9 @@ class Writer:
             raise MediaError(
                 f"frame {frame.index} has pts {frame.pts}, expected more than {self._last.pts}"
             )
-        picture = self._view.of(self._converter.convert(picture))
+        self._captioned += self._captions.of(picture)
+        picture = self._captions.carried(picture, self._converter.convert(picture))
+        picture = self._view.of(picture)
         picture.pts, picture.time_base = frame.pts - self._offset_ticks, info.time_base
         picture.duration = frame.duration_ticks
         self._encode(picture)
@@ -210,12 +214,19 @@ class Writer:
         return "left out" if self._plan.facts.hdr_words is None else "kept"
 
     def _warnings(self) -> list[str]:
+        lines: list[str] = []
+        if self._captioned and not self._plan.facts.captions:
+            lines.append(
+                f"{self._plan.encoder} cannot hold the closed captions of {self._captioned} frames:"
+                " left out; x264 and x265 can"
+            )
         if self._hdr_report() != "left out":
-            return []
+            return lines
         *others, last = hdr_encoders()
         return [
+            *lines,
             f"{self._plan.encoder} cannot be told of the HDR10 mastering display and light levels:"
-            f" left out; {', '.join(others)} and {last} can"
+            f" left out; {', '.join(others)} and {last} can",
         ]
 
     def _last_duration_ticks(self) -> int:
@@ -235,6 +246,7 @@ class Writer:
             "settings": dict(plan.options),
             "bitrate_bps": plan.bitrate_bps,
             "hdr": self._hdr_report(),
+            "captions": self._captioned,
             "frames": self._frames,
             "bytes": self._path.stat().st_size if self._path.exists() else 0,
             "last_duration_ticks": self._last_duration_ticks(),

@@ -15,10 +15,15 @@ from __future__ import annotations
 from typing import Final
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from nodes.enhance.warp import averaged
+from nodes.enhance.separable import (
+    applied,
+    averaged,
+    enlarged,
+    enlarged_and_averaged,
+    gaussian,
+)
 
 __all__ = ["LOSSY_TOLERANCE", "TOLERANCE", "back_project"]
 
@@ -43,23 +48,25 @@ def back_project(
     """Remove the part of residuals that contradicts the source.
 
     Args:
-        residuals: (B, 3, H, W) on the output's grid, sides multiples of `scale`; exactly 0
-            outside the face masks.
+        residuals: (B, 3, P * scale, P * scale) on the output's grid; exactly 0 outside the face
+            masks.
         scale: output pixels per source pixel.
-        sources: (B, 3, H / scale, W / scale), the source's faces, in [0, 1].
+        sources: (B, 3, P, P), the source's faces, in [0, 1].
         blurs_px: (B,) standard deviation of each source's blur, in source pixels; on the CPU.
         tolerances: (B,) allowed RMS, of full scale.
 
     Returns:
-        (B, 3, H, W), exactly 0 where `residuals` are 0; and (B,) the PSNR over the masks between
+        The residuals, exactly 0 where they were 0; and (B,) the PSNR over the masks between
         the degraded faces and the source, dB. Each face depends on its own input only.
     """
     covered = (residuals.abs().amax(dim=1, keepdim=True) > 0).to(residuals.dtype)
     weights = averaged(covered, scale)
-    own = sources - _blurred(sources, _gaussians(blurs_px, sources.device))
-    lens = _gaussians(blurs_px.clamp_min(_LENS_PX), sources.device)
+    side, device = sources.shape[-1], sources.device
+    own = sources - applied(gaussian(blurs_px.clamp_min(_NARROWEST_PX), side, device), sources)
+    lens = gaussian(blurs_px.clamp_min(_LENS_PX), side, device)
+    there_and_back = lens @ enlarged_and_averaged(side, scale, device)
     lowest, highest = own.clamp(max=0), own.clamp(min=0)
-    seen = _blurred(averaged(residuals, scale), lens)
+    seen = applied(lens, averaged(residuals, scale))
     back = torch.zeros_like(seen)
     allowed = tolerances[:, None, None, None]
     excess = seen - seen.clamp(lowest, highest)
@@ -69,11 +76,11 @@ def back_project(
             break
         step = excess * (1 - allowed / torch.maximum(deviation, allowed))
         back += step
-        seen = seen - _blurred(averaged(_enlarged(step, scale), scale), lens)
+        seen = seen - applied(there_and_back, step)
         excess = seen - seen.clamp(lowest, highest)
         deviation = _deviation(excess, weights)
     if not _settled(back == 0):
-        residuals = (residuals - _enlarged(back, scale)) * covered
+        residuals = (residuals - enlarged(back, scale)) * covered
     return residuals, -20 * torch.log10(deviation.clamp_min(1e-6)).flatten()
 
 
@@ -86,38 +93,3 @@ def _deviation(excess: Tensor, weights: Tensor) -> Tensor:
     """Return the RMS over the masks; (B, 1, 1, 1)."""
     squares = (excess.square() * weights).sum(dim=(1, 2, 3), keepdim=True)
     return (squares / (3 * weights.sum(dim=(1, 2, 3), keepdim=True)).clamp_min(1)).sqrt()
-
-
-def _enlarged(images: Tensor, scale: int) -> Tensor:
-    if scale == 1:
-        return images
-    return F.interpolate(images, scale_factor=scale, mode="bilinear", align_corners=False)
-
-
-def _gaussians(sigmas_px: Tensor, device: torch.device) -> Tensor:
-    """Return a kernel for each face, (B, taps), with as many taps as the widest one needs.
-
-    Taps beyond three deviations are 0, so that a face does not depend on the others in the batch.
-    """
-    sigmas_px = sigmas_px.clamp_min(_NARROWEST_PX)
-    reach = torch.ceil(3 * sigmas_px)[:, None]
-    farthest = int(reach.max())
-    offset_px = torch.arange(-farthest, farthest + 1, dtype=sigmas_px.dtype)
-    weights = torch.exp(-offset_px.square() / (2 * sigmas_px.square()[:, None]))
-    weights *= offset_px.abs() <= reach
-    return (weights / weights.sum(dim=1, keepdim=True)).to(device)
-
-
-def _blurred(images: Tensor, gaussians: Tensor) -> Tensor:
-    """Blur each face of (B, C, H, W) by its kernel; edges are replicated."""
-    count, channels, height, width = images.shape
-    kernels = gaussians.repeat_interleave(channels, dim=0)
-    around = gaussians.shape[1] // 2
-    planes = images.reshape(1, count * channels, height, width)
-    for kernel, pad in (
-        (kernels[:, None, :, None], (0, 0, around, around)),
-        (kernels[:, None, None, :], (around, around, 0, 0)),
-    ):
-        padded = F.pad(planes, pad, mode="replicate")
-        planes = F.conv2d(padded, kernel, groups=count * channels)
-    return planes.reshape(images.shape)

@@ -7,7 +7,7 @@ to the frame's grid, and back-projection.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from itertools import chain, compress, islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeVar
 
@@ -38,6 +38,8 @@ Look = Literal["faithful", "sharp"]
 LOOKS: Final[dict[Look, str]] = {"faithful": "aminet", "sharp": "aminet-sharp"}
 """The weights of each look, by the name they ship under."""
 
+_SIDE_PX: Final = 128
+"""Side of faces of which a batch is full; batches of larger ones have fewer."""
 _MOST_ON_CPU: Final = 16
 """Default batch size on a CPU; larger batches are not faster."""
 _MOST_ON_GPU: Final = 128
@@ -57,7 +59,8 @@ class EnhanceConfig(NodeConfig):
     device: str = Field(default="auto", pattern=DEVICE_PATTERN)
     """`auto` takes the first GPU, else the CPU; or `cpu`, `cuda`, `cuda:1`."""
     max_batch: int | None = Field(default=None, ge=1)
-    """Most faces in one batch; None: 16 on a CPU, 128 on a GPU."""
+    """Most faces in one batch, of 128 px per side; of larger ones as many as have as many pixels.
+    None: 16 on a CPU, 128 on a GPU."""
     exact: bool = False
     """Restore each face by itself, on one CPU thread: the last bits of what comes out then depend
     on nothing but the face and the weights. Takes longer."""
@@ -189,11 +192,13 @@ class Enhance(PoolNode[EnhanceConfig]):
             return [_unchanged(patch) for patch in patches]
         if self._device is None:
             raise RuntimeError("Enhance.process_batch was called with faces before setup")
-        most = self.max_batch
         restorer = self._restorer
         with_history = restorer is not None and restorer.network.config.in_channels > 3
         generative = self._generative
-        alike = _grouped([(bucket_of(patch), patch.bit_depth) for patch in patches], most)
+        alike = _grouped(
+            [(bucket_of(patch), patch.bit_depth) for patch in patches],
+            lambda key: self._most_of(max(key[0].size_px, key[0].padded_px * key[0].scale)),
+        )
         squares: dict[int, torch.Tensor] = {}
         restored: dict[int, RestoredPatch] = {}
         failed: set[int] = set()
@@ -202,7 +207,7 @@ class Enhance(PoolNode[EnhanceConfig]):
                 part = [patches[i] for i in indices]
                 aligned = align_patches(part, bucket, self._device, with_history=with_history)
                 squares.update(zip(indices, aligned, strict=True))
-            for _, indices in _grouped([patch.size_px for patch in patches], most):
+            for _, indices in _grouped([patch.size_px for patch in patches], self._most_of):
                 residuals, good = usable(self.residuals(torch.stack([squares[i] for i in indices])))
                 failed.update(compress(indices, (~good).tolist()))
                 masked = mask_residuals(residuals, [patches[i] for i in indices])
@@ -217,6 +222,10 @@ class Enhance(PoolNode[EnhanceConfig]):
             _unchanged(patch) if index in failed else restored[index]
             for index, patch in enumerate(patches)
         ]
+
+    def _most_of(self, side_px: int) -> int:
+        """Return the most faces of a size to compute together, so that memory is bounded."""
+        return max(1, self.max_batch * _SIDE_PX**2 // side_px**2)
 
     @property
     def _generative(self) -> bool:
@@ -251,14 +260,15 @@ class Enhance(PoolNode[EnhanceConfig]):
         return self._restorer.residual(aligned)
 
 
-def _grouped(keys: Sequence[Key], most: int) -> list[tuple[Key, list[int]]]:
-    """Return groups of at most `most` indices with equal keys, in order."""
+def _grouped(keys: Sequence[Key], most_of: Callable[[Key], int]) -> list[tuple[Key, list[int]]]:
+    """Return groups of indices with equal keys, in order, of at most `most_of` the key each."""
     groups: dict[Key, list[int]] = defaultdict(list)
     for index, key in enumerate(keys):
         groups[key].append(index)
     return [
         (key, indices[start : start + most])
         for key, indices in groups.items()
+        for most in (most_of(key),)
         for start in range(0, len(indices), most)
     ]
 
@@ -274,14 +284,15 @@ def _unaligned(
     import torch
 
     from nodes.enhance.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
+    from nodes.enhance.separable import on_device
     from nodes.enhance.warp import cut_to_regions, regions_of, unalign_residuals
 
     on_grid = unalign_residuals(masked, patches, bucket)
     sources = regions_of(patches, bucket, masked.device)
     blurs_px = torch.tensor([patch.blur_px for patch in patches])
-    tolerances = torch.tensor(
-        [LOSSY_TOLERANCE if patch.lossy and not generative else TOLERANCE for patch in patches],
-        device=masked.device,
+    tight = [generative or not patch.lossy for patch in patches]
+    tolerances = on_device(
+        torch.tensor([TOLERANCE if each else LOSSY_TOLERANCE for each in tight]), masked.device
     )
     faithful, consistency_db = back_project(on_grid, bucket.scale, sources, blurs_px, tolerances)
     return [

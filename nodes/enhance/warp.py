@@ -17,28 +17,26 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
-from kornia.filters import gaussian_blur2d
 from kornia.geometry.transform import warp_affine
 from torch import Tensor
 
+from nodes.enhance.separable import applied, averaged, gaussian, on_device
 from nodes.geometry.alignment import Matrix, compose, face_oval_mask, similarity_scale
 from nodes.types import FaceHistory, FacePatch
 
 __all__ = [
     "Bucket",
     "align_patches",
-    "averaged",
     "bucket_of",
     "cut_to_regions",
     "mask_residuals",
     "own_detail",
     "regions_of",
-    "smoothed",
     "unalign_residuals",
 ]
 
-_GRAIN_PX = 32
-"""Regions are padded to multiples of this, px, so that they can share batches."""
+_LEAST_PADDED_PX = 32
+"""Regions are padded to this side, or 1.5, 2, 3, 4, 6 ... times it, so that faces share batches."""
 
 _LOW_FREQUENCY_SIGMA = 0.12
 """Standard deviation, in sides of the square, above which changes of colour and light are removed
@@ -63,25 +61,41 @@ class Bucket:
     scale: int
     shrink_in: int
     """Samples per side that are averaged into one pixel of the aligned square."""
-    quarters_out: int
-    """Width of an output pixel in quarters of the square's pixels."""
+    pool_out: int
+    """Pixels per side of the square that are averaged before the way to the output's grid."""
+    finer_out: int
+    """Samples per side that are averaged into one pixel of the output."""
     finer: int
     """`FaceHistory.finer`; 1 for faces without a history."""
 
 
 def bucket_of(patch: FacePatch) -> Bucket:
     """Return the bucket that a patch belongs to."""
-    longest_px = max(patch.rgb.shape[:2])
-    crop_px_per_source_px = similarity_scale(patch.crop_from_region)
+    minification = _minification(patch)
+    # Where the output is much smaller than the square, it is averaged.
+    finer = 2 if minification >= 2 else 1
     return Bucket(
         size_px=patch.size_px,
-        padded_px=-(-longest_px // _GRAIN_PX) * _GRAIN_PX,
+        padded_px=_padded_px(max(patch.rgb.shape[:2])),
         scale=patch.scale,
         # Rounded down where that blurs only a little.
-        shrink_in=max(1, math.ceil(1 / crop_px_per_source_px - 0.25)),
-        quarters_out=max(4, round(4 * crop_px_per_source_px / patch.scale)),
+        shrink_in=max(1, math.ceil(1 / similarity_scale(patch.crop_from_region) - 0.25)),
+        pool_out=math.ceil(minification / finer / _MOST_BLURRED),
+        finer_out=finer,
         finer=1 if patch.history is None else patch.history.finer,
     )
+
+
+def _minification(patch: FacePatch) -> float:
+    """Return the width of an output pixel in pixels of the square, at least 1."""
+    return max(1.0, similarity_scale(patch.crop_from_region) / patch.scale)
+
+
+def _padded_px(longest_px: int) -> int:
+    side = _LEAST_PADDED_PX
+    while side < longest_px:
+        side *= 2
+    return side * 3 // 4 if side * 3 // 4 >= max(longest_px, _LEAST_PADDED_PX) else side
 
 
 def align_patches(
@@ -176,8 +190,7 @@ def mask_residuals(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
     Returns:
         (B, 3, S, S), exactly 0 outside the masks.
     """
-    mask = _ovals(patches, residuals.shape[-1], residuals.device)
-    return own_detail(residuals, patches) * mask
+    return own_detail(residuals, patches) * _ovals(patches, residuals.shape[-1], residuals.device)
 
 
 def own_detail(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
@@ -197,9 +210,8 @@ def own_detail(residuals: Tensor, patches: Sequence[FacePatch]) -> Tensor:
     weights = _inside(patches, size_px, residuals.device) * mask
     # On a coarse grid so wide a blur loses nothing and costs a hundredth.
     both = F.avg_pool2d(torch.cat([residuals * weights, weights], dim=1), size_px // _COARSE_PX)
-    sigma = _LOW_FREQUENCY_SIGMA * both.shape[-1]
-    taps = 2 * math.ceil(2.5 * sigma) + 1
-    blurred = gaussian_blur2d(both, (taps, taps), (sigma, sigma), border_type="constant")
+    sigma_px = torch.tensor([_LOW_FREQUENCY_SIGMA * _COARSE_PX])
+    blurred = applied(gaussian(sigma_px, _COARSE_PX, both.device).expand(len(both), -1, -1), both)
     coarse = blurred[:, :3] / blurred[:, 3:].clamp_min(1e-4)
     slow = F.interpolate(coarse, size=(size_px, size_px), mode="bilinear", align_corners=False)
     return residuals - slow
@@ -216,10 +228,12 @@ def unalign_residuals(residuals: Tensor, patches: Sequence[FacePatch], bucket: B
     Returns:
         (B, 3, P, P), P = padded side * scale: each face's region with the padding.
     """
-    minification = bucket.quarters_out / 4
-    # Where the output is much smaller than the square, it is averaged first.
-    finer = 2 if minification >= 2 else 1
-    pool, filtered = _prefiltered(residuals, minification / finer)
+    pool, finer = bucket.pool_out, bucket.finer_out
+    # A box of width m has the variance m * m / 12; three taps add what interpolation lacks.
+    widths = torch.tensor([_minification(patch) / finer / pool for patch in patches])
+    filtered = _smoothed(
+        averaged(residuals, pool), on_device(_SIDE_TAP * widths**2, residuals.device)
+    )
     fine_from_pooled = bucket.scale * finer * _inverted(_stacked(patches))
     fine_from_pooled[:, :, :2] *= pool
     fine = _warp(filtered, fine_from_pooled, bucket.padded_px * bucket.scale * finer, "zeros")
@@ -242,32 +256,12 @@ def cut_to_regions(on_grid: Tensor, patches: Sequence[FacePatch]) -> list[npt.ND
     return cut
 
 
-def _prefiltered(images: Tensor, minification: float) -> tuple[int, Tensor]:
-    """Low-pass images for an output grid that is `minification` times coarser.
-
-    Averages by the integer part and blurs for the rest, at a quarter of the cost of sampling a
-    finer grid and averaging that.
-
-    Returns:
-        The factor of the averaging, and the smaller images.
-    """
-    pool = math.ceil(minification / _MOST_BLURRED)
-    # A box of width m has the variance m * m / 12; three taps add what interpolation lacks.
-    side = _SIDE_TAP * (minification / pool) ** 2
-    return pool, smoothed(averaged(images, pool), side)
-
-
-def smoothed(images: Tensor, side: float) -> Tensor:
-    """Blur (B, C, H, W) by three taps per axis, the outer ones `side`; padded with 0."""
+def _smoothed(images: Tensor, sides: Tensor) -> Tensor:
+    """Blur (B, C, H, W) by three taps per axis, the outer ones `sides` (B,); padded with 0."""
+    side = sides[:, None, None, None]
     padded = F.pad(images, (1, 1, 1, 1))
     rows = (1 - 2 * side) * padded[..., 1:-1] + side * (padded[..., :-2] + padded[..., 2:])
     return (1 - 2 * side) * rows[..., 1:-1, :] + side * (rows[..., :-2, :] + rows[..., 2:, :])
-
-
-def averaged(images: Tensor, factor: int) -> Tensor:
-    """Average blocks of `factor` by `factor` pixels of (B, C, H, W)."""
-    # Pooling by 1 would copy.
-    return F.avg_pool2d(images, factor) if factor > 1 else images
 
 
 def _on_host(shape: Sequence[int], kind: torch.dtype, device: torch.device) -> Tensor:
@@ -302,7 +296,7 @@ def _warp(
     integer = out_from_image.copy()
     # From continuous to integer pixel coordinates, which differ by 0.5, on both sides.
     integer[:, :, 2] += 0.5 * integer[:, :, 0] + 0.5 * integer[:, :, 1] - 0.5
-    matrices = torch.from_numpy(integer).to(images.device, torch.float32)
+    matrices = on_device(torch.from_numpy(integer.astype(np.float32)), images.device)
     return warp_affine(
         images,
         matrices,
@@ -318,8 +312,8 @@ def _ovals(patches: Sequence[FacePatch], size_px: int, device: torch.device) -> 
     ovals = [face_oval_mask(size_px, patch.yaw_deg) for patch in patches]
     distinct = {id(oval): oval for oval in ovals}
     row_of = {name: row for row, name in enumerate(distinct)}
-    table = torch.from_numpy(np.stack(list(distinct.values()))).to(device)
-    rows = torch.tensor([row_of[id(oval)] for oval in ovals]).to(device)
+    table = on_device(torch.from_numpy(np.stack(list(distinct.values()))), device)
+    rows = on_device(torch.tensor([row_of[id(oval)] for oval in ovals]), device)
     return table[rows][:, None]
 
 
@@ -327,9 +321,9 @@ def _inside(patches: Sequence[FacePatch], size_px: int, device: torch.device) ->
     """Return (B, 1, S, S): 1 where the square's pixel lies inside the region, else 0."""
     sides = np.array([patch.rgb.shape[1::-1] for patch in patches])[:, :, None]
     numbers = np.concatenate([_inverted(_stacked(patches)), sides], axis=2).astype(np.float32)
-    (xx, xy, x0, width), (yx, yy, y0, height) = (
-        torch.from_numpy(numbers).to(device).permute(1, 2, 0)[:, :, :, None, None, None]
-    )
+    (xx, xy, x0, width), (yx, yy, y0, height) = on_device(
+        torch.from_numpy(numbers), device
+    ).permute(1, 2, 0)[:, :, :, None, None, None]
     centre = torch.arange(size_px, device=device) + 0.5
     across, down = centre[None, :], centre[:, None]
     x = xx * across + xy * down + x0

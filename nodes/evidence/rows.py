@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NotRequired
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from nodes.errors import MediaError
 from nodes.join import SegmentPart
-from nodes.types import FaceChange
+from nodes.types import FrameChanges
 
 __all__ = ["ROWS_NAME", "FaceRow", "FrameRow", "merge_rows", "read_rows", "row_text", "rows_schema"]
 
@@ -48,15 +48,17 @@ class FrameRow(TypedDict):
     written: str | None
     """SHA-256 of the picture that was encoded, None if it is that of the source."""
     faces: list[FaceRow]
+    drawn: NotRequired[list[tuple[int, int, int, int]]]
+    """Regions in the output frame, half open, that something was drawn on, such as a tag."""
 
 
 _ROW: Final = TypeAdapter(FrameRow)
 
 
-def row_text(pts: int, source: str, written: str, changes: Sequence[FaceChange]) -> str:
+def row_text(source: str, written: str, changes: FrameChanges) -> str:
     """Return a row as a line of JSON."""
     row = FrameRow(
-        pts=pts,
+        pts=changes.pts,
         source=source,
         written=None if written == source else written,
         faces=[
@@ -69,9 +71,11 @@ def row_text(pts: int, source: str, written: str, changes: Sequence[FaceChange])
                 mean=change.mean,
                 consistency_db=change.consistency_db,
             )
-            for change in changes
+            for change in changes.faces
         ],
     )
+    if changes.drawn:
+        row["drawn"] = list(changes.drawn)
     return _line(row)
 
 

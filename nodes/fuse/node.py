@@ -20,13 +20,12 @@ from nodes.fuse.mean import Fused, drawable, fuse
 from nodes.geometry.alignment import (
     Matrix,
     compose,
-    face_oval_mask,
     invert,
     scaling,
     similarity_scale,
     translation,
 )
-from nodes.geometry.registration import Plane, on_pixel_indices, register
+from nodes.geometry.registration import Plane, oval_on_grid, register
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
 from nodes.types import EYES_OF_SIZE, FaceHistory, FacePatch, FramePatches, FusedPatches, VideoInfo
 
@@ -40,8 +39,6 @@ registration is wrong, or something else is seen."""
 _FINE_SQUARE: Final = 1.5
 """Pixels of the network's square per pixel of the source, above which the mean is twice as fine as
 the source."""
-_OVAL_PX: Final = 128
-"""Side of the square in which a mask is drawn before it is resampled, px."""
 _IDENTITY: Final = translation(0, 0)
 
 
@@ -214,9 +211,5 @@ def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:
 
 def _oval(patch: FacePatch) -> Plane:
     """Return the face's mask on the grid of its patch."""
-    mask = face_oval_mask(_OVAL_PX, patch.yaw_deg)
-    mask_from_region = compose(scaling(_OVAL_PX / patch.size_px), patch.crop_from_region)
-    size = patch.rgb.shape[1], patch.rgb.shape[0]
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    drawn = cv2.warpAffine(mask, on_pixel_indices(mask_from_region), size, flags=flags)
-    return np.asarray(drawn, np.float32)
+    square_from_region = compose(scaling(1 / patch.size_px), patch.crop_from_region)
+    return oval_on_grid(square_from_region, patch.rgb.shape[:2], patch.yaw_deg)

@@ -23,6 +23,7 @@ __all__ = [
     "compose",
     "crop_from_frame",
     "face_oval",
+    "face_oval_extent",
     "face_oval_mask",
     "face_oval_on_grid",
     "fit_similarity",
@@ -191,12 +192,24 @@ def face_oval(
     Returns:
         1 on the face, falling smoothly to exactly 0 before the edge of the square.
     """
-    shift = -_HEAD_DEPTH * EYES_OF_SIZE * float(np.sin(np.radians(yaw_deg)))
-    limit = 0.5 - _OVAL_EDGE - _OVAL_RADII[0]
-    middle = _OVAL_CENTRE[0] + min(max(shift, -limit), limit)
-    across, down = (x - middle) / _OVAL_RADII[0], (y - _OVAL_CENTRE[1]) / _OVAL_RADII[1]
+    across, down = (
+        (x - _oval_middle(yaw_deg)) / _OVAL_RADII[0],
+        (y - _OVAL_CENTRE[1]) / _OVAL_RADII[1],
+    )
     inside = np.clip((1 - np.hypot(across, down)) / _OVAL_FEATHER, 0, 1)
     return (inside * inside * (3 - 2 * inside)).astype(np.float32)
+
+
+def _oval_middle(yaw_deg: float) -> float:
+    shift = -_HEAD_DEPTH * EYES_OF_SIZE * float(np.sin(np.radians(yaw_deg)))
+    limit = 0.5 - _OVAL_EDGE - _OVAL_RADII[0]
+    return _OVAL_CENTRE[0] + min(max(shift, -limit), limit)
+
+
+def face_oval_extent(yaw_deg: float) -> Box:
+    """Return left, top, right and bottom of the face mask, in sides of the aligned square."""
+    x, y = _oval_middle(yaw_deg), _OVAL_CENTRE[1]
+    return x - _OVAL_RADII[0], y - _OVAL_RADII[1], x + _OVAL_RADII[0], y + _OVAL_RADII[1]
 
 
 def face_oval_on_grid(

@@ -10,20 +10,33 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-from scipy.ndimage import affine_transform
 
-from nodes.geometry.alignment import Matrix, compose, invert, scaling, translation
+from nodes.geometry.alignment import (
+    Matrix,
+    compose,
+    face_oval_mask,
+    invert,
+    scaling,
+    translation,
+)
 
-__all__ = ["Plane", "enlarged", "on_pixel_indices", "register", "warped"]
+__all__ = [
+    "Plane",
+    "enlarged",
+    "on_pixel_indices",
+    "oval_on_grid",
+    "register",
+    "sampled",
+    "warped",
+]
 
 Plane = npt.NDArray[np.float32]
 
-_SPLINE_ORDER: Final = 3
 _SMOOTHING_PX: Final = 0.7
 _ENOUGH_SIDE_PX: Final = 48
 """Larger pictures are reduced first, to less than twice this side, px."""
-_LINEAR: Final = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+_OVAL_PX: Final = 128
+"""Side of the square in which a mask is drawn before it is resampled, px."""
 _STEPS: Final = 6
 _ENOUGH_PX: Final = 0.01
 _FARTHEST: Final = 0.15
@@ -39,23 +52,39 @@ directions that the picture does not determine."""
 
 
 def warped(plane: Plane, out_from_plane: Matrix, shape: tuple[int, int]) -> Plane:
-    """Resample a plane on another grid of shape (height, width); NaN outside of the plane.
+    """Resample a plane on another grid of shape (height, width); its edge is repeated outside.
 
-    Uses splines, so that repeated resampling neither blurs nor sharpens.
+    Cubic, so that repeated resampling blurs little.
     """
-    inverse: Any = on_pixel_indices(invert(out_from_plane))
-    # SciPy takes rows first.
-    drawn = affine_transform(
-        plane,
-        inverse[::-1, 1::-1],
-        inverse[::-1, 2],
-        shape,
-        np.float32,
-        order=_SPLINE_ORDER,
-        mode="constant",
-        cval=np.nan,
-    )
-    return np.asarray(drawn, np.float32)
+    inverse = on_pixel_indices(invert(out_from_plane))
+    size, flags = (shape[1], shape[0]), cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    drawn = cv2.warpAffine(plane, inverse, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return _plane(drawn)
+
+
+def sampled(plane: Plane, out_from_plane: Matrix, shape: tuple[int, ...]) -> Plane:
+    """Resample a smooth plane on another grid, linearly; not finite outside of the plane."""
+    size, flags = (shape[1], shape[0]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    inverse = on_pixel_indices(invert(out_from_plane))
+    return _plane(cv2.warpAffine(plane, inverse, size, flags=flags, borderValue=np.nan))
+
+
+def oval_on_grid(square_from_grid: Matrix, shape: tuple[int, int], yaw_deg: float) -> Plane:
+    """Return the face mask on the grid of a picture, resampled from a mask that is drawn once.
+
+    Args:
+        square_from_grid: from coordinates of the picture to the aligned square of side 1.
+        shape: of the picture, (height, width).
+        yaw_deg: yaw of the face, -90 to 90.
+
+    Returns:
+        Shape `shape`, 1 on the face, falling to 0; a hundredth of the square beyond the mask's edge
+        it may differ from 0.
+    """
+    mask = face_oval_mask(_OVAL_PX, yaw_deg)
+    inverse = on_pixel_indices(compose(scaling(_OVAL_PX), square_from_grid))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return _plane(cv2.warpAffine(mask, inverse, (shape[1], shape[0]), flags=flags))
 
 
 def enlarged(plane: Plane, scale: int) -> Plane:
@@ -64,7 +93,7 @@ def enlarged(plane: Plane, scale: int) -> Plane:
         return plane
     height, width = plane.shape
     size = width * scale, height * scale
-    return np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC), np.float32)
+    return _plane(cv2.resize(plane, size, interpolation=cv2.INTER_CUBIC))
 
 
 def register(now: Plane, before: Plane, now_from_before: Matrix, weights: Plane) -> Matrix:
@@ -115,7 +144,7 @@ def _refined(now: Plane, before: Plane, weights: Plane, guess: Matrix) -> Matrix
     slopes = _slopes(now, side)
     found, spreads = guess, list[float]()
     for _ in range(_STEPS):
-        drawn = _drawn(before, found, now.shape)
+        drawn = sampled(before, found, now.shape)
         seen = np.isfinite(drawn)
         counts = _plane(np.where(seen, weights, 0).ravel())
         error = _plane(np.where(seen, now - drawn, 0).ravel())
@@ -129,13 +158,6 @@ def _refined(now: Plane, before: Plane, weights: Plane, guess: Matrix) -> Matrix
         if np.abs(move_px).max() < _ENOUGH_PX:
             break
     return found if spreads[-1] <= spreads[0] else guess
-
-
-def _drawn(plane: Plane, out_from_plane: Matrix, shape: tuple[int, ...]) -> Plane:
-    """Resample a smooth plane on another grid; not finite outside of the plane."""
-    size = shape[1], shape[0]
-    inverse = on_pixel_indices(invert(out_from_plane))
-    return _plane(cv2.warpAffine(plane, inverse, size, flags=_LINEAR, borderValue=np.nan))
 
 
 def on_pixel_indices(a_from_b: Matrix) -> Matrix:

@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 from av.video import VideoStream
 
+from nodes.media.container_facts import container_facts
 from nodes.media.live import LivePackets
 from nodes.media.lost_pictures import LostPictures
 from nodes.media.open import (
@@ -27,6 +28,7 @@ from nodes.media.open import (
     ticks_of,
     video_stream,
 )
+from nodes.picture.filters import PictureFilter
 
 __all__ = ["DamageHandler", "PacketHandler", "PictureReader", "first_picture"]
 
@@ -113,6 +115,9 @@ class PictureReader:
         )
         self.stores_times = stores_times(self.container.format.name)
         """False for raw streams: what libav makes of their times is at the rate that it guesses."""
+        self.facts = container_facts(self.stream)
+        """What the container says of the stream."""
+        self._crops: dict[tuple[int, int, str], PictureFilter] = {}
         self._lost = LostPictures(self._counted_codec())
         self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
@@ -264,7 +269,24 @@ class PictureReader:
             self._on_damage(_UNDECODED, pts)
         if picture.pts is not None:
             self._last_pts = picture.pts
-        return picture
+        return self._cropped(picture) if any(self.facts.crop_px) else picture
+
+    def _cropped(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """Return the part of a picture that players show."""
+        top, bottom, left, right = self.facts.crop_px
+        width_px, height_px = picture.width - left - right, picture.height - top - bottom
+        if width_px <= 0 or height_px <= 0:
+            return picture
+        key = (picture.width, picture.height, picture.format.name)
+        if key not in self._crops:
+            crop = f"{width_px}:{height_px}:{left}:{top}"
+            self._crops[key] = PictureFilter(
+                picture, self.time_base, lambda graph: [graph.add("crop", crop)]
+            )
+        (shown,) = self._crops[key].push(picture)
+        # Planes that begin inside of others' memory are not what nodes expect.
+        shown.make_writable()
+        return shown
 
     def _demux(self) -> Iterator[Packet[Stream]]:
         """Yield the stream's packets, continuing after read errors."""

@@ -13,6 +13,7 @@ import math
 import struct
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Final, Literal, cast
 
 import av
@@ -23,7 +24,19 @@ from av.sidedata.sidedata import SideDataContainer, Type
 
 from nodes.picture.filters import PictureFilter
 
-__all__ = ["Kind", "display_matrix", "side_data"]
+__all__ = ["CARRIED", "Kind", "carried_kinds", "display_matrix", "side_data"]
+
+CARRIED: Final[Mapping[str, str]] = {
+    "AFD": "active format description",
+    "AMBIENT_VIEWING_ENVIRONMENT": "ambient viewing environment",
+    "DOVI_RPU_BUFFER": "Dolby Vision metadata of each picture",
+    "DYNAMIC_HDR_PLUS": "HDR10+ metadata of each picture",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid metadata of each picture",
+    "S12M_TIMECODE": "timecode of each picture",
+    "SPHERICAL": "360-degree projection",
+    "STEREO3D": "arrangement of pictures for two eyes",
+}
+"""Side data that no encoder here is given: the kind, and what it is."""
 
 Kind = Literal["DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"]
 """Names in `av.sidedata.sidedata.Type` of kinds without a metadata dictionary."""
@@ -63,3 +76,20 @@ def display_matrix(picture: av.VideoFrame) -> tuple[int, ...] | None:
     angle = math.radians(-picture.rotation)
     cos, sin = round(65536 * math.cos(angle)), round(65536 * math.sin(angle))
     return (cos, -sin, 0, sin, cos, 0, 0, 0, 1 << 30)
+
+
+def carried_kinds(picture: av.VideoFrame) -> list[str]:
+    """Return the kinds of `CARRIED` that a picture has."""
+    ticks = picture.time_base or Fraction(1, 90_000)
+    found: list[str] = []
+    for kind in CARRIED:
+        # Lets through pictures that have it.
+        options = f"mode=select:type={Type[kind].value}"
+        select = PictureFilter(picture, ticks, partial(_select, options))
+        if select.push(picture):
+            found.append(kind)
+    return found
+
+
+def _select(options: str, graph: Graph) -> list[FilterContext]:
+    return [graph.add("sidedata", options)]

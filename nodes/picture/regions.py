@@ -28,7 +28,7 @@ from nodes.picture.layout import (
 from nodes.picture.view import PictureView
 from nodes.values import ColorTags, RgbImage
 
-__all__ = ["RegionReader", "copy_picture", "copy_tags", "luma_samples"]
+__all__ = ["RegionReader", "copy_picture", "copy_samples", "copy_tags", "luma_samples"]
 
 
 _READ_FLAGS: Final = (
@@ -45,14 +45,19 @@ def copy_picture(picture: av.VideoFrame) -> av.VideoFrame:
     `pict_type` is not copied, because encoders would use it.
     """
     copy = av.VideoFrame(picture.width, picture.height, picture.format.name)
+    copy_samples(picture, copy)
+    copy_tags(picture, copy)
+    return copy
+
+
+def copy_samples(picture: av.VideoFrame, copy: av.VideoFrame) -> None:
+    """Copy a picture's planes into those of another one of the same size and format."""
     for plane, source in zip(copy.planes, picture.planes, strict=True):
         if plane.line_size == source.line_size:
             plane.update(cast("bytes", source))
         else:
             used = min(plane.line_size, source.line_size)
             plane_codes(plane, np.uint8)[:, :used] = plane_codes(source, np.uint8)[:, :used]
-    copy_tags(picture, copy)
-    return copy
 
 
 def copy_tags(picture: av.VideoFrame, copy: av.VideoFrame) -> None:

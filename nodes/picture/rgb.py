@@ -8,6 +8,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from nodes.picture.captions import Captions
 from nodes.picture.layout import pixel_layout
 from nodes.picture.regions import RegionReader, copy_picture
 from nodes.picture.residual import add_rgb_residual
@@ -75,7 +76,7 @@ def picture_with_rgb(picture: av.VideoFrame, rgb: RgbImage, color: ColorTags) ->
     residual = (rgb.astype(np.float32) - own.astype(np.float32)) / top
     copy = copy_picture(picture)
     add_rgb_residual(copy, (0, 0, picture.width, picture.height), residual, color)
-    return copy
+    return Captions().carried(picture, copy)
 
 
 def to_8_bit(rgb: RgbImage, bit_depth: int) -> npt.NDArray[np.uint8]:

@@ -5,39 +5,37 @@ largest and most frontal shot.
 
 The source (enlarged by bicubic) and the restored face are side by side, aligned by the same
 transform, with the track number, time and eye distance. The caption says that a restored face is an
-estimate, and if so that a generative network made it.
+estimate, and if so that a generative network made it. Segments keep the shots as they were cut out;
+they are drawn when the segments are joined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import av
+import cv2
 import numpy as np
-from PIL import Image
+import numpy.typing as npt
 from pydantic import Field
 
 from nodes.errors import NodeConfigError
-from nodes.geometry.alignment import Matrix, compose, scaling
-from nodes.geometry.face_view import warped
+from nodes.geometry.alignment import compose, scaling
 from nodes.join import SHEET, SHOTS, SegmentPart
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.layout import Region
 from nodes.picture.regions import RegionReader
 from nodes.picture.rgb import to_8_bit
-from nodes.sheet.page import PagePair, merge_best_shots, merge_pages, write_page
-from nodes.types import FacePatch, Frame, FramePatches, FrameRestored, RgbImage, VideoInfo
+from nodes.sheet.best import BEST, draw_pages
+from nodes.sheet.shots import Shot, cutout, write_shots
+from nodes.types import FacePatch, Frame, FramePatches, FrameRestored, VideoInfo
 
-__all__ = ["BEST_SHOTS", "SHEET_NAME", "Sheet", "SheetConfig"]
+__all__ = ["SHOTS_FILE", "Sheet", "SheetConfig"]
 
-SHEET_NAME: Final = "sheet.png"
-BEST_SHOTS: Final = "face_*.png"
-"""Pattern for the sheets of single faces."""
-_BEST: Final = ""
-"""Kind of the shot with the best overall quality."""
+SHOTS_FILE: Final = "shots.npz"
+"""The shots of a segment."""
 
 _BETTER: Final = 1.15
 """A new shot replaces the kept one if it is better by this factor, because reading takes time."""
@@ -60,21 +58,6 @@ class SheetConfig(NodeConfig):
     """Whether a third picture of each face shows what changed, amplified."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Shot:
-    quality: float
-    time_s: float
-    eye_distance_px: float
-    size_px: int
-    before: RgbImage
-    """The face's region of the source frame, 8 bit."""
-    after: RgbImage
-    """The same region of the output frame."""
-    crop_from_before: Matrix
-    crop_from_after: Matrix
-    generative: bool
-
-
 class Sheet(SinkNode[SheetConfig]):
     """Collects the best shots of each track, and writes them as PNG files."""
 
@@ -93,11 +76,11 @@ class Sheet(SinkNode[SheetConfig]):
 
     def __init__(self, config: SheetConfig) -> None:
         super().__init__(config)
-        self._shots: dict[int, dict[str, _Shot]] = {}
+        self._shots: dict[int, dict[str, tuple[float, Shot]]] = {}
+        """For each track and kind, the quality of the best shot, and the shot."""
         self._readers: tuple[RegionReader, RegionReader] | None = None
         self._seconds_per_tick = 1.0
         self._path: Path | None = None
-        self._written = False
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Start an empty sheet.
@@ -116,8 +99,7 @@ class Sheet(SinkNode[SheetConfig]):
         self._shots = {}
         self._readers = RegionReader(before.color), RegionReader(after.color)
         self._seconds_per_tick = float(before.time_base)
-        self._path = segment.work_dir / SHEET_NAME
-        self._written = False
+        self._path = segment.work_dir / SHOTS_FILE
         return before
 
     def process(self, inputs: Inputs) -> None:
@@ -127,12 +109,12 @@ class Sheet(SinkNode[SheetConfig]):
         for patch in inputs.get("patches", FramePatches).patches:
             qualities = shot_qualities(patch)
             kept = self._shots.get(patch.track_id)
-            if kept is None and qualities[_BEST] <= self._least_quality():
+            if kept is None and qualities[BEST] <= self._least_quality():
                 continue
             better = {
                 kind: quality
                 for kind, quality in qualities.items()
-                if kept is None or quality > kept[kind].quality * _BETTER
+                if kept is None or quality > kept[kind][0] * _BETTER
             }
             if better:
                 before = inputs.get("before", Frame).picture
@@ -140,32 +122,19 @@ class Sheet(SinkNode[SheetConfig]):
                 drawn = patch.track_id in generative
                 shot = self._shot(patch, inputs.pts, before, after, generative=drawn)
                 shots = self._shots.setdefault(patch.track_id, {})
-                shots |= {kind: replace(shot, quality=q) for kind, q in better.items()}
+                shots |= {kind: (quality, shot) for kind, quality in better.items()}
             if len(self._shots) > self.config.max_tracks:
                 del self._shots[min(self._shots, key=self._quality)]
 
     def finish(self) -> None:
-        """Write the sheets; without faces no file is written."""
-        if not self._shots or self._path is None:
-            return
-        pairs = [self._pair(track_id, shots[_BEST]) for track_id, shots in self._shots.items()]
-        changes = self.config.changes
-        write_page(pairs, self._path, columns=self.config.columns, changes=changes)
-        for track_id, shots in self._shots.items():
-            kinds = {kind: shot for kind, shot in shots.items() if kind != _BEST}
-            pairs = [self._pair(track_id, shot, kind) for kind, shot in kinds.items()]
-            page = self._path.with_name(BEST_SHOTS.replace("*", str(track_id)))
-            write_page(pairs, page, columns=len(pairs), changes=changes)
-        self._written = True
+        """Write the shots; without faces no file is written."""
+        if self._shots and self._path is not None:
+            write_shots(self._shots, self._path)
 
     def close(self) -> None:
         """Free the pictures."""
         self._readers = None
         self._shots = {}
-
-    def report(self) -> dict[str, Any]:
-        """Return the name of the sheet, if there is one."""
-        return {"sheet": SHEET_NAME if self._written else None}
 
     @classmethod
     def join(
@@ -177,22 +146,19 @@ class Sheet(SinkNode[SheetConfig]):
             OSError: a file cannot be read or written.
         """
         assert isinstance(config, SheetConfig)  # noqa: S101 - for the type checker
-        pages = [(part.folder / SHEET_NAME, part.track_numbers) for part in parts]
-        if not merge_pages(
-            pages,
-            folder / SHEET_NAME,
+        pages = draw_pages(
+            [(part.folder / SHOTS_FILE, part.track_numbers) for part in parts],
+            folder / "sheet.png",
+            folder / "faces",
             max_tracks=config.max_tracks,
             columns=config.columns,
+            side_px=config.face_px,
             changes=config.changes,
-        ):
+        )
+        if not pages:
             return {}
-        shots = [
-            (page, part.track_numbers)
-            for part in parts
-            for page in sorted(part.folder.glob(BEST_SHOTS))
-        ]
-        made = merge_best_shots(shots, folder / "faces", changes=config.changes)
-        return {SHEET: folder / SHEET_NAME} | {f"{SHOTS}/{page.name}": page for page in made}
+        shots = {f"{SHOTS}/{page.name}": page for page in pages}
+        return {SHEET: folder / "sheet.png"} | shots
 
     def _least_quality(self) -> float:
         """Return the quality that a new track must exceed to be added."""
@@ -200,7 +166,7 @@ class Sheet(SinkNode[SheetConfig]):
         return min(map(self._quality, self._shots)) if full else 0.0
 
     def _quality(self, track_id: int) -> float:
-        return self._shots[track_id][_BEST].quality
+        return self._shots[track_id][BEST][0]
 
     def _shot(
         self,
@@ -210,55 +176,41 @@ class Sheet(SinkNode[SheetConfig]):
         after: av.VideoFrame,
         *,
         generative: bool,
-    ) -> _Shot:
+    ) -> Shot:
         if self._readers is None:
             raise RuntimeError("Sheet.process was called before open or after close")
         read_before, read_after = self._readers
         x0, y0, x1, y1 = patch.region_xyxy_px
         scale = patch.scale
         large: Region = (x0 * scale, y0 * scale, x1 * scale, y1 * scale)
-        return _Shot(
-            quality=0.0,
+        square_from_before = compose(scaling(1 / patch.size_px), patch.crop_from_region)
+        square_from_after = compose(square_from_before, scaling(1 / scale))
+        source = to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth)
+        restored = to_8_bit(read_after.rgb(after, large), patch.bit_depth)
+        return Shot(
             time_s=pts * self._seconds_per_tick,
             eye_distance_px=patch.eye_distance_px,
-            size_px=patch.size_px,
-            before=to_8_bit(read_before.rgb(before, patch.region_xyxy_px), patch.bit_depth),
-            after=to_8_bit(read_after.rgb(after, large), patch.bit_depth),
-            crop_from_before=patch.crop_from_region,
-            crop_from_after=compose(patch.crop_from_region, scaling(1 / scale)),
+            before=cutout(source, square_from_before, self.config.face_px),
+            after=cutout(restored, square_from_after, self.config.face_px),
             generative=generative,
-        )
-
-    def _face(self, rgb: RgbImage, crop_from_rgb: Matrix, size_px: int) -> Image.Image:
-        """Warp a region to the aligned square of the sheet."""
-        side_px = self.config.face_px
-        return Image.fromarray(
-            warped(rgb, compose(scaling(side_px / size_px), crop_from_rgb), side_px)
-        )
-
-    def _pair(self, track_id: int, shot: _Shot, kind: str = _BEST) -> PagePair:
-        return PagePair(
-            track_id=track_id,
-            kind=kind,
-            quality=shot.quality,
-            time_s=shot.time_s,
-            eye_distance_px=shot.eye_distance_px,
-            before=self._face(shot.before, shot.crop_from_before, shot.size_px),
-            after=self._face(shot.after, shot.crop_from_after, shot.size_px),
-            generative=shot.generative,
         )
 
 
 def shot_qualities(patch: FacePatch) -> dict[str, float]:
     """Return the quality of a shot, overall and by kind; higher is better."""
-    luma = patch.rgb[..., 1].astype(np.float32) / ((1 << patch.bit_depth) - 1)
-    steps = (np.abs(np.diff(luma, axis=0)).mean() + np.abs(np.diff(luma, axis=1)).mean()) / 2
-    sharp = min(float(steps) / _SHARP_ENOUGH, 1.0)
+    steps = _mean_step(np.ascontiguousarray(patch.rgb[..., 1])) / ((1 << patch.bit_depth) - 1)
+    sharp = min(steps / _SHARP_ENOUGH, 1.0)
     frontal = float(np.cos(np.radians(patch.yaw_deg)))
     turned_deg = float(np.hypot(patch.yaw_deg, patch.pitch_deg))
     return {
-        _BEST: patch.eye_distance_px * frontal * (0.25 + 0.75 * sharp) * patch.score,
-        "sharpest": float(steps) * patch.score,
+        BEST: patch.eye_distance_px * frontal * (0.25 + 0.75 * sharp) * patch.score,
+        "sharpest": steps * patch.score,
         "largest": patch.eye_distance_px,
         "most frontal": patch.score / (_LEAST_TURN_DEG + turned_deg),
     }
+
+
+def _mean_step(plane: npt.NDArray[Any]) -> float:
+    """Return the mean difference of neighbouring pixels."""
+    down, across = cv2.absdiff(plane[1:], plane[:-1]), cv2.absdiff(plane[:, 1:], plane[:, :-1])
+    return (cv2.mean(down)[0] + cv2.mean(across)[0]) / 2

@@ -1,13 +1,13 @@
 """Writing and reading the pages of contact sheets.
 
-The positions of the faces are stored in the PNG as JSON in a text chunk, so that the pages of a
-video's segments can be merged without other files.
+The positions of the faces are stored in the PNG as JSON in a text chunk, so that the report can
+show its pictures without other files.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -20,8 +20,6 @@ __all__ = [
     "GAIN",
     "PagePair",
     "change_picture",
-    "merge_best_shots",
-    "merge_pages",
     "read_page",
     "write_page",
 ]
@@ -40,6 +38,8 @@ _GENERATIVE: Final = (
 )
 _BACKGROUND: Final = (24, 24, 24)
 _TEXT: Final = (230, 230, 230)
+_COMPRESS_LEVEL: Final = 1
+"""Of PNG: the default takes several times as long, and saves a tenth."""
 _GAP_PX: Final = 12
 _LINE_PX: Final = 24
 
@@ -49,15 +49,18 @@ class PagePair:
     """A face on a page, before and after: two squares of the same size."""
 
     track_id: int
-    quality: float
     time_s: float
     eye_distance_px: float
     before: Image.Image
     after: Image.Image
     kind: str = ""
-    """The kind of shot, on the page of a single face."""
+    """What the shot is the best in, on the page of a single face."""
     generative: bool = False
     """Whether a generative network restored it."""
+
+    def named(self, kind: str) -> PagePair:
+        """Return the same pair as a shot of a kind."""
+        return replace(self, kind=kind)
 
 
 def change_picture(before: Image.Image, after: Image.Image) -> Image.Image:
@@ -114,7 +117,7 @@ def write_page(
         draw.text((_GAP_PX, rows * cell_height + _GAP_PX + line * _LINE_PX), text, _TEXT, _font())
     about = PngInfo()
     about.add_text(_INDEX, json.dumps(index))
-    page.save(path, pnginfo=about)
+    page.save(path, pnginfo=about, compress_level=_COMPRESS_LEVEL)
 
 
 def read_page(path: Path) -> list[PagePair]:
@@ -137,7 +140,6 @@ def read_page(path: Path) -> list[PagePair]:
         pairs.append(
             PagePair(
                 track_id=entry["face"],
-                quality=entry["quality"],
                 time_s=entry["time_s"],
                 eye_distance_px=entry["eye_distance_px"],
                 before=before,
@@ -149,79 +151,10 @@ def read_page(path: Path) -> list[PagePair]:
     return pairs
 
 
-def merge_pages(
-    pages: Sequence[tuple[Path, Mapping[int, int]]],
-    target: Path,
-    *,
-    max_tracks: int,
-    columns: int,
-    changes: bool = False,
-) -> bool:
-    """Merge the pages of segments into one with the best pair of each face.
-
-    Args:
-        pages: the page of each segment, with a mapping of its track numbers to those of the video.
-            Pages that do not exist are skipped.
-        target: the file to write.
-        max_tracks: most faces; those with the best pairs are kept.
-        columns: most pairs per row.
-        changes: see `write_page`.
-
-    Returns:
-        Whether there was any face; without one nothing is written.
-
-    Raises:
-        OSError: a file cannot be read or written.
-        ValueError: one of `pages` is not a contact sheet.
-    """
-    best: dict[int, PagePair] = {}
-    for path, numbers in pages:
-        for pair in read_page(path) if path.exists() else ():
-            number = numbers.get(pair.track_id, pair.track_id)
-            if number not in best or pair.quality > best[number].quality:
-                best[number] = replace(pair, track_id=number)
-    if not best:
-        return False
-    kept = sorted(best.values(), key=lambda pair: -pair.quality)[:max_tracks]
-    write_page(kept, target, columns=columns, changes=changes)
-    return True
-
-
-def merge_best_shots(
-    pages: Sequence[tuple[Path, Mapping[int, int]]], folder: Path, *, changes: bool = False
-) -> list[Path]:
-    """Make a page for each face with the best pair of each kind.
-
-    Args:
-        pages: pages of single faces, each with a mapping of the segment's track numbers to those of
-            the video.
-        folder: folder for the pages, which are named by track number.
-        changes: see `write_page`.
-
-    Raises:
-        OSError: a file cannot be read or written.
-        ValueError: one of `pages` is not a contact sheet.
-    """
-    best: dict[int, dict[str, PagePair]] = {}
-    for path, numbers in pages:
-        for pair in read_page(path):
-            number = numbers.get(pair.track_id, pair.track_id)
-            kept = best.setdefault(number, {})
-            if pair.kind not in kept or pair.quality > kept[pair.kind].quality:
-                kept[pair.kind] = replace(pair, track_id=number)
-    folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for number, pairs in sorted(best.items()):
-        written.append(folder / f"{number:04d}.png")
-        write_page(pairs.values(), written[-1], columns=len(pairs), changes=changes)
-    return written
-
-
 def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str | bool]:
     return {
         "face": pair.track_id,
         "kind": pair.kind,
-        "quality": pair.quality,
         "time_s": pair.time_s,
         "eye_distance_px": pair.eye_distance_px,
         "x_px": x_px,

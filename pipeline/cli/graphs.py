@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from pipeline.graph.graph import Graph
 
 __all__ = ["register"]
+
+
+class DrawForm(StrEnum):
+    """How a graph can be drawn."""
+
+    MERMAID = "mermaid"
+    SVG = "svg"
+
 
 GraphName = Annotated[str, typer.Argument(help="A graph's name, or a graph file.")]
 
@@ -129,9 +138,18 @@ def validate(graph: GraphName, settings: option.Settings = None) -> None:
     say(f"{graph}: a valid graph of {len(checked.nodes)} nodes")
 
 
-def draw(graph: GraphName = "enhance", settings: option.Settings = None) -> None:
-    """Print a graph as a Mermaid flowchart, for Markdown pages and editors."""
-    for line in _graph(graph, settings).mermaid().splitlines():
+def draw(
+    graph: GraphName = "enhance",
+    settings: option.Settings = None,
+    form: Annotated[
+        DrawForm, typer.Option("--form", help="mermaid, for Markdown; svg, a picture.")
+    ] = DrawForm.MERMAID,
+) -> None:
+    """Print a graph as a Mermaid flowchart or as an SVG picture."""
+    from pipeline.graph.draw import mermaid, svg
+
+    drawn = {DrawForm.MERMAID: mermaid, DrawForm.SVG: svg}[form](_graph(graph, settings))
+    for line in drawn.splitlines():
         say(line)
 
 

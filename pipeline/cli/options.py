@@ -16,6 +16,7 @@ __all__ = [
     "Faces",
     "From",
     "Inputs",
+    "Label",
     "Look",
     "Output",
     "Overwrite",
@@ -23,6 +24,8 @@ __all__ = [
     "Runner",
     "Scale",
     "Settings",
+    "SignCert",
+    "SignKey",
     "Strength",
     "To",
     "Video",
@@ -74,11 +77,17 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="NODE.KEY=VALUE", help="One setting: encode.crf=20."),
 ]
+SignCert = Annotated[
+    Path | None,
+    typer.Option("--sign-cert", help="Sign with this certificate (PEM): Content Credentials."),
+]
+SignKey = Annotated[Path | None, typer.Option("--sign-key", help="Its private key (PEM).")]
 Runner = Annotated[str | None, typer.Option("--runner", help="auto, local or ray.")]
 Address = Annotated[
     str | None,
     typer.Option("--address", help="Ray cluster to join, such as auto or ray://head:10001."),
 ]
+Label = Annotated[bool, typer.Option("--label", help="Draw an AI-restored tag at each face.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
 Resume = Annotated[
     bool,

@@ -54,10 +54,7 @@ _MOV_KEYS: Final = frozenset(
 """Metadata keys that MP4 and QuickTime store as standard atoms, which all players read."""
 
 
-_CLOCKS: Final = frozenset({"mpegts", "mpeg"})
-"""Demuxers whose times are kept in MPEG-TS: broadcast times, with a clock of 26.5 hours."""
-
-_ANYWHERE: Final = _CLOCKS | {"dhav", "flv", "live_flv", "asf", "rtsp", "sdp"}
+_ANYWHERE: Final = frozenset({"mpegts", "mpeg", "dhav", "flv", "live_flv", "asf", "rtsp", "sdp"})
 """Demuxers whose times have an arbitrary start."""
 
 _LONGEST_LEAD_S: Final = 3600
@@ -98,6 +95,7 @@ def mux(
     restarts: Sequence[Restart] = (),
     comment: str | None = None,
     video: int | None = None,
+    keep_start: bool = False,
 ) -> MuxReport:
     """Write the frames of `videos` and all other streams of `source` to `target`.
 
@@ -112,6 +110,7 @@ def mux(
         restarts: where the source's clock starts again, as `nodes.decode` found it.
         comment: added to the comment of the source, if the container has one.
         video: index of the source's video stream; None: the best one.
+        keep_start: whether the output begins at the source's time where that is arbitrary.
 
     Raises:
         MediaError: a file cannot be read, the segments cannot be joined, or frames are missing in
@@ -125,7 +124,9 @@ def mux(
     timing = read_timing(videos, info, last_duration_ticks)
     _check_headers(videos)
     with open_whole(source) as original, open_media(str(videos[0])) as first:
-        begin = timing.shown[0] if info.span_pts else _origin(original, info, timing, name)
+        begin = timing.shown[0] if info.span_pts else None
+        if begin is None and not keep_start:
+            begin = _origin(original, info, timing)
         trim = None if begin is None else Trim(info, begin)
         if trim is not None:
             timing = trim.timing(timing)
@@ -334,9 +335,7 @@ class _Mux:
         return self._trim.start_s
 
 
-def _origin(
-    original: InputContainer, info: VideoInfo, timing: VideoTiming, container: str
-) -> int | None:
+def _origin(original: InputContainer, info: VideoInfo, timing: VideoTiming) -> int | None:
     """Return the source's time that is 0 in the output, None to keep the source's times.
 
     The times of broadcasts and recorders have an arbitrary start. In other files a late start
@@ -346,8 +345,6 @@ def _origin(
     if any(stream.start_time is not None for stream in original.streams):
         start_s = min(start_s, Fraction(original.start_time, 1_000_000))
     names = set(original.format.name.split(","))
-    if names & _CLOCKS and container == "mpegts":
-        return None
     if names & _ANYWHERE or start_s > _LONGEST_LEAD_S:
         return floor(start_s / info.time_base)
     return None

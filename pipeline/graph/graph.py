@@ -83,20 +83,6 @@ class Graph:
                 lines.append("  config: " + ", ".join(f"{k}={v}" for k, v in changed.items()))
         return "\n".join(lines)
 
-    def mermaid(self) -> str:
-        """Return the dataflow as a Mermaid flowchart: nodes with their types, edges with ports."""
-        ids = {node.name: f"n{number}" for number, node in enumerate(self.nodes)}
-        lines = ["flowchart LR"]
-        for node in self.nodes:
-            label = f"{node.name}<br>{node.spec.type_name}".replace('"', "#quot;")
-            lines.append(f'    {ids[node.name]}["{label}"]')
-        lines.extend(
-            f"    {ids[edge.node]} -->|{edge.port}| {ids[node.name]}"
-            for node in self.nodes
-            for edge in node.inputs.values()
-        )
-        return "\n".join(lines)
-
     def resolved(self) -> dict[str, Any]:
         """Return the graph with all defaults filled in, as JSON types, for the report."""
         return {

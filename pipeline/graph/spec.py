@@ -13,7 +13,7 @@ The same in Python is a `GraphSpec` made of `NodeEntry`s, given to `pipeline.gra
 
 A file with `extends: enhance` (or with the name of a file, counted from its own folder) says only
 what differs: its parameters and nodes are laid over those of the other graph, key by key, and
-`null` takes a node out.
+`null` takes a node out. A node that gets another type keeps its inputs, but no settings.
 
 A node with `when: $name` is there only if that parameter is true.
 """
@@ -135,8 +135,11 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any], depth: int = 0) ->
     for key, value in over.items():
         below = out.get(key)
         if isinstance(value, dict) and isinstance(below, dict):
-            sections = cast("dict[str, Any]", below), cast("dict[str, Any]", value)
-            out[key] = _merged(*sections, depth + 1)
+            under, own = cast("dict[str, Any]", below), cast("dict[str, Any]", value)
+            if depth == 1 and own.get("type", under.get("type")) != under.get("type"):
+                # The settings are those of another type.
+                under = {name: part for name, part in under.items() if name != "config"}
+            out[key] = _merged(under, own, depth + 1)
         else:
             out[key] = value
     if depth == 0 and isinstance(nodes := out.get("nodes"), dict):

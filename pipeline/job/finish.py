@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from upath import UPath
 
@@ -15,12 +15,15 @@ from nodes.encode import EncodeConfig
 from nodes.encode.writer import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
+from nodes.media.urls import is_url
 from nodes.reports import generative_faces, left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
 from pipeline.containers.stream_plan import StreamPolicy
+from pipeline.credentials.sign import CREDENTIALS, credentials_of, sign
 from pipeline.errors import OutputError, RunFailedError
+from pipeline.evidence.label import LABEL, SOURCE_TYPE
 from pipeline.evidence.record import Evidence, Work, evidence_of
 from pipeline.evidence.versions import PACKAGE, pixel_versions
 from pipeline.graph.graph import Graph, GraphNode
@@ -30,6 +33,7 @@ from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_f
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.report import GENERATIVE_NOTE, VideoReport
 from pipeline.job.video_plan import VideoPlan
+from pipeline.pictures.label import PictureLabel
 from pipeline.pictures.outputs import write_pictures
 from pipeline.run.contract import SegmentResult, sink_folder
 from pipeline.segments.sources import check_unchanged
@@ -40,15 +44,7 @@ from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 
-__all__ = ["LABEL", "VideoSegments", "finish_video"]
-
-
-LABEL: Final = (
-    f"Faces restored by a neural network ({PACKAGE} {version(PACKAGE)}): estimates, no proof of who"
-    " it is; digital source type compositeWithTrainedAlgorithmicMedia"
-)
-"""What the comment of a video with restored faces says. The type is one of IPTC's, whose newscode
-http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia is."""
+__all__ = ["VideoSegments", "finish_video"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +96,9 @@ def finish_video(
             muxed = _join_video(plan, graph, merged, encode, parts, source, file)
             made.append(_Output(encode.name, target, file, muxed))
         sides = join_sinks(graph, segments.results, folders, here / "beside")
+        notes, manifest = _sign(options, merged, source, made)
+        sides |= manifest
+        segments = replace(segments, notes=(*segments.notes, *notes))
         report = _report(plan, graph, merged, segments, made, sides)
         evidence = _evidence(plan, graph, merged, segments, source, sides)
         report = replace(report, evidence=evidence)
@@ -121,6 +120,20 @@ class _Output:
     file: Path
     """The finished video, or the pattern of its numbered pictures, before it gets its name."""
     muxed: MuxReport
+
+
+def _sign(
+    options: RunOptions, merged: SegmentResult, source: str, made: Sequence[_Output]
+) -> tuple[list[str], dict[str, Path]]:
+    """Sign the first output if that is wanted; return notes, and what to put beside it."""
+    credentials = credentials_of(options.sign_cert, options.sign_key)
+    if credentials is None or not made:
+        return [], {}
+    file = made[0].file
+    if is_url(source) or not Path(source).is_file() or not file.is_file():
+        return ["not signed: the source and the output have to be single files"], {}
+    manifest = sign(file, Path(source), credentials, restored=merged.progress.faces > 0)
+    return [], {} if manifest is None else {CREDENTIALS: manifest}
 
 
 @contextmanager
@@ -164,10 +177,11 @@ def _join_video(
     source: str,
     made: Path,
 ) -> MuxReport:
-    """Write an encoder's output, and make sure that it holds every frame."""
+    """Write an encoder's output with its label, and make sure that it holds every frame."""
     config, info = encode.config, merged.infos[encode.name]
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
     last_ticks = merged.reports[encode.name]["last_duration_ticks"]
+    label = _label(merged) if merged.progress.faces else None
     if plan.output_kind is None:
         read = merged.reports[graph.source.name]
         muxed = mux(
@@ -178,8 +192,9 @@ def _join_video(
             last_duration_ticks=last_ticks,
             policy=StreamPolicy.of(config, plan.sounds),
             restarts=[Restart(**restart) for restart in read.get("restarts", ())],
-            comment=_label(merged) if merged.progress.faces else None,
+            comment=label,
             video=video_number(graph),
+            keep_start=config.keep_start,
         )
     else:
         muxed = write_pictures(
@@ -190,6 +205,9 @@ def _join_video(
             info,
             last_duration_ticks=last_ticks,
             quality=config.quality,
+            label=None
+            if label is None
+            else PictureLabel(label, SOURCE_TYPE, PACKAGE, version(PACKAGE)),
         )
     if muxed.frames != merged.progress.frames:
         raise RunFailedError(
@@ -199,7 +217,7 @@ def _join_video(
 
 
 def _label(merged: SegmentResult) -> str:
-    """Return the comment of a video with restored faces."""
+    """Return what a file with restored faces says."""
     generative = generative_faces(merged.reports.values())
     return f"{LABEL}; {GENERATIVE_NOTE}" if generative else LABEL
 

@@ -25,6 +25,7 @@ from pipeline.containers.mux import MuxReport
 from pipeline.containers.timing import deviation, read_timing
 from pipeline.errors import OutputError
 from pipeline.pictures.animation import write_animation
+from pipeline.pictures.label import PictureLabel, labelled
 from pipeline.pictures.photo import encode_photo
 from pipeline.pictures.restored import RestoredPicture, restored_pictures
 
@@ -119,6 +120,7 @@ def write_pictures(
     *,
     last_duration_ticks: int,
     quality: int,
+    label: PictureLabel | None = None,
 ) -> MuxReport:
     """Write a video's pictures as files.
 
@@ -130,6 +132,7 @@ def write_pictures(
         info: the encoded video.
         last_duration_ticks: duration of the last picture, in ticks of the source.
         quality: of JPEG and lossy WebP, if the source gives none.
+        label: what each file says of itself.
 
     Raises:
         MediaError: a file cannot be read, or pictures are missing in the animation.
@@ -141,11 +144,13 @@ def write_pictures(
     if output_kind == "animation":
         ticks, tick = write_animation(pictures, target, source, info, timing.last_duration_ticks)
         _check_count(target, len(ticks))
+        if label is not None:
+            target.write_bytes(labelled(target.read_bytes(), label))
         exact = array("q", (pts - timing.shown[0] for pts in timing.shown))
         shift_s, rest_s = deviation(ticks, tick, exact, info.time_base)
         shift, off = float(shift_s), float(rest_s)
     else:
-        _write_photos(pictures, source, target, quality)
+        _write_photos(pictures, source, target, quality, label)
     return MuxReport(
         container=target.suffix.removeprefix("."),
         frames=len(timing.shown),
@@ -159,7 +164,11 @@ def write_pictures(
 
 
 def _write_photos(
-    pictures: Iterator[RestoredPicture], source: str, target: Path, quality: int
+    pictures: Iterator[RestoredPicture],
+    source: str,
+    target: Path,
+    quality: int,
+    label: PictureLabel | None,
 ) -> None:
     kind = photo_format(target)
     assert kind is not None  # noqa: S101 - `check_pictures` and `output_kind_of` saw to that
@@ -176,7 +185,7 @@ def _write_photos(
             if is_numbered(str(target))
             else target
         )
-        path.write_bytes(content)
+        path.write_bytes(content if label is None else labelled(content, label))
 
 
 def _check_count(target: Path, expected: int) -> None:

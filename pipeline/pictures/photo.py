@@ -8,7 +8,6 @@ comments are copied from the source unchanged, except that the EXIF thumbnail is
 from __future__ import annotations
 
 import io
-import struct
 import zlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from nodes.media.picture_formats import PhotoFormat
 from nodes.picture.formats import PictureConverter
 from nodes.types import ColorTags, RgbImage
 from pipeline.pictures.exif import without_thumbnail
+from pipeline.pictures.png_chunks import PNG_SIGNATURE, png_chunk, png_chunks
 
 __all__ = ["Photo", "encode_photo", "encode_png"]
 
@@ -41,8 +41,6 @@ _PNG_FACTS: Final = frozenset(
     b"cHRM gAMA iCCP sRGB cICP mDCV cLLI pHYs eXIf tEXt zTXt iTXt tIME".split()
 )
 """PNG chunks that are copied, because they do not depend on the pixels."""
-
-_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
 _PNG_FORMATS: Final = {
     ("u1", 1): "gray",
@@ -149,11 +147,8 @@ def encode_png(samples: RgbImage) -> bytes:
     encoder.time_base = Fraction(1, 25)
     picture = av.VideoFrame(width_px, height_px, encoder.pix_fmt)
     (plane,) = picture.planes
-    rows = np.zeros((height_px, plane.line_size), np.uint8)
-    big_endian = samples.astype(f">u{samples.dtype.itemsize}").reshape(height_px, -1)
-    used = big_endian.view(np.uint8)
-    rows[:, : used.shape[1]] = used
-    plane.update(rows.tobytes())
+    rows = np.frombuffer(plane, f">u{samples.dtype.itemsize}").reshape(height_px, -1)
+    rows[:, : width_px * channels] = samples.reshape(height_px, -1)
     return b"".join(bytes(p) for p in (*encoder.encode(picture), *encoder.encode(None)))
 
 
@@ -188,17 +183,17 @@ def _with_png_facts(content: bytes, source: Path | None) -> bytes:
     if source is None:
         return content
     original = source.read_bytes()
-    if original.startswith(_PNG_SIGNATURE):
+    if original.startswith(PNG_SIGNATURE):
         facts = [
-            _png_chunk(kind, without_thumbnail(chunk[8:-4])) if kind == b"eXIf" else chunk
-            for kind, chunk in _png_chunks(original)
+            png_chunk(kind, without_thumbnail(chunk[8:-4])) if kind == b"eXIf" else chunk
+            for kind, chunk in png_chunks(original)
             if kind in _PNG_FACTS
         ]
     else:
         info = _Facts.read(source).info
-        facts = [_png_chunk(kind, data) for kind, data in _as_png_facts(info)]
-    own = [chunk for kind, chunk in _png_chunks(content) if kind not in _PNG_FACTS]
-    return b"".join([_PNG_SIGNATURE, own[0], *facts, *own[1:]])
+        facts = [png_chunk(kind, data) for kind, data in _as_png_facts(info)]
+    own = [chunk for kind, chunk in png_chunks(content) if kind not in _PNG_FACTS]
+    return b"".join([PNG_SIGNATURE, own[0], *facts, *own[1:]])
 
 
 def _as_png_facts(info: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
@@ -206,17 +201,3 @@ def _as_png_facts(info: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)
     if exif := info.get("exif"):
         yield b"eXIf", exif.removeprefix(b"Exif\0\0")
-
-
-def _png_chunk(kind: bytes, data: bytes) -> bytes:
-    body = kind + data
-    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
-
-
-def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the type and the bytes of each chunk, until the end of the file."""
-    at = 8
-    while at + 12 <= len(content):
-        (length,) = struct.unpack_from(">I", content, at)
-        yield content[at + 4 : at + 8], content[at : at + 12 + length]
-        at += 12 + length

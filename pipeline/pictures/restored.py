@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import av
 import numpy as np
@@ -27,6 +27,9 @@ from pipeline.containers.timing import VideoTiming
 from pipeline.pictures.photo import Photo
 
 __all__ = ["RestoredPicture", "restored_pictures"]
+
+_STRIP_PX: Final = 256
+"""Rows of a picture that are computed at a time."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,18 +120,30 @@ class _Original:
     def with_changes(self, after: npt.NDArray[Any]) -> RgbImage:
         """Return RGB or RGBA with the changes of `after`."""
         top = np.iinfo(self.rgba.dtype).max
-        if after.ndim == 2:
-            after = np.repeat(after[..., None], 3, axis=2)
+        after, before = _with_channels(after), _with_channels(self.before)
+        height_px, width_px = after.shape[:2]
+        made = np.empty((height_px, width_px, 4 if self.has_alpha else 3), self.rgba.dtype)
         if after.shape[:2] != self.rgba.shape[:2]:
-            rgb: npt.NDArray[Any] = after
-            alpha: npt.NDArray[Any] = _resized(self.rgba[..., 3], after.shape[1], after.shape[0])
-        else:
-            before = self.before if self.before.ndim == 3 else self.before[..., None]
-            change = after.astype(np.int32) - before
-            rgb = np.clip(self.rgba[..., :3] + change, 0, top)
-            alpha = self.rgba[..., 3]
-        parts: list[npt.NDArray[Any]] = [rgb, alpha[..., None]] if self.has_alpha else [rgb]
-        return cast("RgbImage", np.concatenate(parts, axis=2).astype(self.rgba.dtype))
+            made[..., :3] = after
+            if self.has_alpha:
+                made[..., 3] = _resized(self.rgba[..., 3], width_px, height_px)
+            return cast("RgbImage", made)
+        for rows in _strips(height_px):
+            change = after[rows].astype(np.int32) - before[rows]
+            made[rows, :, :3] = np.clip(self.rgba[rows, :, :3] + change, 0, top)
+        if self.has_alpha:
+            made[..., 3] = self.rgba[..., 3]
+        return cast("RgbImage", made)
+
+
+def _with_channels(samples: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return samples with an axis of channels; gray ones have one."""
+    return samples if samples.ndim == 3 else samples[..., None]
+
+
+def _strips(height_px: int) -> Iterator[slice]:
+    """Yield parts of a picture's rows: computing all of it at once would take gigabytes."""
+    return (slice(top, top + _STRIP_PX) for top in range(0, height_px, _STRIP_PX))
 
 
 def _has_more_than_planes(picture: av.VideoFrame) -> bool:
@@ -145,7 +160,7 @@ def _rgba(picture: av.VideoFrame) -> RgbImage:
     deep = max(component.bits for component in picture.format.components) > 8
     rgba = picture.reformat(format="rgba64le" if deep else "rgba")
     (plane,) = rgba.planes
-    rows = np.frombuffer(bytes(plane), np.uint16 if deep else np.uint8)
+    rows = np.frombuffer(plane, np.uint16 if deep else np.uint8)
     wide = rows.reshape(rgba.height, -1)[:, : 4 * rgba.width]
     return cast("RgbImage", wide.reshape(rgba.height, rgba.width, 4))
 
@@ -156,7 +171,8 @@ def _samples(reader: RegionReader, frame: av.VideoFrame) -> RgbImage:
     rgb = reader.rgb(frame, (0, 0, frame.width, frame.height))
     if layout.bit_depth > 8:
         top = (1 << layout.bit_depth) - 1
-        rgb = ((rgb.astype(np.uint32) * 65535 + top // 2) // top).astype(np.uint16)
+        for rows in _strips(frame.height):
+            rgb[rows] = (rgb[rows].astype(np.uint32) * 65535 + top // 2) // top
     return rgb[..., 0] if layout.chroma == "none" else rgb
 
 

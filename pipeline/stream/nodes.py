@@ -194,11 +194,13 @@ class _StreamWriter(Writer):
 
     def open_container(self) -> OutputContainer:
         """Open the output, flushed after each packet."""
+        # y4m with more than 8 bits is not official, but all who read y4m know it.
+        strict = {"strict": "unofficial"} if self._muxer == "yuv4mpegpipe" else {}
         output = av.open(
             self._target if is_url(self._target) else file_url(self._target),
             "w",
             format=self._muxer,
-            options={"flush_packets": "1"},
+            options={"flush_packets": "1", **strict},
             metadata_errors="surrogateescape",
         )
         output.metadata.update(self._original.metadata)

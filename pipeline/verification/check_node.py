@@ -83,7 +83,8 @@ class CheckRepetition(SinkNode[CheckConfig]):
         """Compare one frame."""
         written = inputs.get("written", Frame).picture
         plain = inputs.get("plain", Frame).picture
-        regions = [face.region_xyxy_px for face in inputs.get("changes", FrameChanges).faces]
+        changes = inputs.get("changes", FrameChanges)
+        regions = [*(face.region_xyxy_px for face in changes.faces), *changes.drawn]
         self.compared.frames += 1
         if written is not plain and _differs_outside(written, plain, regions):
             assert self.compared.outside_pts is not None  # noqa: S101 - for the type checker

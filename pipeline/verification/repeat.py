@@ -152,7 +152,11 @@ def _with_check(graph: Graph) -> tuple[Graph, str]:
             f"graph {graph.name!r} has {len(ends)} nodes aminet.evidence, expected one"
         )
     end = ends[0]
-    paste = next(n for n in graph.nodes if n.name == end.inputs["changes"].node)
+    nodes = {node.name: node for node in graph.nodes}
+    paste = nodes[end.inputs["changes"].node]
+    # Nodes that draw on pasted frames hand on their changes.
+    while "changes" in paste.inputs:
+        paste = nodes[paste.inputs["changes"].node]
     if not issubclass(paste.node_class, Paste) or not isinstance(paste.config, PasteConfig):
         raise GraphError(f"node {paste.name!r} is not aminet.paste, whose changes can be checked")
     kept = [n for n in graph.nodes if n.name in graph.before(end.name) or n.name == end.name]

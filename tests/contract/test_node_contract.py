@@ -61,7 +61,7 @@ def test_a_node_keeps_the_contract_where_faces_are_restored_at_another_size(name
 def test_the_shipped_nodes_are_registered() -> None:
     shipped = ["decode", "track", "crop", "fuse", "enhance", "steady", "paste"]
     shipped += ["encode", "evidence", "sheet", "tracks", "blur", "resize", "compare"]
-    shipped += ["face_video", "change_map", "write_patches", "map", "map_faces"]
+    shipped += ["face_video", "annotate", "change_map", "write_patches", "map", "map_faces"]
     assert {f"aminet.{name}" for name in shipped} <= set(NAMES)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,9 +12,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.media import Video, decode_all, make_video
+from tests.support.video_nodes import same_pixels
 
 PAGE = (Path(__file__).parents[2] / "docs" / "composing.md").read_text(encoding="utf-8")
 pytest.importorskip("setuptools", "77", reason="older ones do not make wheels by themselves")
+
+
+PIP = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
 
 
 def block(after: str, language: str) -> str:
@@ -48,8 +53,7 @@ def call(*words: str, site: Path, cwd: Path) -> subprocess.CompletedProcess[str]
 
 def test_a_node_from_nothing_to_running_in_a_graph(tmp_path: Path) -> None:
     folder, site = write(tmp_path / "acme"), tmp_path / "site"
-    pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
-    made = call(*pip, "--target", str(site), ".", site=site, cwd=folder)
+    made = call(*PIP, "--target", str(site), ".", site=site, cwd=folder)
     assert made.returncode == 0, made.stderr
     # What is run is what was installed.
     (folder / "acme_nodes.py").unlink()
@@ -64,9 +68,34 @@ def test_a_node_from_nothing_to_running_in_a_graph(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stderr
 
 
+@pytest.mark.slow
+def test_a_package_that_pip_installed_runs_on_ray_as_here(tmp_path: Path) -> None:
+    folder, site = write(tmp_path / "acme"), tmp_path / "site"
+    made = call(*PIP, "--target", str(site), ".", site=site, cwd=folder)
+    assert made.returncode == 0, made.stderr
+    (folder / "acme_nodes.py").unlink()
+    make_video(folder / "in.mp4", Video(frames=50, gop_frames=10))
+    for runner in ("local", "ray"):
+        words = ["run", "soft.yaml", "in.mp4", "-o", f"{runner}.mkv", "--runner", runner]
+        words += ["--set", "encode.codec=ffv1", "--set", "run.segment_s=0.5"]
+        ran = call("-m", "pipeline", *words, site=site, cwd=folder)
+        assert ran.returncode == 0, ran.stderr
+    one, other = (decode_all(folder / f"{runner}.mkv") for runner in ("local", "ray"))
+    assert len(one) == 50
+    assert same_pixels(one, other)
+    assert not same_pixels(one, decode_all(folder / "in.mp4"))
+    report = json.loads((folder / "ray.report.json").read_text(encoding="utf-8"))
+    assert report["videos"][0]["segments"] > 1
+    assert report["runner"]["name"] == "ray"
+
+
 def test_the_other_graphs_of_the_page_run(tmp_path: Path) -> None:
     make_video(tmp_path / "in.mp4", Video(frames=5))
-    for name, settings in (("copy", ["params.crf=30"]), ("strong", ["params.weights=bicubic"])):
+    for name, settings in (
+        ("copy", ["params.crf=30"]),
+        ("strong", ["params.weights=bicubic"]),
+        ("mirrored", ["params.scale=2"]),
+    ):
         found = re.search(rf"```yaml\n(# {name}\.yaml\n.*?)```", PAGE, re.DOTALL)
         assert found is not None
         (tmp_path / f"{name}.yaml").write_text(found[1], encoding="utf-8")

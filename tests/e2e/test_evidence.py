@@ -15,7 +15,7 @@ import pipeline
 from nodes.evidence.rows import FrameRow, read_rows
 from nodes.join import FRAMES
 from nodes.picture.digest import picture_sha256
-from pipeline.job.finish import LABEL
+from pipeline.evidence.label import LABEL
 from pipeline.job.report import RunReport, VideoReport, report_schema
 from tests.support import SAMPLES
 from tests.support.media import decode_all

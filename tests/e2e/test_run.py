@@ -40,7 +40,7 @@ def test_every_shipped_graph_runs_and_is_named_in_the_readme(
     monkeypatch.setattr("sys.argv", ["aminet", *words])
     assert main() == 0
     none = set[str]()
-    proxies = {"portrait.encode.mp4", "portrait.proxy.mp4"}
+    proxies = {"portrait.mp4", "portrait.proxy.mp4"}
     videos = {"tracks-only": none, "faces-only": none, "proxy": proxies}
     made = {file.name for file in out.glob("*.mp4")}
     assert made == videos.get(name, {"portrait.mp4"})

@@ -91,6 +91,8 @@ class Video:
     """Matrix, range, primaries, transfer, as libav numbers them."""
     fields: Literal["", "tff", "bff"] = ""
     """Interlaced, top or bottom field first; or progressive."""
+    cameras: int = 1
+    """Video streams, all with the same pictures."""
     audio: tuple[AudioTrack, ...] = ()
     subtitles: tuple[Subtitle, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -123,7 +125,7 @@ def make_video(path: Path, video: Video | None = None) -> Path:
                     for number, (start, end, title) in enumerate(video.chapters, 1)
                 ]
             )
-        stream = _add_video(container, video)
+        cameras = [_add_video(container, video) for _ in range(video.cameras)]
         sounds = [(_add_audio(container, track), track) for track in video.audio]
         texts = [(_add_subtitle(container, text), text) for text in video.subtitles]
         for name, mime, content in video.attachments:
@@ -132,8 +134,10 @@ def make_video(path: Path, video: Video | None = None) -> Path:
         for text_stream, text in texts:
             _write_subtitle(container, text_stream, text)
         for picture in _pictures(video):
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
+            for camera in cameras:
+                container.mux(camera.encode(picture))
+        for camera in cameras:
+            container.mux(camera.encode(None))
         for sound_stream, track in sounds:
             _write_tone(container, sound_stream, track)
     return path

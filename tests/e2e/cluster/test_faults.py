@@ -23,6 +23,7 @@ from tests.support.faults import (
     start,
     times_while,
     wait_for,
+    wait_until_gone,
 )
 from tests.support.footage import looped
 from tests.support.media import Video, decode_all, make_video
@@ -122,8 +123,11 @@ def test_a_killed_segment_worker_loses_only_its_own_segment(begin: Begin) -> Non
 
 def test_a_killed_driver_run_again_does_only_what_is_missing(begin: Begin) -> None:
     first = begin(2)
+    workers = list(descendants(first.run.pid, "ray::SegmentWorker"))
     first.run.send_signal(signal.SIGKILL)
     first.run.communicate(timeout=120)
+    # They may finish a segment after their driver has died.
+    wait_until_gone(workers)
     kept = manifests(first.target)
     again = begin(len(kept))
     again.kept = kept

@@ -104,7 +104,7 @@ def test_a_wipe_shows_before_on_the_left_and_moves_with_time() -> None:
 
 def test_versions_of_different_size_are_refused_with_what_to_do() -> None:
     small, large = (Frame(0, 0, 1, waves(*size, "yuv420p")) for size in ((64, 48), (128, 96)))
-    with pytest.raises(NodeConfigError, match=r"64x48 yuv420p, those after 128x96.*aminet\.resize"):
+    with pytest.raises(NodeConfigError, match=r"64x48 yuv420p, those after 128x96.*aminet\.paste"):
         Compare(CompareConfig()).open(
             Segment("v", Path(), 1), {"before": info_of(small), "after": info_of(large)}
         )

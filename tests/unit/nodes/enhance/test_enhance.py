@@ -266,7 +266,6 @@ def test_a_faces_answer_does_not_depend_on_the_batch(enhance: Enhance) -> None:
 
 
 def test_exact_answers_are_the_same_to_the_last_bit(weights: Path) -> None:
-    """Of whatever batch, and however many threads there are."""
     picture = np.asarray(portrait(110)) / 255
     faces = [
         patch_of(14, rgb=picture, middle=(31 + shift, 44), turn_deg=shift) for shift in range(7)
@@ -390,8 +389,7 @@ def test_what_travels_is_told_to_the_byte(case: str) -> None:
     node = Enhance(EnhanceConfig(weights="bicubic"))
     node.setup(1)
     inputs = Inputs({"patches": FramePatches(0, (patch, patch))})
-    (outputs,) = node.process_batch([inputs])
-    restored = outputs["restored"]
+    restored = node.process_batch([inputs])[0]["restored"]
     assert isinstance(restored, FrameRestored)
     answer = sum(one.residual_rgb.nbytes for one in restored.patches)
     assert node.travel_bytes(inputs) == 2 * patch.rgb.nbytes + answer

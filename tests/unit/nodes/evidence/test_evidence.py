@@ -112,7 +112,9 @@ def test_segments_become_one_file_with_common_numbers(tmp_path: Path) -> None:
     for name, numbers, pts in (("a", {2: 1}, 0), ("b", {2: 4}, 9)):
         folder = tmp_path / name
         folder.mkdir()
-        (folder / ROWS_NAME).write_text(row_text(pts, "aa", "bb", (CHANGE,)), encoding="utf-8")
+        (folder / ROWS_NAME).write_text(
+            row_text("aa", "bb", FrameChanges(pts, (CHANGE,))), encoding="utf-8"
+        )
         parts.append(SegmentPart(folder, 1, numbers, {}))
     assert merge_rows(parts, tmp_path / "all") == 2
     merged = list(read_rows(tmp_path / "all"))
@@ -124,7 +126,7 @@ def test_segments_become_one_file_with_common_numbers(tmp_path: Path) -> None:
 )
 def test_a_line_that_is_no_row_is_named(tmp_path: Path, line: str) -> None:
     rows = tmp_path / "rows"
-    content = row_text(0, "aa", "aa", ()) + line + "\n"
+    content = row_text("aa", "aa", FrameChanges(0)) + line + "\n"
     rows.write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(MediaError, match="line 2 is not a frame's row"):
         list(read_rows(rows))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nodes.geometry import alignment as geometry
-from nodes.geometry.registration import Plane, enlarged, register, warped
+from nodes.geometry.registration import Plane, enlarged, oval_on_grid, register, sampled, warped
 from tests.support.faces import portrait
 
 MIDDLE = geometry.translation(48, 48)
@@ -60,11 +60,26 @@ def test_without_anything_to_see_the_guess_stays() -> None:
     assert slip_px(register(flat, flat, guess, geometry.face_oval_mask(96)), guess) < 1e-6
 
 
-def test_a_warp_says_where_it_has_no_pixel() -> None:
-    drawn = warped(face(), geometry.translation(10, 0), (96, 96))
+def test_a_linear_warp_says_where_it_has_no_pixel() -> None:
+    drawn = sampled(face(), geometry.translation(10, 0), (96, 96))
     assert np.isnan(drawn[:, :10]).all()
-    assert not np.isnan(drawn[:, 11:]).any()
-    assert np.allclose(drawn[:, 12:90], face()[:, 2:80], atol=1e-3)
+    assert not np.isnan(drawn[:-1, 11:]).any()
+    assert np.allclose(drawn[:-1, 12:90], face()[:-1, 2:80], atol=1e-3)
+
+
+def test_a_cubic_warp_repeats_the_edge() -> None:
+    drawn = warped(face(), geometry.translation(10, 0), (96, 96))
+    assert np.allclose(drawn[:, :10], face()[:, :1], atol=1e-3)
+    assert np.allclose(drawn[:, 10:], face()[:, :86], atol=1e-3)
+
+
+def test_the_cached_mask_is_that_of_the_face() -> None:
+    turned = geometry.compose(geometry.scaling(1 / 90), moved_by(-8, -5, 20, 1))
+    for yaw_deg in (0, 31):
+        cached = oval_on_grid(turned, (110, 100), yaw_deg)
+        exact = geometry.face_oval_on_grid(turned, (110, 100), yaw_deg)
+        assert np.abs(cached - exact).max() < 0.04
+        assert not cached[geometry.face_oval_on_grid(turned, (110, 100), yaw_deg) == 0].max() > 0.02
 
 
 def test_enlarging_keeps_everything_in_its_place() -> None:

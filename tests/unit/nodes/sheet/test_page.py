@@ -1,4 +1,4 @@
-"""Pages of contact sheets: what is drawn can be read again, and pages become one page."""
+"""Pages of contact sheets: what is drawn can be read again."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nodes.sheet.page import PagePair, merge_pages, read_page, write_page
-
-SAME = {number: number for number in range(20)}
+from nodes.sheet.page import PagePair, read_page, write_page
 
 
-def pair(track_id: int, quality: float = 1.0, level: int = 0) -> PagePair:
+def pair(track_id: int, level: int = 0) -> PagePair:
     noise = np.random.default_rng(track_id).integers(0, 256, (64, 64, 3), np.uint8)
     before = Image.fromarray(noise)
-    return PagePair(track_id, quality, 1.25, 17.5, before, Image.new("RGB", (64, 64), (level,) * 3))
+    return PagePair(track_id, 1.25, 17.5, before, Image.new("RGB", (64, 64), (level,) * 3))
 
 
 def same(one: PagePair, other: PagePair) -> bool:
@@ -26,30 +24,13 @@ def same(one: PagePair, other: PagePair) -> bool:
 
 
 def test_pairs_come_back_pixel_by_pixel(tmp_path: Path) -> None:
-    pairs = [pair(n, quality=n / 7, level=n) for n in range(1, 6)]
+    pairs = [pair(n, level=n) for n in range(1, 6)]
     write_page(reversed(pairs), tmp_path / "page.png", columns=2)
     back = read_page(tmp_path / "page.png")
-    assert [(p.track_id, p.quality, p.time_s, p.eye_distance_px) for p in back] == [
-        (p.track_id, p.quality, p.time_s, p.eye_distance_px) for p in pairs
+    assert [(p.track_id, p.time_s, p.eye_distance_px) for p in back] == [
+        (p.track_id, p.time_s, p.eye_distance_px) for p in pairs
     ]
     assert all(same(a, b) for a, b in zip(back, pairs, strict=True))
-
-
-def test_of_one_face_in_two_segments_the_better_pair_stays(tmp_path: Path) -> None:
-    write_page([pair(1, 0.5, 10), pair(2, 0.9, 20)], tmp_path / "a.png", columns=2)
-    write_page([pair(1, 0.7, 30), pair(2, 0.1, 40)], tmp_path / "b.png", columns=2)
-    pages = [(tmp_path / "a.png", {1: 1, 2: 2}), (tmp_path / "b.png", {1: 1, 2: 3})]
-    assert merge_pages(pages, tmp_path / "all.png", max_tracks=9, columns=3)
-    merged = read_page(tmp_path / "all.png")
-    assert [(p.track_id, p.quality) for p in merged] == [(1, 0.7), (2, 0.9), (3, 0.1)]
-    assert merge_pages(pages, tmp_path / "two.png", max_tracks=2, columns=3)
-    assert [p.track_id for p in read_page(tmp_path / "two.png")] == [1, 2]
-
-
-def test_one_page_merged_alone_stays_the_same_picture(tmp_path: Path) -> None:
-    write_page([pair(1), pair(2)], tmp_path / "a.png", columns=3)
-    merge_pages([(tmp_path / "a.png", SAME)], tmp_path / "b.png", max_tracks=24, columns=3)
-    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_changes_are_a_third_picture_that_is_not_read_again(tmp_path: Path) -> None:
@@ -64,14 +45,6 @@ def test_changes_are_a_third_picture_that_is_not_read_again(tmp_path: Path) -> N
         third = np.asarray(page)[36:100, 12 + 2 * 70 : 12 + 2 * 70 + 64].astype(int)
     step = 9 - np.asarray(changed.before).astype(int)
     assert np.array_equal(third, np.clip(128 + 8 * step, 0, 255))
-    merge_pages([(wide, SAME)], tmp_path / "all.png", max_tracks=9, columns=1, changes=True)
-    assert (tmp_path / "all.png").read_bytes() == wide.read_bytes()
-
-
-def test_no_page_no_file(tmp_path: Path) -> None:
-    pages = [(tmp_path / "none.png", SAME)]
-    assert not merge_pages(pages, tmp_path / "all.png", max_tracks=9, columns=3)
-    assert not (tmp_path / "all.png").exists()
 
 
 def test_a_generative_pair_is_labelled_and_stays_so(tmp_path: Path) -> None:
@@ -82,8 +55,7 @@ def test_a_generative_pair_is_labelled_and_stays_so(tmp_path: Path) -> None:
         assert other.height > one.height
         label = (12, 12, 164, 36)
         assert one.crop(label).tobytes() != other.crop(label).tobytes()
-    both = [(tmp_path / "plain.png", {1: 1}), (tmp_path / "drawn.png", {1: 2})]
-    merge_pages(both, tmp_path / "all.png", max_tracks=9, columns=2)
+    write_page([plain, replace(drawn, track_id=2)], tmp_path / "all.png", columns=2)
     assert [p.generative for p in read_page(tmp_path / "all.png")] == [False, True]
 
 

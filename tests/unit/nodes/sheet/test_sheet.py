@@ -12,9 +12,10 @@ from PIL import Image, ImageFilter
 
 from nodes.errors import NodeConfigError
 from nodes.geometry import alignment as geometry
+from nodes.join import SHEET, SHOTS, SegmentPart
 from nodes.node import Inputs
 from nodes.sheet import Sheet, SheetConfig
-from nodes.sheet.node import BEST_SHOTS, SHEET_NAME, shot_qualities
+from nodes.sheet.node import shot_qualities
 from nodes.sheet.page import read_page
 from nodes.types import FacePatch, Frame, FramePatches, FrameRestored, RestoredPatch
 from tests.support.faces import face_at, frame_of, info_of, portrait, scene, segment_in
@@ -51,16 +52,17 @@ def collect(
     return node
 
 
-def finish(node: Sheet) -> None:
+def finish(node: Sheet, tmp_path: Path) -> dict[str, Path]:
+    """Complete a segment, and return the pages of a video that has no other."""
     node.finish()
     node.close()
+    part = SegmentPart(tmp_path, 1, {}, node.report())
+    return Sheet.join([part], tmp_path, node.config)
 
 
 def test_the_sheet_shows_source_and_restored_aligned(tmp_path: Path) -> None:
     node = collect(tmp_path, shot(0, tint=60))
-    finish(node)
-    assert node.report() == {"sheet": SHEET_NAME}
-    with Image.open(tmp_path / SHEET_NAME) as sheet:
+    with Image.open(finish(node, tmp_path)[SHEET]) as sheet:
         pixels = np.asarray(sheet.convert("RGB")).astype(float)
     left, right = pixels[36:292, 12:268], pixels[36:292, 274:530]
     middle = slice(60, 200)
@@ -85,33 +87,30 @@ def test_a_generative_face_is_marked_as_such(tmp_path: Path) -> None:
         restored = FrameRestored(before.pts, (face,))
         packets = {"before": before, "after": after, "patches": faces, "restored": restored}
         node.process(Inputs(packets))
-    finish(node)
-    assert [pair.generative for pair in read_page(tmp_path / SHEET_NAME)] == [False, True]
-    single = read_page(tmp_path / BEST_SHOTS.replace("*", "2"))
+    pages = finish(node, tmp_path)
+    assert [pair.generative for pair in read_page(pages[SHEET])] == [False, True]
+    single = read_page(pages[f"{SHOTS}/0002.png"])
     assert all(pair.generative for pair in single)
 
 
 def test_no_face_no_file(tmp_path: Path) -> None:
     node = collect(tmp_path)
-    finish(node)
-    assert node.report() == {"sheet": None}
-    assert not (tmp_path / SHEET_NAME).exists()
+    assert finish(node, tmp_path) == {}
+    assert not any(tmp_path.iterdir())
 
 
 def test_each_track_has_one_pair(tmp_path: Path) -> None:
     config = SheetConfig(columns=2, face_px=64)
     shots = [shot(i, track_id=1 + i % 3) for i in range(6)]
-    finish(collect(tmp_path, *shots, config=config))
-    with Image.open(tmp_path / SHEET_NAME) as sheet:
+    with Image.open(finish(collect(tmp_path, *shots, config=config), tmp_path)[SHEET]) as sheet:
         assert sheet.width == 2 * (2 * 64 + 24)
         two_rows = sheet.height
-    finish(collect(tmp_path, *shots[:2], config=config))
-    with Image.open(tmp_path / SHEET_NAME) as sheet:
+    with Image.open(finish(collect(tmp_path, *shots[:2], config=config), tmp_path)[SHEET]) as sheet:
         assert two_rows - sheet.height == 64 + 36
 
 
 def kept_times(node: Sheet) -> dict[int, float]:
-    return {track: shots[""].time_s for track, shots in node._shots.items()}  # pyright: ignore[reportPrivateUsage]
+    return {track: shots[""][1].time_s for track, shots in node._shots.items()}  # pyright: ignore[reportPrivateUsage]
 
 
 def test_the_best_shot_is_kept(tmp_path: Path) -> None:
@@ -152,9 +151,9 @@ def test_each_face_has_a_sheet_of_its_sharpest_largest_and_most_frontal_shot(
         rgb = Image.fromarray(patch.rgb)
         rgb = rgb if place == 1 else rgb.filter(soft)
         shots[place] = before, after, replace(patch, rgb=np.asarray(rgb), **changes[place])
-    finish(collect(tmp_path, *shots))
-    assert [path.name for path in tmp_path.glob(BEST_SHOTS)] == ["face_1.png"]
-    pairs = read_page(tmp_path / "face_1.png")
+    pages = finish(collect(tmp_path, *shots), tmp_path)
+    assert set(pages) == {SHEET, f"{SHOTS}/0001.png"}
+    pairs = read_page(pages[f"{SHOTS}/0001.png"])
     times = {pair.kind: round(pair.time_s * 25) for pair in pairs}
     assert times == {"sharpest": 2, "largest": 1, "most frontal": 3}
 
@@ -169,11 +168,9 @@ def test_ten_bit_video_is_drawn_in_the_right_brightness(tmp_path: Path) -> None:
     node.open(segment_in(tmp_path), {"before": infos[0], "after": infos[1], "patches": faces})
     packets = {"before": deep[0], "after": deep[1], "patches": FramePatches(0, (patch,))}
     node.process(Inputs(packets))
-    finish(node)
-    with Image.open(tmp_path / SHEET_NAME) as sheet:
+    with Image.open(finish(node, tmp_path)[SHEET]) as sheet:
         ten = np.asarray(sheet.convert("RGB")).astype(float)
-    finish(collect(tmp_path, shot(0)))
-    with Image.open(tmp_path / SHEET_NAME) as sheet:
+    with Image.open(finish(collect(tmp_path, shot(0)), tmp_path)[SHEET]) as sheet:
         eight = np.asarray(sheet.convert("RGB")).astype(float)
     assert np.abs(ten - eight).mean() < 1.5
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -73,6 +74,31 @@ def test_a_drawing_has_every_node_and_edge(
     assert told.startswith("flowchart LR\n")
     assert told.count("-->|") == sum(len(node.inputs) for node in graph.nodes)
     assert all(f'["{node.name}<br>{node.spec.type_name}"]' in told for node in graph.nodes)
+
+
+@pytest.mark.parametrize("name", ["enhance", "redact", "proxy", "tracks-only"])
+def test_a_drawing_as_svg_is_a_picture_of_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, told = run(monkeypatch, capsys, "graph", "draw", name, "--form", "svg")
+    graph = load_graph(merge_settings(None, (), graph=name))
+    space = "{http://www.w3.org/2000/svg}"
+    drawn = ET.fromstring(told)  # noqa: S314 - our own
+    width, height = (int(drawn.attrib[side]) for side in ("width", "height"))
+    texts = [text.text for text in drawn.iter(f"{space}text")]
+    assert {node.name for node in graph.nodes} <= set(texts)
+    assert texts.count("aminet.encode") == sum("encode" in n.spec.type_name for n in graph.nodes)
+    lines = [path for path in drawn.iter(f"{space}path") if "marker-end" in path.attrib]
+    assert len(lines) == sum(len(node.inputs) for node in graph.nodes)
+    boxes = [
+        tuple(int(box.attrib[side]) for side in ("x", "y", "width", "height"))
+        for box in drawn.iter(f"{space}rect")
+        if "x" in box.attrib
+    ]
+    assert len(set(boxes)) == len(graph.nodes)
+    assert all(x + w <= width and y + h <= height for x, y, w, h in boxes)
+    apart = [a for a in boxes for b in boxes if a != b and a[0] == b[0] and abs(a[1] - b[1]) < b[3]]
+    assert apart == []
 
 
 @pytest.mark.parametrize("kind", ["graph", "run", "aminet.crop"])

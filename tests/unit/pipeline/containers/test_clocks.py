@@ -25,7 +25,7 @@ TARGETS = (".mp4", ".mov", ".mkv", ".ts", ".nut")
 TICKS = 90_000
 
 
-def restored(source: Path, suffix: str) -> tuple[Path, MuxReport]:
+def restored(source: Path, suffix: str, *, keep_start: bool = False) -> tuple[Path, MuxReport]:
     """Decode, encode and mux as a job does."""
     info, frames, report = decode(source)
     video, encoded = encode(info, frames, source.parent / "work", EncodeConfig(codec="x264"))
@@ -37,6 +37,7 @@ def restored(source: Path, suffix: str) -> tuple[Path, MuxReport]:
         info,
         last_duration_ticks=encoded["last_duration_ticks"],
         restarts=[Restart(**restart) for restart in report["restarts"]],
+        keep_start=keep_start,
     )
     return target, muxed
 
@@ -104,10 +105,8 @@ def test_joined_recordings_are_shown_one_after_the_other(
 
 
 @pytest.mark.parametrize("offset_s", [3600, 50_000, 95_000])
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".nut"])
-def test_a_broadcasts_clock_begins_at_0_elsewhere(
-    tmp_path: Path, suffix: str, offset_s: int
-) -> None:
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".nut", ".ts"])
+def test_a_broadcasts_clock_begins_at_0(tmp_path: Path, suffix: str, offset_s: int) -> None:
     source = make_video(tmp_path / "v.ts", TALKING)
     plain = starts_and_ends_s(source)
     for stream in (AUDIO, VIDEO):
@@ -120,9 +119,11 @@ def test_a_broadcasts_clock_begins_at_0_elsewhere(
     assert report.shift_s == pytest.approx(-offset_s, abs=2)
 
 
-def test_mpeg_ts_keeps_its_clock(tmp_path: Path) -> None:
+def test_mpeg_ts_keeps_its_clock_if_asked(tmp_path: Path) -> None:
     source = make_video(tmp_path / "v.ts", TALKING)
-    target, _ = restored(source, ".ts")
+    for stream in (AUDIO, VIDEO):
+        rewrite_times(source, stream, lambda _, time: time + 50_000 * TICKS)
+    target, _ = restored(source, ".ts", keep_start=True)
     assert times_s(target, 0) == pytest.approx(times_s(source, 0), abs=1e-6)
 
 

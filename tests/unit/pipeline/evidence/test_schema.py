@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from nodes.evidence.rows import row_text
-from nodes.types import FaceChange
+from nodes.types import FaceChange, FrameChanges
 from pipeline.job.report import RunReport, VideoReport, seal_of
 from tools.write_schemas import SCHEMAS, schema_file, schema_text
 
@@ -49,7 +49,7 @@ def test_a_report_keeps_to_its_schema() -> None:
 def test_a_row_keeps_to_its_schema() -> None:
     schema = json.loads(schema_file("frames").read_text(encoding="utf-8"))
     change = FaceChange(2, (8, 8, 40, 40), 0.85, 300, 12, 2.5, None)
-    row = json.loads(row_text(0, "aa", "bb", (change,)))
+    row = json.loads(row_text("aa", "bb", FrameChanges(0, (change,))))
     jsonschema.validate(row, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(row | {"source": None}, schema)

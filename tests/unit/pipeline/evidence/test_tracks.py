@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from nodes.evidence.rows import row_text
-from nodes.types import FaceChange
+from nodes.types import FaceChange, FrameChanges
 from pipeline.evidence.tracks import TrackRecord, track_records
 
 ONE = FaceChange(1, (8, 8, 40, 40), 0.5, 100, 12, 2.0, 41.0)
@@ -18,7 +18,8 @@ def test_each_face_has_its_sums(tmp_path: Path) -> None:
     rows = tmp_path / "rows"
     faces = [(ONE, OTHER), (), (replace(MOVED, strength=1.0, consistency_db=30.0),)]
     rows.write_text(
-        "".join(row_text(pts, "a", "b", seen) for pts, seen in enumerate(faces)), encoding="utf-8"
+        "".join(row_text("a", "b", FrameChanges(pts, seen)) for pts, seen in enumerate(faces)),
+        encoding="utf-8",
     )
     one, other = track_records(rows, 0.25)
     assert one == TrackRecord(
@@ -40,5 +41,5 @@ def test_each_face_has_its_sums(tmp_path: Path) -> None:
 
 def test_a_video_without_faces_has_none(tmp_path: Path) -> None:
     rows = tmp_path / "rows"
-    rows.write_text(row_text(0, "a", "a", ()), encoding="utf-8")
+    rows.write_text(row_text("a", "a", FrameChanges(0)), encoding="utf-8")
     assert track_records(rows, 1.0) == ()

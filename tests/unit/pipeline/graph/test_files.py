@@ -131,3 +131,19 @@ def test_every_shipped_graph_is_valid_and_named_after_its_file(path: Path) -> No
     )
     assert graph.name == path.stem
     assert read_graph_spec(path).description
+
+
+def test_a_node_of_another_type_keeps_its_inputs_and_no_settings(tmp_path: Path) -> None:
+    mine = """
+extends: enhance
+name: mirrored
+nodes:
+  enhance: {type: aminet.map_faces, config: {function: "numpy:fliplr"}}
+  encode: {type: aminet.encode, config: {crf: 30}}
+"""
+    spec = read_graph_spec(write(tmp_path / "mine.yaml", mine))
+    assert spec.nodes["enhance"].inputs == {"patches": "fuse.patches"}
+    assert spec.nodes["enhance"].config == {"function": "numpy:fliplr"}
+    # The type that it had: its settings stay.
+    assert spec.nodes["encode"].config == {"lossless": "$evidence", "crf": 30}
+    assert "enhance" in {node.name for node in build_graph(spec).nodes}

@@ -75,7 +75,7 @@ def video_in(folder: Path, name: str, tracks: int = 2, frames: int = 20) -> Vide
     (folder / f"{name}.tracks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     for track in range(1, tracks + 1):
         sheet = folder / f"{track:04d}.png"
-        pair = PagePair(track, 1.0, 0.5, 20.0, picture, picture.rotate(90), "sharpest")
+        pair = PagePair(track, 0.5, 20.0, picture, picture.rotate(90), "sharpest")
         others = replace(pair, kind="largest"), replace(pair, kind="most frontal", time_s=0.25)
         write_sheet([pair, *others], sheet, columns=2)
         beside[f"{SHOTS}/{track:04d}.png"] = str(sheet)

@@ -1,0 +1,43 @@
+"""What a stream and its pictures carry beside samples that no output here has."""
+
+from __future__ import annotations
+
+import av
+
+from nodes.errors import MediaError
+from nodes.media.container_facts import ContainerFacts
+from nodes.media.side_data import CARRIED, carried_kinds
+
+__all__ = ["lost_facts"]
+
+_BASES = {1: "HDR10", 2: "SDR", 4: "HLG", 6: "HDR10"}
+"""What Dolby Vision's pictures are without its metadata, by its compatibility number."""
+
+
+def lost_facts(source: str, facts: ContainerFacts, first: av.VideoFrame) -> list[str]:
+    """Return what will be lost, one text each.
+
+    Args:
+        source: path or URL, for errors.
+        facts: what the container says of the stream.
+        first: its first picture.
+
+    Raises:
+        MediaError: the pictures have no usable colours without what would be lost.
+    """
+    lost = [CARRIED[kind] for kind in carried_kinds(first)]
+    if facts.projection and CARRIED["SPHERICAL"] not in lost:
+        lost.append(CARRIED["SPHERICAL"])
+    if facts.stereo and CARRIED["STEREO3D"] not in lost:
+        lost.append(CARRIED["STEREO3D"])
+    if facts.dolby_vision is not None:
+        profile, base = facts.dolby_vision
+        if base == 0:
+            raise MediaError(
+                f"{source}: is Dolby Vision profile {profile}, whose pictures have the right"
+                " colours only with metadata that cannot be kept: players would show them green"
+                " and purple; convert it to HDR10 or SDR first"
+            )
+        plain = _BASES.get(base, "plain")
+        lost.append(f"Dolby Vision record (profile {profile}): what is left is {plain} video")
+    return lost
