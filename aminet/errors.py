@@ -11,6 +11,11 @@
 Every keyword attribute is optional, so errors survive pickling between processes.
 """
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 __all__ = [
     "AminetError",
     "DataError",
@@ -19,7 +24,16 @@ __all__ = [
     "SideError",
     "TrainConfigError",
     "WeightsError",
+    "did_you_mean",
 ]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return `: did you mean 'x'?` to put behind an unknown name, empty if nothing is like it."""
+    known = list(known)
+    swapped = [other for other in known if sorted(other) == sorted(name)]
+    close = swapped or difflib.get_close_matches(name, known, n=1)
+    return f": did you mean {close[0]!r}?" if close else ""
 
 
 class AminetError(Exception):

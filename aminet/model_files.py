@@ -21,7 +21,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from aminet.cost import count_macs, count_parameters
-from aminet.errors import WeightsError
+from aminet.errors import WeightsError, did_you_mean
 from aminet.files import Reader, read_file
 from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
 from aminet.settings import explain
@@ -37,6 +37,7 @@ __all__ = [
     "build_network",
     "list_weights",
     "load_network",
+    "mix_networks",
     "read_card",
     "read_weights",
     "save_weights",
@@ -220,6 +221,30 @@ def save_weights(network: AMINet, file: Path, *, protocol: str, **about: Any) ->
     return card
 
 
+def mix_networks(network: AMINet, other: AMINet, share: float) -> AMINet:
+    """Return the weighted mean of two networks, of which one was trained on from the other.
+
+    What it restores lies between the two: less invented texture than a generative network's, and
+    sharper than a faithful one's.
+
+    Args:
+        network: the one that was trained on.
+        other: the one it began from.
+        share: of `other`, from 0 to 1.
+
+    Raises:
+        WeightsError: the networks differ in shape.
+
+    Source: Wang et al., "ESRGAN", ECCVW 2018, section 3.4 (network interpolation).
+    """
+    if network.config != other.config:
+        raise WeightsError("only networks of the same shape can be mixed")
+    mixed = AMINet(network.config)
+    theirs = other.state_dict()
+    mixed.load_state_dict({k: v.lerp(theirs[k], share) for k, v in network.state_dict().items()})
+    return mixed.eval()
+
+
 def _is_checkpoint(location: str) -> bool:
     return PurePosixPath(location).suffix == CHECKPOINT_SUFFIX
 
@@ -245,9 +270,10 @@ def _shipped(name: str) -> Path:
     file = FOLDER / f"{name}{WEIGHTS_SUFFIX}"
     if file.is_file():
         return file
-    names = ", ".join(f.stem for f in sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))) or "none"
+    names = [file.stem for file in sorted(FOLDER.glob(f"*{WEIGHTS_SUFFIX}"))]
     raise WeightsError(
-        f"no weights called {name!r}; expected one that ships ({names}), a "
+        f"no weights called {name!r}{did_you_mean(name, names) or ';'} expected one that ships"
+        f" ({', '.join(names) or 'none'}), a "
         f"{WEIGHTS_SUFFIX} file, or a {CHECKPOINT_SUFFIX} checkpoint",
         path=name,
     )

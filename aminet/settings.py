@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar, cast
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from aminet.errors import AminetError
+from aminet.errors import AminetError, did_you_mean
 from aminet.files import read_regular
 
 __all__ = [
@@ -135,12 +135,49 @@ def check_settings(
     try:
         return model.model_validate(data)
     except ValidationError as cause:
-        said = explain(cause, lines_of(file) if file else {})
+        said = explain(cause, lines_of(file) if file else {}, model=model)
         raise error(f"{where}: {said}" if where else said) from cause
 
 
-def explain(error: ValidationError, lines: Mapping[tuple[str, ...], int] | None = None) -> str:
-    """Return a pydantic error as one line: each key, what is wrong with it, and the value got."""
+_WORDS: Final = {
+    "missing": "is missing",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "float_parsing": "expected a number",
+    "finite_number": "expected a finite number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "string_type": "expected text",
+    "list_type": "expected a list",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a mapping",
+    "mapping_type": "expected a mapping",
+    "model_type": "expected a mapping",
+    "literal_error": "expected {expected}",
+    "greater_than": "expected more than {gt}",
+    "greater_than_equal": "expected at least {ge}",
+    "less_than": "expected less than {lt}",
+    "less_than_equal": "expected at most {le}",
+    "value_error": "{error}",
+}
+"""What pydantic's kinds of errors are called here."""
+
+
+def explain(
+    error: ValidationError,
+    lines: Mapping[tuple[str, ...], int] | None = None,
+    *,
+    model: type[BaseModel] | None = None,
+) -> str:
+    """Return a pydantic error as one line: each key, what is wrong with it, and the value got.
+
+    Args:
+        error: what pydantic raised.
+        lines: where keys are in the file, from `lines_of`.
+        model: what was checked, to suggest a name in place of an unknown one.
+    """
     parts: list[str] = []
     for issue in error.errors(include_url=False):
         key = ".".join(str(step) for step in issue["loc"]) or "top level"
@@ -149,10 +186,23 @@ def explain(error: ValidationError, lines: Mapping[tuple[str, ...], int] | None 
             if issue["type"] in {"missing", "extra_forbidden"}
             else f" (got {_SHORT.repr(issue['input'])})"
         )
-        text = "unknown key" if issue["type"] == "extra_forbidden" else issue["msg"]
+        if issue["type"] == "extra_forbidden":
+            text = "unknown key" + did_you_mean(str(issue["loc"][-1]), _keys(model, issue["loc"]))
+        else:
+            known = _WORDS.get(issue["type"])
+            text = known.format(**issue.get("ctx", {})) if known else issue["msg"]
         line = line_of([str(step) for step in issue["loc"]], lines or {})
         parts.append(f"{f'line {line}: ' if line else ''}{key}: {text}{got}")
     return "; ".join(parts)
+
+
+def _keys(model: type[BaseModel] | None, loc: Sequence[int | str]) -> list[str]:
+    """Return the keys that there are beside an unknown one."""
+    for step in loc[:-1]:
+        field = None if model is None else model.model_fields.get(str(step))
+        kind = None if field is None else field.annotation
+        model = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    return [] if model is None else list(model.model_fields)
 
 
 def _one_line(error: BaseException) -> str:

@@ -13,9 +13,16 @@ keyword arguments, because required ones do not survive pickling.
 
 from __future__ import annotations
 
-from aminet.errors import AminetError
+from aminet.errors import AminetError, did_you_mean
 
-__all__ = ["MediaError", "NodeConfigError", "NodeError", "UnsupportedFormatError", "WriteError"]
+__all__ = [
+    "MediaError",
+    "NodeConfigError",
+    "NodeError",
+    "UnsupportedFormatError",
+    "WriteError",
+    "did_you_mean",
+]
 
 
 class NodeError(AminetError):

@@ -62,7 +62,6 @@ class Timed(Protocol):
     @property
     def pts(self) -> int:
         """Presentation time, in ticks of the video's time base."""
-        ...
 
 
 Outputs = Mapping[str, Timed]
@@ -202,9 +201,8 @@ class Node(ABC, Generic[ConfigT_co]):
     def prepare(self, read: Reader) -> None:
         """Read the files that `setup` needs, and keep their content in this instance.
 
-        Called where the run starts. The instance is then sent to every machine, once per machine,
-        so that the files need not be accessible there. Files of the node's own package need not be
-        read, since the package is installed everywhere.
+        Called where the run starts. The instance is then sent once to every machine, so that the
+        files need not be accessible there. Files of the node's own package need not be read.
 
         Args:
             read: takes a path or URL, returns the file's content, or None if it does not exist.

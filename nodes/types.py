@@ -181,7 +181,9 @@ class Face:
     score: float
     """The detector's confidence, 0 to 1."""
     confirmed: bool
-    """Whether the track has enough detections to count as a face."""
+    """Whether the evidence of the track's detections is enough to count as a face."""
+    unlikely: bool = False
+    """Whether an unconfirmed track has enough detections, but they are not enough like a face."""
 
     @property
     def eye_distance_px(self) -> float:
@@ -280,6 +282,7 @@ class FacePatch:
 
 GateReason = Literal[
     "unconfirmed",
+    "unlikely",
     "too_small",
     "too_large",
     "low_score",

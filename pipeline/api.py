@@ -76,7 +76,8 @@ def enhance(
         cancel: once it is set, from any thread, the run ends.
         command: the command line to put into the report.
         flags: `graph`, `scale`, `look`, `strength`, `faces`, `from_s`, `to_s`, `evidence`,
-            `change_map`, `label`, `runner`, `address`: see `pipeline.config.Flags`.
+            `change_map`, `label`, `runner`, `address`,
+            `sign_cert`, `sign_key`: see `pipeline.config.Flags`.
 
     Returns:
         The report. With several videos, those that failed are in `report.failed`.

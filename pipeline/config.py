@@ -92,6 +92,11 @@ class RunOptions(BaseModel):
     """Most bytes in it, such as `20GB`; processes wait for free space."""
     page: bool = True
     """Write the report as a page for a person, too: HTML, with everything in it."""
+    sign_cert: Path | None = None
+    """PEM file of a certificate, and those above it, to sign the outputs with (Content
+    Credentials); None: the file that `AMINET_SIGN_CERT` names, if any."""
+    sign_key: Path | None = None
+    """PEM file of its private key; None: the file that `AMINET_SIGN_KEY` names."""
     attempts: int = Field(default=3, ge=1, le=1000)
     """Most attempts for a segment under Ray whose worker dies."""
 
@@ -163,6 +168,10 @@ class Flags(GraphFlags, total=False):
     """`auto`, `local` or `ray`."""
     address: str | None
     """Ray cluster to join."""
+    sign_cert: str | os.PathLike[str] | None
+    """Certificate to sign the outputs with; see `RunOptions.sign_cert`."""
+    sign_key: str | os.PathLike[str] | None
+    """Its private key."""
 
 
 def graph_flags(flags: Flags) -> GraphFlags:

@@ -41,6 +41,7 @@ def reason_in_words(reason: GateReason, config: CropConfig) -> str:
     chosen = f"faces: {config.faces}" if config.faces != "all" else "by track, time or place"
     words: dict[GateReason, str] = {
         "unconfirmed": "seen too briefly to be sure that they are faces",
+        "unlikely": "too little like faces (as signs, hands and animals are found at times)",
         "too_small": f"too small (under {config.min_eye_distance_px:g} px between the eyes)",
         "too_large": f"too large (over {config.max_eye_distance_px or math.inf:g} px between the"
         " eyes)",
@@ -73,7 +74,7 @@ def gated(faces: Sequence[Face], time_s: float, config: CropConfig) -> list[Gate
 
 def _gate(face: Face, time_s: float, config: CropConfig) -> GateReason | None:
     if not face.confirmed:
-        return "unconfirmed"
+        return "unlikely" if face.unlikely else "unconfirmed"
     if not _is_asked_for(face, time_s, config):
         return "not_selected"
     return next((reason for share, reason in shares(face, config) if share == 0), None)

@@ -320,7 +320,8 @@ def _trimmed(info: VideoInfo, config: DecodeConfig, first_pts: int) -> VideoInfo
         else first_pts + ceil(Fraction(round(time_s * 1_000_000), 1_000_000) / info.time_base)
         for time_s in (config.from_s or 0.0, config.to_s)
     )
-    end_s = info.duration_s if config.to_s is None else config.to_s
+    ends_s = [end_s for end_s in (info.duration_s, config.to_s) if end_s is not None]
+    end_s = min(ends_s, default=None)
     duration_s = None if end_s is None else max(0.0, end_s - (config.from_s or 0.0))
     return replace(
         info,

@@ -9,7 +9,7 @@ from typing import Final
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 
-from nodes.errors import NodeConfigError
+from nodes.errors import NodeConfigError, did_you_mean
 from nodes.media.hdr import HdrWords
 
 __all__ = [
@@ -260,8 +260,9 @@ def libav_encoder(name: str) -> Codec:
         codec = Codec(name, "w")
     except UnknownCodecError as error:
         raise NodeConfigError(
-            f"encode.codec: encoder {name!r} is unknown or not in this build of libav; expected"
-            f" auto, {', '.join(ENCODERS)}, or a libav encoder's name"
+            f"encode.codec: encoder {name!r} is unknown or not in this build of"
+            f" libav{did_you_mean(name, (*ENCODERS, 'auto')) or ';'} expected auto,"
+            f" {', '.join(ENCODERS)}, or a libav encoder's name"
         ) from error
     if codec.type != "video":
         raise NodeConfigError(f"encode.codec: {name!r} encodes {codec.type}, expected video")

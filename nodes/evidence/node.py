@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar
 
 from nodes.evidence.rows import ROWS_NAME, merge_rows, row_text
 from nodes.join import FRAMES, SegmentPart
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
 from nodes.picture.digest import picture_sha256
+from nodes.rows.part import TextPart
 from nodes.types import Frame, FrameChanges, VideoInfo
 
 __all__ = ["Evidence", "EvidenceConfig"]
@@ -40,43 +41,34 @@ class Evidence(SinkNode[EvidenceConfig]):
 
     def __init__(self, config: EvidenceConfig) -> None:
         super().__init__(config)
-        self._path: Path | None = None
-        self._file: TextIO | None = None
+        self._part = TextPart()
         self._frames = self._unchanged = 0
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Start an empty file."""
-        self.close()
-        self._path = segment.work_dir / ROWS_NAME
-        self._file = self._path.open("w", encoding="utf-8")
+        self._part.open(segment.work_dir / ROWS_NAME)
         self._frames = self._unchanged = 0
         return inputs["source"]
 
     def process(self, inputs: Inputs) -> None:
         """Write the row of a frame."""
-        if self._file is None:
-            raise RuntimeError("Evidence.process was called before open or after close")
+        file = self._part.opened("Evidence")
         source = inputs.get("source", Frame).picture
         written = inputs.get("written", Frame).picture
         before = picture_sha256(source)
         # Frames without changes are passed on as the same picture.
         after = before if written is source else picture_sha256(written)
-        self._file.write(row_text(before, after, inputs.get("changes", FrameChanges)))
+        file.write(row_text(before, after, inputs.get("changes", FrameChanges)))
         self._frames += 1
         self._unchanged += before == after
 
     def finish(self) -> None:
         """Complete the file."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._part.finish()
 
     def close(self) -> None:
         """Remove an unfinished file."""
-        if self._file is not None and self._path is not None:
-            self._file.close()
-            self._path.unlink(missing_ok=True)
-        self._file = None
+        self._part.close()
 
     def report(self) -> dict[str, Any]:
         """Return the number of frames, and of frames without changes."""

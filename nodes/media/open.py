@@ -9,7 +9,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.format import ContainerFormat, Flags
 from av.packet import Packet
 from av.stream import Disposition, Stream
@@ -93,10 +93,24 @@ def open_media(source: str, *, probe_bytes: int | None = None) -> InputContainer
     except PermissionError as error:
         raise MediaError(f"{source}: no permission to read the file") from error
     except (FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and _is_network(source, error):
+            raise MediaError(
+                f"{source}: cannot be reached ({_reason(error)}); check the address, and that the"
+                " camera or server is running and lets this machine in"
+            ) from error
         raise MediaError(
             f"{source}: not a media file that can be read ({_reason(error)}); if it is a video,"
             " its header is missing or damaged: recover or record it again"
         ) from error
+
+
+def _is_network(source: str, error: OSError) -> bool:
+    """Return whether a URL gave no media at all, unlike one whose content is no media."""
+    return (
+        is_url(source)
+        and not source.startswith("pipe:")
+        and not isinstance(error, InvalidDataError)
+    )
 
 
 def open_whole(source: str) -> InputContainer:

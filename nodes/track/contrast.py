@@ -53,12 +53,13 @@ def with_contrast(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 def structure(luma: Luma) -> Luma | None:
     """Return what a picture shows in coarse blocks, whatever the light on it.
 
-    It is the logarithm of luma less its local mean, with variance 1: a change of brightness,
-    contrast or gamma, and a lamp to one side, hardly change it. In blocks, so that noise and
-    moving texture do not, either.
+    It is the logarithm of luma, once as it is and once less its local mean, each with mean 0 and
+    variance 1. A change of brightness, contrast or gamma hardly changes either, a lamp to one side
+    not the second one, and something that comes before a plain wall not the first one. In blocks,
+    so that noise and moving texture do not, either.
 
     Returns:
-        Shape (rows / 8, columns / 8); None if the picture is too small or blank.
+        Shape (2, rows / 8, columns / 8); None if the picture is too small or blank.
     """
     rows, columns = (side // _BLOCK for side in luma.shape)
     if not rows or not columns:
@@ -67,8 +68,10 @@ def structure(luma: Luma) -> Luma | None:
     coarse = blocks.reshape(rows, _BLOCK, columns, _BLOCK).mean(axis=(1, 3))
     if float(_without_local_mean(coarse).std()) < _LEAST_STRUCTURE:
         return None
-    flat = _without_local_mean(np.log(coarse + _LEAST_LIGHT))
-    return ((flat - flat.mean()) / flat.std()).astype(np.float32)
+    light = np.log(coarse + _LEAST_LIGHT)
+    both = np.stack([light, _without_local_mean(light)])
+    both -= both.mean(axis=(1, 2), keepdims=True)
+    return (both / both.std(axis=(1, 2), keepdims=True)).astype(np.float32)
 
 
 def _without_local_mean(blocks: Luma) -> Luma:

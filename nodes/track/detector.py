@@ -50,6 +50,9 @@ class Detection:
     score: float
     appearance: Appearance | None = None
     """Colours of the face, if seen in a close-up; see `nodes.track.appearance`."""
+    mirror_shift: float = 0.0
+    """Largest difference of a coordinate of a point in the picture and in its mirror image, in
+    widths of the box; 0 if it was not detected in both."""
 
 
 _MIRRORED_POINTS: Final = (1, 0, 2, 3)
@@ -63,10 +66,11 @@ def mirror(found: Detection, width_px: float) -> Detection:
 
 
 def mean_of(a: Detection, b: Detection) -> Detection:
-    """Return the mean of two detections of one face."""
+    """Return the mean of two detections of one face: in a picture and in its mirror image."""
     x0, y0, x1, y1 = ((p + q) / 2 for p, q in zip(a.box_xyxy_px, b.box_xyxy_px, strict=True))
     points_px, score = (a.points_px + b.points_px) / 2, (a.score + b.score) / 2
-    return Detection((x0, y0, x1, y1), points_px, score, a.appearance)
+    shift = float(np.abs(a.points_px - b.points_px).max()) / (x1 - x0)
+    return Detection((x0, y0, x1, y1), points_px, score, a.appearance, shift)
 
 
 class FaceDetector:

@@ -18,6 +18,7 @@ import av
 import numpy as np
 from pydantic import Field
 
+from nodes.geometry.alignment import roll_deg
 from nodes.node import (
     Inputs,
     NodeConfig,
@@ -50,6 +51,8 @@ from nodes.types import Box, Face, Frame, FrameFaces, VideoInfo
 __all__ = ["Track", "TrackConfig"]
 
 _LUMA_COLUMNS = 160
+_UPSIDE_DOWN_DEG = 120
+"""A head that hangs or lies is turned by less."""
 
 
 class TrackConfig(NodeConfig):
@@ -67,10 +70,9 @@ class TrackConfig(NodeConfig):
     so that a face near the limit does not come and go."""
     scan_score: float = Field(default=0.4, ge=0, le=1)
     """Least confidence in a scan; such faces are then checked in a close-up."""
-    confirm_score: float = Field(default=0.8, ge=0, le=1)
-    """One detection of this confidence confirms a track."""
     confirm_hits: int = Field(default=3, ge=1)
-    """This many detections in successive frames confirm a track, whatever their scores."""
+    """This many detections in successive frames confirm a track, if they are enough like a face on
+    average: score, mirror image and geometry. A face that is sure is confirmed at once."""
     max_gap_s: float = Field(default=0.5, ge=0)
     """For how long, or for two frames, a lost face is searched at its expected position; meanwhile
     it is not reported."""
@@ -93,6 +95,7 @@ class _VideoState:
     """Factors that make pixels square. Tracking is done in square pixels; faces are reported in
     pixels of the frame."""
     upright_deg: float
+    """Clockwise angle of upright faces in the frame; turned by 180 when all are upside down."""
     start_pts: int | None
 
 
@@ -151,11 +154,14 @@ class Track(TrackingNode[TrackConfig]):
             for side_px, factor in zip((info.width_px, info.height_px), info.stretch, strict=True)
         )
         upright_deg = -float(info.rotation_deg)
-        squares = scan_squares(
-            width_px,
-            height_px,
-            min_face_px=config.min_face_px or max(16.0, min(width_px, height_px) / 45),
-            turn_deg=upright_deg,
+        squares, turned = (
+            scan_squares(
+                width_px,
+                height_px,
+                min_face_px=config.min_face_px or max(16.0, min(width_px, height_px) / 45),
+                turn_deg=turn_deg,
+            )
+            for turn_deg in (upright_deg, upright_deg + 180)
         )
         step_px = max(1, max(info.width_px, info.height_px) // _LUMA_COLUMNS)
         self._state = _VideoState(
@@ -170,12 +176,12 @@ class Track(TrackingNode[TrackConfig]):
                 TrackerParams(
                     max_gap_s=config.max_gap_s,
                     remember_s=config.remember_s,
-                    confirm_score=config.confirm_score,
                     confirm_hits=1 if info.still else config.confirm_hits,
                 )
             ),
             scan=RollingScan(
                 squares,
+                turned=turned,
                 interval_s=config.scan_interval_s,
                 step_px=step_px,
                 stretch=info.stretch,
@@ -204,6 +210,9 @@ class Track(TrackingNode[TrackConfig]):
         due = state.scan.due(time_s, luma, [face.box_xyxy_px for face in known])
         found = self._scanned_faces(state, frame.picture, due, known)
         sightings = state.tracker.update(time_s, suppress_overlaps([*known, *found]))
+        if _all_upside_down(sightings, state.upright_deg):
+            state.upright_deg += 180
+            state.scan.flip()
         self._counts["detections"] += state.finder.detections - detections_before
         x, y = state.stretch
         faces = FrameFaces(
@@ -302,6 +311,13 @@ def _boxes(frames: Iterable[FrameFaces]) -> dict[int, dict[int, Box]]:
     }
 
 
+def _all_upside_down(sightings: Sequence[Sighting], upright_deg: float) -> bool:
+    """Return whether there are confirmed faces, and all are: a camera that hangs upside down."""
+    rolls_deg = [roll_deg(s.points_px) for s in sightings if s.track.confirmed]
+    off_deg = [abs((roll - upright_deg + 180) % 360 - 180) for roll in rolls_deg]
+    return bool(off_deg) and min(off_deg) > _UPSIDE_DOWN_DEG
+
+
 def _face(sighting: Sighting) -> Face:
     return Face(
         track_id=sighting.track.track_id,
@@ -309,4 +325,5 @@ def _face(sighting: Sighting) -> Face:
         points_px=sighting.points_px.astype(np.float32),
         score=sighting.detection.score,
         confirmed=sighting.track.confirmed,
+        unlikely=sighting.unlikely,
     )

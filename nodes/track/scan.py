@@ -2,7 +2,8 @@
 
 Scanning a whole frame at every size takes hundreds of detections, so that only a few squares are
 scanned in each frame: first those with motion outside of known people, each at most once per
-interval; then, at a fixed rate, those in which known people move and those not scanned for longest.
+interval; then, at a fixed rate, those in which known people move and those not scanned for longest,
+and, at a low one, the picture upside down.
 After a scene cut all squares are due. Works on small luma pictures only.
 """
 
@@ -18,11 +19,14 @@ from nodes.track.contrast import Luma, structure
 from nodes.track.views import Square
 from nodes.types import Box
 
-__all__ = ["IDLE_LOOKS_PER_S", "RollingScan", "SceneCuts"]
+__all__ = ["IDLE_LOOKS_PER_S", "TURNED_LOOKS_PER_S", "RollingScan", "SceneCuts"]
 
 IDLE_LOOKS_PER_S: Final = 25.0
 """Squares without motion to scan per second, because faces turn to the camera and the detector
 misses some."""
+
+TURNED_LOOKS_PER_S: Final = 8.0
+"""Squares to look at upside down per second, and in the first frame, the large ones first."""
 
 _MOVED_SHARE: Final = 0.005
 """A square has motion if this share of its samples changed since its last scan."""
@@ -44,10 +48,10 @@ Motion in it is hardly ever that of another face."""
 _IDLE_REST: Final = 4.0
 """Squares with such motion only are scanned like idle ones, at most once in this many intervals."""
 
-_CUT_LEVEL: Final = 0.75
-"""Least mean change of `structure` at a scene cut. Of pairs of unrelated pictures 99 % differ by
-more than 0.9, at 6 % light too; of pairs of successive ones 99 % by less than 0.54, and by less
-than 0.65 with other light on one of them (gain, gamma, haze, from one side)."""
+_CUT_LEVEL: Final = 0.7
+"""Least mean change at a scene cut of both parts of `structure`. Of pairs of unrelated pictures
+99 % differ by more than 0.78, at 6 % light too; of pairs of successive ones 99 % by less than 0.54,
+and by less than 0.65 with other light on one of them (gain, gamma, haze, from one side)."""
 _CUT_OVER_USUAL: Final = 3.0
 """Least ratio to the recent mean change: a shaking camera is not a cut."""
 
@@ -59,6 +63,7 @@ class RollingScan:
         self,
         squares: Sequence[Square],
         *,
+        turned: Sequence[Square] = (),
         interval_s: float,
         step_px: int,
         stretch: tuple[float, float] = (1.0, 1.0),
@@ -67,11 +72,12 @@ class RollingScan:
 
         Args:
             squares: of the full scan, the large ones first.
+            turned: the same squares upside down.
             interval_s: a square with motion is due once in this time.
             step_px: frame pixels between the luma samples passed to `due`.
             stretch: factors from frame pixels to the squares' pixels, across and down.
         """
-        self._squares = list(squares)
+        self._squares, self._turned = list(squares), list(turned)
         self._interval_s = interval_s
         self._step_x_px, self._step_y_px = (step_px * factor for factor in stretch)
         self.restart()
@@ -86,7 +92,13 @@ class RollingScan:
         self._moved = np.zeros(len(self._squares))
         self._moved_at_all = np.zeros(len(self._squares))
         self._moving_budget = self._idle_budget = 0.0
+        self._turned_budget, self._next_turned = TURNED_LOOKS_PER_S, 0
         self._last_s = 0.0
+
+    def flip(self) -> None:
+        """Exchange the squares and those upside down, and make all due: the camera hangs so."""
+        self._squares, self._turned = self._turned, self._squares
+        self.restart()
 
     def due(self, time_s: float, luma: Luma, known: Sequence[Box] = ()) -> list[Square]:
         """Return the squares to scan in this frame.
@@ -100,7 +112,7 @@ class RollingScan:
             self._reference = luma.copy()
             self._windows = self._windows_in(luma.shape)
             self._last_s = time_s
-            return self._take(np.arange(len(self._squares)), time_s)
+            return self._take(np.arange(len(self._squares)), time_s) + self._take_turned()
         changed = self._changed(luma, self._reference)
         self._moved_at_all += self._count(changed)
         self._moved += self._count(self._without(changed, known))
@@ -120,7 +132,14 @@ class RollingScan:
         rested = time_s - self._seen_s >= _IDLE_REST * self._interval_s
         idle = bodies_first[rested[bodies_first]][: int(self._idle_budget)]
         self._idle_budget -= len(idle)
-        return chosen + self._take(idle, time_s)
+        self._turned_budget = _refilled(self._turned_budget, passed_s, TURNED_LOOKS_PER_S)
+        return chosen + self._take(idle, time_s) + self._take_turned()
+
+    def _take_turned(self) -> list[Square]:
+        count = min(int(self._turned_budget), len(self._turned))
+        self._turned_budget -= count
+        first, self._next_turned = self._next_turned, self._next_turned + count
+        return [self._turned[index % len(self._turned)] for index in range(first, first + count)]
 
     def _take(self, indices: npt.NDArray[np.intp], time_s: float) -> list[Square]:
         self._seen_s[indices] = time_s
@@ -203,7 +222,7 @@ class SceneCuts:
         last, self._last = self._last, seen
         if last is None:
             return False
-        change = float(np.abs(seen - last).mean())
+        change = float(np.abs(seen - last).mean(axis=(1, 2)).min())
         cut = change > _CUT_LEVEL and change > _CUT_OVER_USUAL * self._usual
         self._usual = 0.8 * self._usual + 0.2 * change
         return cut

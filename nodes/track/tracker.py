@@ -9,6 +9,7 @@ similar colours.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,6 +20,7 @@ from scipy.optimize import linear_sum_assignment
 
 from nodes.track.appearance import Appearance, mix, unlikeness
 from nodes.track.detector import Detection
+from nodes.track.likeness import SURE_LIKENESS, least_likeness, likeness
 from nodes.track.one_euro import OneEuroFilter, OneEuroParams
 from nodes.track.views import Square
 from nodes.types import Box
@@ -28,6 +30,10 @@ __all__ = ["REMEMBER_FRAMES", "Sighting", "Track", "Tracker", "TrackerParams", "
 MAX_GAP_FRAMES: Final = 2
 REMEMBER_FRAMES: Final = 6
 """Memory in frames, for film with few of them: at one in 5 s, seconds end before the next frame."""
+
+LOOKS: Final = 8
+"""Detections of which the mean likeness is taken: with all, a face that is seen well for a while is
+not confirmed; with three, many a false one is."""
 
 _FORBIDDEN: Final = 1e6
 _SAME_FACE_OVERLAP: Final = 0.4
@@ -59,11 +65,9 @@ class TrackerParams:
     remember_s: float = 3.0
     """A confirmed face that reappears within this time, or within `REMEMBER_FRAMES`, near enough
     and with similar colours, keeps its number."""
-    confirm_score: float = 0.8
-    """One detection of this confidence confirms its track, even in the first frame."""
     confirm_hits: int = 3
-    """This many detections in successive updates confirm a track, whatever their scores: false
-    detections are seldom repeated."""
+    """Least number of detections in successive updates that confirm a track, if the mean of the
+    last `LOOKS` is like a face (`nodes.track.likeness`). A sure one is confirmed at once."""
     max_cost: float = 0.8
     """Largest distance of a detection from its track's expected position, in face sizes."""
     unlikeness_weight: float = 0.5
@@ -86,6 +90,8 @@ class Track:
     """From 1, in the order of confirmation; 0 before."""
     hits: int = 0
     """Number of detections; before confirmation, those since it was last missed."""
+    likenesses: deque[float] = field(default_factory=lambda: deque[float](maxlen=LOOKS))
+    """Likeness of the last detections to a face, until it is confirmed."""
     velocity_px_s: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     gait_px_s: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
     """Velocity, averaged over a longer time."""
@@ -117,6 +123,8 @@ class Sighting:
     track: Track
     detection: Detection
     points_px: npt.NDArray[np.float64]
+    unlikely: bool = False
+    """Whether it was seen often enough to be confirmed, but is not enough like a face."""
 
 
 class Tracker:
@@ -223,13 +231,24 @@ class Tracker:
             track.gait_px_s += _share(gap_s, _GAIT_S) * (velocity - track.gait_px_s)
         track.last, track.last_seen_s, track.last_frame = detection, time_s, self._frame
         track.hits += 1
-        sure = detection.score >= self._params.confirm_score
-        if not track.confirmed and (sure or track.hits >= self._params.confirm_hits):
-            self._confirmed += 1
-            track.track_id = self._confirmed
+        if not track.confirmed:
+            track.likenesses.append(likeness(detection))
+            if self._is_face(track):
+                self._confirmed += 1
+                track.track_id = self._confirmed
         eyes = detection.points_px[1] - detection.points_px[0]
         unit_px = max(1.0, float(np.hypot(*eyes)))
-        return Sighting(track, detection, track.smoother(time_s, detection.points_px, unit_px))
+        points_px = track.smoother(time_s, detection.points_px, unit_px)
+        unlikely = not track.confirmed and track.hits >= self._params.confirm_hits
+        return Sighting(track, detection, points_px, unlikely)
+
+    def _is_face(self, track: Track) -> bool:
+        """Return whether the evidence of its detections is enough."""
+        if track.likenesses[-1] >= SURE_LIKENESS:
+            return True
+        left, _, right, _ = track.last.box_xyxy_px
+        mean = sum(track.likenesses) / len(track.likenesses)
+        return track.hits >= self._params.confirm_hits and mean >= least_likeness(right - left)
 
 
 def suppress_overlaps(detections: Sequence[Detection]) -> list[Detection]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, TextIO
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from nodes.geometry.alignment import pitch_deg, roll_deg, yaw_deg
 from nodes.join import PARQUET, TRACKS, SegmentPart
 from nodes.node import Inputs, NodeConfig, NodeSpec, Port, Segment, SinkNode
+from nodes.rows.part import TextPart
 from nodes.tracks.rows import TRACKS_NAME, TrackRow, merge_tracks, write_parquet
 from nodes.types import Face, FrameFaces, FramePatches, FrameRestored, VideoInfo
 
@@ -46,8 +47,7 @@ class Tracks(SinkNode[TracksConfig]):
 
     def __init__(self, config: TracksConfig) -> None:
         super().__init__(config)
-        self._path: Path | None = None
-        self._file: TextIO | None = None
+        self._part = TextPart()
         self._seconds_per_tick = 1.0
         self._stretch = (1.0, 1.0)
         self._frames = 0
@@ -55,36 +55,28 @@ class Tracks(SinkNode[TracksConfig]):
 
     def open(self, segment: Segment, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
         """Start an empty file."""
-        self.close()
         info = inputs["faces"]
         self._seconds_per_tick = float(info.time_base)
         self._stretch = info.stretch
-        self._path = segment.work_dir / TRACKS_NAME
-        self._file = self._path.open("w", encoding="utf-8")
+        self._part.open(segment.work_dir / TRACKS_NAME)
         self._frames = self._rows = 0
         return info
 
     def process(self, inputs: Inputs) -> None:
         """Write the rows of a frame."""
-        if self._file is None:
-            raise RuntimeError("Tracks.process was called before open or after close")
+        file = self._part.opened("Tracks")
         for row in self._rows_of(inputs):
-            self._file.write(json.dumps(row, separators=(",", ":")) + "\n")
+            file.write(json.dumps(row, separators=(",", ":")) + "\n")
             self._rows += 1
         self._frames += 1
 
     def finish(self) -> None:
         """Complete the file; without faces it is empty."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._part.finish()
 
     def close(self) -> None:
         """Remove an unfinished file."""
-        if self._file is not None and self._path is not None:
-            self._file.close()
-            self._path.unlink(missing_ok=True)
-        self._file = None
+        self._part.close()
 
     def report(self) -> dict[str, Any]:
         """Return the number of frames and rows."""

@@ -48,6 +48,8 @@ def enhance(
     evidence: option.Evidence = False,
     change_map: option.ChangeMap = False,
     label: option.Label = False,
+    sign_cert: option.SignCert = None,
+    sign_key: option.SignKey = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -70,6 +72,8 @@ def enhance(
         evidence=evidence or None,
         change_map=change_map or None,
         label=label or None,
+        sign_cert=sign_cert,
+        sign_key=sign_key,
         runner=runner,
         address=address,
     )
@@ -122,8 +126,9 @@ def _go(
     from pipeline.api import enhance_stream
     from pipeline.config import graph_flags, merge_settings
     from pipeline.job.monitors import left_alone_lines, monitor_for
-    from pipeline.stream.job import is_stream
+    from pipeline.stream.job import check_streams, is_stream
 
+    check_streams(inputs, output)
     if dry_run:
         run_config = merge_settings(config, settings, **flags)
         tell(inputs, output, run_config, overwrite=overwrite, resume=resume)

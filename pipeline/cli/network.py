@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from aminet.errors import did_you_mean
 from pipeline.cli.console import out, say
 from pipeline.errors import ConfigError
 
@@ -121,18 +122,28 @@ def models(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The .safetensors file to write.")
     ] = None,
+    mix: Annotated[
+        str | None,
+        typer.Option(help="Average the export with this network, from which it was trained on."),
+    ] = None,
+    share: Annotated[float, typer.Option(min=0, max=1, help="Share of that network.")] = 0.5,
 ) -> None:
     """List the networks that ship, or export the weights of a training checkpoint."""
-    from aminet.model_files import list_weights, load_network, save_weights
+    from aminet.model_files import list_weights, load_network, mix_networks, save_weights
 
     if export is not None:
         network, card = load_network(export)
+        training = card.training
+        if mix is not None:
+            other, theirs = load_network(mix)
+            network = mix_networks(network, other, share)
+            training = {**training, "mixed_with": {"sha256": theirs.sha256, "share": share}}
         file = output or export.with_suffix(".safetensors")
         made = save_weights(
             network,
             file,
             protocol=card.protocol,
-            training=card.training,
+            training=training,
             generative=card.generative,
         )
         say(f"written: {file} (SHA-256 {made.sha256})")
@@ -176,7 +187,8 @@ def _config_file(name: str) -> Path:
     known = {file.stem: file for file in shipped_configs("train")}
     if name not in known:
         raise ConfigError(
-            f"no training config called {name!r}; expected one of {', '.join(sorted(known))}, or a"
+            f"no training config called {name!r}{did_you_mean(name, known) or ';'}"
+            f" expected one of {', '.join(sorted(known))}, or a"
             " YAML file"
         )
     return known[name]

@@ -24,6 +24,8 @@ __all__ = [
     "Runner",
     "Scale",
     "Settings",
+    "SignCert",
+    "SignKey",
     "Strength",
     "To",
     "Video",
@@ -75,6 +77,11 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", "-s", metavar="NODE.KEY=VALUE", help="One setting: encode.crf=20."),
 ]
+SignCert = Annotated[
+    Path | None,
+    typer.Option("--sign-cert", help="Sign with this certificate (PEM): Content Credentials."),
+]
+SignKey = Annotated[Path | None, typer.Option("--sign-key", help="Its private key (PEM).")]
 Runner = Annotated[str | None, typer.Option("--runner", help="auto, local or ray.")]
 Address = Annotated[
     str | None,

@@ -39,6 +39,8 @@ def plan(
     evidence: option.Evidence = False,
     change_map: option.ChangeMap = False,
     label: option.Label = False,
+    sign_cert: option.SignCert = None,
+    sign_key: option.SignKey = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -62,6 +64,8 @@ def plan(
         evidence=evidence or None,
         change_map=change_map or None,
         label=label or None,
+        sign_cert=sign_cert,
+        sign_key=sign_key,
         runner=runner,
         address=address,
     )
@@ -79,8 +83,9 @@ def tell(
     """
     from pipeline.job.plan import plan_inputs
     from pipeline.storage.locations import absolute
-    from pipeline.stream.job import is_stream
+    from pipeline.stream.job import check_streams, is_stream
 
+    check_streams(inputs, output)
     if len(inputs) == 1 and is_stream(inputs[0], output):
         raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
     given = [absolute(path) for path in inputs]

@@ -14,8 +14,8 @@ from typing import Final
 __all__ = ["probe"]
 
 _HOST_AND_PORT: Final = re.compile(r"(?:ray://)?\[?([^\[\]/]+?)\]?:(\d{1,5})")
-_ANSWER_S: Final = 5.0
-"""How long the head of a cluster may take to answer, s."""
+_ANSWER_S: Final = 15.0
+"""How long the head of a cluster, which may be busy, may take to answer, s."""
 
 _EMPTY_SETTINGS: Final = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _EMPTY_SETTINGS

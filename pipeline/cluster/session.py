@@ -25,7 +25,7 @@ import aminet
 import nodes
 from pipeline.cluster.probe import probe
 from pipeline.errors import ClusterError
-from pipeline.interrupts import keeping_sigterm
+from pipeline.interrupts import interruptible, keeping_sigterm
 from pipeline.sizing.sizing import Machine
 from pipeline.sizing.spare import Claims, SpareCapacity
 
@@ -74,7 +74,8 @@ def connect(address: str | None, threads: int) -> bool:
             # The packages come from the job's runtime environment.
             _init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
-            probe(address)
+            with interruptible():
+                probe(address)
             # `ray.init` uses this machine's token for a cluster that it starts, but not for one
             # that it joins, unless RAY_AUTH_MODE says so.
             maybe_enable_token_auth_if_token_available(warn_if_disabled=False)

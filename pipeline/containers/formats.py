@@ -10,6 +10,7 @@ from typing import Final
 from av.stream import Stream
 
 from nodes.encode.encoder_table import containers_of
+from nodes.errors import did_you_mean
 from nodes.media.open import (
     clockwise_rotation_deg,
     codec_name,
@@ -212,5 +213,6 @@ def _unwritable(target: PurePath) -> Problem:
         "AVI stores no presentation times, the video's would be lost"
         if target.suffix.lower() == ".avi"
         else f"{target.suffix or 'a name without suffix'} is no container written here"
+        + did_you_mean(target.suffix, _FORMATS).removesuffix("?")
     )
     return Problem(None, what, f"choose an output ending in {', '.join(_FORMATS)}")

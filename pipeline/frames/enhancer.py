@@ -55,9 +55,9 @@ class Enhancer:
         self,
         *,
         scale: int | None = None,
+        look: str | None = None,
         strength: float | None = None,
         faces: str | int | None = None,
-        look: str | None = None,
         graph: str | os.PathLike[str] | Mapping[str, Any] | GraphSpec | None = None,
         config: str | os.PathLike[str] | None = None,
         settings: Iterable[str] = (),
@@ -66,9 +66,9 @@ class Enhancer:
 
         Args:
             scale: output pixels per source pixel, 1 to 4.
+            look: `faithful`, or `sharp`, which is generative.
             strength: share of the restoration to apply, 0 to 1.
             faces: `all`, `largest`, or how many of the largest faces in each picture.
-            look: `faithful` or `sharp`, which chooses the network.
             graph: another graph than `enhance`, with one decoder, which is left out, and one
                 encoder, in whose place its frames are given back; see `pipeline.run_graph`.
             config: a run's YAML file.
@@ -83,9 +83,9 @@ class Enhancer:
             settings,
             graph=graph,
             scale=scale,
+            look=look,
             strength=strength,
             faces=faces,
-            look=look,
         )
         self._source, self._sink = FrameSource(), FrameSink()
         ends, _ = with_ends(load_graph(run), self._source, self._sink)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -10,7 +9,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from aminet.errors import AminetError
+from aminet.errors import AminetError, did_you_mean
 from aminet.settings import explain
 from nodes.errors import NodeConfigError
 from nodes.node import Node, NodeConfig, Port, SinkNode, SourceNode
@@ -68,10 +67,7 @@ def build_graph(
 def _suggest(name: str, known: Iterable[str]) -> str:
     """Return `: did you mean ...` or the list of what there is, to end a message with."""
     known = list(known)
-    close = difflib.get_close_matches(name, known, n=1)
-    return (
-        f": did you mean {close[0]!r}?" if close else f"; there are: {', '.join(known) or 'none'}"
-    )
+    return did_you_mean(name, known) or f"; there are: {', '.join(known) or 'none'}"
 
 
 def _require(name: str, known: Iterable[str], message: str) -> None:
@@ -165,7 +161,9 @@ def _make_node(
         raise GraphError(f"node {name!r}: {error}") from error
     except ValidationError as error:
         bound = _bound(entry, error)
-        raise GraphError(f"node {name!r} ({entry.type_name}): {explain(error)}{bound}") from error
+        raise GraphError(
+            f"node {name!r} ({entry.type_name}): {explain(error, model=node_class.Config)}{bound}"
+        ) from error
     ports = {port.name: port for port in node_class.spec.inputs}
     edges = {port: _parse_edge(name, port, source) for port, source in entry.inputs.items()}
     for port in edges:

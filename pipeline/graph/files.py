@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from aminet.errors import did_you_mean
 from pipeline.errors import ConfigError, GraphError
 
 __all__ = ["available_graphs", "graph_file", "shipped_configs"]
@@ -28,7 +29,8 @@ def graph_file(graph: str, folder: Path | None = None) -> Path:
     path = named.get(graph) or (folder or Path()) / graph
     if path.suffix not in {".yaml", ".yml"}:
         raise ConfigError(
-            f"no graph {graph!r}: expected one of {', '.join(named)}, or a .yaml file"
+            f"no graph {graph!r}{did_you_mean(graph, named) or ':'} expected one of"
+            f" {', '.join(named)}, or a .yaml file"
         )
     return path
 

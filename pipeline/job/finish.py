@@ -15,11 +15,13 @@ from nodes.encode import EncodeConfig
 from nodes.encode.writer import VIDEO_FILE
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
+from nodes.media.urls import is_url
 from nodes.reports import generative_faces, left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.mux import MuxReport, mux
 from pipeline.containers.stream_plan import StreamPolicy
+from pipeline.credentials.sign import CREDENTIALS, credentials_of, sign
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.label import LABEL, SOURCE_TYPE
 from pipeline.evidence.record import Evidence, Work, evidence_of
@@ -94,6 +96,9 @@ def finish_video(
             muxed = _join_video(plan, graph, merged, encode, parts, source, file)
             made.append(_Output(encode.name, target, file, muxed))
         sides = join_sinks(graph, segments.results, folders, here / "beside")
+        notes, manifest = _sign(options, merged, source, made)
+        sides |= manifest
+        segments = replace(segments, notes=(*segments.notes, *notes))
         report = _report(plan, graph, merged, segments, made, sides)
         evidence = _evidence(plan, graph, merged, segments, source, sides)
         report = replace(report, evidence=evidence)
@@ -115,6 +120,20 @@ class _Output:
     file: Path
     """The finished video, or the pattern of its numbered pictures, before it gets its name."""
     muxed: MuxReport
+
+
+def _sign(
+    options: RunOptions, merged: SegmentResult, source: str, made: Sequence[_Output]
+) -> tuple[list[str], dict[str, Path]]:
+    """Sign the first output if that is wanted; return notes, and what to put beside it."""
+    credentials = credentials_of(options.sign_cert, options.sign_key)
+    if credentials is None or not made:
+        return [], {}
+    file = made[0].file
+    if is_url(source) or not Path(source).is_file() or not file.is_file():
+        return ["not signed: the source and the output have to be single files"], {}
+    manifest = sign(file, Path(source), credentials, restored=merged.progress.faces > 0)
+    return [], {} if manifest is None else {CREDENTIALS: manifest}
 
 
 @contextmanager

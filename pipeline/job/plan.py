@@ -13,6 +13,7 @@ from aminet.device import gpu_count
 from aminet.errors import AminetError
 from nodes.node import Node, NodeConfig
 from pipeline.config import RunConfig, RunOptions, load_graph
+from pipeline.credentials.sign import credentials_of
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
@@ -177,6 +178,8 @@ def plan_job(
             f"{files.videos[0].target}: graph {graph.name!r} has no encoder, so nothing gets that"
             " name; give a folder for what its other sinks make"
         )
+    # What cannot be signed is said before the work.
+    credentials_of(options.sign_cert, options.sign_key)
     threads = options.threads or usable_cores()
     nodes = prepared(graph)
     earlier, contents = read_videos(files.report), content_ids(nodes)

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,7 +18,7 @@ from nodes.errors import MediaError
 from nodes.node import Segment
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.containers.formats import container_format
-from pipeline.errors import OutputError
+from pipeline.errors import ConfigError, OutputError
 from pipeline.graph.ends import decode_node, with_ends
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
@@ -32,7 +32,7 @@ from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
 from pipeline.stream.nodes import StreamDecode, StreamEncode
 
-__all__ = ["PIPE", "is_stream", "run_stream"]
+__all__ = ["PIPE", "check_streams", "is_stream", "run_stream"]
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +47,27 @@ _LIVE: Final = ("rtsp://", "rtsps://", "rtmp://", "rtp://", "udp://", "tcp://", 
 def is_stream(source: str, target: str) -> bool:
     """Return whether a source can be read only once, or a target written only once."""
     return PIPE in {source, target} or source.startswith(_LIVE)
+
+
+def check_streams(sources: Sequence[str], target: str) -> None:
+    """Make sure that streams, which are read and written alone, are alone.
+
+    Raises:
+        ConfigError: there are several inputs, and one of them or the output is a stream.
+    """
+    if len(sources) < 2:
+        return
+    if target == PIPE:
+        raise ConfigError(
+            f"-o - writes one video to standard output, but there are {len(sources)} inputs; give"
+            " one of them, or a folder as the output"
+        )
+    streams = [source for source in sources if is_stream(source, target)]
+    if streams:
+        raise ConfigError(
+            f"{streams[0]} is a stream, which is read alone, but there are {len(sources)} inputs;"
+            " start a run for each stream, and one for the files"
+        )
 
 
 def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) -> SegmentResult:

@@ -1,6 +1,6 @@
 """Faces that differ, before and after: `python -m tests.bench.restoration_cases FACES DOCS`.
 
-    python -m tests.bench.restoration_cases FACES DOCS [--sharp WEIGHTS]
+    python -m tests.bench.restoration_cases FACES DOCS [--looks faithful sharp]
 
 Pictures of people who do not exist, and whom AMINet never saw, hang in a film of a poor camera: the
 hand trembles, the lens is soft, the sensor noisy, and H.264 has few bits. The program restores the
@@ -29,7 +29,7 @@ import pipeline
 from tests.bench.measure_restoration import write
 
 SCALE: Final = 4
-FRAMES: Final = 14
+FRAMES: Final = 10
 CRF: Final = 24
 CELL_PX: Final = 72
 """Side of the place of each picture in the film."""
@@ -124,11 +124,18 @@ def last_frame(path: Path) -> Image.Image:
         return frame.to_image()
 
 
-def restored(source: Path, folder: Path, choice: str) -> tuple[Image.Image, set[int]]:
-    """Return the last frame restored with one setting, and the cases that were restored in it."""
+def restored(source: Path, folder: Path, look: str) -> tuple[Image.Image, set[int]]:
+    """Return the last frame restored with one look, and the cases that were restored in it."""
     output = folder / "restored.mkv"
-    settings = ("encode.codec=ffv1", choice)
-    pipeline.enhance(source, output, scale=SCALE, runner="local", settings=settings, overwrite=True)
+    pipeline.enhance(
+        source,
+        output,
+        scale=SCALE,
+        look=look,
+        runner="local",
+        settings=["encode.codec=ffv1"],
+        overwrite=True,
+    )
     lines = (folder / "restored.tracks.jsonl").read_text(encoding="utf-8").splitlines()
     faces = [face for face in map(json.loads, lines) if face["frame"] == FRAMES - 1]
     done: set[int] = set()
@@ -165,7 +172,7 @@ def gain_db(poor: Image.Image, made: Image.Image, truth: Image.Image) -> float:
 
 def sheet(rows: Sequence[tuple[str, Sequence[Image.Image]]], heads: Sequence[str]) -> Image.Image:
     """Draw rows of pictures with their names."""
-    head_px = 26
+    head_px = 26 if any(heads) else 0
     page = Image.new("RGB", (len(heads) * VIEW_PX, head_px + len(rows) * VIEW_PX), (24, 24, 24))
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(15)
     for column, head in enumerate(heads):
@@ -184,34 +191,54 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("faces", type=Path)
     parser.add_argument("docs", type=Path)
-    parser.add_argument("--sharp", default=None, help="weights in place of `--look sharp`")
+    parser.add_argument("--looks", nargs="+", default=["faithful", "sharp"])
     arguments = parser.parse_args()
     film = filmed(arguments.faces)
-    sharp = f"params.weights={arguments.sharp}" if arguments.sharp else "params.look=sharp"
     with tempfile.TemporaryDirectory() as name:
         source = Path(name) / "film.mkv"
         write(film.poor, source, CRF)
         seen = last_frame(source)
-        (faithful, done), (drawn, _) = (
-            restored(source, Path(name), choice) for choice in ("params.look=faithful", sharp)
-        )
-    enlarged = seen.resize(faithful.size, Image.Resampling.BICUBIC)
+        made = [restored(source, Path(name), look) for look in arguments.looks]
+    draw(film, seen, [picture for picture, _ in made], made[0][1], arguments.looks, arguments.docs)
+
+
+def draw(
+    film: Film,
+    seen: Image.Image,
+    made: Sequence[Image.Image],
+    done: set[int],
+    looks: Sequence[str],
+    docs: Path,
+) -> None:
+    """Draw both pictures, and print what each face gained.
+
+    Args:
+        film: what was filmed.
+        seen: the film's last frame.
+        made: the same restored, once for each look.
+        done: the cases that were restored.
+        looks: the names of the looks, the one to show alone first.
+        docs: folder for the pictures.
+    """
+    enlarged = seen.resize(made[0].size, Image.Resampling.BICUBIC)
     rows: list[tuple[str, Sequence[Image.Image]]] = []
     for place, case in enumerate(CASES):
-        cells = [cut(p, film.corners_px[place], case.side_px) for p in (enlarged, faithful, drawn)]
-        cells.append(middle(film.truth[place]))
-        rows.append((case.name, cells))
-        gains = [gain_db(cells[0], cell, cells[3]) for cell in cells[1:3]]
-        state = "restored" if place in done else "left alone"
-        sys.stdout.write(
-            f"{case.name:>16}, eyes {case.eyes_px:4.1f} px: {state},"
-            f" faithful {gains[0]:+.2f} dB, sharp {gains[1]:+.2f} dB\n"
+        corner_px, side_px = film.corners_px[place], case.side_px
+        poor, *after = (cut(picture, corner_px, side_px) for picture in (enlarged, *made))
+        truth = middle(film.truth[place])
+        rows.append((case.name, [poor, *after, truth]))
+        gains = ", ".join(
+            f"{look} {gain_db(poor, cell, truth):+.2f} dB"
+            for look, cell in zip(looks, after, strict=True)
         )
-    heads = ("the film, enlarged", "faithful", "sharp (generative)", "what was filmed")
-    sheet(rows, heads).save(arguments.docs / "restoration_cases.jpg", quality=88)
+        state = "restored" if place in done else "left alone"
+        sys.stdout.write(f"{case.name:>16}, eyes {case.eyes_px:4.1f} px: {state}, {gains}\n")
+    sheet(rows, ("the film, enlarged", *looks, "what was filmed")).save(
+        docs / "restoration_cases.jpg", quality=88
+    )
     front = [rows[place][1] for place, case in enumerate(CASES) if case.front]
     both = [("before", [cells[0] for cells in front]), ("after", [cells[1] for cells in front])]
-    sheet(both, [""] * len(front)).save(arguments.docs / "before_after.jpg", quality=90)
+    sheet(both, [""] * len(front)).save(docs / "before_after.jpg", quality=90)
 
 
 if __name__ == "__main__":

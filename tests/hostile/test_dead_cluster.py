@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pipeline import interrupts
 from pipeline.cluster import probe as probing
 from pipeline.cluster import session
 from pipeline.errors import ClusterError
@@ -89,3 +90,14 @@ def test_a_token_that_is_there_is_used_to_join(
     )
     assert session.connect(address, threads=1)
     assert calls == (["token", "init"] if asked else ["init"])
+
+
+def test_the_wait_for_an_answer_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job starts its runner where signals are postponed."""
+    allowed: list[bool] = []
+    monkeypatch.setattr(session, "probe", lambda _: allowed.append(interrupts._state.allowed))
+    monkeypatch.setattr(session, "_init", lambda **_: None)
+    monkeypatch.setattr(session, "maybe_enable_token_auth_if_token_available", lambda **_: False)
+    with interrupts.postponed():
+        session.connect("127.0.0.1:1", threads=1)
+    assert allowed == [True]

@@ -32,7 +32,7 @@ NODES: Final = frozenset(
 
 _BELOW_CONTRACT: Final = {"nodes.errors", "nodes.values"}
 """What the contract rests on, and hands on: who knows it may know these."""
-_NODE: Final = "nodes nodes.geometry nodes.picture nodes.media"
+_NODE: Final = "nodes nodes.geometry nodes.picture nodes.media nodes.rows"
 _BELOW_CLI: Final = """
     pipeline.errors pipeline.interrupts pipeline.terminal pipeline.redact pipeline.sizing
     pipeline.storage
@@ -57,6 +57,7 @@ WALLS: Final = {
         "nodes": "aminet.errors aminet.files nodes.picture",
         "nodes.models": "",
         "nodes.geometry": "nodes nodes.picture",
+        "nodes.rows": "",
         "nodes.picture": "nodes.errors nodes.values",
         "nodes.testing": "nodes nodes.geometry nodes.picture",
         "nodes.media": "nodes nodes.picture",
@@ -95,6 +96,7 @@ WALLS: Final = {
             nodes nodes.media nodes.picture aminet aminet.device""",
         "pipeline.evidence": """
             pipeline.storage nodes nodes.media nodes.evidence""",
+        "pipeline.credentials": "pipeline.errors pipeline.evidence",
         "pipeline.page": """
             pipeline.errors pipeline.storage pipeline.terminal nodes nodes.sheet""",
         "pipeline.segments": """
@@ -103,7 +105,8 @@ WALLS: Final = {
         "pipeline.job": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.containers
             pipeline.pictures pipeline.graph pipeline.config pipeline.run pipeline.cluster
-            pipeline.segments pipeline.evidence pipeline.page pipeline.terminal pipeline.redact
+            pipeline.segments pipeline.evidence pipeline.credentials pipeline.page
+            pipeline.terminal pipeline.redact
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.verification": """
             aminet.errors pipeline.errors pipeline.storage pipeline.evidence pipeline.graph

@@ -1,5 +1,6 @@
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from aminet.cost import count_macs, count_parameters
 from aminet.errors import AminetError, DataError, SideError, TrainConfigError, WeightsError
-from aminet.model_files import list_weights, load_network, read_card, save_weights
+from aminet.model_files import list_weights, load_network, mix_networks, read_card, save_weights
 from aminet.network import AMINet
 from aminet.training.config import TrainConfig
 from aminet.training.train import new_state, save_checkpoint
@@ -31,6 +32,21 @@ def test_weights_come_back_in_half_precision(tiny_network: AMINet, saved: Path) 
         assert torch.equal(network.state_dict()[key], value.half().float())
     assert not network.training
     assert not any(p.requires_grad for p in network.parameters())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_a_mix_lies_between_two_networks(tiny_network: AMINet, share: float) -> None:
+    other = AMINet(tiny_network.config)
+    mixed = mix_networks(tiny_network, other, share).state_dict()
+    for key, value in tiny_network.state_dict().items():
+        expected = (1 - share) * value + share * other.state_dict()[key]
+        assert torch.allclose(mixed[key], expected, atol=1e-6)
+
+
+def test_networks_of_two_shapes_are_not_mixed(tiny_network: AMINet) -> None:
+    other = AMINet(replace(tiny_network.config, width=2 * tiny_network.config.width))
+    with pytest.raises(WeightsError, match="same shape"):
+        mix_networks(tiny_network, other, 0.5)
 
 
 def test_damaged_weights_are_refused(saved: Path) -> None:

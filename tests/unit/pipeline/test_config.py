@@ -36,8 +36,8 @@ def test_a_flag_that_is_not_given_changes_nothing() -> None:
         (["run=3", "run.threads=1"], "expected NODE.KEY=VALUE"),
         (["encode.crf=1", "encode.crf.x=1"], "'crf' is a value, not a section"),
         (["run.thread=1"], "run.thread: unknown key"),
-        (["run.threads=0"], "run.threads: Input should be greater than or equal to 1 (got 0)"),
-        (["run.runner=spark"], "run.runner: Input should be 'auto', 'local' or 'ray'"),
+        (["run.threads=0"], "run.threads: expected at least 1 (got 0)"),
+        (["run.runner=spark"], "run.runner: expected 'auto', 'local' or 'ray'"),
     ],
 )
 def test_a_bad_setting_gets_one_line(settings: list[str], message: str) -> None:

@@ -57,6 +57,7 @@ def turned(face: Face, right: float = 0, down: float = 0) -> Face:
 
 GATED = {
     "unconfirmed": face_at(300, 150, 20, confirmed=False),
+    "unlikely": face_at(300, 150, 20, confirmed=False, unlikely=True),
     "low_score": face_at(300, 150, 20, score=0.3),
     "too_small": face_at(300, 150, 4.9),
     "too_large": face_at(300, 150, 65),
@@ -69,6 +70,7 @@ GATED = {
 
 IN_WORDS = {
     "unconfirmed": "seen too briefly",
+    "unlikely": "too little like faces",
     "low_score": "too unsure (the detector's confidence is under 0.5)",
     "too_small": "too small (under 5 px between the eyes)",
     "too_large": "too large (over 64 px between the eyes)",

@@ -1,4 +1,4 @@
-"""Batches are bounded in pixels: large faces are computed by ones and twos."""
+"""Batches: bounded in pixels, and shared by faces that are reduced by different amounts."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from aminet.files import read_file
 from aminet.model_files import save_weights
 from aminet.network import AMINet
 from nodes.enhance import Enhance, EnhanceConfig
+from nodes.enhance.warp import bucket_of, unalign_residuals
 from nodes.geometry.alignment import crop_from_frame
 from nodes.node import Inputs
 from nodes.types import FacePatch, FramePatches
 from tests.support.faces import TINY, face_at
 
 
-def face(size_px: int, scale: int = 1) -> FacePatch:
+def face(size_px: int, scale: int = 1, eyes_px: float = 22) -> FacePatch:
     rgb = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype(np.uint8)
-    points = face_at(48, 44, 22).points_px
+    points = face_at(48, 44, eyes_px).points_px
     return FacePatch(
         track_id=1,
         rgb=rgb,
@@ -53,3 +54,14 @@ def test_a_batch_has_as_many_pixels_whatever_the_size_of_its_faces(
     (answer,) = node.process_batch([Inputs({"patches": packet})])
     assert len(answer["restored"].patches) == 8  # pyright: ignore[reportAttributeAccessIssue]
     assert batches == expected
+
+
+def test_faces_of_similar_size_are_warped_together_each_by_its_own_filter() -> None:
+    faces = [face(128, eyes_px=22), face(128, eyes_px=26)]
+    bucket = bucket_of(faces[0])
+    assert bucket == bucket_of(faces[1])
+    noise = torch.randn((2, 3, 128, 128), generator=torch.Generator().manual_seed(1))
+    together = unalign_residuals(noise, faces, bucket)
+    for place, each in enumerate(faces):
+        alone = unalign_residuals(noise[place : place + 1], [each], bucket)
+        assert torch.allclose(together[place], alone[0], atol=1e-5)

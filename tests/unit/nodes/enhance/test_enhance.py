@@ -266,7 +266,6 @@ def test_a_faces_answer_does_not_depend_on_the_batch(enhance: Enhance) -> None:
 
 
 def test_exact_answers_are_the_same_to_the_last_bit(weights: Path) -> None:
-    """Of whatever batch, and however many threads there are."""
     picture = np.asarray(portrait(110)) / 255
     faces = [
         patch_of(14, rgb=picture, middle=(31 + shift, 44), turn_deg=shift) for shift in range(7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -22,6 +22,7 @@ from nodes.track import Track, TrackConfig
 from nodes.track.detector import FaceDetector, mean_of, mirror
 from nodes.track.views import Square, cut_view
 from nodes.types import ColorTags, Frame, FrameFaces
+from tests.support.distractors import logo, smiley
 from tests.support.faces import frame_of, info_of, portrait, scene, segment_in, still
 
 # In the 350 px still, as the detector finds them at full size.
@@ -64,6 +65,23 @@ def test_a_face_in_the_first_frame_is_found_and_believed(track: Track, tmp_path:
     x0, y0, x1, y1 = face.box_xyxy_px
     assert x0 < face.points_px[:, 0].min() < face.points_px[:, 0].max() < x1
     assert y0 < face.points_px[:, 1].min() < face.points_px[:, 1].max() < y1
+
+
+@pytest.mark.parametrize(
+    ("thing", "side_px"), [(logo, 44), (logo, 110), (smiley, 64), (smiley, 110)]
+)
+def test_what_is_only_a_little_like_a_face_is_not_believed(
+    track: Track, tmp_path: Path, thing: Callable[[int], Image.Image], side_px: int
+) -> None:
+    rng = np.random.default_rng(0)
+    frames: list[Frame] = []
+    for index in range(5):
+        picture = scene(320, 180, (thing(side_px), 90 + index, 40))
+        noisy = np.asarray(picture, np.float64) + rng.normal(0, 2, (180, 320, 1))
+        levels = np.clip(noisy, 0, 255).astype(np.uint8)
+        frames.append(frame_of(Image.fromarray(levels), index))
+    found = follow(track, tmp_path, frames)
+    assert not any(face.confirmed for faces in found for face in faces.faces)
 
 
 def test_two_faces_get_two_numbers(track: Track, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,9 +26,10 @@ def seen(
     eyes_px: float = 10,
     score: float = 0.9,
     looks: Appearance | None = None,
+    shift: float = 0.03,
 ) -> Detection:
     face = face_at(x_px, y_px, eyes_px)
-    return Detection(face.box_xyxy_px, face.points_px.astype(np.float64), score, looks)
+    return Detection(face.box_xyxy_px, face.points_px.astype(np.float64), score, looks, shift)
 
 
 def ids(tracker: Tracker, time_s: float, *detections: Detection) -> list[int]:
@@ -173,17 +176,74 @@ def test_a_far_or_differently_sized_face_is_another() -> None:
 
 
 def test_a_sure_face_is_confirmed_at_once_and_others_after_some_hits() -> None:
-    tracker = Tracker(TrackerParams(confirm_score=0.8, confirm_hits=3))
+    tracker = Tracker(TrackerParams(confirm_hits=3))
     confirmed = [
         tuple(
             sighting.track.confirmed
             for sighting in tracker.update(
-                frame * FRAME_S, [seen(50, 50, score=0.9), seen(200, 50, score=0.65)]
+                frame * FRAME_S, [seen(50, 50, score=0.9), seen(200, 50, score=0.7)]
             )
         )
         for frame in range(4)
     ]
     assert confirmed == [(True, False), (True, False), (True, True), (True, True)]
+
+
+def confirmed_after(*looks: Detection) -> list[bool]:
+    """Return after each look at one place whether it counts as a face."""
+    tracker = Tracker(TrackerParams())
+    return [
+        sighting.track.confirmed
+        for frame, look in enumerate(looks)
+        for sighting in tracker.update(frame * FRAME_S, [look])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("score", "shift", "width_px", "believed"),
+    [
+        (0.93, 0.04, 60, True),  # looks at the camera
+        (0.70, 0.15, 20, True),  # the same, small
+        (0.77, 0.23, 28, False),  # a logo
+        (0.72, 0.18, 40, False),  # another
+        (0.65, 0.14, 64, False),  # a toy
+        (0.63, 0.14, 19, False),  # a flower
+    ],
+)
+def test_what_looks_at_the_camera_must_have_a_high_score_and_a_mirror_image_alike(
+    score: float, shift: float, width_px: float, believed: bool
+) -> None:
+    look = seen(100, 100, width_px / 2.4, score, shift=shift)
+    assert confirmed_after(*[look] * 20)[-1] == believed
+
+
+def test_a_face_in_profile_needs_less() -> None:
+    points = seen(100, 100, 20, 0.7, shift=0.1)
+    turned = replace(points, points_px=(points.points_px - (100, 0)) * (0.4, 1) + (100, 0))
+    assert confirmed_after(*[points] * 20)[-1] is False
+    assert confirmed_after(*[turned] * 3)[-1] is True
+
+
+def test_a_face_is_believed_once_it_is_seen_well_for_a_while() -> None:
+    poor, good = seen(100, 100, 20, 0.65, shift=0.12), seen(100, 100, 20, 0.78, shift=0.04)
+    believed = confirmed_after(*[poor] * 10, *[good] * 8)
+    assert believed.index(True) in range(14, 18)
+
+
+def test_one_good_look_among_poor_ones_is_not_enough() -> None:
+    poor, good = seen(100, 100, 20, 0.65, shift=0.12), seen(100, 100, 20, 0.8, shift=0.06)
+    assert not any(confirmed_after(*[poor, poor, poor, good] * 5))
+
+
+def test_what_was_seen_often_enough_but_is_not_like_a_face_is_said_to_be_so() -> None:
+    tracker = Tracker(TrackerParams())
+    unlike = seen(100, 100, 20, 0.65, shift=0.15)
+    unlikely = [
+        sighting.unlikely
+        for frame in range(5)
+        for sighting in tracker.update(frame * FRAME_S, [unlike])
+    ]
+    assert unlikely == [False, False, True, True, True]
 
 
 def test_what_is_seen_only_now_and_then_is_not_believed() -> None:
@@ -197,10 +257,10 @@ def test_what_is_seen_only_now_and_then_is_not_believed() -> None:
 
 def test_what_is_not_believed_uses_up_no_number() -> None:
     tracker = Tracker(TrackerParams(confirm_hits=3))
-    unsure = seen(200, 50, score=0.65)
+    unsure = seen(200, 50, score=0.7)
     numbers = [ids(tracker, frame * FRAME_S, unsure) for frame in range(2)]
     numbers.append(ids(tracker, 2 * FRAME_S, unsure, seen(50, 50)))
-    numbers.append(ids(tracker, 3 * FRAME_S, seen(350, 50, score=0.65), unsure))
+    numbers.append(ids(tracker, 3 * FRAME_S, seen(350, 50, score=0.7), unsure))
     assert numbers == [[0], [0], [1, 2], [0, 1]]
 
 

@@ -212,3 +212,8 @@ def test_frames_that_do_not_fit_together_are_refused() -> None:
 def test_a_graph_without_one_encoder_is_refused() -> None:
     with pytest.raises(GraphError, match=r"has 0 nodes of type aminet\.encode"):
         pipeline.Enhancer(graph="tracks-only")
+
+
+def test_a_look_that_is_none_is_refused_with_what_there_is() -> None:
+    with pytest.raises(GraphError, match="'faithful' or 'sharp'"):
+        pipeline.Enhancer(look="nice")

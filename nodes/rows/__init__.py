@@ -1,0 +1,1 @@
+"""Files of rows that sinks write, a line for each row."""

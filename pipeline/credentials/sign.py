@@ -1,0 +1,192 @@
+"""Signing finished files with Content Credentials.
+
+The manifest lies in the file where its format has a place for it, else in a `.c2pa` file beside it.
+It names the source as what was opened, the program that edited it, and IPTC's digital source type.
+
+Source: C2PA technical specification 2, sections on actions and ingredients.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from pipeline.errors import ConfigError, RunFailedError
+from pipeline.evidence.label import LABEL, SOURCE_TYPE
+from pipeline.evidence.versions import PACKAGE
+
+if TYPE_CHECKING:
+    import c2pa
+
+__all__ = ["CREDENTIALS", "Credentials", "credentials_of", "sign"]
+
+CREDENTIALS: Final = ".c2pa"
+"""Ending of a manifest beside a file that cannot hold one."""
+
+_EMBEDDED: Final = {
+    ".mp4": "video/mp4",
+    ".m4v": "video/mp4",
+    ".mov": "video/quicktime",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+}
+"""Types of the files that hold their manifest, by suffix."""
+_OTHER: Final = "application/octet-stream"
+
+_CERT: Final = "AMINET_SIGN_CERT"
+_KEY: Final = "AMINET_SIGN_KEY"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """What files are signed with. Its key is in no message and no report."""
+
+    algorithm: str
+    """Name in C2PA, such as `es256`."""
+    chain_pem: bytes
+    """The certificates, the signer's first."""
+    key_pem: bytes
+
+
+def credentials_of(cert: Path | None, key: Path | None) -> Credentials | None:
+    """Read the certificate and the key that were given, or that the environment names.
+
+    Args:
+        cert: PEM file of the certificate and those above it; None: `AMINET_SIGN_CERT`.
+        key: PEM file of its private key, not encrypted; None: `AMINET_SIGN_KEY`.
+
+    Returns:
+        None if nothing is to be signed.
+
+    Raises:
+        ConfigError: one of the two is missing or cannot be used, or `aminet-video[c2pa]` is not
+            installed.
+    """
+    files = [_named(cert, _CERT), _named(key, _KEY)]
+    if files == [None, None]:
+        return None
+    for file, what in zip(files, ("--sign-cert", "--sign-key"), strict=True):
+        if file is None:
+            raise ConfigError(f"to sign, a certificate and its key are needed: add {what}")
+    try:
+        import c2pa
+    except ImportError as error:
+        raise ConfigError("to sign, install aminet-video[c2pa]") from error
+    try:
+        chain, secret = (file.read_bytes() for file in files if file is not None)
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: cannot be read ({error.strerror})") from error
+    made = Credentials(_algorithm(chain, secret), chain, secret)
+    try:
+        _signer(made).close()
+    except c2pa.C2paError as error:
+        raise ConfigError(f"{files[0]}: cannot be signed with ({error})") from error
+    return made
+
+
+def sign(file: Path, source: Path, credentials: Credentials, *, restored: bool) -> Path | None:
+    """Sign a finished file.
+
+    Args:
+        file: replaced by one that holds its manifest, if its format can.
+        source: what it was made from.
+        credentials: to sign with.
+        restored: whether any face was restored.
+
+    Returns:
+        The manifest, which lies beside the file, if the file cannot hold it.
+
+    Raises:
+        RunFailedError: it cannot be signed.
+        OSError: a file cannot be read or written.
+    """
+    import c2pa
+
+    media_type = _EMBEDDED.get(file.suffix.lower())
+    signed = file.with_name(f"{file.name}.signed")
+    ingredient = {"title": source.name, "relationship": "parentOf"}
+    try:
+        with (
+            _signer(credentials) as signer,
+            c2pa.Builder(_manifest(file.name, restored=restored)) as builder,
+            source.open("rb") as parent,
+            file.open("rb") as content,
+            signed.open("w+b") as out,
+        ):
+            builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
+            if media_type is None:
+                builder.set_no_embed()
+            parent_type = _EMBEDDED.get(source.suffix.lower(), _OTHER)
+            builder.add_ingredient(json.dumps(ingredient), parent_type, parent)
+            manifest = builder.sign(signer, media_type or _OTHER, content, out)
+    except c2pa.C2paError as error:
+        signed.unlink(missing_ok=True)
+        raise RunFailedError(f"{file.name}: cannot be signed ({error})") from error
+    if media_type is not None:
+        signed.replace(file)
+        return None
+    signed.unlink()
+    beside = file.with_name(f"{file.name}{CREDENTIALS}")
+    beside.write_bytes(manifest)
+    return beside
+
+
+def _manifest(title: str, *, restored: bool) -> dict[str, Any]:
+    program = {"name": PACKAGE, "version": version(PACKAGE)}
+    action: dict[str, Any] = {"action": "c2pa.transcoded", "softwareAgent": program}
+    if restored:
+        action |= {
+            "action": "c2pa.edited",
+            "digitalSourceType": SOURCE_TYPE,
+            "description": LABEL,
+        }
+    return {
+        "title": title,
+        "claim_generator_info": [program],
+        "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [action]}}],
+    }
+
+
+def _named(given: Path | None, variable: str) -> Path | None:
+    found = os.environ.get(variable)
+    return given if given is not None or not found else Path(found)
+
+
+def _signer(credentials: Credentials) -> c2pa.Signer:
+    import c2pa
+
+    algorithm = credentials.algorithm.encode()
+    chain, key = credentials.chain_pem, credentials.key_pem
+    return c2pa.Signer.from_info(c2pa.C2paSignerInfo(algorithm, chain, key, None))
+
+
+def _algorithm(chain: bytes, key: bytes) -> str:
+    """Return the algorithm of a key, once it is sure that it is the certificate's."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    try:
+        private = load_pem_private_key(key, password=None)
+        public = x509.load_pem_x509_certificate(chain).public_key()
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise ConfigError(
+            "the certificate or the key to sign with cannot be read: expected PEM files, and a key"
+            " without a password"
+        ) from error
+    if private.public_key() != public:
+        raise ConfigError("the key to sign with does not belong to the certificate")
+    if isinstance(private, ec.EllipticCurvePrivateKey):
+        return {256: "es256", 384: "es384", 521: "es512"}.get(private.key_size, "es256")
+    if isinstance(private, rsa.RSAPrivateKey):
+        return "ps256"
+    if isinstance(private, ed25519.Ed25519PrivateKey):
+        return "ed25519"
+    raise ConfigError("the key to sign with is none of ECDSA, RSA and Ed25519")
