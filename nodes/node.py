@@ -62,6 +62,7 @@ class Timed(Protocol):
     @property
     def pts(self) -> int:
         """Presentation time, in ticks of the video's time base."""
+        ...
 
 
 Outputs = Mapping[str, Timed]

@@ -156,6 +156,9 @@ def _make_node(
 ) -> GraphNode:
     try:
         node_class = find_node(entry.type) if isinstance(entry.type, str) else entry.type
+    except NodeConfigError as error:
+        raise GraphError(f"node {name!r}: {error}") from error
+    try:
         checked = _checked(node_class, config)
     except NodeConfigError as error:
         raise GraphError(f"node {name!r}: {error}") from error

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import av
 import numpy as np
@@ -147,7 +147,8 @@ def encode_png(samples: RgbImage) -> bytes:
     encoder.time_base = Fraction(1, 25)
     picture = av.VideoFrame(width_px, height_px, encoder.pix_fmt)
     (plane,) = picture.planes
-    rows = np.frombuffer(plane, f">u{samples.dtype.itemsize}").reshape(height_px, -1)
+    buffer = cast("memoryview[int]", plane)
+    rows = np.frombuffer(buffer, f">u{samples.dtype.itemsize}").reshape(height_px, -1)
     rows[:, : width_px * channels] = samples.reshape(height_px, -1)
     return b"".join(bytes(p) for p in (*encoder.encode(picture), *encoder.encode(None)))
 

@@ -20,7 +20,7 @@ from PIL import Image
 from nodes.media.open import open_media
 from nodes.media.reader import PictureReader
 from nodes.picture.formats import PictureConverter
-from nodes.picture.layout import pixel_layout
+from nodes.picture.layout import pixel_layout, plane_codes
 from nodes.picture.regions import RegionReader
 from nodes.types import RgbImage, VideoInfo
 from pipeline.pictures.photo import Photo
@@ -160,8 +160,7 @@ def _rgba(picture: av.VideoFrame) -> RgbImage:
     deep = max(component.bits for component in picture.format.components) > 8
     rgba = picture.reformat(format="rgba64le" if deep else "rgba")
     (plane,) = rgba.planes
-    rows = np.frombuffer(plane, np.uint16 if deep else np.uint8)
-    wide = rows.reshape(rgba.height, -1)[:, : 4 * rgba.width]
+    wide = plane_codes(plane, np.uint16 if deep else np.uint8)[:, : 4 * rgba.width]
     return cast("RgbImage", wide.reshape(rgba.height, rgba.width, 4))
 
 

@@ -14,6 +14,7 @@ from typing import Final
 import av
 import numpy as np
 from av.codec.context import Flags
+from av.video import VideoStream
 from PIL import Image
 
 from nodes.picture.filters import PictureFilter
@@ -90,6 +91,7 @@ def write_film(kind: Kind, media: Path, path: Path) -> None:
     clips = [load_clip(media / f"clip_{name}.mp4") for name in kind.people]
     with av.open(path, "w", format="matroska") as container:
         stream = container.add_stream(kind.codec, rate=kind.rate, options=kind.options)
+        assert isinstance(stream, VideoStream)
         stream.pix_fmt = "yuv420p"
         if kind.interlaced:
             stream.codec_context.flags |= Flags.interlaced_dct | Flags.interlaced_me

@@ -107,7 +107,7 @@ def test_a_training_checkpoint_gives_its_averaged_weights(
 
 def test_shipped_weights_are_what_their_cards_say() -> None:
     cards = list_weights()
-    assert [card.name for card in cards] == ["aminet", "aminet-s"]
+    assert [card.name for card in cards] == ["aminet", "aminet-s", "aminet-sharp"]
     for shipped in cards:
         network, card = load_network(shipped.name)
         assert card.parameters == count_parameters(network)
