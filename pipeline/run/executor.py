@@ -106,7 +106,7 @@ class SegmentExecutor:
 
         Args:
             segment: the segment; each sink writes to its own folder in `work_dir`.
-            listener: called with the progress every 0.1 s, in this thread.
+            listener: called with the progress every 0.1 s and at the end, in this thread.
 
         Raises:
             MediaError: the pictures are too large for this machine.
@@ -237,6 +237,8 @@ class _Run:
                 thread.join(POLL_S)
                 raise_pending()
                 listener(self.progress)
+        # Of short runs nothing was told yet.
+        listener(self.progress)
 
     def _bodies(self, entry: GraphNode) -> list[Callable[[GraphNode], None]]:
         node = self._nodes[entry.name]

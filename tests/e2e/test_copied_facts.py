@@ -42,6 +42,7 @@ def test_dolby_vision_is_encoded_as_a_whole(tmp_path: Path) -> None:
     report = _run(source, tmp_path / "out.mkv", shown[-1])
 
     assert report.copied_frames == 0
+    assert report.why_not_copied == "it is Dolby Vision"
     assert any(DOLBY in note for note in report.notes)
 
 
