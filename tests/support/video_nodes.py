@@ -81,6 +81,7 @@ def round_trip(
         info,
         last_duration_ticks=encoded["last_duration_ticks"],
         comment=comment,
+        keep_start=config.keep_start,
     )
     return target, report
 

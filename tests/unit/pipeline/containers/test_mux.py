@@ -71,7 +71,11 @@ CASES: dict[str, tuple[Video, str, EncodeConfig]] = {
         ".mkv",
         X264,
     ),
-    "sound.ts": (Video(b_frames=2, audio=(AudioTrack(),)), ".ts", X264),
+    "sound.ts": (
+        Video(b_frames=2, audio=(AudioTrack(),)),
+        ".ts",
+        X264.model_copy(update={"keep_start": True}),
+    ),
     "opus.webm": (
         Video(codec="libvpx-vp9", audio=(AudioTrack("libopus"),)),
         ".webm",
