@@ -32,6 +32,7 @@ def test_plan_tells_segments_placement_and_that_nothing_is_done(tmp_path: Path) 
     assert told("plan", *words, *more).splitlines() == [
         f"{source} -> {tmp_path}/out.mkv: 90 frames in 5 segments",
         "  segments of 10 to 20 frames, cut at keyframes",
+        "  copied wherever no picture changes from keyframe to keyframe",
         "5 segments to do, ray runner (asked for)",
         "  this machine: segment workers 4 x 1 thread(s), enhancers 1 x 4 thread(s)",
         "how long that takes is not known before segments of it are finished",
