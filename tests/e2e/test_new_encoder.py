@@ -20,7 +20,7 @@ from tests.support.video_nodes import largest_difference, same_pixels
 # MediaPipe and Ray warn of their own dependencies.
 pytestmark = pytest.mark.filterwarnings("default")
 
-OFF = ("enhance.weights=bicubic", "run.threads=1")
+OFF = ("enhance.weights=bicubic", "run.threads=1", "encode.copy=false")
 
 ROWS = {
     "magicyuv": Encoder(
