@@ -120,7 +120,10 @@ def _present(spec: GraphSpec, params: Mapping[str, Any]) -> dict[str, NodeEntry]
 def _is_present(name: str, entry: NodeEntry, params: Mapping[str, Any]) -> bool:
     found = _resolved(f"{name}.when", entry.when, params)
     if not isinstance(found, bool):
-        raise GraphError(f"{name}.when is {found!r}, expected true, false or a parameter that is")
+        taken = f" ({entry.when})" if isinstance(entry.when, str) else ""
+        raise GraphError(
+            f"{name}.when{taken} is {found!r}, expected true, false or a parameter that is"
+        )
     return found
 
 
