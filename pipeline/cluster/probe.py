@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 import socket
+import subprocess
+import sys
 from typing import Final
 
-__all__ = ["probe"]
+__all__ = ["asks_for_token", "probe"]
 
 _HOST_AND_PORT: Final = re.compile(r"(?:ray://)?\[?([^\[\]/]+?)\]?:(\d{1,5})")
 _ANSWER_S: Final = 15.0
@@ -45,6 +47,36 @@ def probe(address: str) -> None:
         ) from error
     if answer is not None and answer[_TYPE_AT : _TYPE_AT + 1] != _EMPTY_SETTINGS[_TYPE_AT:][:1]:
         raise OSError("what answers there is not Ray; check the port")
+
+
+_ASK: Final = """
+import sys
+from ray._private.services import canonicalize_bootstrap_address
+from ray._raylet import GcsClient
+GcsClient(address=canonicalize_bootstrap_address(sys.argv[1])).get_all_node_info(timeout=10)
+"""
+
+
+def asks_for_token(address: str) -> bool:
+    """Return whether a cluster refuses those who join it without a token.
+
+    A driver that has a token would refuse the workers of a cluster that has none. It is asked in
+    another process, because Ray reads the mode of authentication once.
+
+    Args:
+        address: as for `ray.init`. Whether the server of a `ray://` address asks for one cannot be
+            told; its client may send one that is not asked for, so the answer is True.
+    """
+    if address.startswith("ray://"):
+        return True
+    done = subprocess.run(
+        [sys.executable, "-c", _ASK, address],
+        env={**os.environ, "RAY_AUTH_MODE": "disabled"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "AuthenticationError" in done.stderr
 
 
 def _first_frame(connection: socket.socket) -> bytes | None:

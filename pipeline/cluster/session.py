@@ -23,7 +23,7 @@ from ray.util.placement_group import (
 
 import aminet
 import nodes
-from pipeline.cluster.probe import probe
+from pipeline.cluster.probe import asks_for_token, probe
 from pipeline.errors import ClusterError
 from pipeline.interrupts import interruptible, keeping_sigterm
 from pipeline.sizing.sizing import Machine
@@ -76,9 +76,11 @@ def connect(address: str | None, threads: int) -> bool:
         else:
             with interruptible():
                 probe(address)
+                with_token = asks_for_token(address)
             # `ray.init` uses this machine's token for a cluster that it starts, but not for one
             # that it joins, unless RAY_AUTH_MODE says so.
-            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
+            if with_token:
+                maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
             # The packages are sent to the workers, because `nodes` and `pipeline` are common names,
             # and paths may differ between machines.
             _init(
