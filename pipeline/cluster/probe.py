@@ -19,6 +19,9 @@ _HOST_AND_PORT: Final = re.compile(r"(?:ray://)?\[?([^\[\]/]+?)\]?:(\d{1,5})")
 _ANSWER_S: Final = 15.0
 """How long the head of a cluster, which may be busy, may take to answer, s."""
 
+_ASK_S: Final = 60.0
+"""How long the process may take that finds out whether a token is needed, s."""
+
 _EMPTY_SETTINGS: Final = bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _EMPTY_SETTINGS
 """The first bytes of a client; source: RFC 9113, section 3.4."""
@@ -66,6 +69,9 @@ def asks_for_token(address: str) -> bool:
     Args:
         address: as for `ray.init`. Whether the server of a `ray://` address asks for one cannot be
             told; its client may send one that is not asked for, so the answer is True.
+
+    Raises:
+        subprocess.TimeoutExpired: it does not answer.
     """
     if address.startswith("ray://"):
         return True
@@ -75,6 +81,7 @@ def asks_for_token(address: str) -> bool:
         capture_output=True,
         text=True,
         check=False,
+        timeout=_ASK_S,
     )
     return "AuthenticationError" in done.stderr
 

@@ -77,11 +77,15 @@ def test_the_whole_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         session.connect("auto", threads=1)
 
 
-@pytest.mark.parametrize(("address", "asked"), [("auto", True), (None, False)])
-def test_a_token_that_is_there_is_used_to_join(
-    address: str | None, asked: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("address", "asks", "used"),
+    [("auto", True, True), ("auto", False, False), (None, True, False)],
+)
+def test_a_token_is_used_to_join_a_cluster_that_asks_for_one(
+    address: str | None, asks: bool, used: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[object] = []
+    monkeypatch.setattr(session, "asks_for_token", lambda _: asks)
     monkeypatch.setattr(session, "_init", lambda **_: calls.append("init"))
     monkeypatch.setattr(
         session,
@@ -89,13 +93,14 @@ def test_a_token_that_is_there_is_used_to_join(
         lambda **_: calls.append("token"),
     )
     assert session.connect(address, threads=1)
-    assert calls == (["token", "init"] if asked else ["init"])
+    assert calls == (["token", "init"] if used else ["init"])
 
 
 def test_the_wait_for_an_answer_can_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job starts its runner where signals are postponed."""
     allowed: list[bool] = []
     monkeypatch.setattr(session, "probe", lambda _: allowed.append(interrupts._state.allowed))
+    monkeypatch.setattr(session, "asks_for_token", lambda _: True)
     monkeypatch.setattr(session, "_init", lambda **_: None)
     monkeypatch.setattr(session, "maybe_enable_token_auth_if_token_available", lambda **_: False)
     with interrupts.postponed():
