@@ -99,7 +99,8 @@ def finish_video(
             file = here / "finished" / encode.name / target.name
             file.parent.mkdir(parents=True, exist_ok=True)
             pieces = pieces_of(encode, segments.results, folders, plan.segments.cuts)
-            muxed = _join_video(plan, graph, merged, encode, pieces, source, file)
+            with _or_encode(pieces):
+                muxed = _join_video(plan, graph, merged, encode, pieces, source, file)
             made.append(_Output(encode.name, target, file, muxed))
         sides = join_sinks(graph, segments.results, folders, here / "beside")
         notes, manifest = _sign(options, merged, source, made)
@@ -164,6 +165,17 @@ def _gathered(
             yield source, [store.local(number, workspace, key=key) for number in numbers], workspace
 
 
+@contextmanager
+def _or_encode(pieces: Sequence[Piece]) -> Generator[None]:
+    """Raise `NotCopiedError` for what fails with pieces of the source, which can be encoded."""
+    try:
+        yield
+    except AminetError as error:
+        if all(isinstance(piece, Path) for piece in pieces):
+            raise
+        raise NotCopiedError(f"copying its packets failed: {error}") from error
+
+
 def _join_video(
     plan: VideoPlan,
     graph: Graph,
@@ -176,26 +188,8 @@ def _join_video(
     """Write an encoder's output with its label, and make sure that it holds every frame.
 
     Raises:
-        NotCopiedError: pieces of the source cannot be used.
         AminetError: the output cannot be written, or lacks frames.
     """
-    try:
-        return _joined(plan, graph, merged, encode, pieces, source, made)
-    except AminetError as error:
-        if all(isinstance(piece, Path) for piece in pieces):
-            raise
-        raise NotCopiedError(f"copying its packets failed: {error}") from error
-
-
-def _joined(
-    plan: VideoPlan,
-    graph: Graph,
-    merged: SegmentResult,
-    encode: GraphNode,
-    pieces: Sequence[Piece],
-    source: str,
-    made: Path,
-) -> MuxReport:
     config, info = encode.config, merged.infos[encode.name]
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
     last_ticks = merged.reports[encode.name]["last_duration_ticks"]

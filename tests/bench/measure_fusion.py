@@ -31,6 +31,7 @@ from nodes.track import Track, TrackConfig
 from nodes.types import ColorTags, FacePatch, Frame, FrameFaces, FramePatches, VideoInfo
 from tests.bench.composites import RATE, Actor, Clip, Shot, backdrop, encoded, load_clip
 from tests.bench.composites import compose as composed
+from tests.support.faces import info_of
 
 PEOPLE: Final = ("woman_tram", "man_sunglasses", "woman_window", "woman_beanie")
 EYES_PX: Final = (10.0, 18.0, 26.0, 36.0)
@@ -89,7 +90,7 @@ def filmed(film: Film, clips: Sequence[Clip], frames: int) -> tuple[list[Image.I
 
 def cut(frames: Sequence[Frame], scale: int = 1) -> list[FramePatches]:
     """Follow and cut out the faces of a film."""
-    segment, info = Segment("film.mkv", Path(), 1), _info(frames[0])
+    segment, info = Segment("film.mkv", Path(), 1), info_of(frames[0])
     track, crop = Track(TrackConfig()), Crop(CropConfig(min_detail=0, scale=scale))
     track.prepare(lambda _: None)
     track.setup(1)
@@ -142,22 +143,6 @@ def errors(patch: FacePatch, clean: Image.Image) -> tuple[float, float, float]:
     weight = float(patch.history.weight[inside].mean()) / 255
     finer = patch.history.finer
     return error(patch.rgb), error(patch.history.fused_rgb[::finer, ::finer]), weight
-
-
-def _info(frame: Frame) -> VideoInfo:
-    picture = frame.picture
-    return VideoInfo(
-        width_px=picture.width,
-        height_px=picture.height,
-        pix_fmt=picture.format.name,
-        time_base=Fraction(1, RATE),
-        average_rate=Fraction(RATE),
-        sample_aspect_ratio=Fraction(1),
-        rotation_deg=0,
-        color=ColorTags(),
-        codec_name="h264",
-        bit_depth=8,
-    )
 
 
 def rows_of(film: Film, clips: Sequence[Clip], frames: int, longest: Sequence[int]) -> list[Any]:

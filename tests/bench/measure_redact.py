@@ -13,7 +13,6 @@ import argparse
 import json
 import sys
 from collections import defaultdict
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +21,11 @@ import numpy as np
 from nodes.blur import Blur
 from nodes.node import Inputs, MapNode, Segment
 from nodes.track import Track
-from nodes.types import ColorTags, Frame, VideoInfo
+from nodes.types import ColorTags, Frame
 from pipeline.config import load_graph, merge_settings
-from tests.bench.composites import RATE, Box, TrueFace, filmed
+from tests.bench.composites import Box, TrueFace, filmed
 from tests.bench.films import Film, cast, films
+from tests.support.faces import info_of
 
 EDGES_PX: Final = (0, 16, 24, 48)
 _SAME: Final = 2
@@ -41,19 +41,7 @@ def redacted(frames: list[Frame]) -> list[Frame]:
     )
     assert isinstance(track, MapNode)
     assert isinstance(blur, MapNode)
-    picture = frames[0].picture
-    info = VideoInfo(
-        width_px=picture.width,
-        height_px=picture.height,
-        pix_fmt=picture.format.name,
-        time_base=Fraction(1, RATE),
-        average_rate=Fraction(RATE),
-        sample_aspect_ratio=Fraction(1),
-        rotation_deg=0,
-        color=_COLOR,
-        codec_name="h264",
-        bit_depth=8,
-    )
+    info = info_of(frames[0], color=_COLOR)
     segment = Segment("composite", Path(), 1)
     track.setup(1)
     track.open(segment, {"frames": info})

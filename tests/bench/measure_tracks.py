@@ -15,7 +15,6 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -25,9 +24,10 @@ from scipy.optimize import linear_sum_assignment
 
 from nodes.node import Inputs, Segment
 from nodes.track import Track, TrackConfig
-from nodes.types import Box, ColorTags, Face, Frame, FrameFaces, VideoInfo
+from nodes.types import Box, Face, Frame, FrameFaces
 from tests.bench.composites import RATE, TrueFace, filmed
 from tests.bench.films import cast, crowd, films, still_face
+from tests.support.faces import info_of
 
 EDGES_PX: Final = (12, 16, 20, 24, 32, 48, 64, 96, 140, 280)
 GRACE_FRAMES: Final = 13
@@ -84,19 +84,7 @@ class Counts:
 
 def follow(frames: Sequence[Frame]) -> tuple[list[tuple[Face, ...]], float, float]:
     """Return the confirmed faces of each frame; CPU ms and looks a frame after the first second."""
-    picture = frames[0].picture
-    info = VideoInfo(
-        width_px=picture.width,
-        height_px=picture.height,
-        pix_fmt=picture.format.name,
-        time_base=Fraction(1, RATE),
-        average_rate=Fraction(RATE),
-        sample_aspect_ratio=Fraction(1),
-        rotation_deg=0,
-        color=ColorTags(),
-        codec_name="h264",
-        bit_depth=8,
-    )
+    info = info_of(frames[0])
     track = Track(TrackConfig())
     track.open(Segment("composite", Path(), 1), {"frames": info})
     found: list[tuple[Face, ...]] = []
