@@ -121,9 +121,7 @@ def finder() -> Callable[[str], type[Node[NodeConfig]]]:
 def test_graphs_that_extend_each_other_are_refused(tmp_path: Path) -> None:
     one = write(tmp_path / "one.yaml", "extends: two.yaml\n")
     write(tmp_path / "two.yaml", "extends: one.yaml\n")
-    with pytest.raises(
-        GraphError, match=r"two\.yaml, line 1: extends .*which extends it again"
-    ):
+    with pytest.raises(GraphError, match=r"two\.yaml, line 1: extends .*which extends it again"):
         read_graph_spec(one)
 
 
