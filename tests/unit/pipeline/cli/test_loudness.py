@@ -69,6 +69,7 @@ def test_an_error_of_a_node_names_it_and_verbose_shows_its_traceback(
     told = capsys.readouterr().err
     assert "sink_nodes.py" in told
     assert "in finish" in told
+    assert "Traceback (most recent call last):\n" in told
 
 
 def test_quiet_leaves_warnings_out(monkeypatch: pytest.MonkeyPatch) -> None:
