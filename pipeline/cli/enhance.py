@@ -101,6 +101,7 @@ def run_graph(
     label: option.Label = False,
     sign_cert: option.SignCert = None,
     sign_key: option.SignKey = None,
+    sign_tsa: option.SignTsa = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -129,6 +130,7 @@ def run_graph(
         label=label or None,
         sign_cert=sign_cert,
         sign_key=sign_key,
+        sign_tsa=sign_tsa,
         runner=runner,
         address=address,
     )
