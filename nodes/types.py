@@ -100,6 +100,8 @@ class VideoInfo:
     """Bits per component, 8 to 16."""
     hdr: HdrFacts | None = None
     """Mastering display and light levels of an HDR10 video."""
+    captions: bool = False
+    """Whether its first pictures have closed captions."""
     still: bool = False
     """Whether it is a photograph: a single picture."""
     interlaced: bool = False

@@ -6,7 +6,7 @@ import av
 
 from nodes.errors import MediaError
 from nodes.media.container_facts import ContainerFacts
-from nodes.media.side_data import CARRIED, carried_kinds
+from nodes.media.side_data import CARRIED, DOLBY_VISION, carried_kinds
 
 __all__ = ["lost_facts"]
 
@@ -39,5 +39,5 @@ def lost_facts(source: str, facts: ContainerFacts, first: av.VideoFrame) -> list
                 " and purple; convert it to HDR10 or SDR first"
             )
         plain = _BASES.get(base, "plain")
-        lost.append(f"Dolby Vision record (profile {profile}): what is left is {plain} video")
+        lost.append(f"{DOLBY_VISION} (profile {profile}): what is left is {plain} video")
     return lost

@@ -104,5 +104,6 @@ class Decode(SourceNode[DecodeConfig]):
             "last_pts": known[-1]["last_pts"],
             "container_frame_count": reports[0]["container_frame_count"],
             "left_out": reports[0].get("left_out", []),
+            "changes": reports[0].get("changes", []),
         }
         return merged | {"warnings": warnings_of(merged, whole=True)}

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from fractions import Fraction
 from itertools import chain, islice
 from math import ceil
-from typing import Any
+from typing import Any, Final
 
 import av
 from av.container import InputContainer
@@ -29,6 +29,7 @@ from nodes.media.open import (
 from nodes.media.picture_files import is_numbered
 from nodes.media.reader import PacketHandler, PictureReader
 from nodes.node import Segment
+from nodes.picture.captions import Captions
 from nodes.picture.formats import bit_depth, editable_format
 from nodes.picture.interlaced import deinterlaced
 from nodes.types import ColorTags, Frame, PictureForm, VideoInfo
@@ -37,6 +38,9 @@ __all__ = ["MAX_NAMED_EVENTS", "Stretch", "warnings_of"]
 
 MOST_UNTIMED = 32
 """Most pictures without a pts at the start of a video that are kept until one has a pts."""
+
+_MAY_HAVE_CAPTIONS: Final = 2
+"""Pictures at the start to look at: where captions have their own rate, some have none."""
 
 MAX_NAMED_EVENTS = 50
 """Most damaged places that the report lists; all are counted."""
@@ -93,19 +97,19 @@ class Stretch:
             form = self._form_of(first)
             info = common_info(_editable(source), form, segment.pictures)
             fitter = PictureFitter(info, form, segment.pictures)
+            self._changes = self._changes_of_all(first, info)
             self._rate = info.average_rate or FALLBACK_RATE
             self._clock = PresentationClock(
                 1 / (self._rate * info.time_base), RESTART_S / info.time_base
             )
-            first_pts, pictures = self._first_time(chain([first], pictures))
-            self.info = _trimmed(info, config, first_pts)
+            first_pts, pictures, captioned = self._first_pictures(chain([first], pictures))
+            self.info = _trimmed(replace(info, captions=captioned), config, first_pts)
         except BaseException:
             self._reader.close()
             raise
         self._fitter = fitter
         self._first, self._end = _bounds(segment, self.info)
         self._name = segment.input
-        self._has_alpha_track = self._reader.stream.metadata.get("alpha_mode") == "1"
         self._pictures: Iterator[av.VideoFrame] = pictures
         if self._first is not None and on_other is None:
             self._reader.seek(self._first)
@@ -134,11 +138,37 @@ class Stretch:
             )
         return first, pictures
 
-    def _first_time(self, pictures: Iterator[av.VideoFrame]) -> tuple[int, Iterator[av.VideoFrame]]:
-        """Return the pts of the first picture, and all pictures.
+    def _changes_of_all(self, first: av.VideoFrame, info: VideoInfo) -> list[str]:
+        """Return what is done to every picture, in words."""
+        changes: list[str] = []
+        if self._reader.stream.metadata.get("alpha_mode") == "1":
+            changes.append("alpha left out")
+        if any(self._reader.facts.crop_px):
+            top, bottom, left, right = self._reader.facts.crop_px
+            changes.append(
+                f"top {top}, bottom {bottom}, left {left}, right {right} px cut off, as players do,"
+            )
+        self._counted_changes = tuple(changes)
+        if (first.width, first.height) == (info.width_px, info.height_px):
+            converted = _conversion(first, info.width_px, info.height_px, info.pix_fmt)
+            changes += [converted] * (first.format.name != info.pix_fmt)
+        return changes
+
+    def _first_pictures(
+        self, pictures: Iterator[av.VideoFrame]
+    ) -> tuple[int, Iterator[av.VideoFrame], bool]:
+        """Return the pts of the first picture, all pictures, and whether the first have captions.
 
         If the first pictures have no pts, it is computed from the first one that has.
         """
+        waiting = list(islice(pictures, _MAY_HAVE_CAPTIONS))
+        captions = Captions()
+        captioned = any(captions.of(picture) for picture in waiting)
+        first_pts, pictures = self._first_time(chain(waiting, pictures))
+        return first_pts, pictures, captioned
+
+    def _first_time(self, pictures: Iterator[av.VideoFrame]) -> tuple[int, Iterator[av.VideoFrame]]:
+        """Return the pts of the first picture, and all pictures."""
         waiting = list(islice(pictures, 1))
         while waiting[-1].pts is None and len(waiting) < MOST_UNTIMED:
             following = next(pictures, None) if self._reader.stores_times else None
@@ -186,10 +216,7 @@ class Stretch:
         duration = max(0, picture.duration)
         converted = self._fitter.fit(picture, self._reader.sample_aspect_ratio)
         if converted is not picture:
-            what = (
-                f"{picture.width}x{picture.height} {picture.format.name} to"
-                f" {converted.width}x{converted.height} {converted.format.name}"
-            )
+            what = _conversion(picture, converted.width, converted.height, converted.format.name)
             self._conversions[what] = self._conversions.get(what, 0) + 1
         converted.pts, converted.time_base = pts, self.info.time_base
         # An encoder would use the source's picture type.
@@ -235,18 +262,14 @@ class Stretch:
             "restarts": [asdict(restart) for restart in self._clock.restarts],
             "deinterlaced": self._deinterlaces,
             "left_out": self._lost,
+            "changes": self._changes,
             "conversions": [
                 {"what": what, "frames": count} for what, count in self._conversions.items()
             ],
         }
-        if self._has_alpha_track:
-            result["conversions"].append({"what": "alpha left out", "frames": self._emitted})
-        if any(self._reader.facts.crop_px):
-            top, bottom, left, right = self._reader.facts.crop_px
-            what = (
-                f"top {top}, bottom {bottom}, left {left}, right {right} px cut off, as players do,"
-            )
-            result["conversions"].append({"what": what, "frames": self._emitted})
+        result["conversions"] += [
+            {"what": what, "frames": self._emitted} for what in self._counted_changes
+        ]
         result["warnings"] = warnings_of(result, whole=self._first is None and self._end is None)
         return result
 
@@ -287,6 +310,11 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
     lines.extend(f"left out: {what}" for what in report.get("left_out", ()))
     lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
     return lines
+
+
+def _conversion(picture: av.VideoFrame, width_px: int, height_px: int, pix_fmt: str) -> str:
+    before = f"{picture.width}x{picture.height} {picture.format.name}"
+    return f"{before} to {width_px}x{height_px} {pix_fmt}"
 
 
 def _paced(info: VideoInfo, rate: float, name: str, container: InputContainer) -> VideoInfo:

@@ -11,7 +11,7 @@ from nodes.encode.encoders import EncoderPlan
 from nodes.errors import MediaError
 from nodes.types import Frame, VideoInfo
 
-__all__ = ["LastFrame", "Part", "encoding_facts", "parts_in"]
+__all__ = ["LastFrame", "Part", "encoding_facts", "encoding_losses", "parts_in"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,18 +74,6 @@ def encoding_facts(plan: EncoderPlan, info: VideoInfo, captioned: int) -> dict[s
         fields = "coded as fields" if whole else "kept in the pixels, coded as frames"
     if info.hdr is not None:
         hdr = "left out" if plan.facts.hdr_words is None else "kept"
-    warnings: list[str] = []
-    if captioned and not plan.facts.captions:
-        warnings.append(
-            f"{plan.encoder} cannot hold the closed captions of {captioned} frames: left out; x264"
-            " and x265 can"
-        )
-    if hdr == "left out":
-        *others, last = hdr_encoders()
-        warnings.append(
-            f"{plan.encoder} cannot be told of the HDR10 mastering display and light levels:"
-            f" left out; {', '.join(others)} and {last} can"
-        )
     return {
         "encoder": plan.encoder,
         "codec": plan.codec_name,
@@ -97,5 +85,25 @@ def encoding_facts(plan: EncoderPlan, info: VideoInfo, captioned: int) -> dict[s
         "bitrate_bps": plan.bitrate_bps,
         "hdr": hdr,
         "captions": captioned,
-        "warnings": warnings,
+        "warnings": encoding_losses(plan, info, captioned=captioned > 0),
     }
+
+
+def encoding_losses(plan: EncoderPlan, info: VideoInfo, *, captioned: bool) -> list[str]:
+    """Return what the encoder leaves out, for the user.
+
+    Args:
+        plan: the encoder and its settings.
+        info: the video.
+        captioned: whether encoded frames have closed captions.
+    """
+    losses: list[str] = []
+    if captioned and not plan.facts.captions:
+        losses.append(f"{plan.encoder} cannot hold closed captions: left out; x264 and x265 can")
+    if info.hdr is not None and plan.facts.hdr_words is None:
+        *others, last = hdr_encoders()
+        losses.append(
+            f"{plan.encoder} cannot be told of the HDR10 mastering display and light levels:"
+            f" left out; {', '.join(others)} and {last} can"
+        )
+    return losses

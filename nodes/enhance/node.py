@@ -19,6 +19,7 @@ from nodes.errors import NodeConfigError
 from nodes.geometry.alignment import compose, scaling
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port, Reader
 from nodes.types import FaceOval, FacePatch, FramePatches, FrameRestored, RestoredPatch
+from nodes.values import FileName
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +53,7 @@ class EnhanceConfig(NodeConfig):
     look: Look = "faithful"
     """`faithful` restores what is most likely, and stays soft where the source does not tell.
     `sharp` is generative: it draws plausible detail there, and reports and sheets say so."""
-    weights: str | None = None
+    weights: FileName | None = None
     """A network in place of the look's: the name of weights that ship with the program, path or URL
     of a `.safetensors` file (needed only on the machine that starts the run), or `bicubic` for no
     restoration."""

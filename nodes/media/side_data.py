@@ -24,7 +24,7 @@ from av.sidedata.sidedata import SideDataContainer, Type
 
 from nodes.picture.filters import PictureFilter
 
-__all__ = ["CARRIED", "Kind", "carried_kinds", "display_matrix", "side_data"]
+__all__ = ["CARRIED", "DOLBY_VISION", "Kind", "carried_kinds", "display_matrix", "side_data"]
 
 CARRIED: Final[Mapping[str, str]] = {
     "AFD": "active format description",
@@ -37,6 +37,9 @@ CARRIED: Final[Mapping[str, str]] = {
     "STEREO3D": "arrangement of pictures for two eyes",
 }
 """Side data that no encoder here is given: the kind, and what it is."""
+
+DOLBY_VISION: Final = "Dolby Vision record"
+"""How the words for the loss of that begin."""
 
 Kind = Literal["DISPLAYMATRIX", "MASTERING_DISPLAY_METADATA", "CONTENT_LIGHT_LEVEL"]
 """Names in `av.sidedata.sidedata.Type` of kinds without a metadata dictionary."""

@@ -103,7 +103,7 @@ def _lines(job: JobPlan) -> Iterator[str]:
     for video in job.videos:
         made = ", ".join(str(output) for output in video.files.outputs) or video.files.target.parent
         yield f"{video.files.source} -> {made}: {_state(video, job)}"
-        for note in video.plan.notes if video.plan else ():
+        for note in (*video.plan.notes, *video.plan.losses) if video.plan else ():
             yield f"  {note}"
         if video.plan and video.segments_left:
             yield from _segments(video.plan.segments, tuple(video.done))

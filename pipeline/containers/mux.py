@@ -25,9 +25,11 @@ from av.packet import Packet
 from av.stream import Discard, Stream
 
 from nodes.errors import MediaError
+from nodes.media.container_facts import container_facts
 from nodes.media.open import open_media, open_whole, read_packets, video_stream
 from nodes.media.urls import file_url
 from nodes.types import Restart, VideoInfo
+from pipeline.containers.arrangement import Target, arrangement_kept, arrangement_written
 from pipeline.containers.formats import container_format
 from pipeline.containers.holding import is_cover
 from pipeline.containers.other_streams import CopiedStream, OtherStreams
@@ -83,6 +85,8 @@ class MuxReport:
     chapters: int
     notes: tuple[str, ...] = ()
     """Messages for the user about other streams."""
+    kept: tuple[str, ...] = ()
+    """Kinds of `nodes.media.side_data.CARRIED` that the header says as that of the source did."""
 
 
 def mux(
@@ -210,7 +214,8 @@ class _Mux:
         if self._container in ("mp4", "mov"):
             keys = {key.lower() for key in self._global_metadata()}
             flags = "+faststart" + ("" if keys <= _MOV_KEYS else "+use_metadata_tags")
-            return {"movflags": flags}
+            # libav counts the boxes of 360-degree, stereo and Dolby Vision video as unofficial.
+            return {"movflags": flags, "strict": "unofficial"}
         if self._container == "mpegts" and target.suffix.lower() == ".m2ts":
             return {"mpegts_m2ts_mode": "1"}
         # NUT stores no decoding times, so that negative ones need no shift. With other streams they
@@ -222,6 +227,10 @@ class _Mux:
 
     def _add_streams(self, output: OutputContainer) -> None:
         """Make the output's streams, in the source's order."""
+        self._facts = container_facts(self._main)
+        encoded = video_stream(self._first, self._source)
+        target = Target(self._container, encoded.codec.canonical_name, self._info)
+        self._arrangement = arrangement_kept(self._main, target)
         self._others = OtherStreams(
             self._original,
             self._main,
@@ -233,10 +242,11 @@ class _Mux:
         self._video = self._others.add_streams(
             lambda: add_video(
                 output,
-                video_stream(self._first, self._source),
+                encoded,
                 self._main,
                 self._info,
                 container=self._container,
+                arranged=bool(self._arrangement),
                 matrix=self._matrix,
                 joined=self._joined,
             )
@@ -307,7 +317,9 @@ class _Mux:
     def report(self, target: Path) -> tuple[MuxReport, Sequence[int]]:
         """Read the finished file and compare it; return the times of its pictures, too."""
         with open_media(str(target)) as written:
-            time_base = written.streams[self._video.index].time_base or Fraction(1)
+            video = next(s for s in written.streams.video if s.index == self._video.index)
+            kept = arrangement_written(self._arrangement, video, self._facts)
+            time_base = video.time_base or Fraction(1)
             chapters = len(written.chapters())
             ticks, others = array("q"), defaultdict[int, Written](Written)
             for packet in written.demux():
@@ -338,6 +350,7 @@ class _Mux:
             left_out=tuple(self._others.left_out),
             chapters=chapters,
             notes=tuple(note for stream in copied for note in stream.notes),
+            kept=kept,
         )
         return report, ticks
 

@@ -34,6 +34,7 @@ def add_video(
     *,
     container: str,
     matrix: tuple[int, ...] | None,
+    arranged: bool = False,
     joined: JoinedHeader | None = None,
 ) -> VideoStream:
     """Add the restored video to an output, with the source's metadata of the video stream.
@@ -45,11 +46,18 @@ def add_video(
         info: the encoded video.
         container: libav's name of the output's muxer.
         matrix: see `first_display_matrix`.
+        arranged: whether the source's header says of an arrangement that `encoded` has, too; see
+            `pipeline.containers.arrangement`.
         joined: the header of copied and encoded packets together, None if there is only one kind.
     """
-    stream = output.add_stream_from_template(encoded, opaque=True)
+    stream = output.add_stream_from_template(original if arranged else encoded, opaque=True)
     stream.time_base = info.time_base
     context = stream.codec_context
+    if arranged:
+        # PyAV can hand on side data only together with all other parameters of a stream.
+        own = encoded.codec_context
+        context.width, context.height = own.width, own.height
+        context.pix_fmt, context.extradata = own.pix_fmt, own.extradata
     # NUT stores none of these, but some codecs do in their packets.
     context.colorspace, context.color_range = info.color.matrix, info.color.range
     context.color_primaries, context.color_trc = info.color.primaries, info.color.transfer

@@ -18,6 +18,7 @@ from nodes.media.picture_files import files_of
 from nodes.reports import generative_faces, left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
+from pipeline.containers.arrangement import losses_averted
 from pipeline.containers.mux import MuxReport, mux
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.credentials.outputs import Signed, Unsigned, sign_outputs
@@ -37,7 +38,6 @@ from pipeline.job.video_plan import VideoPlan
 from pipeline.pictures.label import PictureLabel
 from pipeline.pictures.outputs import write_pictures
 from pipeline.pieces.packets import Piece
-from pipeline.pieces.proof import says_the_same
 from pipeline.run.contract import SegmentResult
 from pipeline.segments.pieces import NotCopiedError, pieces_of
 from pipeline.segments.sources import check_unchanged
@@ -353,14 +353,20 @@ def _evidence(
 def _kept_facts(
     graph: Graph, merged: SegmentResult, source: str, made: Sequence[_Output]
 ) -> frozenset[str]:
-    """Return the decoder's warnings of losses that do not happen, as all packets were copied."""
+    """Return the decoder's warnings of losses that did not happen in any output."""
     lost = merged.reports[graph.source.name].get("left_out", ())
     frames = merged.progress.frames
-    if not lost or any(merged.reports[out.node]["copied_frames"] < frames for out in made):
-        return frozenset()
-    if not all(says_the_same(str(out.file), source) for out in made):
-        return frozenset()
-    return frozenset(f"left out: {what}" for what in lost)
+    averted = [
+        losses_averted(
+            lost,
+            out.muxed.kept,
+            copied=merged.reports[out.node]["copied_frames"] == frames,
+            target=str(out.file),
+            source=source,
+        )
+        for out in made
+    ]
+    return frozenset(f"left out: {what}" for what in frozenset(lost).intersection(*averted))
 
 
 def _warnings(reports: Mapping[str, dict[str, Any]], kept: Container[str]) -> list[str]:

@@ -6,16 +6,18 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from upath import UPath
 
 from nodes.encode.encoders import EncodeConfig, plan_encoder
+from nodes.encode.report import encoding_losses
 from nodes.media.urls import is_url
 from nodes.node import Segment
 from nodes.types import PictureForm, VideoInfo
 from pipeline.config import RunOptions
-from pipeline.containers.formats import check_target, default_suffix
+from pipeline.containers.arrangement import Target, expected_losses
+from pipeline.containers.formats import check_target, container_format, default_suffix
 from pipeline.containers.probe import PacketScan, scan_packets
 from pipeline.containers.sound_scan import SoundScan
 from pipeline.containers.stream_plan import StreamPolicy
@@ -66,6 +68,9 @@ class VideoPlan:
     """Why nothing is copied, or only the whole video can be; None if stretches may be."""
     pictures: tuple[PictureForm, ...] = ()
     """The forms of the source's pictures, if they change within it."""
+    losses: tuple[str, ...] = ()
+    """What changes in every picture, and what is left out of pictures and streams, as far as it is
+    known before. The report says what of it has happened."""
     weights: Mapping[str, str] = field(default_factory=dict[str, str])
     """SHA-256 of the files that each node loads, by node."""
 
@@ -112,7 +117,7 @@ def _plan_video(
     number = video_number(graph)
     scan = None if is_url(source) else scan_packets(source, number)
     pictures = () if scan is None else scan.pictures
-    info = _describe(source, graph, threads, pictures)
+    info, read = _describe(source, graph, threads, pictures)
     written = [graph.video_into(encode.name, info) for encode in encode_nodes(graph)]
     check_fits([info, *written], threads=threads, name=video.source)
     output_kind = output_kind_of(name_of(video.target), source)
@@ -127,6 +132,7 @@ def _plan_video(
     notes = _size_notes(pictures, info)
     sounds = None if scan is None else scan.sounds
     targets: list[CopyTarget] = []
+    losses: list[str] = []
     for into, config, target in zip(written, configs, video.outputs, strict=True):
         if output_kind is not None:
             output = target.with_suffix(suffix) if suffix else target
@@ -136,11 +142,20 @@ def _plan_video(
             policy = StreamPolicy.of(config, sounds)
             output, said = _fitting(target, video.named, source, encoder.codec_name, policy, number)
             targets.append(CopyTarget(config, encoder, into, name_of(output)))
+            losses += encoding_losses(encoder, into, captioned=info.captions)
         outputs.append(output)
         notes.extend(note for note in said if note not in notes)
     video = video.with_outputs(outputs)
     warmup_s = graph.warmup_s(info)
     copying = plan_copying(scan, info, targets, number)
+    containers = [
+        Target(container_format(target.path) or "", target.encoder.codec_name, target.video)
+        for target in targets
+    ]
+    losses += expected_losses(
+        read.get("left_out", ()), containers, source, number, may_copy=copying.cuts is not None
+    )
+    losses += read.get("changes", ())
     plan = plan_segments(
         scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph), cuts=copying.cuts
     )
@@ -165,6 +180,7 @@ def _plan_video(
         sounds=sounds,
         why_not_copied=copying.why_not,
         pictures=pictures,
+        losses=tuple(dict.fromkeys(losses)),
     )
 
 
@@ -205,13 +221,15 @@ def _size_notes(pictures: Sequence[PictureForm], info: VideoInfo) -> list[str]:
 
 def _describe(
     source: str, graph: Graph, threads: int, pictures: tuple[PictureForm, ...]
-) -> VideoInfo:
+) -> tuple[VideoInfo, Mapping[str, Any]]:
+    """Return what the source node tells of a video, and its report once it was opened."""
     node = graph.source.make()
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return node.open(Segment(source, Path(folder), threads, pictures=pictures), {})
+            info = node.open(Segment(source, Path(folder), threads, pictures=pictures), {})
         finally:
             node.close()
+    return info, node.report()
 
 
 def _frame_count(info: VideoInfo, scan: PacketScan | None) -> int | None:

@@ -11,13 +11,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
 from itertools import accumulate, pairwise, zip_longest
 from pathlib import Path
 from typing import Final
 
 from nodes.errors import MediaError
-from nodes.media.container_facts import container_facts
 from nodes.media.open import open_media, read_packets, video_stream
 from nodes.media.reader import PictureReader
 from nodes.picture.digest import picture_sha256
@@ -25,7 +23,7 @@ from nodes.types import VideoInfo
 from pipeline.pieces.packets import Copied, Piece, piece_clock
 from pipeline.pieces.timing import VideoTiming
 
-__all__ = ["prove", "says_the_same"]
+__all__ = ["prove"]
 
 COMPARED_FRAMES: Final = 17
 """Frames after a join to compare: one more than a decoder may keep to reorder."""
@@ -66,15 +64,6 @@ def prove(
             begins.append(max(begins[-1], _decodable_before(join, timing.shown, cuts)))
     for first, end, inside in _ranges(begins[1:], joins, len(ticks)):
         proof.compare(first, end, inside)
-
-
-def says_the_same(target: str, source: str) -> bool:
-    """Return whether the container of a copy says of the pictures what that of the source does."""
-    with open_media(target) as made, open_media(source) as original:
-        ours = container_facts(video_stream(made, target))
-        theirs = container_facts(video_stream(original, source))
-    # The codec says the siting of the chroma, too, and no video with cropping is copied.
-    return replace(ours, chroma=0) == replace(theirs, chroma=0)
 
 
 def _decodable_before(frame: int, shown: Sequence[int], cuts: Sequence[int]) -> int:

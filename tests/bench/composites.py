@@ -27,6 +27,7 @@ __all__ = [
     "Actor",
     "Box",
     "Clip",
+    "Prop",
     "Shot",
     "TrueFace",
     "backdrop",
@@ -88,8 +89,17 @@ class Actor:
 
     def place(self, time_s: float) -> tuple[float, float]:
         """Return where the face's middle is."""
-        times, xs, ys = zip(*self.way, strict=True)
-        return float(np.interp(time_s, times, xs)), float(np.interp(time_s, times, ys))
+        return _place(self.way, time_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prop:
+    """A thing that is no face."""
+
+    picture: Image.Image
+    """RGBA, in its size in the film."""
+    way: tuple[tuple[float, float, float], ...]
+    """Where its middle is, as of an `Actor`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +110,8 @@ class Shot:
     actors: tuple[Actor, ...]
     frames: int
     pillars: tuple[Box, ...] = ()
+    props: tuple[Prop, ...] = ()
+    """Drawn below the actors."""
     noise: float = 0.0
     """Standard deviation of the sensor's noise, of 255."""
 
@@ -162,9 +174,18 @@ def filmed(shots: Sequence[Shot], crf: int = 28) -> tuple[list[Frame], list[list
     return encoded([picture for picture, _ in made], crf), [faces for _, faces in made]
 
 
+def _place(way: Sequence[tuple[float, float, float]], time_s: float) -> tuple[float, float]:
+    times, xs, ys = zip(*way, strict=True)
+    return float(np.interp(time_s, times, xs)), float(np.interp(time_s, times, ys))
+
+
 def compose(shot: Shot, index: int) -> tuple[Image.Image, list[TrueFace]]:
     """Return one picture of a shot, and the faces in it."""
     picture = shot.back.copy()
+    for prop in shot.props:
+        x, y = _place(prop.way, index / RATE)
+        at = (round(x - prop.picture.width / 2), round(y - prop.picture.height / 2))
+        picture.paste(prop.picture, at, prop.picture)
     boxes: list[Box] = []
     ovals: list[tuple[int, int, Image.Image]] = []
     found: list[TrueFace] = []

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from PIL import Image
 
-from tests.bench.composites import RATE, Actor, Clip, Shot, backdrop, load_clip
+from tests.bench.composites import RATE, Actor, Clip, Prop, Shot, backdrop, load_clip
+from tests.bench.distractors import EMOJI_FONT, distractors
 
-__all__ = ["CAST", "Film", "cast", "crowd", "films", "still_face"]
+__all__ = [
+    "CAST",
+    "EMOJI_FONT",
+    "Film",
+    "cast",
+    "crowd",
+    "films",
+    "films_of_distractors",
+    "still_face",
+]
 
 CAST: Final = (
     "woman_beige",
@@ -27,6 +38,7 @@ CAST: Final = (
 
 HD: Final = (1280, 720)
 FULL_HD: Final = (1920, 1080)
+_THINGS_PER_SHOT: Final = 24
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +98,7 @@ def still_face(clip: Clip, *, noise: float) -> Shot:
 
 
 def films(clips: Sequence[Clip]) -> list[Film]:
-    """Return all films; each face counts by its width wherever it is seen."""
+    """Return the films of people; each face counts by its width wherever it is seen."""
     small = np.linspace(12, 30, 12).tolist()
     middling = np.geomspace(20, 70, 20).tolist()
     cut = (
@@ -105,6 +117,37 @@ def films(clips: Sequence[Clip]) -> list[Film]:
         Film("leaving", (_leaving(clips),)),
         Film("four", (crowd(clips, [40, 60, 90, 120], FULL_HD, seed=7),)),
     ]
+
+
+def films_of_distractors(clips: Sequence[Clip], emoji: Path) -> list[Film]:
+    """Return films of a few people among many things; nothing is fitted on the second one."""
+    return [
+        Film("distractors", _among_distractors(clips, emoji, held_out=False)),
+        Film("distractors, held out", _among_distractors(clips[4:], emoji, held_out=True)),
+    ]
+
+
+def _among_distractors(clips: Sequence[Clip], emoji: Path, *, held_out: bool) -> tuple[Shot, ...]:
+    """Show four people before a wall of things that are no faces, every third of which moves."""
+    things = distractors(emoji, held_out=held_out, seed=61)
+    shots: list[Shot] = []
+    for first in range(0, len(things), _THINGS_PER_SHOT):
+        seed = 62 + first + int(held_out)
+        rng = np.random.default_rng(seed)
+        shot = crowd(clips, [24, 36, 56, 80], FULL_HD, seed=seed, frames=2 * RATE)
+        columns, rows = 6, 4
+        props: list[Prop] = []
+        for place, thing in enumerate(things[first : first + _THINGS_PER_SHOT]):
+            scale = float(np.exp(rng.uniform(np.log(0.22), np.log(1.1))))
+            size = tuple(max(1, round(scale * side)) for side in thing.size)
+            x = (place % columns + rng.uniform(0.3, 0.7)) * FULL_HD[0] / columns
+            y = (place // columns + rng.uniform(0.3, 0.7)) * FULL_HD[1] / rows
+            step = 60.0 * (place % 3 == 0)
+            way = ((0.0, float(x) - step, float(y)), (2.0, float(x) + step, float(y)))
+            small = thing.resize((size[0], size[1]), Image.Resampling.BOX)
+            props.append(Prop(small, way))
+        shots.append(replace(shot, props=tuple(props)))
+    return tuple(shots)
 
 
 def _crossing(clips: Sequence[Clip]) -> Shot:

@@ -1,15 +1,19 @@
 """How well faces are found and followed, on composites: `python -m tests.bench.measure_tracks`.
 
-    python -m tests.bench.measure_tracks MEDIA_DIR OUT_DIR
+    python -m tests.bench.measure_tracks MEDIA_DIR OUT_DIR [--film NAME ...]
 
-`MEDIA_DIR` holds `clip_*.mp4` (see `composites.py` and `films.py`). Writes `tracks.json`,
-`tracks.md` (the table of `docs/tracking.md`) and `tracks.png` (recall over face width).
+`MEDIA_DIR` holds `clip_*.mp4` (see `composites.py` and `films.py`) and `NotoColorEmoji.ttf` (of
+Debian's package `fonts-noto-color-emoji`), whose faces, animals and hands are distractors. Each
+film's result is kept in `OUT_DIR/films/`, with pictures of the false rows, and is not measured
+again. When all films are there, writes `tracks.json`, `tracks.md` (the table of
+`docs/tracking.md`) and `tracks.png` (recall over face width).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections import defaultdict
@@ -20,16 +24,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from PIL import Image
 from scipy.optimize import linear_sum_assignment
 
 from nodes.node import Inputs, Segment
 from nodes.track import Track, TrackConfig
 from nodes.types import Box, Face, Frame, FrameFaces
 from tests.bench.composites import RATE, TrueFace, filmed
-from tests.bench.films import cast, crowd, films, still_face
+from tests.bench.films import EMOJI_FONT, Film, cast, crowd, films, films_of_distractors, still_face
+from tests.bench.tracks_page import EDGES_PX, plot, table
 from tests.support.faces import info_of
 
-EDGES_PX: Final = (12, 16, 20, 24, 32, 48, 64, 96, 140, 280)
 GRACE_FRAMES: Final = 13
 """Half a second from a face's first frame: by then every part of the picture was looked at."""
 
@@ -48,6 +53,21 @@ class Counts:
     strays: int = 0
     people: int = 0
     switches: int = 0
+
+    @classmethod
+    def from_json(cls, counts: dict[str, Any]) -> Counts:
+        """Return what `vars` of a film's counts became in its file."""
+        made = cls()
+        for name, value in counts.items():
+            by_width = isinstance(getattr(made, name), dict)
+            setattr(
+                made,
+                name,
+                defaultdict(int, {int(edge): count for edge, count in value.items()})
+                if by_width
+                else value,
+            )
+        return made
 
     def add(self, other: Counts) -> None:
         """Add what another film gave."""
@@ -172,18 +192,60 @@ def cost_ms(media: Path) -> dict[str, float]:
     return costs
 
 
-def measure(media: Path) -> dict[str, Any]:
-    """Run all films and return the numbers."""
+def measure_film(film: Film, out: Path) -> None:
+    """Run one film, and write `FILM.json` and, of false rows, `FILM.png`."""
+    frames, truth = filmed(film.shots)
+    found, ms_per_frame, looks = follow(frames)
+    strays = [
+        (index, face)
+        for index, (faces, trues) in enumerate(zip(found, truth, strict=True))
+        for face in faces
+        if all(face is not own for own in pairs(faces, trues).values())
+    ]
+    result = {
+        "counts": vars(score(found, truth)),
+        "cpu_ms_per_frame": round(ms_per_frame, 1),
+        "looks_per_frame": round(looks, 1),
+        "false": [
+            {"frame": index, "track": face.track_id, "score": round(face.score, 3)}
+            | {"box": [round(side) for side in face.box_xyxy_px]}
+            for index, face in strays
+        ],
+    }
+    (out / f"{film.name}.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
+    firsts = {face.track_id: (index, face) for index, face in reversed(strays)}
+    if firsts:
+        picture_of_false(frames, list(firsts.values())).save(out / f"{film.name}.png")
+
+
+def picture_of_false(frames: Sequence[Frame], rows: Sequence[tuple[int, Face]]) -> Image.Image:
+    """Lay out where each false track was first confirmed, three face widths around, 160 px each."""
+    columns = min(8, len(rows))
+    sheet = Image.new("RGB", (160 * columns, 160 * math.ceil(len(rows) / columns)))
+    for place, (index, face) in enumerate(rows):
+        x0, y0, x1, y1 = face.box_xyxy_px
+        x, y, half = (x0 + x1) / 2, (y0 + y1) / 2, 1.5 * (x1 - x0)
+        window = (
+            frames[index]
+            .picture.to_image()
+            .crop((round(x - half), round(y - half), round(x + half), round(y + half)))
+        )
+        at = (160 * (place % columns), 160 * (place // columns))
+        sheet.paste(window.resize((160, 160)), at)
+    return sheet
+
+
+def gather(media: Path, out: Path, names: Sequence[str]) -> dict[str, Any]:
+    """Return the numbers of all films from their files in `out`."""
     total, by_film = Counts(), dict[str, dict[str, Any]]()
-    for film in films(cast(media)):
-        frames, truth = filmed(film.shots)
-        found, ms_per_frame, looks = follow(frames)
-        counts = score(found, truth)
+    for name in names:
+        result = json.loads((out / f"{name}.json").read_text(encoding="utf-8"))
+        counts = Counts.from_json(result["counts"])
         total.add(counts)
-        by_film[film.name] = {
+        by_film[name] = {
             **counts.numbers(),
-            "cpu_ms_per_frame": round(ms_per_frame, 1),
-            "looks_per_frame": round(looks, 1),
+            "cpu_ms_per_frame": result["cpu_ms_per_frame"],
+            "looks_per_frame": result["looks_per_frame"],
         }
     return {
         **total.numbers(),
@@ -195,68 +257,29 @@ def measure(media: Path) -> dict[str, Any]:
     }
 
 
-def plot(numbers: dict[str, Any], path: Path) -> None:
-    """Draw recall over face width, with what is asked for."""
-    from matplotlib import pyplot as plt
-
-    recall: dict[int, float] = numbers["recall_by_width_px"]
-    counts: dict[int, int] = numbers["faces_by_width_px"]
-    labels = [_class(edge) for edge in recall]
-    figure, axes = plt.subplots(figsize=(7, 3.6))
-    bars = axes.bar(labels, [100 * share for share in recall.values()], color="#4477aa")
-    axes.bar_label(bars, [f"n={count}" for count in counts.values()], fontsize=7)
-    for low, high, least in ((16, 24, 80), (24, EDGES_PX[-1], 95)):
-        placements = [place for place, edge in enumerate(recall) if low <= edge < high]
-        axes.hlines(least, placements[0] - 0.5, placements[-1] + 0.5, "#cc3311")
-    axes.set(ylim=(0, 108), xlabel="face width, px", ylabel="recall, % (red: asked for)")
-    axes.grid(axis="y", alpha=0.4)
-    figure.savefig(path, dpi=100, bbox_inches="tight")
-    plt.close(figure)
-
-
-def _class(edge_px: int) -> str:
-    after = [edge for edge in EDGES_PX if edge > edge_px]
-    return f"{edge_px}-{after[0]}" if after else f"{edge_px}-"
-
-
-def table(numbers: dict[str, Any]) -> str:
-    """Return the figures as Markdown."""
-    asked = (
-        ("recall, faces from 24 px", ">= 95 %", numbers["recall_from_24_px"]),
-        ("recall, faces of 16 to 24 px", ">= 80 %", numbers["recall_16_to_24_px"]),
-        ("recall from the first frame on, from 24 px", "", numbers["recall_from_24_px_at_once"]),
-        ("precision", ">= 98 %", numbers["precision"]),
-        ("jitter, still face", "<= 0.5 %", numbers["jitter_of_eye_distance"]),
-        ("jitter, still face, sensor noise", "", numbers["jitter_with_sensor_noise"]),
-    )
-    lines = ["| figure | asked for | measured |", "|---|---|---|"]
-    lines += [f"| {name} | {goal} | {100 * value:.2f} % |" for name, goal, value in asked]
-    switches, ms = numbers["id_switches_per_track"], numbers["cpu_ms_per_1080p_frame_with_4_faces"]
-    lines.append(f"| id switches a track | <= 0.05 | {switches:.3f} |")
-    lines.append(f"| CPU ms a 1080p frame with 4 faces | <= 40 | {ms} |")
-    lines += [
-        "",
-        "| film | people | recall 16-24 | recall 24- | precision | switches | looks | ms |",
-    ]
-    lines.append("|---|---|---|---|---|---|---|---|")
-    for name, film in numbers["films"].items():
-        shares = [film["recall_16_to_24_px"], film["recall_from_24_px"], film["precision"]]
-        cells = " | ".join("-" if share is None else f"{100 * share:.1f} %" for share in shares)
-        rest = f"{film['id_switches']} | {film['looks_per_frame']} | {film['cpu_ms_per_frame']}"
-        lines.append(f"| {name} | {film['people']} | {cells} | {rest} |")
-    lines += ["", "| picture, faces | CPU ms a frame |", "|---|---|"]
-    lines += [f"| {name} | {ms} |" for name, ms in numbers["cpu_ms_by_size_and_faces"].items()]
-    return "\n".join(lines) + "\n"
+def _scripts(media: Path) -> list[Film]:
+    clips = cast(media)
+    return [*films(clips), *films_of_distractors(clips, media / EMOJI_FONT)]
 
 
 def main() -> None:
-    """Measure, write, and print."""
+    """Measure the films that were not yet; with all there, write and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("media", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--film", action="append", help="measure only these")
     arguments = parser.parse_args()
-    numbers = measure(arguments.media)
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    each = arguments.out / "films"
+    each.mkdir(parents=True, exist_ok=True)
+    scripts = _scripts(arguments.media)
+    for film in scripts:
+        wanted = not arguments.film or film.name in arguments.film
+        if wanted and not (each / f"{film.name}.json").exists():
+            measure_film(film, each)
+    names = [film.name for film in scripts]
+    if not all((each / f"{name}.json").exists() for name in names):
+        return
+    numbers = gather(arguments.media, each, names)
     text = json.dumps(numbers, indent=2)
     (arguments.out / "tracks.json").write_text(text + "\n", encoding="utf-8")
     (arguments.out / "tracks.md").write_text(table(numbers), encoding="utf-8")

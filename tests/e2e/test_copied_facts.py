@@ -26,7 +26,7 @@ def test_a_video_with_cropping_is_encoded_without_the_lines(tmp_path: Path) -> N
     assert {picture.height for picture in decode_all(out)} == {40}
 
 
-@pytest.mark.parametrize(("suffix", "keeps"), [(".mkv", True), (".mp4", False)])
+@pytest.mark.parametrize(("suffix", "keeps"), [(".mkv", True), (".mp4", True), (".mov", False)])
 def test_a_copy_says_that_dolby_vision_is_lost_only_where_it_is(
     suffix: str, keeps: bool, tmp_path: Path
 ) -> None:

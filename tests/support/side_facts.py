@@ -12,9 +12,10 @@ from av.video import VideoStream
 
 from tests.support.media import Video, make_picture, make_video
 
-__all__ = ["captions_of", "make_captioned", "make_cropped", "make_dolby_vision"]
+__all__ = ["captions_of", "make_arranged", "make_captioned", "make_cropped", "make_dolby_vision"]
 
-_BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hev1")
+_BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")
+_SIDE_BY_SIDE = 2
 _DISPLAY_UNIT = b"\x54\xb2\x81\x04"
 """An element of Matroska that means nothing, as long as one that cuts off lines."""
 
@@ -63,12 +64,34 @@ def make_dolby_vision(path: Path, profile: int, base: int) -> Path:
     """Write H.265 in MP4 with a record of Dolby Vision."""
     content = make_video(path, Video(codec="libx265", pix_fmt="yuv420p10le")).read_bytes()
     record = bytes([1, 0, profile << 1, 0x35, base << 4]) + bytes(19)
-    box = struct.pack(">I4s", 8 + len(record), b"dvcC" if profile < 8 else b"dvvC") + record
+    box = _box(b"dvcC" if profile < 8 else b"dvvC", record)
+    path.write_bytes(_with_box(content, b"hev1", box))
+    return path
+
+
+def make_arranged(path: Path, *, stereo: bool = False, cube_map: bool = False) -> Path:
+    """Write 360-degree H.264 in MP4, as Google's "Spherical Video V2" describes it."""
+    content = make_video(path, Video()).read_bytes()
+    header = _box(b"svhd", bytes(4) + b"made\0")
+    shape = _box(b"cbmp", bytes(12)) if cube_map else _box(b"equi", bytes(20))
+    projection = _box(b"proj", _box(b"prhd", bytes(16)) + shape)
+    boxes = _box(b"sv3d", header + projection)
+    if stereo:
+        boxes += _box(b"st3d", bytes(4) + bytes([_SIDE_BY_SIDE]))
+    path.write_bytes(_with_box(content, b"avc1", boxes))
+    return path
+
+
+def _box(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+def _with_box(content: bytes, entry: bytes, box: bytes) -> bytes:
+    """Add a box to the end of the sample entry of an MP4 whose header is at its end."""
     end = 0
-    for name in _BOXES:
+    for name in (*_BOXES, entry):
         at = content.index(name, end and content.index(b"moov")) - 4
         (size,) = struct.unpack(">I", content[at : at + 4])
         end = at + size
         content = content[:at] + struct.pack(">I", size + len(box)) + content[at + 4 :]
-    path.write_bytes(content[:end] + box + content[end:])
-    return path
+    return content[:end] + box + content[end:]
