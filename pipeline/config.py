@@ -99,6 +99,9 @@ class RunOptions(BaseModel):
     Credentials); None: the file that `AMINET_SIGN_CERT` names, if any."""
     sign_key: Path | None = None
     """PEM file of its private key; None: the file that `AMINET_SIGN_KEY` names."""
+    sign_tsa: str | None = None
+    """URL of a timestamp authority (RFC 3161), which is asked for each signature; None: that of
+    `AMINET_SIGN_TSA`, or none."""
     attempts: int = Field(default=3, ge=1, le=1000)
     """Most attempts for a segment under Ray whose worker dies."""
 
@@ -174,6 +177,8 @@ class Flags(GraphFlags, total=False):
     """Certificate to sign the outputs with; see `RunOptions.sign_cert`."""
     sign_key: str | os.PathLike[str] | None
     """Its private key."""
+    sign_tsa: str | None
+    """URL of a timestamp authority to ask for each signature."""
 
 
 def graph_flags(flags: Flags) -> GraphFlags:

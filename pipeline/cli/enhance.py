@@ -53,6 +53,7 @@ def enhance(
     label: option.Label = False,
     sign_cert: option.SignCert = None,
     sign_key: option.SignKey = None,
+    sign_tsa: option.SignTsa = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -77,6 +78,7 @@ def enhance(
         label=label or None,
         sign_cert=sign_cert,
         sign_key=sign_key,
+        sign_tsa=sign_tsa,
         runner=runner,
         address=address,
     )
@@ -99,6 +101,7 @@ def run_graph(
     label: option.Label = False,
     sign_cert: option.SignCert = None,
     sign_key: option.SignKey = None,
+    sign_tsa: option.SignTsa = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -127,6 +130,7 @@ def run_graph(
         label=label or None,
         sign_cert=sign_cert,
         sign_key=sign_key,
+        sign_tsa=sign_tsa,
         runner=runner,
         address=address,
     )

@@ -97,7 +97,8 @@ WALLS: Final = {
             nodes nodes.media nodes.picture aminet aminet.device""",
         "pipeline.evidence": """
             pipeline.storage nodes nodes.media nodes.evidence""",
-        "pipeline.credentials": "pipeline.errors pipeline.evidence",
+        "pipeline.credentials": """
+            pipeline.errors pipeline.evidence pipeline.redact nodes nodes.media""",
         "pipeline.page": """
             pipeline.errors pipeline.storage pipeline.terminal nodes nodes.sheet""",
         "pipeline.segments": """
