@@ -213,6 +213,7 @@ def _unwritable(target: PurePath) -> Problem:
         "AVI stores no presentation times, the video's would be lost"
         if target.suffix.lower() == ".avi"
         else f"{target.suffix or 'a name without suffix'} is no container written here"
-        + did_you_mean(target.suffix, _FORMATS).removesuffix("?")
     )
-    return Problem(None, what, f"choose an output ending in {', '.join(_FORMATS)}")
+    guess = did_you_mean(target.suffix, _FORMATS).removeprefix(": ")
+    choice = f"choose an output ending in {', '.join(_FORMATS)}"
+    return Problem(None, what, f"{guess} {choice}".lstrip())

@@ -123,6 +123,9 @@ def _why_not_copied(stream: Stream, container: str, policy: StreamPolicy, shown:
     if isinstance(stream, AudioStream) and context is not None and not context.sample_rate:
         return f"nothing is in {name}, which the source announces"
     if not fits(stream, container):
+        if container == "matroska" and isinstance(stream, AudioStream) and context is not None:
+            # It could by the number that the codec has in WAV, but PyAV does not ask for that.
+            return f"{name} cannot be written to {shown} by PyAV"
         return f"{shown} cannot hold {name}"
     is_pcm = isinstance(stream, AudioStream) and codec_name(stream).startswith("pcm_")
     if is_pcm and container in _QUICKTIME and policy.may_have_gaps(stream):

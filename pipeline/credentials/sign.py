@@ -24,10 +24,21 @@ from pipeline.redact import redacted
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["CREDENTIALS", "Credentials", "credentials_of", "sign"]
+__all__ = [
+    "CREDENTIALS",
+    "OFFLINE",
+    "OTHER",
+    "Credentials",
+    "credentials_of",
+    "media_type_of",
+    "sign",
+]
 
 CREDENTIALS: Final = ".c2pa"
 """Ending of a manifest beside a file that cannot hold one."""
+
+OFFLINE: Final = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
+"""Settings of C2PA's library: a file could otherwise have this machine fetch any address."""
 
 _EMBEDDED: Final = {
     ".mp4": "video/mp4",
@@ -39,7 +50,8 @@ _EMBEDDED: Final = {
     ".webp": "image/webp",
 }
 """Types of the files that hold their manifest, by suffix."""
-_OTHER: Final = "application/octet-stream"
+OTHER: Final = "application/octet-stream"
+"""Type of all other files."""
 
 _CERT: Final = "AMINET_SIGN_CERT"
 _KEY: Final = "AMINET_SIGN_KEY"
@@ -124,13 +136,14 @@ def sign(
     """
     import c2pa
 
-    media_type = _EMBEDDED.get(file.suffix.lower())
+    media_type = media_type_of(file)
     signed = folder / file.name
     ingredient = {"title": source.name, "relationship": "parentOf"}
     try:
         with (
             _signer(credentials) as signer,
-            c2pa.Builder(_manifest(file.name, restored=restored)) as builder,
+            c2pa.Context.from_dict(OFFLINE) as context,
+            c2pa.Builder(_manifest(file.name, restored=restored), context) as builder,
             source.open("rb") as parent,
             file.open("rb") as content,
             signed.open("w+b") as out,
@@ -138,9 +151,9 @@ def sign(
             builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
             if media_type is None:
                 builder.set_no_embed()
-            parent_type = _EMBEDDED.get(source.suffix.lower(), _OTHER)
+            parent_type = media_type_of(source) or OTHER
             builder.add_ingredient(json.dumps(ingredient), parent_type, parent)
-            manifest = builder.sign(signer, media_type or _OTHER, content, out)
+            manifest = builder.sign(signer, media_type or OTHER, content, out)
     except c2pa.C2paError as error:
         signed.unlink(missing_ok=True)
         raise RunFailedError(_why_not(file, credentials, error)) from error
@@ -150,6 +163,11 @@ def sign(
     beside = folder / f"{file.name}{CREDENTIALS}"
     beside.write_bytes(manifest)
     return beside
+
+
+def media_type_of(file: Path) -> str | None:
+    """Return the type of a file that can hold its manifest, None of another."""
+    return _EMBEDDED.get(file.suffix.lower())
 
 
 def _why_not(file: Path, credentials: Credentials, error: Exception) -> str:

@@ -236,7 +236,8 @@ def left_alone_lines(left_alone: Mapping[str, int]) -> list[str]:
 
 def _faces(report: VideoReport) -> tuple[str, ...]:
     """Return texts about faces; none for a graph without face nodes."""
-    followed = (f"{report.tracks} faces followed",) if report.tracks else ()
+    noun = "face" if report.tracks == 1 else "faces"
+    followed = (f"{report.tracks} {noun} followed",) if report.tracks else ()
     restored = (f"{report.faces} patches restored",) if report.tracks or report.faces else ()
     if report.tracks == 0 and not report.faces:
         return ("no face found", _unchanged(report))
