@@ -9,7 +9,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeGuard, TypeVar, cast, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -198,11 +198,18 @@ def explain(
 
 def _keys(model: type[BaseModel] | None, loc: Sequence[int | str]) -> list[str]:
     """Return the keys that there are beside an unknown one."""
+    kind: object = model
     for step in loc[:-1]:
-        field = None if model is None else model.model_fields.get(str(step))
-        kind = None if field is None else field.annotation
-        model = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
-    return [] if model is None else list(model.model_fields)
+        if _is_model(kind):
+            field = kind.model_fields.get(str(step))
+            kind = None if field is None else field.annotation
+        else:  # a list or a mapping of models: the step is a place in it
+            kind = next(filter(_is_model, get_args(kind)), None)
+    return list(kind.model_fields) if _is_model(kind) else []
+
+
+def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _one_line(error: BaseException) -> str:

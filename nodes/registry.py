@@ -11,6 +11,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
+from aminet.errors import did_you_mean
 from nodes.errors import NodeConfigError
 from nodes.node import API_VERSION, Node, NodeConfig, NodeSpec
 
@@ -40,7 +41,10 @@ def find_node(type_name: str) -> type[Node[NodeConfig]]:
     """
     known = registered_nodes()
     if type_name not in known:
-        raise NodeConfigError(f"unknown node type {type_name!r}; known: {', '.join(known)}")
+        raise NodeConfigError(
+            f"unknown node type {type_name!r}"
+            + (did_you_mean(type_name, known) or f"; known: {', '.join(known)}")
+        )
     point, *others = known[type_name]
     if others:
         claims = " and ".join(sorted(repr(claim.value) for claim in (point, *others)))

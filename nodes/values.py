@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Annotated
 
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Box", "ColorTags", "PictureForm", "RgbImage"]
+__all__ = ["Box", "ColorTags", "FileName", "PictureForm", "RgbImage"]
 
 Box = tuple[float, float, float, float]
 """x0, y0, x1, y1 in pixels: `xyxy_px`, half open."""
 
 RgbImage = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 """RGB, shape (height, width, 3); uint8 for 8-bit video, else uint16 in the range of `bit_depth`."""
+
+FileName = Annotated[str, "file name"]
+"""A setting that is the name or URL of a file, or one word for something that ships. Relative names
+count from the graph or run file that says them, as do settings of the type `Path`."""
 
 
 @dataclass(frozen=True, slots=True)

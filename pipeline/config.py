@@ -23,12 +23,14 @@ from typing import Any, Final, Literal, TypedDict, Unpack, cast
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator
 
-from aminet.settings import check_settings, lines_of, read_settings, read_value, set_value
+from aminet.settings import check_settings, read_settings, read_value, set_value
 from pipeline.errors import ConfigError, GraphError
 from pipeline.graph.build import build_graph
 from pipeline.graph.files import available_graphs, graph_file, shipped_configs
 from pipeline.graph.graph import Graph
-from pipeline.graph.spec import GraphSpec, graph_files, read_graph_spec
+from pipeline.graph.locations import Keys, counted_from, file_settings, keys_of_files
+from pipeline.graph.reading import read_graph_spec, say_where
+from pipeline.graph.spec import GraphSpec
 from pipeline.sizing.sizing import Wishes
 
 __all__ = [
@@ -97,6 +99,9 @@ class RunOptions(BaseModel):
     Credentials); None: the file that `AMINET_SIGN_CERT` names, if any."""
     sign_key: Path | None = None
     """PEM file of its private key; None: the file that `AMINET_SIGN_KEY` names."""
+    sign_tsa: str | None = None
+    """URL of a timestamp authority (RFC 3161), which is asked for each signature; None: that of
+    `AMINET_SIGN_TSA`, or none."""
     attempts: int = Field(default=3, ge=1, le=1000)
     """Most attempts for a segment under Ray whose worker dies."""
 
@@ -172,6 +177,8 @@ class Flags(GraphFlags, total=False):
     """Certificate to sign the outputs with; see `RunOptions.sign_cert`."""
     sign_key: str | os.PathLike[str] | None
     """Its private key."""
+    sign_tsa: str | None
+    """URL of a timestamp authority to ask for each signature."""
 
 
 def graph_flags(flags: Flags) -> GraphFlags:
@@ -227,8 +234,11 @@ def load_config(
     data = read_settings(file, "configuration", ConfigError) if file else {}
     if file and isinstance(data.get("graph"), str):
         data["graph"] = str(graph_file(data["graph"], file.parent))
-    bound = _bound_keys((flags or {}).get("graph") or data.get("graph", _DEFAULT_GRAPH))
+    spec = _spec_of((flags or {}).get("graph") or data.get("graph", _DEFAULT_GRAPH))
+    bound = {} if spec is None else spec.bound_keys()
     _bring_to_parameters(data, bound)
+    if file:
+        data = counted_from(file.parent, data, _file_keys(spec))
     for setting in settings:
         key, equals, text = setting.partition("=")
         if not equals or "." not in key:
@@ -254,24 +264,22 @@ def load_graph(config: RunConfig) -> Graph:
     try:
         return build_graph(read_graph_spec(path), params=config.params, overrides=config.nodes)
     except GraphError as error:
-        if error.node is not None:
-            error.message = f"{_written_at(path, error.node)}{error.message}"
+        say_where(error, path)
         raise
 
 
-def _written_at(path: Path, node: str) -> str:
-    """Say where a node of a graph file is written, to begin a message with."""
-    for file in graph_files(path):
-        line = lines_of(file).get(("nodes", node))
-        if line is not None:
-            return f"{file}, line {line}: "
-    return ""
-
-
-def _bound_keys(graph: object) -> Mapping[tuple[str, str], str]:
+def _spec_of(graph: object) -> GraphSpec | None:
     if isinstance(graph, str):
-        return read_graph_spec(graph_file(graph)).bound_keys()
-    return graph.bound_keys() if isinstance(graph, GraphSpec) else {}
+        return read_graph_spec(graph_file(graph))
+    return graph if isinstance(graph, GraphSpec) else None
+
+
+def _file_keys(spec: GraphSpec | None) -> Keys:
+    """Return where a run's file has names of files."""
+    own = {("run", name) for name in file_settings(RunOptions)}
+    graph = frozenset[tuple[str, ...]]() if spec is None else keys_of_files(spec)
+    # What a graph's file has under `nodes.NODE.config`, a run's file has under `nodes.NODE`.
+    return frozenset(own | {(*key[:2], *key[3:]) for key in graph})
 
 
 def _path_of(dotted: str, bound: Mapping[tuple[str, str], str]) -> list[str]:

@@ -55,10 +55,12 @@ class ConfigError(PipelineError, ValueError):
 class GraphError(PipelineError, ValueError):
     """A graph is not a valid dataflow."""
 
-    def __init__(self, message: str = "", *, node: str | None = None) -> None:
+    def __init__(self, message: str = "", *, at: tuple[str, ...] | None = None) -> None:
         super().__init__(message)
-        self.node = node
-        """The name of the node that is to blame, None if it is the graph."""
+        self.at = at
+        """The keys that lead to what is wrong in the graph's file, such as `("nodes", "encode",
+        "config", "crf")`; none for the file as a whole; None if what is wrong is not in the
+        file, or if the message says where already."""
 
 
 class OutputError(PipelineError, OSError):

@@ -144,10 +144,10 @@ ALL: Final = (
     *(TrialPlan("camera", scale) for scale in (2, 3, 4, 6, 8)),
     *(TrialPlan("track", scale) for scale in (2, 3, 4, 6, 8)),
     TrialPlan("frame", 4),
-    *(TrialPlan("camera", scale, 2 * SIDE_PX) for scale in (1, 2, 4)),
+    *(TrialPlan("camera", scale, side) for side in (256, 704) for scale in (1, 2, 4)),
 )
 """The trials for a network that ships. Eyes are 28 px apart in a face of 128 px, so 3.5 to 14 px in
-the small faces, and 14 to 56 px in those of larger squares."""
+the small faces, and 14 to 154 px in those of larger squares."""
 
 
 def plan_trials(protocol: str, scales: Sequence[int] | None) -> tuple[TrialPlan, ...]:

@@ -19,6 +19,7 @@ from nodes.errors import NodeConfigError
 from nodes.geometry.alignment import compose, scaling
 from nodes.node import Inputs, NodeConfig, NodeSpec, Outputs, PoolNode, Port, Reader
 from nodes.types import FaceOval, FacePatch, FramePatches, FrameRestored, RestoredPatch
+from nodes.values import FileName
 
 if TYPE_CHECKING:
     import torch
@@ -52,7 +53,7 @@ class EnhanceConfig(NodeConfig):
     look: Look = "faithful"
     """`faithful` restores what is most likely, and stays soft where the source does not tell.
     `sharp` is generative: it draws plausible detail there, and reports and sheets say so."""
-    weights: str | None = None
+    weights: FileName | None = None
     """A network in place of the look's: the name of weights that ship with the program, path or URL
     of a `.safetensors` file (needed only on the machine that starts the run), or `bicubic` for no
     restoration."""
@@ -64,6 +65,8 @@ class EnhanceConfig(NodeConfig):
     exact: bool = False
     """Restore each face by itself, on one CPU thread: the last bits of what comes out then depend
     on nothing but the face and the weights. Takes longer."""
+    cuda_graphs: bool = True
+    """On a GPU, record the network's batches as CUDA graphs and replay them."""
     self_ensemble: bool = False
     """Average the results for each face and its mirror image: a little better, twice the time."""
 
@@ -131,7 +134,10 @@ class Enhance(PoolNode[EnhanceConfig]):
             if self._file is None:
                 raise RuntimeError("Enhance.setup was called before prepare")
             self._restorer = Restorer.of_file(
-                self._file, self._device, ensemble=self.config.self_ensemble
+                self._file,
+                self._device,
+                ensemble=self.config.self_ensemble,
+                fixed_batches=self.config.cuda_graphs and self._device.type == "cuda",
             )
             self._file = None
 

@@ -64,9 +64,9 @@ def warped(plane: Plane, out_from_plane: Matrix, shape: tuple[int, int]) -> Plan
 
 def sampled(plane: Plane, out_from_plane: Matrix, shape: tuple[int, ...]) -> Plane:
     """Resample a smooth plane on another grid, linearly; not finite outside of the plane."""
-    size, flags = (shape[1], shape[0]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    inverse = on_pixel_indices(invert(out_from_plane))
-    return _plane(cv2.warpAffine(plane, inverse, size, flags=flags, borderValue=np.nan))
+    # OpenCV inverts the transform itself.
+    moved, size = on_pixel_indices(out_from_plane), (shape[1], shape[0])
+    return _plane(cv2.warpAffine(plane, moved, size, flags=cv2.INTER_LINEAR, borderValue=np.nan))
 
 
 def oval_on_grid(square_from_grid: Matrix, shape: tuple[int, int], yaw_deg: float) -> Plane:
@@ -180,21 +180,27 @@ def _slopes(plane: Plane, side_px: int) -> npt.NDArray[np.float32]:
 
     Scale and rotation are about the centre, in pixels at a distance of `side_px`.
     """
-    along_y, along_x = np.gradient(plane)
     height, width = plane.shape
+    slopes = np.empty((4, height, width), np.float32)
+    border = cv2.BORDER_REPLICATE
+    along_x = cv2.Sobel(plane, cv2.CV_32F, 1, 0, slopes[0], 1, 0.5, 0, border)
+    along_y = cv2.Sobel(plane, cv2.CV_32F, 0, 1, slopes[1], 1, 0.5, 0, border)
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2)[None, :] / side_px
     y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2)[:, None] / side_px
-    slopes = np.stack([along_x, along_y, along_x * x + along_y * y, along_y * x - along_x * y])
-    return slopes.reshape(4, -1).astype(np.float32, copy=False)
+    np.add(along_x * x, along_y * y, out=slopes[2])
+    np.subtract(along_y * x, along_x * y, out=slopes[3])
+    return slopes.reshape(4, -1)
 
 
 def _least_squares(
     slopes: npt.NDArray[np.float32], error: Plane, trust: Plane
 ) -> npt.NDArray[np.float64]:
     weighted = slopes * trust
-    normal = weighted @ slopes.T + _RIDGE * float(trust.sum() + 1) * np.eye(4)
-    wanted = weighted @ error
-    return np.asarray(np.linalg.solve(normal, wanted), np.float64)
+    normal = (weighted @ slopes.T).astype(np.float64)
+    normal += _RIDGE * float(trust.sum() + 1) * np.eye(4)
+    wanted = (weighted @ error).astype(np.float64)[:, None]
+    _, found = cv2.solve(normal, wanted, flags=cv2.DECOMP_CHOLESKY)
+    return np.asarray(found[:, 0], np.float64)
 
 
 def _similarity(move_px: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Matrix:

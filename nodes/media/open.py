@@ -307,6 +307,8 @@ def describe_video(
         color=_color_tags(stream, first),
         codec_name=context.codec.canonical_name,
         bit_depth=max(component.bits for component in first.format.components),
+        profile=context.profile,
+        reorder_frames=context.reorder_depth,
         interlaced=first.interlaced_frame or context.field_order > _PROGRESSIVE,
         top_field_first=top_field_first(first, context.field_order),
         duration_s=None if duration_s is None else float(duration_s),

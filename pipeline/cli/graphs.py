@@ -173,7 +173,7 @@ def schema(
 def list_graphs() -> None:
     """List the graphs that ship with the program."""
     from pipeline.config import available_graphs
-    from pipeline.graph.spec import read_graph_spec
+    from pipeline.graph.reading import read_graph_spec
 
     for path in available_graphs():
         spec = read_graph_spec(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, cast
 
@@ -53,12 +53,9 @@ def build_graph(
         if name not in entries:
             continue
         entry = entries[name]
-        try:
-            config = {**_substitute(name, entry.config, values), **overrides.get(name, {})}
-            made[name] = _make_node(name, entry, config, made)
-        except GraphError as error:
-            error.node = name
-            raise
+        config = {**_substitute(name, entry.config, values), **overrides.get(name, {})}
+        elsewhere = {*overrides.get(name, {}), *_bound_to(entry, params or {})}
+        made[name] = _make_node(name, entry, config, made, elsewhere)
     graph = Graph(spec.name, tuple(made.values()), values)
     _check_ends(graph)
     return graph
@@ -70,16 +67,21 @@ def _suggest(name: str, known: Iterable[str]) -> str:
     return did_you_mean(name, known) or f"; there are: {', '.join(known) or 'none'}"
 
 
-def _require(name: str, known: Iterable[str], message: str) -> None:
+def _require(
+    name: str, known: Iterable[str], message: str, at: tuple[str, ...] | None = None
+) -> None:
     known = list(known)
     if name not in known:
-        raise GraphError(message + _suggest(name, known))
+        raise GraphError(message + _suggest(name, known), at=at)
 
 
 def _check_name(node: str) -> None:
     # Settings and edges part it from a key or a port by a dot; a sink's folder is called by it.
     if not re.fullmatch(r"[^./\\]+", node):
-        raise GraphError(f"a node is called {node!r}: expected a name without dots and slashes")
+        raise GraphError(
+            f"a node is called {node!r}: expected a name without dots and slashes",
+            at=("nodes", node),
+        )
 
 
 def _order(spec: GraphSpec) -> list[str]:
@@ -88,13 +90,20 @@ def _order(spec: GraphSpec) -> list[str]:
         feeds[name] = set()
         for port, source in entry.inputs.items():
             upstream = _parse_edge(name, port, source).node
-            _require(upstream, spec.nodes, f"{name}.{port} is fed by {source!r}, but no such node")
+            _require(
+                upstream,
+                spec.nodes,
+                f"{name}.{port} is fed by {source!r}, but no such node",
+                at=("nodes", name, "inputs", port),
+            )
             feeds[name].add(upstream)
     try:
         return list(TopologicalSorter(feeds).static_order())
     except CycleError as error:
-        circle = " -> ".join(error.args[1])
-        raise GraphError(f"graph {spec.name!r} goes in a circle: {circle}") from error
+        circle: list[str] = error.args[1]
+        raise GraphError(
+            f"graph {spec.name!r} goes in a circle: {' -> '.join(circle)}", at=("nodes", circle[0])
+        ) from error
 
 
 def _present(spec: GraphSpec, params: Mapping[str, Any]) -> dict[str, NodeEntry]:
@@ -118,11 +127,13 @@ def _present(spec: GraphSpec, params: Mapping[str, Any]) -> dict[str, NodeEntry]
 
 
 def _is_present(name: str, entry: NodeEntry, params: Mapping[str, Any]) -> bool:
-    found = _resolved(f"{name}.when", entry.when, params)
+    at = ("nodes", name, "when")
+    found = _resolved(f"{name}.when", entry.when, params, at)
     if not isinstance(found, bool):
         taken = f" ({entry.when})" if isinstance(entry.when, str) else ""
         raise GraphError(
-            f"{name}.when{taken} is {found!r}, expected true, false or a parameter that is"
+            f"{name}.when{taken} is {found!r}, expected true, false or a parameter that is",
+            at=at,
         )
     return found
 
@@ -130,56 +141,70 @@ def _is_present(name: str, entry: NodeEntry, params: Mapping[str, Any]) -> bool:
 def _parse_edge(node: str, port: str, source: str) -> Edge:
     upstream, dot, output = source.partition(".")
     if not (upstream and dot and output) or "." in output:
-        raise GraphError(f"{node}.{port} is fed by {source!r}, expected 'node.port'")
+        raise GraphError(
+            f"{node}.{port} is fed by {source!r}, expected 'node.port'",
+            at=("nodes", node, "inputs", port),
+        )
     return Edge(upstream, output)
 
 
 def _substitute(node: str, config: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _resolved(f"{node}.{key}", value, params) for key, value in config.items()}
+    return {
+        key: _resolved(f"{node}.{key}", value, params, ("nodes", node, "config", key))
+        for key, value in config.items()
+    }
 
 
-def _resolved(where: str, value: Any, params: Mapping[str, Any]) -> Any:
+def _resolved(where: str, value: Any, params: Mapping[str, Any], at: tuple[str, ...]) -> Any:
     """Return a setting with its parameters put in, however deep they are; `$$` stands for `$`."""
     if isinstance(value, str) and value.startswith("$$"):
         return value[1:]
     if isinstance(value, str) and value.startswith("$"):
-        _require(value[1:], params, f"{where} refers to the unknown parameter {value!r}")
+        _require(value[1:], params, f"{where} refers to the unknown parameter {value!r}", at)
         return params[value[1:]]
     if isinstance(value, dict):
         mapping = cast("dict[Any, Any]", value)
-        return {key: _resolved(f"{where}.{key}", item, params) for key, item in mapping.items()}
+        return {
+            key: _resolved(f"{where}.{key}", item, params, (*at, str(key)))
+            for key, item in mapping.items()
+        }
     if isinstance(value, list):
         items = cast("list[Any]", value)
-        return [_resolved(f"{where}.{at}", item, params) for at, item in enumerate(items)]
+        return [_resolved(f"{where}.{n}", item, params, at) for n, item in enumerate(items)]
     return value
 
 
 def _make_node(
-    name: str, entry: NodeEntry, config: Mapping[str, Any], made: Mapping[str, GraphNode]
+    name: str,
+    entry: NodeEntry,
+    config: Mapping[str, Any],
+    made: Mapping[str, GraphNode],
+    elsewhere: Collection[str],
 ) -> GraphNode:
+    """Return a node, checked; the settings in `elsewhere` are not those of the graph's file."""
+    at, label = ("nodes", name), f"node {name!r} ({entry.type_name})"
     try:
         node_class = find_node(entry.type) if isinstance(entry.type, str) else entry.type
     except NodeConfigError as error:
-        raise GraphError(f"node {name!r}: {error}") from error
+        raise GraphError(f"node {name!r}: {error}", at=(*at, "type")) from error
     try:
         checked = _checked(node_class, config)
     except NodeConfigError as error:
-        raise GraphError(f"node {name!r}: {error}") from error
+        raise GraphError(f"node {name!r}: {error}", at=at) from error
     except ValidationError as error:
-        bound = _bound(entry, error)
+        said = f"{label}: {explain(error, model=node_class.Config)}{_bound(entry, error)}"
+        keys = tuple(str(step) for step in error.errors()[0]["loc"])
         raise GraphError(
-            f"node {name!r} ({entry.type_name}): {explain(error, model=node_class.Config)}{bound}"
+            said, at=None if {*keys[:1]} & {*elsewhere} else _written_at(name, entry, keys)
         ) from error
     ports = {port.name: port for port in node_class.spec.inputs}
     edges = {port: _parse_edge(name, port, source) for port, source in entry.inputs.items()}
     for port in edges:
-        _require(port, ports, f"node {name!r} ({entry.type_name}) has no input {port!r}")
+        _require(port, ports, f"{label} has no input {port!r}", (*at, "inputs", port))
     for port in ports.values():
         _check_edge(name, port, edges.get(port.name), made)
     if ports and not edges:
-        raise GraphError(
-            f"node {name!r} ({entry.type_name}) has no input connected; it has: {', '.join(ports)}"
-        )
+        raise GraphError(f"{label} has no input connected; it has: {', '.join(ports)}", at=at)
     return GraphNode(name, node_class, checked, edges)
 
 
@@ -194,6 +219,23 @@ def _checked(node_class: type[Node[NodeConfig]], config: Mapping[str, Any]) -> N
         raise NodeConfigError(
             f"its configuration cannot be checked: {type(error).__name__}: {lines[0]}"
         ) from error
+
+
+def _written_at(name: str, entry: NodeEntry, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return where the graph's file has a setting of a node, which may be a parameter."""
+    value = entry.config.get(keys[0]) if keys else None
+    if isinstance(value, str) and value.startswith("$"):
+        return "params", value[1:]
+    return "nodes", name, "config", *keys
+
+
+def _bound_to(entry: NodeEntry, params: Collection[str]) -> set[str]:
+    """Return the settings of a node that are parameters of the graph, of those in `params`."""
+    return {
+        key
+        for key, value in entry.config.items()
+        if isinstance(value, str) and value.startswith("$") and value[1:] in params
+    }
 
 
 def _bound(entry: NodeEntry, error: ValidationError) -> str:
@@ -211,16 +253,23 @@ def _check_edge(name: str, port: Port, edge: Edge | None, made: Mapping[str, Gra
     if edge is None:
         if port.optional:
             return
-        raise GraphError(f"input {name}.{port.name} ({port.type.__name__}) is not connected")
+        raise GraphError(
+            f"input {name}.{port.name} ({port.type.__name__}) is not connected", at=("nodes", name)
+        )
+    at = ("nodes", name, "inputs", port.name)
     outputs = {output.name: output for output in made[edge.node].spec.outputs}
     _require(
-        edge.port, outputs, f"{name}.{port.name}: node {edge.node!r} has no output {edge.port!r}"
+        edge.port,
+        outputs,
+        f"{name}.{port.name}: node {edge.node!r} has no output {edge.port!r}",
+        at,
     )
     sent = outputs[edge.port].type
     if not issubclass(sent, port.type):
         raise GraphError(
             f"{edge.node}.{edge.port} sends {sent.__name__}, but {name}.{port.name} takes"
-            f" {port.type.__name__}"
+            f" {port.type.__name__}",
+            at=at,
         )
 
 
@@ -230,7 +279,8 @@ def _check_ends(graph: Graph) -> None:
         raise GraphError(
             f"graph {graph.name!r} has {len(sources)} source nodes"
             f" ({', '.join(sources) or 'none'}), expected exactly one: all packets of a graph"
-            " belong to the frames of one video"
+            " belong to the frames of one video",
+            at=("nodes", sources[1]) if sources else (),
         )
     if not any(issubclass(n.node_class, SinkNode) for n in graph.nodes):
-        raise GraphError(f"graph {graph.name!r} has no sink node: nothing would come out")
+        raise GraphError(f"graph {graph.name!r} has no sink node: nothing would come out", at=())

@@ -10,6 +10,7 @@ from pipeline.errors import ConfigError, GraphError
 
 __all__ = ["available_graphs", "graph_file", "shipped_configs"]
 
+_SUFFIXES: Final = (".yaml", ".yml")
 _PACKAGE: Final = Path(__file__).parents[1]
 # In a checkout they lie at the top; in an installed wheel, inside this package.
 _CONFIG_DIRS: Final = (_PACKAGE / "configs", _PACKAGE.parent / "configs")
@@ -27,10 +28,11 @@ def graph_file(graph: str, folder: Path | None = None) -> Path:
     """
     named = {path.stem: path for path in available_graphs()}
     path = named.get(graph) or (folder or Path()) / graph
-    if path.suffix not in {".yaml", ".yml"}:
+    if path.suffix not in _SUFFIXES:
+        beside = [f"{graph}{suffix}" for suffix in _SUFFIXES if Path(f"{path}{suffix}").is_file()]
+        hint = f": did you mean {beside[0]!r}?" if beside else did_you_mean(graph, named)
         raise ConfigError(
-            f"no graph {graph!r}{did_you_mean(graph, named) or ':'} expected one of"
-            f" {', '.join(named)}, or a .yaml file"
+            f"no graph {graph!r}{hint or ':'} expected one of {', '.join(named)}, or a .yaml file"
         )
     return path
 

@@ -15,8 +15,8 @@ class Finding:
     """One check and what came of it."""
 
     check: str
-    """What was looked at: `report`, `source`, `output`, `beside`, `record`, `weights`, `versions`,
-    `graph`, `frames`, `outside`, `pictures`."""
+    """What was looked at: `report`, `source`, `output`, `beside`, `signature`, `record`, `weights`,
+    `versions`, `graph`, `frames`, `outside`, `pictures`."""
     state: State
     """`unproven`: nothing speaks against it, but it could not be shown."""
     text: str

@@ -22,7 +22,13 @@ from pipeline.storage.locations import location_of
 from pipeline.storage.scratch import Scratch, scratch_of
 from pipeline.storage.staging import staged
 from pipeline.verification.check_node import BLOCK_PX, Compared
-from pipeline.verification.files import check_output, check_rows, check_sides, check_source
+from pipeline.verification.files import (
+    check_output,
+    check_rows,
+    check_sides,
+    check_signatures,
+    check_source,
+)
 from pipeline.verification.findings import Finding, Verification, failed, ok, unproven
 from pipeline.verification.pictures import OutputPictures, check_lossless
 from pipeline.verification.record import (
@@ -83,6 +89,7 @@ def _of_video(
     yield _check_versions(record.evidence.work.versions)
     yield from check_output(record)
     yield from check_sides(record)
+    yield from check_signatures(record)
     with ExitStack() as stack:
         source = _staged(stack, moved or record.video.source, scratch)
         of_source = (

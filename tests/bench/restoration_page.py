@@ -1,9 +1,9 @@
 """Before and after, at natural size: `python -m tests.bench.restoration_page MEDIA_DIR OUT.jpg`.
 
-    python -m tests.bench.restoration_page MEDIA_DIR OUT.jpg [--weights aminet]
+    python -m tests.bench.restoration_page MEDIA_DIR OUT.jpg [--looks faithful sharp]
 
 Clips of people whom AMINet never saw are spoiled as `tests.bench.poor_footage` says, restored by
-the program, and shown beside what they were made of.
+the program with each look, and shown beside what they were made of.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -27,8 +27,8 @@ from tests.bench.composites import load_clip
 from tests.bench.measure_restoration import PEOPLE
 from tests.bench.poor_footage import KINDS, Kind
 
-FRAMES: Final = 20
-CELL_PX: Final = 300
+FRAMES: Final = 12
+CELL_PX: Final = 240
 _ACROSS: Final = 2.6
 """Side of what is shown, in widths of the face's box, at most a cell."""
 
@@ -64,27 +64,40 @@ def back_and_forth(frames: Sequence[Rgb]) -> list[Rgb]:
     return [frames[min(turn, around - turn)] for turn in turns]
 
 
-def row(clip: Path, kind: Kind, scale: int, weights: str, folder: Path) -> list[Image.Image]:
-    """Return the largest face of one clip: spoiled, restored, and true."""
+def row(
+    clip: Path, kind: Kind, scale: int, looks: Sequence[str], folder: Path
+) -> list[Image.Image]:
+    """Return the largest face of one clip: spoiled, restored with each look, and true."""
     sharp = back_and_forth(load_clip(clip).pictures)
-    source, output = folder / "source.mkv", folder / "restored.mkv"
+    source = folder / "source.mkv"
     poor = kind(sharp)
     write(poor, source)
-    settings = ("encode.codec=ffv1", f"params.weights={weights}")
-    pipeline.enhance(source, output, scale=scale, runner="local", settings=settings, overwrite=True)
-    lines = (folder / "restored.tracks.jsonl").read_text(encoding="utf-8").splitlines()
-    faces = [face for face in map(json.loads, lines) if face["gate"] is None]
-    if not faces:
-        raise RuntimeError(f"no face of {clip.name} is restored in {kind.__name__}")
-    shown = faces[-1]
+    shown: dict[str, Any] = {}
+    made: list[Rgb] = []
+    for look in looks:
+        output = folder / f"{look}.mkv"
+        pipeline.enhance(
+            source,
+            output,
+            scale=scale,
+            look=look,
+            runner="local",
+            settings=("encode.codec=ffv1",),
+            overwrite=True,
+        )
+        lines = output.with_suffix(".tracks.jsonl").read_text(encoding="utf-8").splitlines()
+        faces = [face for face in map(json.loads, lines) if face["gate"] is None]
+        if not faces:
+            raise RuntimeError(f"no face of {clip.name} is restored in {kind.__name__}")
+        shown = shown or faces[-1]
+        made.append(read(output, FRAMES)[shown["frame"]])
     x0, y0, x1, y1 = shown["box_xyxy_px"]
-    index = shown["frame"]
-    restored = read(output, FRAMES)[index]
     middle = scale * np.array([(x0 + x1) / 2, (y0 + y1) / 2])
     side = min(CELL_PX, _ACROSS * scale * (x1 - x0))
-    size = (restored.shape[1], restored.shape[0])
-    pictures = [Image.fromarray(p) for p in (poor[index], restored, sharp[index])]
-    return [_cell(p.resize(size, Image.Resampling.BICUBIC), middle, side) for p in pictures]
+    size = (made[0].shape[1], made[0].shape[0])
+    frames = (poor[shown["frame"]], *made, sharp[shown["frame"]])
+    enlarged = (Image.fromarray(p).resize(size, Image.Resampling.BICUBIC) for p in frames)
+    return [_cell(picture, middle, side) for picture in enlarged]
 
 
 def _cell(picture: Image.Image, middle: npt.NDArray[np.floating], side: float) -> Image.Image:
@@ -95,22 +108,21 @@ def _cell(picture: Image.Image, middle: npt.NDArray[np.floating], side: float) -
     return cell
 
 
-def page(media: Path, weights: str, people: Sequence[str]) -> Image.Image:
-    """Return two columns of rows: a kind of footage each, for two people."""
-    names = list(KINDS)
-    sheet = Image.new("RGB", (6 * CELL_PX, len(names) * CELL_PX), (24, 24, 24))
+def page(media: Path, looks: Sequence[str], people: Sequence[str]) -> Image.Image:
+    """Return two rows for each kind of footage, of one person each."""
+    names = [name for name in KINDS for _ in range(2)]
+    sheet = Image.new("RGB", ((2 + len(looks)) * CELL_PX, len(names) * CELL_PX), (24, 24, 24))
     draw = ImageDraw.Draw(sheet)
     with tempfile.TemporaryDirectory() as folder:
         for place, name in enumerate(names):
             kind, scale = KINDS[name]
-            for half in range(2):
-                person = people[(2 * place + half) % len(people)]
-                clip = media / f"clip_{person}.mp4"
-                for column, cell in enumerate(row(clip, kind, scale, weights, Path(folder))):
-                    x, y = (3 * half + column) * CELL_PX, place * CELL_PX
-                    sheet.paste(cell, (x, y))
-                    label = (name, "restored", "what it was made of")[column]
-                    draw.text((x + 6, y + 4), label, (255, 255, 255), stroke_width=2, stroke_fill=0)
+            clip = media / f"clip_{people[place % len(people)]}.mp4"
+            labels = (name, *looks, "what it was made of")
+            cells = row(clip, kind, scale, looks, Path(folder))
+            for column, (label, cell) in enumerate(zip(labels, cells, strict=True)):
+                x, y = column * CELL_PX, place * CELL_PX
+                sheet.paste(cell, (x, y))
+                draw.text((x + 6, y + 4), label, (255, 255, 255), stroke_width=2, stroke_fill=0)
     return sheet
 
 
@@ -119,9 +131,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("media", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--weights", default="aminet")
+    parser.add_argument("--looks", nargs="+", default=["faithful", "sharp"])
     arguments = parser.parse_args()
-    page(arguments.media, arguments.weights, PEOPLE).save(arguments.out, quality=86)
+    page(arguments.media, arguments.looks, PEOPLE).save(arguments.out, quality=86)
 
 
 if __name__ == "__main__":

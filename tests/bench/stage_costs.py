@@ -31,7 +31,7 @@ from nodes.node import Inputs, Outputs, PoolNode, Segment, SinkNode, SourceNode
 from pipeline.graph.build import build_graph
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.prepare import prepared
-from pipeline.graph.spec import read_graph_spec
+from pipeline.graph.reading import read_graph_spec
 from pipeline.run.contract import sink_folder
 
 BLOCK: Final = 16

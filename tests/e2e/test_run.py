@@ -14,7 +14,7 @@ import pipeline
 from pipeline.cli.app import main
 from pipeline.config import available_graphs
 from pipeline.errors import RunCancelledError
-from pipeline.graph.spec import read_graph_spec
+from pipeline.graph.reading import read_graph_spec
 from tests.support.media import Video, decode_all, make_video
 from tests.support.sink_nodes import Joined
 

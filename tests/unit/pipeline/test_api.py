@@ -67,7 +67,7 @@ def test_every_setting_of_its_own_name_is_read(name: str, tmp_path: Path) -> Non
     call: Any = getattr(pipeline, name)
     source = make_video(tmp_path / "v.mp4", Video(frames=5))
     wrong = dict.fromkeys(GraphFlags.__annotations__, "nonsense") | {"runner": "spark"}
-    free = {"address", "sign_cert", "sign_key"}  # any text may be right
+    free = {"address", "sign_cert", "sign_key", "sign_tsa"}  # any text may be right
     assert wrong.keys() | free == Flags.__annotations__.keys()
     named = {"evidence": "exact"}  # what the nodes call it
     for setting, value in wrong.items():

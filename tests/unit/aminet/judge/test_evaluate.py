@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from aminet.errors import DataError, DeviceError, TrainConfigError, WeightsError
 from aminet.judge.evaluate import EvaluationRequest, evaluate
 from aminet.judge.judges import load_judges, measure
-from aminet.judge.trials import camera_trial, clean_trial, load_faces
+from aminet.judge.trials import ALL, camera_trial, clean_trial, load_faces
 from aminet.model_files import save_weights
 from aminet.network import AMINet
 from pipeline.cli.network import register
@@ -150,6 +150,8 @@ def test_everything_at_once_is_clean_camera_tracks_and_large_faces(tmp_path: Pat
     assert [trials[name].faces for name in (*small, *large)] == [2] * 13 + [1] * 3
     assert trials["camera8"].eyes_px == pytest.approx(3.5)
     assert trials["camera1@256"].eyes_px == pytest.approx(56)
+    # Neither picture is sharp at the largest size.
+    assert {plan.side_px for plan in ALL} == {128, 256, 704}
     with pytest.raises(TrainConfigError, match=r"'all' has its own reductions, got \[4\]"):
         evaluate(EvaluationRequest(faces, ("bicubic",), (4,), "all", device="cpu"))
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from nodes.frame_filter import FrameFilter
+from nodes.node import Node, NodeConfig
+from nodes.registry import find_node
 from nodes.tracks import Tracks
+from nodes.types import RgbImage
 from pipeline.config import available_graphs, load_config, load_graph, merge_settings
 from pipeline.errors import ConfigError, GraphError
 from pipeline.graph.build import build_graph
-from pipeline.graph.spec import GraphSpec, NodeEntry, read_graph_spec
+from pipeline.graph.reading import read_graph_spec
+from pipeline.graph.spec import GraphSpec, NodeEntry
 
 
 def write(file: Path, text: str) -> Path:
@@ -51,10 +57,71 @@ def test_files_count_from_the_file_that_names_them(
     assert load_graph(load_config(run)).name == "mine"
 
 
+WEIGHTS = """
+extends: enhance
+name: mine
+params: {weights: mine.safetensors}
+nodes:
+  logo:
+    type: acme.stamp
+    inputs: {frames: label.frames}
+    config: {picture: art/logo.png, other: [a.png]}
+  encode: {inputs: {frames: logo.frames}}
+"""
+
+
+class StampConfig(NodeConfig):
+    picture: Path | None = None
+    other: tuple[str, ...] = ()
+
+
+class Stamp(FrameFilter[StampConfig], type_name="acme.stamp", summary="draw a picture"):
+    Config = StampConfig
+
+    def filter(self, rgb: RgbImage) -> RgbImage:
+        return rgb
+
+
+def test_names_of_files_in_settings_count_from_the_file_that_says_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.graph.locations.find_node", found := finder())
+    monkeypatch.setattr("pipeline.graph.build.find_node", found)
+    deep = tmp_path / "deep"
+    (deep / "er").mkdir(parents=True)
+    base = write(deep / "base.yaml", WEIGHTS)
+    top = write(deep / "er" / "top.yaml", "extends: ../base.yaml\nname: top\n")
+    for file in (base, top):
+        graph = load_graph(merge_settings(None, (), graph=file))
+        configs = {node.name: node.config.model_dump() for node in graph.nodes}
+        assert Path(configs["enhance"]["weights"]).resolve() == deep / "mine.safetensors"
+        assert configs["logo"]["picture"].resolve() == deep / "art" / "logo.png"
+        assert configs["logo"]["other"] == ("a.png",)
+    # What is said elsewhere counts from there; what ships, and URLs, are no such files.
+    run = write(tmp_path / "run.yaml", "graph: deep/base.yaml\nnodes: {logo: {picture: a.png}}\n")
+    config = load_config(run, ["params.weights=b.safetensors"])
+    assert config.nodes["logo"]["picture"] == str(tmp_path / "a.png")
+    assert config.params["weights"] == "b.safetensors"
+    for name in ("aminet-s", "s3://bucket/x.safetensors", "/x.safetensors"):
+        write(base, WEIGHTS.replace("mine.safetensors", name))
+        assert read_graph_spec(base).params["weights"] == name
+
+
+def test_files_in_the_run_section_count_from_the_run_file(tmp_path: Path) -> None:
+    run = write(tmp_path / "run.yaml", "run: {sign_cert: certs/me.pem, scratch_dir: ./fast}\n")
+    options = load_config(run).run
+    assert options.sign_cert == tmp_path / "certs" / "me.pem"
+    assert options.scratch_dir == tmp_path / "fast"
+
+
+def finder() -> Callable[[str], type[Node[NodeConfig]]]:
+    return lambda name: Stamp if name == "acme.stamp" else find_node(name)
+
+
 def test_graphs_that_extend_each_other_are_refused(tmp_path: Path) -> None:
     one = write(tmp_path / "one.yaml", "extends: two.yaml\n")
     write(tmp_path / "two.yaml", "extends: one.yaml\n")
-    with pytest.raises(GraphError, match=r"two\.yaml: extends 'one\.yaml', which extends it again"):
+    with pytest.raises(GraphError, match=r"two\.yaml, line 1: extends .*which extends it again"):
         read_graph_spec(one)
 
 
@@ -67,12 +134,19 @@ def test_a_key_that_is_there_twice_is_refused_with_its_line(tmp_path: Path) -> N
         load_config(write(tmp_path / "run.yaml", "run: {threads: 1}\nrun: {threads: 2}\n"))
 
 
+COPY = """name: x
+nodes:
+  decode: {type: aminet.decode}
+  encode: {type: aminet.encode, inputs: {frames: decode.frames}}
+"""
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (
             "name: x\nnodes:\n  a:\n    typ: aminet.decode\n",
-            r"x\.yaml: .*line 4: nodes\.a\.typ: unk",
+            r"x\.yaml, line 4: .*nodes\.a\.typ: unknown key: did you mean 'type'\?",
         ),
         (
             "name: x\nnodes:\n  a: {type: no.such}\n",
@@ -80,18 +154,74 @@ def test_a_key_that_is_there_twice_is_refused_with_its_line(tmp_path: Path) -> N
         ),
         (
             "extends: tracks-only\nname: x\nnodes:\n  track:\n    config: {min_scor: 1}\n",
-            r"x\.yaml, line 4: node 'track' .*min_scor: unknown key",
+            r"x\.yaml, line 5: node 'track' .*min_scor: unknown key",
         ),
         (
             "extends: tracks-only\nname: x\nnodes:\n  track: {config: {min_score: $none}}\n",
             r"x\.yaml, line 4: track\.min_score refers to the unknown parameter '\$none'",
         ),
+        (
+            "extends: tracks-only\nname: x\nnodes:\n  trak: {config: {min_score: 1}}\n",
+            r"x\.yaml, line 4: node 'trak' has no type.* did you mean 'track'\?",
+        ),
+        (
+            "extends: tracks-only\nname: x\nnodes:\n  trak: null\n",
+            r"x\.yaml, line 4: node 'trak' has no type.* did you mean 'track'\?",
+        ),
+        (
+            "extends: enhance\nname: x\nparams:\n  strenght: 0.5\n",
+            r"x\.yaml, line 4: no node takes the parameter 'strenght': did you mean 'strength'\?",
+        ),
+        (
+            "extends: enhance\nname: x\nparams:\n  scale: 9\n",
+            r"x\.yaml, line 4: node 'crop' .*scale: expected at most 4",
+        ),
+        (
+            "name: x\nextends: redct\n",
+            r"x\.yaml, line 2: extends 'redct', but there is no graph .*did you mean 'redact'",
+        ),
+        (
+            "name: x\nextends: gone.yaml\n",
+            r"x\.yaml, line 2: extends 'gone\.yaml', but there is no file .*gone\.yaml",
+        ),
+        (
+            COPY + "  fx:\n    type: aminet.resize\n    inputs:\n      frames: decod.frames\n",
+            r"x\.yaml, line 8: fx\.frames is fed by 'decod\.frames', but no such node",
+        ),
+        (
+            COPY + "  fx:\n    type: aminet.resize\n    inputs:\n      frames: decode\n",
+            r"x\.yaml, line 8: fx\.frames is fed by 'decode', expected 'node\.port'",
+        ),
+        (
+            COPY + "  fx:\n    type: aminet.resize\n    inputs: {frames: fx.frames}\n",
+            r"x\.yaml, line 5: graph 'x' goes in a circle: fx -> fx",
+        ),
+        (
+            COPY + "  fx:\n    type: aminet.resize\n    when: $no\n    inputs: {}\n",
+            r"x\.yaml, line 7: fx\.when refers to the unknown parameter",
+        ),
+        (COPY + "  again: {type: aminet.decode}\n", r"x\.yaml, line 5: .*2 source nodes"),
+        ("name: x\nnodes:\n  decode: {type: aminet.decode}\n", r"x\.yaml: .*no sink node"),
     ],
 )
 def test_an_error_names_file_and_line(text: str, message: str, tmp_path: Path) -> None:
     file = write(tmp_path / "x.yaml", text)
     with pytest.raises(GraphError, match=message):
         load_graph(merge_settings(None, (), graph=file))
+
+
+def test_an_error_in_the_graph_that_is_extended_names_that_file(tmp_path: Path) -> None:
+    write(tmp_path / "base.yaml", COPY.replace("{frames:", "{frame:"))
+    file = write(tmp_path / "x.yaml", "extends: base.yaml\nname: x\n")
+    with pytest.raises(GraphError, match=r"base\.yaml, line 4: .*no input 'frame'"):
+        load_graph(merge_settings(None, (), graph=file))
+
+
+@pytest.mark.parametrize("setting", ["encode.crff=3", "params.scale=9", "encode.crf=99"])
+def test_a_setting_of_the_command_line_is_not_blamed_on_the_file(setting: str) -> None:
+    with pytest.raises(GraphError) as raised:
+        load_graph(merge_settings(None, [setting], graph="enhance"))
+    assert str(raised.value).startswith("node ")
 
 
 def test_parameters_are_put_in_however_deep_they_are() -> None:
@@ -118,8 +248,10 @@ def test_parameters_are_put_in_however_deep_they_are() -> None:
 
 
 def test_a_class_that_is_no_node_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"subclass of nodes\.node\.Node"):
-        NodeEntry(type=dict)
+    for kind in (dict, 3):
+        mapping = {"name": "x", "nodes": {"a": {"type": kind}}}
+        with pytest.raises(GraphError, match=r"nodes\.a\.type: .*subclass of nodes\.node\.Node"):
+            merge_settings(None, (), graph=mapping)
 
 
 @pytest.mark.parametrize("path", available_graphs(), ids=lambda path: path.stem)

@@ -14,7 +14,8 @@ from pipeline.errors import GraphError
 from pipeline.graph import build as build_module
 from pipeline.graph.build import build_graph
 from pipeline.graph.graph import Edge, Graph
-from pipeline.graph.spec import GraphSpec, read_graph_spec
+from pipeline.graph.reading import read_graph_spec
+from pipeline.graph.spec import GraphSpec
 from tests.support import toy_nodes
 
 TOYS = {
