@@ -1,6 +1,6 @@
 """Faces that differ, before and after: `python -m tests.bench.restoration_cases FACES DOCS`.
 
-    python -m tests.bench.restoration_cases FACES DOCS [--looks faithful sharp]
+    python -m tests.bench.restoration_cases FACES DOCS [--looks faithful sharp] [--features LPIPS]
 
 Pictures of people who do not exist, and whom AMINet never saw, hang in a film of a poor camera: the
 hand trembles, the lens is soft, the sensor noisy, and H.264 has few bits. The program restores the
@@ -23,9 +23,11 @@ from typing import Final
 import av
 import numpy as np
 import numpy.typing as npt
+import torch
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 import pipeline
+from aminet.judge.judges import load_judges
 from tests.bench.measure_restoration import write
 
 SCALE: Final = 4
@@ -192,6 +194,7 @@ def main() -> None:
     parser.add_argument("faces", type=Path)
     parser.add_argument("docs", type=Path)
     parser.add_argument("--looks", nargs="+", default=["faithful", "sharp"])
+    parser.add_argument("--features", type=Path, help="weights of LPIPS, to measure that too")
     arguments = parser.parse_args()
     film = filmed(arguments.faces)
     with tempfile.TemporaryDirectory() as name:
@@ -199,40 +202,55 @@ def main() -> None:
         write(film.poor, source, CRF)
         seen = last_frame(source)
         made = [restored(source, Path(name), look) for look in arguments.looks]
-    draw(film, seen, [picture for picture, _ in made], made[0][1], arguments.looks, arguments.docs)
+    rows = compared(film, seen, [picture for picture, _ in made])
+    say_gains(rows, made[0][1], arguments.looks, arguments.features)
+    draw(rows, arguments.looks, arguments.docs)
 
 
-def draw(
-    film: Film,
-    seen: Image.Image,
-    made: Sequence[Image.Image],
-    done: set[int],
-    looks: Sequence[str],
-    docs: Path,
-) -> None:
-    """Draw both pictures, and print what each face gained.
+Rows = list[tuple[str, list[Image.Image]]]
+"""Each case, and its pictures: enlarged, restored with each look, and true."""
 
-    Args:
-        film: what was filmed.
-        seen: the film's last frame.
-        made: the same restored, once for each look.
-        done: the cases that were restored.
-        looks: the names of the looks, the one to show alone first.
-        docs: folder for the pictures.
-    """
+
+def compared(film: Film, seen: Image.Image, made: Sequence[Image.Image]) -> Rows:
+    """Cut the cases out of the film's last frame, of the same restored, and of the truth."""
     enlarged = seen.resize(made[0].size, Image.Resampling.BICUBIC)
-    rows: list[tuple[str, Sequence[Image.Image]]] = []
+    rows: Rows = []
     for place, case in enumerate(CASES):
         corner_px, side_px = film.corners_px[place], case.side_px
-        poor, *after = (cut(picture, corner_px, side_px) for picture in (enlarged, *made))
-        truth = middle(film.truth[place])
-        rows.append((case.name, [poor, *after, truth]))
+        cells = [cut(picture, corner_px, side_px) for picture in (enlarged, *made)]
+        rows.append((case.name, [*cells, middle(film.truth[place])]))
+    return rows
+
+
+def say_gains(rows: Rows, done: set[int], looks: Sequence[str], features: Path | None) -> None:
+    """Print what each face gained with each look, and the mean LPIPS over that of the film."""
+    shares: dict[str, list[float]] = {look: [] for look in looks}
+    lpips = None if features is None else load_judges([features], torch.device("cpu")).lpips
+    for place, (case, (_, cells)) in enumerate(zip(CASES, rows, strict=True)):
+        poor, *after, truth = cells
         gains = ", ".join(
             f"{look} {gain_db(poor, cell, truth):+.2f} dB"
             for look, cell in zip(looks, after, strict=True)
         )
         state = "restored" if place in done else "left alone"
         sys.stdout.write(f"{case.name:>16}, eyes {case.eyes_px:4.1f} px: {state}, {gains}\n")
+        if lpips is not None:
+            with torch.inference_mode():
+                before, *far = (float(lpips(_tensor(p), _tensor(truth))) for p in (poor, *after))
+            for look, distance in zip(looks, far, strict=True):
+                shares[look].append(distance / before)
+    for look, values in shares.items():
+        if values:
+            sys.stdout.write(f"LPIPS of {look}: {np.mean(values):.2f} of the film's\n")
+
+
+def _tensor(picture: Image.Image) -> torch.Tensor:
+    values = np.asarray(picture, np.float32) / 255
+    return torch.from_numpy(values).permute(2, 0, 1)[None]
+
+
+def draw(rows: Rows, looks: Sequence[str], docs: Path) -> None:
+    """Draw all cases with each look, and a few with the first look for the README."""
     sheet(rows, ("the film, enlarged", *looks, "what was filmed")).save(
         docs / "restoration_cases.jpg", quality=88
     )
