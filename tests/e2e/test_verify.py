@@ -357,6 +357,8 @@ def test_lossy_results_are_verified_too(tmp_path: Path, runner: str, scale: int)
     assert not verification.failed
     checks = [finding.check for finding in verification.findings]
     assert checks.count("pictures") == checks.count("outside") == len(names)
+    about = {finding.output for finding in verification.findings if finding.check != "report"}
+    assert about == {f"{name}.mp4" for name in names}
 
 
 @pytest.mark.parametrize("name", ["f_%04d.png", "photo.jpg"])
