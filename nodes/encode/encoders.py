@@ -79,6 +79,9 @@ class EncodeConfig(NodeConfig):
     other_streams: OtherStreamsMode = "keep"
     """What becomes of streams that the output cannot hold as they are. `keep`: converted, without
     loss where that can be, else left out. `copy`: left out. `refuse`: nothing is started."""
+    other_pictures: bool = True
+    """Keep what else the source shows: further video streams, covers and attachments. Graphs that
+    hide something leave them out."""
     keep_start: bool = False
     """Begin at the source's time also where that is arbitrary, as in MPEG-TS; else at 0."""
     beside: bool = False

@@ -167,7 +167,7 @@ def _rotation_deg(source: str, video: int | None) -> int:
 
 
 def _problem(stream: Stream, plan: StreamPlan, target: str, policy: StreamPolicy) -> Problem:
-    if is_optional(stream):
+    if is_optional(stream) or plan.asked:
         return Problem(stream.index, plan.why, "it is left out", fatal=False)
     holders = [
         suffix

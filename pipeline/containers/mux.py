@@ -73,7 +73,7 @@ class MuxReport:
     """Largest deviation of a frame from its exact time plus `shift_s`, s."""
     copied: tuple[CopiedStream, ...]
     left_out: tuple[str, ...]
-    """Streams of the source that the container cannot hold."""
+    """Streams of the source that the container cannot hold, or that are not wanted."""
     chapters: int
     notes: tuple[str, ...] = ()
     """Messages for the user about other streams."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from aminet.errors import AminetError
@@ -77,7 +78,9 @@ def verify(
     options = RunOptions()
     scratch = scratch_of(options.scratch_dir, options.scratch_bytes)
     for record in records:
-        found.extend(_of_video(record, None if source is None else str(source), sample, scratch))
+        name = record.output.name if len(records) > 1 else ""
+        for finding in _of_video(record, None if source is None else str(source), sample, scratch):
+            found.append(replace(finding, output=name))
     return Verification(tuple(found))
 
 

@@ -9,6 +9,7 @@ lens, reduced, and compressed.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ CRF: Final = 28
 
 _EYES: Final = 28 / 128, 65 / 128
 """Of the training crops: distance between the eyes over the side, and their height."""
+_PERSON: Final = re.compile(r"(.*_)?id\d+")
 _BURST: Final = 4
 """Frames of video that lead up to those that are looked at."""
 _MARGIN_PX: Final = 2
@@ -75,16 +77,21 @@ class Scene:
 
 
 def list_people(folder: Path, count: int, seed: int = 0) -> list[Image.Image]:
-    """Read one large crop each of so many people, drawn from a folder of `idNUMBER_*.jpg`.
+    """Read one large crop each of so many people, drawn from a folder of training crops.
+
+    The names of a person's pictures begin alike, up to `idNUMBER`.
 
     Raises:
         ValueError: there are too few people with a crop of 256 px.
     """
     of_person: dict[str, Path] = {}
-    for path in sorted(folder.glob("id*.jpg")):
+    for path in sorted(folder.iterdir()):
+        person = _PERSON.match(path.name)
+        if person is None:
+            continue
         with Image.open(path) as image:
             if image.width >= 256:
-                of_person.setdefault(path.name.split("_")[0], path)
+                of_person.setdefault(person[0], path)
     if len(of_person) < count:
         raise ValueError(f"{folder} has {len(of_person)} people with a crop of 256 px, not {count}")
     names = sorted(of_person)

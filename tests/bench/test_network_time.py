@@ -7,6 +7,7 @@ machine in the same run. Writes `results/network_time.json`.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import torch
 from torch import nn
 
 from aminet.cost import count_macs, time_per_face_ms
+from aminet.history import HISTORY_CHANNELS
 from aminet.network import PRESETS, AMINet
 from aminet.precision import autocast_dtype
 
@@ -29,7 +31,10 @@ def dense() -> nn.Module:
 
 
 def test_time_of_a_face_over_that_of_its_arithmetic() -> None:
-    networks: dict[str, nn.Module] = {name: AMINet(config) for name, config in PRESETS.items()}
+    networks: dict[str, nn.Module] = {
+        name: AMINet(replace(config, in_channels=3 + HISTORY_CHANNELS))
+        for name, config in PRESETS.items()
+    }
     result: dict[str, object] = {
         "threads": torch.get_num_threads(),
         "autocast": str(autocast_dtype("cpu")),
