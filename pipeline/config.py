@@ -87,7 +87,8 @@ class RunOptions(BaseModel):
     enhancer_gpus: float | None = Field(default=None, ge=0, le=1024)
     """GPUs per enhancer under Ray: 0.5 puts two on a GPU, 0 uses CPUs; None is 1."""
     store_mb: int | None = Field(default=None, ge=1, le=10**9)
-    """Most megabytes of faces in flight in Ray's object store; None is 30 % of the smallest one."""
+    """Most megabytes of faces in flight; None is 30 % of the smallest object store under Ray, 64 in
+    the local runner."""
     scratch_dir: Path | None = None
     """Folder for local copies of stored files, on each machine; None is its temporary folder."""
     scratch_bytes: ByteSize = Field(default=ByteSize(50_000_000_000), ge=0, le=10**18)
