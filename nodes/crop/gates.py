@@ -25,7 +25,7 @@ Share = tuple[float, GateReason]
 
 _LEAST_SHRINK: Final = 0.5
 """Largest shrink factor for `detail`: closer to 1, too little is lost to measure."""
-_FADE_SCORE, _FADE_SIZE, _FADE_DEG, _FADE_DETAIL, _FADE_BLUR = 0.15, 1.2, 10.0, 1.6, 3.0
+_FADE_SCORE, _FADE_SIZE, _FADE_DEG, _FADE_DETAIL, _FADE_BLUR = 0.15, 1.2, 10.0, 1.6, 2.5
 """Widths of the gates' ranges: score, size (factor), degrees, detail (factor), blur (factor)."""
 _ENLARGED_PX: Final = 0.15
 """Blur that enlarging adds: standard deviation in source pixels."""

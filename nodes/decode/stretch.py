@@ -24,6 +24,7 @@ from nodes.media.open import (
     FALLBACK_RATE,
     clockwise_rotation_deg,
     describe_video,
+    most_step_ticks,
     stores_times,
 )
 from nodes.media.picture_files import is_numbered
@@ -101,7 +102,9 @@ class Stretch:
             self._changes = self._changes_of_all(first, info)
             self._rate = info.average_rate or FALLBACK_RATE
             self._clock = PresentationClock(
-                1 / (self._rate * info.time_base), RESTART_S / info.time_base
+                1 / (self._rate * info.time_base),
+                RESTART_S / info.time_base,
+                most_step_ticks(self._reader.container.format.name),
             )
             first_pts, pictures, captioned = self._first_pictures(chain([first], pictures))
             self.info = _trimmed(replace(info, captions=captioned), config, first_pts)

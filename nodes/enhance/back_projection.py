@@ -32,8 +32,8 @@ TOLERANCE: Final = 0.008
 the network's gain."""
 LOSSY_TOLERANCE: Final = 0.012
 """The same for lossy sources (38 dB), since undoing compression does not contradict the source. On
-training people 0.016 gains 0.03 dB more at CRF 34 and JPEG quality 40, but on a sharp film at CRF
-22 the worst face loses 0.3 dB more (`tests.bench.fit_strength`)."""
+films of training people (`tests.bench.fit_strength`) 0.008 loses up to 0.04 dB at CRF 28 and 34;
+0.016 gains 0.01 dB at CRF 34, and the worst faces lose 0.06 to 0.12 dB at CRF 22 and 28."""
 
 _LENS_PX: Final = 0.5
 """Least blur of a lens: standard deviation in source pixels."""

@@ -38,6 +38,7 @@ __all__ = [
     "frame_rate",
     "frame_step_ticks",
     "is_photo",
+    "most_step_ticks",
     "open_media",
     "open_whole",
     "read_packets",
@@ -53,6 +54,8 @@ FALLBACK_RATE = Fraction(25)
 
 _MOST_OVER_BASE = 10
 """Times the least rate at which all times can be shown that an average rate may be."""
+
+_MPEG_HOUR = 3600 * 90_000
 
 _PROBE_BYTES = 1 << 27
 """How far a file is read whose streams are not all known; libav keeps that much in memory."""
@@ -257,6 +260,15 @@ def frame_rate(stream: VideoStream) -> Fraction | None:
     # libav's guess is twice the rate for some H.264, and the tick rate for MPEG-4.
     said = (stream.codec_context.framerate, stream.guessed_rate)
     return min((rate for rate in said if rate), default=None)
+
+
+def most_step_ticks(container_name: str) -> int | None:
+    """Return the largest step from time to time that is one, None if any may be.
+
+    MPEG clocks have 33 bits. libav takes a time well before the first one of the file, as that of
+    another recording may be, for one after the clock has begun again, hours later.
+    """
+    return _MPEG_HOUR if container_name in ("mpegts", "mpeg") else None
 
 
 def frame_step_ticks(stream: VideoStream) -> Fraction:

@@ -90,7 +90,8 @@ def tell(
 
     check_streams(inputs, output)
     if len(inputs) == 1 and is_stream(inputs[0], output):
-        raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
+        stream = inputs[0] if is_stream(inputs[0], "") else output
+        raise ConfigError(f"{stream}: a stream cannot be looked at first, so there is no plan")
     given = [absolute(path) for path in inputs]
     job = plan_inputs(given, absolute(output), config, overwrite=overwrite, resume=resume)
     for line in _lines(job):

@@ -118,10 +118,11 @@ def sign_finished(
         signed = sign_outputs(
             outputs, source, credentials, here / "signed", restored=report.faces > 0
         )
+        earlier = report.beside
         report = _with_signatures(report, video, outputs, signed)
         with postponed():
             may_publish()
-            for ending in signed.manifests:
+            for ending in signed.manifests.keys() - earlier.keys():
                 if size_of(video.side(ending)) is not None:
                     raise OutputError(f"{video.side(ending)} exists already: remove it")
             store.record(report.to_json())

@@ -132,6 +132,27 @@ def test_open_gops_are_encoded_as_a_whole_also_where_no_segment_of_them_changed(
     assert not any(_same(*pair) for pair in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("name", "video", "why"),
+    [
+        ("mpeg4.mp4", Video(codec="mpeg4", b_frames=2), "mpeg4 is not joined"),
+        ("mpeg2.ts", Video(codec="mpeg2video", b_frames=2), "mpeg2video is not joined"),
+        ("mjpeg.mov", Video(codec="mjpeg", pix_fmt="yuvj420p"), "mjpeg is not joined"),
+        ("av1.mp4", Video(codec="libsvtav1", options={"preset": "12"}), "av1 is not joined"),
+        ("fields.ts", Video(fields="tff", frames=24), "it is interlaced"),
+    ],
+)
+def test_where_encoded_stretches_cannot_stand_a_change_encodes_all_and_says_why(
+    name: str, video: Video, why: str, tmp_path: Path
+) -> None:
+    source, out = make_video(tmp_path / name, video), tmp_path / "out" / name
+    report = _run(source, out, (3,))
+
+    assert report.copied_frames == 0
+    assert why in str(report.why_not_copied)
+    assert _times(decode_all(source)) == _times(decode_all(out))
+
+
 def test_an_output_that_decodes_to_another_picture_is_encoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

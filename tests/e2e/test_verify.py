@@ -216,6 +216,14 @@ FILE_TAMPERING: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "output",
         "better.mkv is not there",
     ),
+    "two rows exchanged with all digests": (
+        lambda case: (
+            rewrite_rows(case, lambda rows: rows.insert(1, rows.pop(3))),
+            redigest(case),
+        ),
+        "record",
+        "contradict each other in: the order of the frames",
+    ),
     "a row of a frame": (
         lambda case: rewrite_rows(case, lambda rows: rows[2].update(faces=[])),
         "beside",
@@ -297,14 +305,6 @@ FORGERY: dict[str, tuple[Callable[[Path], object], str, str]] = {
         lambda case: (paint(case, swap=True), redigest(case)),
         "pictures",
         "",
-    ),
-    "two rows exchanged with all digests": (
-        lambda case: (
-            rewrite_rows(case, lambda rows: rows.insert(1, rows.pop(3))),
-            redigest(case),
-        ),
-        "record",
-        "contradict each other in: the order of the frames",
     ),
     "a picture less with all digests": (
         lambda case: (paint(case, drop=3), redigest(case)),

@@ -90,10 +90,10 @@ def stage_shares(plan: Plan, node: Enhance, batch: Sequence[Inputs]) -> dict[str
     spent: dict[str, float] = {}
 
     def timed(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*args: Any) -> Any:
+        def run(*args: Any, **named: Any) -> Any:
             plan.wait()
             started = time.perf_counter()
-            answer = work(*args)
+            answer = work(*args, **named)
             plan.wait()
             spent[name] = spent.get(name, 0.0) + time.perf_counter() - started
             return answer

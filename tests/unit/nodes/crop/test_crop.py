@@ -250,7 +250,7 @@ def strength(frame: Frame, face: Face, tmp_path: Path, **config: Any) -> float:
 def test_strength_follows_need(tmp_path: Path) -> None:
     by_blur = [strength(*soft_portrait(blur_px), tmp_path) for blur_px in (0, 0.4, 0.7, SOFT_PX)]
     assert by_blur == sorted(by_blur)
-    assert by_blur[0] < 0.6
+    assert by_blur[0] < 0.8 * by_blur[-1]
     assert by_blur[-1] == 0.85
     # Enlarged, every face is soft.
     assert strength(*soft_portrait(0), tmp_path, scale=4) == by_blur[-1]

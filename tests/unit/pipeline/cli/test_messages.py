@@ -58,6 +58,22 @@ def test_an_option_of_enhance_is_one_of_any_graph_that_has_it(
     assert f"graph 'redact' has no parameter '{option[2:]}'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            ["crop.faces=bigest"],
+            "faces: expected 'all' or 'largest', or a whole number (got 'bigest')",
+        ),
+        (["decode.from_s=5", "decode.to_s=2"], "to_s is 2, expected more than 5"),
+    ],
+)
+def test_values_of_several_kinds_are_explained_once(settings: list[str], said: str) -> None:
+    with pytest.raises(AminetError) as error:
+        load_graph(load_config(settings=settings))
+    assert str(error.value).endswith(said)
+
+
 def test_mistyped_names_get_the_nearest_one(tmp_path: Path) -> None:
     with pytest.raises(AminetError, match=r"weights called 'amniet': did you mean 'aminet'\?"):
         load_network("amniet")

@@ -104,6 +104,36 @@ def test_joined_recordings_are_shown_one_after_the_other(
     assert sound_end - sound_start < 1.7 * count
 
 
+@pytest.mark.parametrize("suffix", TARGETS)
+def test_recordings_of_less_than_a_second_are_joined(tmp_path: Path, suffix: str) -> None:
+    short = Video(frames=20, b_frames=2, audio=(AudioTrack(duration_s=0.8),))
+    part = make_video(tmp_path / "one.ts", short)
+    target, report = restored(joined(tmp_path / "v.ts", part, part, part), suffix)
+    assert report.frames == 60
+    (video_start, video_end), (sound_start, sound_end) = starts_and_ends_s(target)
+    assert video_end - video_start == pytest.approx(59 / 25, abs=0.01)
+    assert sound_end - sound_start < 2.6
+    assert max(later - one for one, later in pairwise(times_s(target, 1))) < 0.06
+
+
+@pytest.mark.parametrize("first_s", [100, 5000, 60_000])
+@pytest.mark.parametrize("suffix", TARGETS)
+def test_a_second_recording_of_an_earlier_clock_is_no_day_later(
+    tmp_path: Path, suffix: str, first_s: int
+) -> None:
+    """libav takes its times for those after the clock of 33 bits has begun again."""
+    part = make_video(tmp_path / "one.ts", TALKING)
+    first = tmp_path / "first.ts"
+    first.write_bytes(part.read_bytes())
+    for stream in (AUDIO, VIDEO):
+        rewrite_times(first, stream, lambda _, time: time + first_s * TICKS)
+    target, report = restored(joined(tmp_path / "v.ts", first, part), suffix)
+    assert report.frames == 80
+    (video_start, video_end), (sound_start, sound_end) = starts_and_ends_s(target)
+    assert video_end - video_start == pytest.approx(79 / 25, abs=0.01)
+    assert sound_end - sound_start < 3.4
+
+
 @pytest.mark.parametrize("offset_s", [3600, 50_000, 95_000])
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".nut", ".ts"])
 def test_a_broadcasts_clock_begins_at_0(tmp_path: Path, suffix: str, offset_s: int) -> None:

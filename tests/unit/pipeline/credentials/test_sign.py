@@ -160,6 +160,7 @@ def test_the_algorithm_is_that_of_the_key(
     assert read(signed(file, source, made).read_bytes(), "image/png")[0] == "Valid"
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the timestamps")
 def test_a_timestamp_authority_is_asked_if_one_is_named(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

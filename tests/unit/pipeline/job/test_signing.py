@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.config import RunConfig, RunOptions
-from pipeline.errors import RunFailedError
+from pipeline.errors import OutputError, RunFailedError
 from pipeline.job.job import run_job
 from pipeline.job.monitors import SilentMonitor
 from pipeline.job.plan import plan_inputs
@@ -120,6 +120,16 @@ def test_what_is_finished_is_signed_and_not_made_again(
     signed = (tmp_path / "out.c2pa").read_bytes()
     run(source, target, config)
     assert (tmp_path / "out.c2pa").read_bytes() == signed
+
+
+def test_a_manifest_of_others_is_not_replaced(
+    source: Path, tmp_path: Path, signing: RunOptions
+) -> None:
+    run(source, tmp_path / "out.mkv", config_of(tmp_path, ONE))
+    (tmp_path / "out.c2pa").write_text("mine")
+    with pytest.raises(OutputError, match=r"out\.c2pa exists already: remove it"):
+        run(source, tmp_path / "out.mkv", config_of(tmp_path, ONE, signing))
+    assert (tmp_path / "out.c2pa").read_text() == "mine"
 
 
 def test_a_signature_that_fails_leaves_the_finished_output(

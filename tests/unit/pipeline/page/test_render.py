@@ -67,7 +67,7 @@ def video_in(folder: Path, name: str, tracks: int = 2, frames: int = 20) -> Vide
             "track_id": track,
             "time_s": frame / 25,
             "gate": "turned" if frame % 10 == 9 else None,
-            "eye_distance_px": 20.0,
+            "eye_distance_px": 20.0 + 4 * (track == 1 and frame > 9),
         }
         for frame in range(frames)
         for track in range(1, tracks + 1)
@@ -173,8 +173,9 @@ def test_all_outputs_are_linked(tmp_path: Path) -> None:
 
 def test_each_face_has_its_sizes_and_the_reasons_why_it_was_left_alone(tmp_path: Path) -> None:
     page, _ = page_of(tmp_path, video_in(tmp_path, "door.mkv"))
-    told = "eyes 20 to 20 px apart; left alone in 2 frames: turned (2)"
-    assert " ".join(page.text.split()).count(told) == 2
+    text = " ".join(page.text.split())
+    assert "eyes 20 to 24 px apart; left alone in 2 frames: turned (2)" in text
+    assert "eyes 20 px apart; left alone in 2 frames: turned (2)" in text
 
 
 def test_the_tab_key_stops_once_at_the_times_of_a_face(tmp_path: Path) -> None:
