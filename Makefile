@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOWEST := .venv-lowest/.ready
 DEFACE := .venv-deface/.ready
+AUDIT := .venv-audit/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-lowest conformance fuzz bench bench-deface lint format clean
+.PHONY: help setup demo test test-slow test-lowest audit conformance fuzz bench bench-deface lint format clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -40,6 +41,15 @@ $(LOWEST): $(READY) pyproject.toml
 test-lowest: $(LOWEST) ## the tests that CI runs, with the lowest versions of all dependencies
 	.venv-lowest/bin/python -m pytest
 
+# In a venv of its own, so that its packages are not audited with ours.
+$(AUDIT):
+	$(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/python -m pip install --quiet pip-audit
+	@touch $@
+
+audit: $(AUDIT) ## known defects of the pinned versions; needs the internet
+	.venv-audit/bin/pip-audit --requirement constraints.txt --no-deps --disable-pip --strict
+
 conformance: $(READY) ## the table of what goes in and what comes out; writes docs/conformance.md
 	$(BIN)/python -m tests.conformance.table
 
@@ -68,4 +78,4 @@ format: $(READY) ## let ruff put the code in shape
 	$(BIN)/ruff format .
 
 clean: ## remove everything made here
-	rm -rf $(VENV) .venv-deface .venv-lowest out build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-deface .venv-lowest .venv-audit out build dist .pytest_cache .ruff_cache .hypothesis

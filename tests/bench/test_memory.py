@@ -38,6 +38,28 @@ def film(path: Path, width_px: int, height_px: int, frames: int) -> Path:
     return path
 
 
+def four_faces(path: Path, frames: int) -> Path:
+    """The portrait of the samples in each quarter of a 1080p picture, with a camera's noise."""
+    with av.open(ROOT / "samples" / "portrait.mp4") as container:
+        shots = [frame.to_image() for frame in container.decode(video=0)]
+    noise = np.random.default_rng(0).integers(-4, 5, (1080 + 64, 1920, 1), np.int16)
+    with av.open(path, "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        for number in range(frames):
+            picture = Image.new("RGB", (1920, 1080))
+            for quarter in range(4):
+                shot = shots[(number + 17 * quarter) % len(shots)].resize((960, 720))
+                middle = shot.crop((0, 90, 960, 630))
+                picture.paste(middle, (quarter % 2 * 960, quarter // 2 * 540))
+            noisy = np.asarray(picture).astype(np.int16) + noise[number * 7 % 64 :][:1080]
+            frame = av.VideoFrame.from_ndarray(np.clip(noisy, 0, 255).astype(np.uint8), "rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
 def animation(path: Path) -> Path:
     pictures = [Image.new("P", (4000, 4000), number % 3) for number in range(64)]
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=40)
@@ -50,6 +72,8 @@ def photo(path: Path) -> Path:
 
 
 CASES: Final[dict[str, tuple[str, Callable[[Path], Path], tuple[str, ...]]]] = {
+    "1080p, four faces, 1 s": ("mp4", lambda path: four_faces(path, 24), ()),
+    "1080p, four faces, 8 s": ("mp4", lambda path: four_faces(path, 200), ()),
     "1080p, 10 s": ("mp4", lambda path: film(path, 1920, 1080, 250), ()),
     "1080p, 60 s": ("mp4", lambda path: film(path, 1920, 1080, 1500), ()),
     "4K, 4 s": ("mp4", lambda path: film(path, 3840, 2160, 100), ()),

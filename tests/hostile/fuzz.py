@@ -49,7 +49,7 @@ GRAPH: Final = """
 name: copy
 nodes:
   decode: {type: aminet.decode}
-  encode: {type: aminet.encode, inputs: {frames: decode.frames}, config: {preset: ultrafast}}
+  encode: {type: aminet.encode, inputs: {frames: decode.frames}}
 """
 
 
