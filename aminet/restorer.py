@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
+from aminet.cuda_graphs import FixedBatches
 from aminet.model_files import ModelCard, WeightsFile, build_network, read_weights
 from aminet.network import AMINet, as_channels_last, self_ensemble
 from aminet.precision import autocast_dtype
@@ -36,6 +37,8 @@ class Restorer:
         device: the device to run on.
         ensemble: average with the result for the mirrored face (`aminet.network.self_ensemble`).
         card: the network's card, if it was read from a file.
+        fixed_batches: run batches of a few sizes, which a GPU records as CUDA graphs and replays
+            (`aminet.cuda_graphs`). To be used by one thread.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Restorer:
         *,
         ensemble: bool = False,
         card: ModelCard | None = None,
+        fixed_batches: bool = False,
     ) -> None:
         self.network = network
         self.device = device
@@ -53,10 +57,16 @@ class Restorer:
         self._own = network.tail.weight.dtype
         # On a GPU the weights are converted once; autocast would convert them for every batch.
         self._autocast = autocast_dtype(device) if self._own == torch.float32 else None
+        self._run = FixedBatches(self._residual) if fixed_batches else self._residual
 
     @classmethod
     def of_file(
-        cls, file: WeightsFile, device: torch.device, *, ensemble: bool = False
+        cls,
+        file: WeightsFile,
+        device: torch.device,
+        *,
+        ensemble: bool = False,
+        fixed_batches: bool = False,
     ) -> Restorer:
         """Build the network of a weights file; other arguments as for the class.
 
@@ -67,7 +77,7 @@ class Restorer:
         if device.type == "cuda":
             network = network.to(autocast_dtype(device))
             convert_conv2d_weight_memory_format(network, torch.channels_last)
-        return cls(network, device, ensemble=ensemble, card=card)
+        return cls(network, device, ensemble=ensemble, card=card, fixed_batches=fixed_batches)
 
     @classmethod
     def load(
@@ -93,11 +103,16 @@ class Restorer:
         Raises:
             SideError: as `AMINet.forward`.
         """
-        faces_BCHW = as_channels_last(x_BCHW[:, : self.network.config.in_channels])
+        with torch.inference_mode():
+            return self._run(as_channels_last(x_BCHW[:, : self.network.config.in_channels]))
+
+    def _residual(self, x_BCHW: Tensor) -> Tensor:
         dtype = self._autocast
-        enabled = dtype is not None
-        with torch.inference_mode(), torch.autocast(self.device.type, dtype, enabled=enabled):
-            faces_BCHW = faces_BCHW.to(self._own)
+        # What autocast keeps of the weights must not be memory of a recorded graph.
+        with torch.autocast(
+            self.device.type, dtype, enabled=dtype is not None, cache_enabled=False
+        ):
+            faces_BCHW = x_BCHW.to(self._own)
             if self.ensemble:
                 return self_ensemble(self.network, faces_BCHW).to(torch.float32)
             return self.network.residual(faces_BCHW).to(torch.float32)

@@ -165,6 +165,10 @@ _WORDS: Final = {
 """What pydantic's kinds of errors are called here."""
 
 
+_CHOICES: Final = ("literal[", "constrained-", "function-", "tuple[", "list[")
+"""How steps begin that pydantic puts behind a key for each kind that its value may be of."""
+
+
 def explain(
     error: ValidationError,
     lines: Mapping[tuple[str, ...], int] | None = None,
@@ -178,12 +182,14 @@ def explain(
         lines: where keys are in the file, from `lines_of`.
         model: what was checked, to suggest a name in place of an unknown one.
     """
-    parts: list[str] = []
+    parts: dict[tuple[str, str], list[str]] = {}
     for issue in error.errors(include_url=False):
-        key = ".".join(str(step) for step in issue["loc"]) or "top level"
+        keys = [str(step) for step in issue["loc"] if not str(step).startswith(_CHOICES)]
+        of_all = not keys and issue["type"] == "value_error"
+        key = "" if of_all else f"{'.'.join(keys) or 'top level'}: "
         got = (
             ""
-            if issue["type"] in {"missing", "extra_forbidden"}
+            if of_all or issue["type"] in {"missing", "extra_forbidden"}
             else f" (got {_SHORT.repr(issue['input'])})"
         )
         if issue["type"] == "extra_forbidden":
@@ -192,8 +198,14 @@ def explain(
             known = _WORDS.get(issue["type"])
             text = known.format(**issue.get("ctx", {})) if known else issue["msg"]
         line = line_of([str(step) for step in issue["loc"]], lines or {})
-        parts.append(f"{f'line {line}: ' if line else ''}{key}: {text}{got}")
-    return "; ".join(parts)
+        parts.setdefault((f"line {line}: {key}" if line else key, got), []).append(text)
+    return "; ".join(f"{where}{_either(texts)}{got}" for (where, got), texts in parts.items())
+
+
+def _either(texts: Sequence[str]) -> str:
+    """Return what is expected by each of the kinds that a value may be of."""
+    first, *others = dict.fromkeys(texts)
+    return ", or ".join([first, *(text.removeprefix("expected ") for text in others)])
 
 
 def _keys(model: type[BaseModel] | None, loc: Sequence[int | str]) -> list[str]:

@@ -6,7 +6,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["generative_faces", "left_alone", "sum_reports"]
+__all__ = ["counted", "generative_faces", "left_alone", "sum_reports"]
+
+
+def counted(count: int, what: str) -> str:
+    """Return "1 frame", "2 frames"."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def sum_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -98,6 +98,9 @@ class VideoInfo:
     """libav's name of the source's codec, such as `h264`."""
     bit_depth: int
     """Bits per component, 8 to 16."""
+    profile: str | None = None
+    reorder_frames: int | None = None
+    """Most pictures that are stored before and shown after another one, None if unknown."""
     hdr: HdrFacts | None = None
     """Mastering display and light levels of an HDR10 video."""
     captions: bool = False

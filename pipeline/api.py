@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
 from pipeline.config import Flags, GraphFlags, merge_settings
-from pipeline.errors import RunCancelledError
+from pipeline.errors import ConfigError, RunCancelledError
 from pipeline.frames.crops import FaceRestorer
 from pipeline.frames.enhancer import Enhancer
 from pipeline.graph.spec import GraphSpec, NodeEntry
@@ -22,7 +22,7 @@ from pipeline.job.plan import JobPlan, plan_inputs
 from pipeline.job.report import RunReport
 from pipeline.run.contract import Progress, SegmentResult
 from pipeline.storage.locations import absolute
-from pipeline.stream.job import PIPE, run_stream
+from pipeline.stream.job import PIPE, is_stream, run_stream
 from pipeline.verification.findings import Verification
 from pipeline.verification.verify import verify
 
@@ -90,11 +90,12 @@ def enhance(
         pipeline.errors.RunCancelledError: `cancel` was set; finished segments are kept, and the
             same call goes on from there.
     """
+    given, target = _files(inputs, output)
     told = CallingMonitor(monitor or SilentMonitor(), on_progress, cancel)
     try:
         return run_job(
-            _absolute(inputs),
-            absolute(output),
+            given,
+            target,
             config=merge_settings(config, settings, **flags),
             overwrite=overwrite,
             resume=resume,
@@ -157,8 +158,7 @@ def plan(
         pipeline.errors.ConfigError, GraphError: a setting or the graph is invalid.
     """
     return plan_inputs(
-        _absolute(inputs),
-        absolute(output),
+        *_files(inputs, output),
         merge_settings(config, settings, **flags),
         overwrite=overwrite,
         resume=resume,
@@ -196,7 +196,19 @@ def enhance_stream(
     return run_stream(source, target, run_config, overwrite=overwrite)
 
 
-def _absolute(inputs: Location | Sequence[Location]) -> list[str]:
-    """Return the inputs as absolute paths and URLs."""
-    given = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-    return [absolute(path) for path in given]
+def _files(inputs: Location | Sequence[Location], output: Location) -> tuple[list[str], str]:
+    """Return the inputs and the output as absolute paths and URLs.
+
+    Raises:
+        ConfigError: one of them is a pipe or a live source.
+    """
+    paths = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
+    given, target = [os.fspath(path) for path in paths], os.fspath(output)
+    for source in given:
+        if is_stream(source, target):
+            stream = target if target == PIPE else source
+            raise ConfigError(
+                f"{stream!r} is a stream, which can be read or written only once: use"
+                " pipeline.enhance_stream"
+            )
+    return [absolute(path) for path in given], absolute(target)

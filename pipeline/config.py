@@ -87,7 +87,8 @@ class RunOptions(BaseModel):
     enhancer_gpus: float | None = Field(default=None, ge=0, le=1024)
     """GPUs per enhancer under Ray: 0.5 puts two on a GPU, 0 uses CPUs; None is 1."""
     store_mb: int | None = Field(default=None, ge=1, le=10**9)
-    """Most megabytes of faces in flight in Ray's object store; None is 30 % of the smallest one."""
+    """Most megabytes of faces in flight; None is 30 % of the smallest object store under Ray, 64 in
+    the local runner."""
     scratch_dir: Path | None = None
     """Folder for local copies of stored files, on each machine; None is its temporary folder."""
     scratch_bytes: ByteSize = Field(default=ByteSize(50_000_000_000), ge=0, le=10**18)
@@ -99,6 +100,9 @@ class RunOptions(BaseModel):
     Credentials); None: the file that `AMINET_SIGN_CERT` names, if any."""
     sign_key: Path | None = None
     """PEM file of its private key; None: the file that `AMINET_SIGN_KEY` names."""
+    sign_tsa: str | None = None
+    """URL of a timestamp authority (RFC 3161), which is asked for each signature; None: that of
+    `AMINET_SIGN_TSA`, or none."""
     attempts: int = Field(default=3, ge=1, le=1000)
     """Most attempts for a segment under Ray whose worker dies."""
 
@@ -174,6 +178,8 @@ class Flags(GraphFlags, total=False):
     """Certificate to sign the outputs with; see `RunOptions.sign_cert`."""
     sign_key: str | os.PathLike[str] | None
     """Its private key."""
+    sign_tsa: str | None
+    """URL of a timestamp authority to ask for each signature."""
 
 
 def graph_flags(flags: Flags) -> GraphFlags:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from aminet.cuda_graphs import PLAIN_RUNS, record, run_aside
 from aminet.data.batches import Patches
 from aminet.errors import TrainConfigError
 from aminet.judge.judges import load_judges
@@ -27,7 +28,6 @@ from aminet.training.widen import widen
 
 __all__ = [
     "CONSISTENCY_FACTOR",
-    "PLAIN_STEPS",
     "TrainState",
     "TrainStep",
     "learning_rate",
@@ -38,8 +38,6 @@ __all__ = [
 ]
 
 CONSISTENCY_FACTOR: Final = 8
-PLAIN_STEPS: Final = 3
-"""Steps on a GPU before a CUDA graph is recorded: libraries choose their kernels in them."""
 
 
 @dataclass(slots=True)
@@ -197,28 +195,16 @@ class TrainStep:
     def _on_gpu(self, patches: Patches) -> dict[str, Tensor]:
         if patches.hr_BCHW.shape != self._shape:
             self._shape, self._plain_steps, self._recorded = patches.hr_BCHW.shape, 0, None
-        if self._plain_steps < PLAIN_STEPS:
+        if self._plain_steps < PLAIN_RUNS:
             self._plain_steps += 1
-            return self._aside(patches)
+            return run_aside(lambda: self._update(patches))
         if self._recorded is None:
             self._recorded = self._record(patches)
         return self._recorded(patches)
 
-    def _aside(self, patches: Patches) -> dict[str, Tensor]:
-        """Run a step on a side stream, as torch requires before recording a CUDA graph."""
-        here, aside = torch.cuda.current_stream(), torch.cuda.Stream()
-        aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            figures = self._update(patches)
-        here.wait_stream(aside)
-        return figures
-
     def _record(self, patches: Patches) -> "_RecordedStep":
         kept = Patches(*(x.clone() for x in patches))
-        graph = torch.cuda.CUDAGraph()
-        # Not "global", because the loader's thread pins memory meanwhile.
-        with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-            figures = self._update(kept)
+        graph, figures = record(lambda: self._update(kept))
         return _RecordedStep(graph, kept, figures)
 
     def _update(self, patches: Patches) -> dict[str, Tensor]:

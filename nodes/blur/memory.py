@@ -19,7 +19,7 @@ __all__ = ["FaceMemory", "Spot"]
 _NEAR: Final = 0.7
 """Two sightings nearer to each other than this, in face sizes, are of one face."""
 _DOUBTFUL: Final = 0.2
-"""Share of the time that a find without a number is held: most of those are no faces."""
+"""Share of the time that a single find without a number is held: most of those are no faces."""
 _DRIFT: Final = 0.5
 """How far a face that is not seen may have gone from where it was heading, in face sizes a
 second."""
@@ -42,6 +42,8 @@ class _Known:
     box: Box
     seen_s: float
     speed_px_s: tuple[float, float]
+    again: bool
+    """Whether it was found before that."""
 
 
 class FaceMemory:
@@ -53,7 +55,8 @@ class FaceMemory:
         self._known: list[_Known] = []
 
     def _held_s(self, known: _Known) -> float:
-        return self._hold_s if known.track_id else _DOUBTFUL * self._hold_s
+        sure = known.track_id or known.again
+        return self._hold_s if sure else _DOUBTFUL * self._hold_s
 
     def update(self, time_s: float, faces: Sequence[Face]) -> list[Spot]:
         """Take note of the faces of a frame; return all places to think of.
@@ -62,7 +65,7 @@ class FaceMemory:
             time_s: of the frame; increasing.
             faces: those that were found.
         """
-        kept = [k for k in self._known if time_s - k.seen_s <= self._held_s(k) + 1e-9]
+        kept = [k for k in self._known if time_s - k.seen_s <= self._hold_s + 1e-9]
         fresh: list[_Known] = []
         # Numbered ones first: they take what is known of the face before it had a number.
         for face in sorted(faces, key=lambda face: not face.track_id):
@@ -73,7 +76,11 @@ class FaceMemory:
         self._known = [*fresh, *kept]
         return [
             *(Spot(known.track_id, known.box, seen=True) for known in fresh),
-            *(Spot(k.track_id, _reach(k, time_s - k.seen_s), seen=False) for k in kept),
+            *(
+                Spot(k.track_id, _reach(k, time_s - k.seen_s), seen=False)
+                for k in kept
+                if time_s - k.seen_s <= self._held_s(k) + 1e-9
+            ),
         ]
 
 
@@ -96,7 +103,7 @@ def _sighting(face: Face, before: _Known | None, time_s: float) -> _Known:
         speed = (x - was_x) / passed_s, (y - was_y) / passed_s
     # A face that loses its number for a moment is still the face that must, or must not, be hidden.
     track_id = face.track_id or (before.track_id if before is not None else 0)
-    return _Known(track_id, box, time_s, speed)
+    return _Known(track_id, box, time_s, speed, again=before is not None)
 
 
 def _reach(known: _Known, passed_s: float) -> Box:

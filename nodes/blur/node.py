@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from nodes.blur.cover import Method, Shape, cover
 from nodes.blur.memory import FaceMemory, Spot
@@ -39,11 +39,25 @@ class BlurConfig(NodeConfig):
     as much again, with hair, chin and ears."""
     hold_s: float = Field(default=1.0, ge=0)
     """How long a face stays hidden where it may be when it is not found, in seconds; one that is
-    not confirmed yet a fifth of it."""
+    found only once a fifth of it."""
     hide: Literal["all", "only", "all_but"] = "all"
     """Which faces: all, only those of `tracks`, or all but those."""
-    tracks: tuple[int, ...] = ()
-    """Numbers of faces, as the sheet and the rows of tracks show them."""
+    tracks: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Numbers of faces, as the sheet and the rows of tracks show them if that run was not split
+    (`run.segment_s=0`): one, or a list."""
+
+    @field_validator("tracks", mode="before")
+    @classmethod
+    def _listed(cls, given: object) -> object:
+        return (given,) if isinstance(given, int) else given
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Self:
+        if self.hide == "only" and not self.tracks:
+            raise ValueError("hide is only, but tracks names no face: nothing would be hidden")
+        if self.hide == "all" and self.tracks:
+            raise ValueError("tracks names faces, but hide is all: set it to only or all_but")
+        return self
 
     def uncut_reason(self) -> str | None:
         """Return why a video must not be cut: numbers of tracks hold for the whole of it."""
@@ -69,6 +83,7 @@ class Blur(MapNode[BlurConfig]):
         self._scale = (1.0, 1.0)
         self._start_pts: int | None = None
         self._counts = {"frames": 0, "hidden": 0, "held": 0}
+        self._numbers = set[int]()
 
     def warmup_s(self, source: VideoInfo) -> float:
         """Return how long a face is held, and as much again for how fast it was."""
@@ -88,6 +103,7 @@ class Blur(MapNode[BlurConfig]):
         self._scale = info.width_px / faces.width_px, info.height_px / faces.height_px
         self._start_pts = segment.start_pts
         self._counts = dict.fromkeys(self._counts, 0)
+        self._numbers = set()
         return info
 
     def process(self, inputs: Inputs) -> Outputs:
@@ -95,6 +111,7 @@ class Blur(MapNode[BlurConfig]):
         frame = inputs.get("frames", Frame)
         faces = inputs.get("faces", FrameFaces).faces
         spots = self._memory.update(frame.pts * self._seconds_per_tick, faces)
+        self._numbers.update(spot.track_id for spot in spots)
         due = [spot for spot in spots if self._is_due(spot)]
         self._count(frame.pts, due)
         if not due:
@@ -107,8 +124,14 @@ class Blur(MapNode[BlurConfig]):
         return {"frames": replace(frame, picture=picture)}
 
     def report(self) -> dict[str, Any]:
-        """Count frames, hidden faces, and those of them that were not found in their frame."""
-        return dict(self._counts)
+        """Count frames, hidden faces, and those of them that were not found in their frame.
+
+        Warns of chosen numbers that no face had.
+        """
+        strange = sorted(set(self.config.tracks) - self._numbers)
+        there = ", ".join(map(str, sorted(self._numbers - {0}))) or "none"
+        warnings = [f"no face has the number {number}; there are: {there}" for number in strange]
+        return {**self._counts, **({"warnings": warnings} if warnings else {})}
 
     def _is_due(self, spot: Spot) -> bool:
         chosen = spot.track_id in self.config.tracks

@@ -24,6 +24,7 @@ from nodes.media.open import (
     FALLBACK_RATE,
     clockwise_rotation_deg,
     describe_video,
+    most_step_ticks,
     stores_times,
 )
 from nodes.media.picture_files import is_numbered
@@ -32,6 +33,7 @@ from nodes.node import Segment
 from nodes.picture.captions import Captions
 from nodes.picture.formats import bit_depth, editable_format
 from nodes.picture.interlaced import deinterlaced
+from nodes.reports import counted
 from nodes.types import ColorTags, Frame, PictureForm, VideoInfo
 
 __all__ = ["MAX_NAMED_EVENTS", "Stretch", "warnings_of"]
@@ -100,7 +102,9 @@ class Stretch:
             self._changes = self._changes_of_all(first, info)
             self._rate = info.average_rate or FALLBACK_RATE
             self._clock = PresentationClock(
-                1 / (self._rate * info.time_base), RESTART_S / info.time_base
+                1 / (self._rate * info.time_base),
+                RESTART_S / info.time_base,
+                most_step_ticks(self._reader.container.format.name),
             )
             first_pts, pictures, captioned = self._first_pictures(chain([first], pictures))
             self.info = _trimmed(replace(info, captions=captioned), config, first_pts)
@@ -252,6 +256,7 @@ class Stretch:
             "damage": {"count": self._damage_count, "events": self._damage},
             "lost_counted": self._reader.counts_lost,
             "lost": self._reader.lost,
+            "repeats": self._reader.repeats,
             "ended_early": self._reader.ended_early,
             "synthesised_pts": {
                 "missing": self._clock.missing,
@@ -287,12 +292,13 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
         first = damage["events"][0]
         at = "" if first["time_s"] is None else f" at {first['time_s']:.2f} s"
         lines.append(
-            f"damaged in {damage['count']} places, the first{at}, before frame"
+            f"damaged in {counted(damage['count'], 'place')}, the first{at}, before frame"
             f" {first['before_frame']} ({first['what']}); carried on"
         )
     claimed, frames = report["container_frame_count"], report["frames"]
     # Where fields are packets of their own, more are claimed than there are pictures.
-    lost = report["lost"] if report["lost_counted"] else (claimed or 0) - frames
+    unseen = (claimed or 0) - report["repeats"] - frames
+    lost = report["lost"] if report["lost_counted"] else unseen
     if whole and claimed is not None and lost > 0:
         lines.append(f"damaged: {lost} of the {claimed} frames it claims could not be decoded")
     if report["ended_early"]:
@@ -301,14 +307,15 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
     if made["missing"] + made["repeated_or_backward"]:
         count = made["missing"] + made["repeated_or_backward"]
         rate = f"{float(Fraction(made['rate'])):.6g} a second"
-        lines.append(f"{count} frames without a usable time got one from the frame rate, {rate}")
+        untimed = counted(count, "frame")
+        lines.append(f"{untimed} without a usable time got one from the frame rate, {rate}")
     if report["restarts"]:
         lines.append(
-            f"its clock starts again {len(report['restarts'])} times, as of recordings that were"
-            " joined: they are shown one after the other"
+            f"its clock starts again {counted(len(report['restarts']), 'time')}, as of recordings"
+            " that were joined: they are shown one after the other"
         )
     lines.extend(f"left out: {what}" for what in report.get("left_out", ()))
-    lines.extend(f"{c['what']} in {c['frames']} frames" for c in report["conversions"])
+    lines.extend(f"{c['what']} in {counted(c['frames'], 'frame')}" for c in report["conversions"])
     return lines
 
 

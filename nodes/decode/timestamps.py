@@ -12,7 +12,7 @@ __all__ = ["RESTART_S", "PresentationClock"]
 TRUSTED_REPEATS = 4
 """Most repeated or backward times in a row after which later times are still trusted."""
 
-RESTART_S = 1
+RESTART_S = Fraction(1, 2)
 """Times that go back by more than this, s, mean that the clock restarted: joined recordings."""
 
 MAX_NAMED_FRAMES = 20
@@ -25,14 +25,16 @@ class PresentationClock:
     A frame without pts is placed one average frame after the previous one. A repeated or backward
     pts is placed half a frame after the previous one, so that following correct times are kept;
     after four of them in a row times continue at the average rate until the source's are ahead
-    again. If times go back by more than a second and stay there, the source's clock has restarted:
-    the following times are shifted to begin one average frame after the previous one.
+    again. If times go back by more than half a second and stay there, the source's clock has
+    restarted: the following times are shifted to begin one average frame after the previous one.
     """
 
     step_ticks: Fraction
     """Ticks between two frames at the average rate."""
     restart_ticks: Fraction | None = None
     """`RESTART_S` in ticks; None disables the detection of restarts."""
+    most_step_ticks: int | None = None
+    """A larger step forwards is a restart, too; see `nodes.media.open.most_step_ticks`."""
     missing: int = 0
     disordered: int = 0
     frames: list[int] = field(default_factory=list[int])
@@ -81,7 +83,8 @@ class PresentationClock:
                 self.disordered += 1
                 del self.restarts[count:]
                 return known
-        if pts + self._offset > last - limit:
+        most = self.most_step_ticks
+        if pts + self._offset > last - limit and (most is None or pts + self._offset < last + most):
             return self._offset
         offset = int(max(last + self.step_ticks, Fraction(int(last) + 1))) - pts
         self.restarts.append(Restart(self._last_own, pts, offset))

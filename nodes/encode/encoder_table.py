@@ -70,6 +70,8 @@ class Encoder:
     """Its private parameters for HDR10 metadata, None if it does not support it."""
     own_sets: str = ""
     """Its private parameter that numbers its parameter sets `OWN_SET`."""
+    in_order: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Options with which it stores pictures in the order in which they are shown."""
     captions: bool = False
     """Whether it writes closed captions of the pictures."""
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -112,6 +114,7 @@ ENCODERS: dict[str, Encoder] = {
         zero_latency={"tune": "zerolatency"},
         words_option="x264-params",
         own_sets=f"sps-id={OWN_SET}",
+        in_order={"bf": "0"},
         lookahead_option="rc-lookahead",
         hdr_words=HdrWords("mastering-display", "cll"),
         containers=_IN_MOST,
@@ -126,6 +129,7 @@ ENCODERS: dict[str, Encoder] = {
         whole_chroma=True,
         zero_latency={"tune": "zerolatency"},
         lossless={"x265-params": "lossless=1"},
+        in_order={"bf": "0"},
         words_option="x265-params",
         thread_words=_x265_threads,
         hdr_words=HdrWords("master-display", "max-cll", first="hdr10=1"),

@@ -8,7 +8,7 @@ support the pixel format, the first of its `successors` that does is used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, Self
 
 from av.video.format import VideoFormat
@@ -21,7 +21,7 @@ from nodes.node import NodeConfig
 from nodes.picture.formats import bit_depth, editable_format, nearest_format
 from nodes.types import VideoInfo
 
-__all__ = ["EncodeConfig", "EncoderPlan", "OtherStreamsMode", "plan_encoder"]
+__all__ = ["EncodeConfig", "EncoderPlan", "OtherStreamsMode", "plan_encoder", "plan_joined"]
 
 OtherStreamsMode = Literal["keep", "copy", "refuse"]
 """See `EncodeConfig.other_streams`."""
@@ -79,6 +79,9 @@ class EncodeConfig(NodeConfig):
     other_streams: OtherStreamsMode = "keep"
     """What becomes of streams that the output cannot hold as they are. `keep`: converted, without
     loss where that can be, else left out. `copy`: left out. `refuse`: nothing is started."""
+    other_pictures: bool = True
+    """Keep what else the source shows: further video streams, covers and attachments. Graphs that
+    hide something leave them out."""
     keep_start: bool = False
     """Begin at the source's time also where that is arbitrary, as in MPEG-TS; else at 0."""
     beside: bool = False
@@ -182,6 +185,28 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
         f"no encoder here can hold {info.width_px}x{info.height_px} in pixel format {wanted}; set"
         " encode.pix_fmt to a common one, such as yuv420p, or a smaller scale"
     )
+
+
+def plan_joined(plan: EncoderPlan, info: VideoInfo) -> EncoderPlan:
+    """Return a plan whose pictures can stand between those of the source.
+
+    If only one of both reorders pictures, some decoders lose or put off the last picture before a
+    join: OpenH264 keeps it back for one that may come before it, and forgets it.
+
+    Args:
+        plan: for the source's codec.
+        info: the source.
+    """
+    options = dict(plan.options)
+    if info.reorder_frames == 0:
+        options |= plan.facts.in_order
+    if info.profile in _BASELINE:
+        options["profile"] = "baseline"
+    return replace(plan, options=options)
+
+
+_BASELINE: Final = ("Baseline", "Constrained Baseline")
+"""Profiles of H.264 without reordering, by libav's names."""
 
 
 def _plan(

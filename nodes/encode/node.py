@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from nodes.encode.encoders import EncodeConfig, EncoderPlan, plan_encoder
+from nodes.encode.encoders import EncodeConfig, EncoderPlan, plan_encoder, plan_joined
 from nodes.encode.stretches import StretchWriter
 from nodes.encode.writer import VIDEO_FILE, Writer
 from nodes.errors import MediaError
@@ -68,6 +68,8 @@ class Encode(SinkNode[EncodeConfig]):
         if segment.cuts is None or config.why_encoded() is not None:
             self._writer = self.make_writer(segment, plan, info)
         else:
+            if plan.codec_name == info.codec_name:
+                plan = plan_joined(plan, info)
             self._writer = StretchWriter(
                 segment, plan, info, lambda path: Writer(path, plan, info, segment.threads)
             )

@@ -38,6 +38,7 @@ __all__ = [
     "frame_rate",
     "frame_step_ticks",
     "is_photo",
+    "most_step_ticks",
     "open_media",
     "open_whole",
     "read_packets",
@@ -50,6 +51,11 @@ __all__ = [
 
 FALLBACK_RATE = Fraction(25)
 """Frame rate of a stream without a rate or usable times, 1/s; libav's own default."""
+
+_MOST_OVER_BASE = 10
+"""Times the least rate at which all times can be shown that an average rate may be."""
+
+_MPEG_HOUR = 3600 * 90_000
 
 _PROBE_BYTES = 1 << 27
 """How far a file is read whose streams are not all known; libav keeps that much in memory."""
@@ -247,10 +253,22 @@ def frame_rate(stream: VideoStream) -> Fraction | None:
     For a raw stream it is the rate in its header, since the demuxer always reports 25.
     """
     if stores_times(stream.container.format.name):
-        return stream.average_rate or stream.guessed_rate or None
+        average, base = stream.average_rate, stream.base_rate
+        if average and base and average > _MOST_OVER_BASE * base:
+            return base  # of DV libav gives the rate of ticks
+        return average or stream.guessed_rate or None
     # libav's guess is twice the rate for some H.264, and the tick rate for MPEG-4.
     said = (stream.codec_context.framerate, stream.guessed_rate)
     return min((rate for rate in said if rate), default=None)
+
+
+def most_step_ticks(container_name: str) -> int | None:
+    """Return the largest step from time to time that is one, None if any may be.
+
+    MPEG clocks have 33 bits. libav takes a time well before the first one of the file, as that of
+    another recording may be, for one after the clock has begun again, hours later.
+    """
+    return _MPEG_HOUR if container_name in ("mpegts", "mpeg") else None
 
 
 def frame_step_ticks(stream: VideoStream) -> Fraction:
@@ -301,6 +319,8 @@ def describe_video(
         color=_color_tags(stream, first),
         codec_name=context.codec.canonical_name,
         bit_depth=max(component.bits for component in first.format.components),
+        profile=context.profile,
+        reorder_frames=context.reorder_depth,
         interlaced=first.interlaced_frame or context.field_order > _PROGRESSIVE,
         top_field_first=top_field_first(first, context.field_order),
         duration_s=None if duration_s is None else float(duration_s),

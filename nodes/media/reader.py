@@ -122,6 +122,8 @@ class PictureReader:
         self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
         self._packets_read: int | None = 0
+        self.repeats = 0
+        """Number of announced pictures that are the one before once more: AVI's empty chunks."""
         self._at_end = False
         self._landed: Iterator[av.VideoFrame] | None = None
 
@@ -298,6 +300,7 @@ class PictureReader:
                         self._on_other(packet)
                         continue
                     if self._packets_read is not None:
+                        self._skip_repeats(packet)
                         self._packets_read += 1
                     # An empty packet would flush the decoder.
                     if packet.size:
@@ -309,6 +312,13 @@ class PictureReader:
                 if errors == 1:
                     self._on_damage(f"cannot read: {error.strerror}", self._last_pts)
         self.ended_early |= errors > 0
+
+    def _skip_repeats(self, packet: Packet[Stream]) -> None:
+        """Count the pictures of an AVI, whose times are their numbers, that are empty chunks."""
+        if self.container.format.name != "avi" or packet.dts is None or self._packets_read is None:
+            return
+        self.repeats += max(0, packet.dts - self._packets_read)
+        self._packets_read = max(self._packets_read, packet.dts)
 
     def _decode(self, packet: Packet[Stream] | None) -> list[av.VideoFrame]:
         try:

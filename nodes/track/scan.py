@@ -2,8 +2,9 @@
 
 Scanning a whole frame at every size takes hundreds of detections, so that only a few squares are
 scanned in each frame: first those with motion outside of known people, each at most once per
-interval; then, at a fixed rate, those in which known people move and those not scanned for longest,
-and, at a low one, the picture upside down.
+interval; then, at a fixed rate, those in which known people move and those not scanned for longest.
+While nothing moves in a square at all, it is scanned seldom. The picture is scanned upside down,
+too, at a low rate, again first where something moves.
 After a scene cut all squares are due. Works on small luma pictures only.
 """
 
@@ -22,11 +23,15 @@ from nodes.types import Box
 __all__ = ["IDLE_LOOKS_PER_S", "TURNED_LOOKS_PER_S", "RollingScan", "SceneCuts"]
 
 IDLE_LOOKS_PER_S: Final = 25.0
-"""Squares without motion to scan per second, because faces turn to the camera and the detector
+"""Most squares without motion to scan per second, because faces turn to the camera and the detector
 misses some."""
 
 TURNED_LOOKS_PER_S: Final = 8.0
-"""Squares to look at upside down per second, and in the first frame, the large ones first."""
+"""Most squares with motion to look at upside down per second, and the number of those looked at so
+in the first frame, the large ones first."""
+
+STILL_TURNED_LOOKS_PER_S: Final = 2.0
+"""Most others to look at upside down per second."""
 
 _MOVED_SHARE: Final = 0.005
 """A square has motion if this share of its samples changed since its last scan."""
@@ -47,6 +52,9 @@ _BODY: Final = (2.2, 1.7, 5.0)
 Motion in it is hardly ever that of another face."""
 _IDLE_REST: Final = 4.0
 """Squares with such motion only are scanned like idle ones, at most once in this many intervals."""
+_STILL_REST: Final = 64.0
+"""The same for a square that was scanned twice and in which nothing moved between. Of 48 faces that
+stood still, 15 to 25 px wide, 46 were found at the first look, and no more in 20 s."""
 
 _CUT_LEVEL: Final = 0.7
 """Least mean change at a scene cut of both parts of `structure`. Of pairs of unrelated pictures
@@ -54,6 +62,43 @@ _CUT_LEVEL: Final = 0.7
 and by less than 0.65 with other light on one of them (gain, gamma, haze, from one side)."""
 _CUT_OVER_USUAL: Final = 3.0
 """Least ratio to the recent mean change: a shaking camera is not a cut."""
+
+
+class _Looks:
+    """When each square was looked at, and what has changed in it since."""
+
+    def __init__(self, squares: Sequence[Square], interval_s: float) -> None:
+        self._squares = squares
+        self._shortest_rest_s = _IDLE_REST * interval_s
+        self._longest_rest_s = _STILL_REST * interval_s
+        count = len(squares)
+        self.seen_s = np.full(count, -np.inf)
+        self.changed = np.zeros(count)
+        """Samples that changed, those on known people, too."""
+        self.least = np.zeros(count)
+        """Changed samples up to which nothing moves."""
+        self._rest_s = np.full(count, self._shortest_rest_s)
+
+    def rested(self, time_s: float) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+        """Return the squares whose rest is over, those seen longest ago first.
+
+        Returns:
+            Indices of those with motion, and of the others.
+        """
+        still = self.changed <= self.least
+        rest_s = np.where(still, self._rest_s, self._shortest_rest_s)
+        oldest_first = np.argsort(self.seen_s, kind="stable")
+        order = oldest_first[(time_s - self.seen_s >= rest_s)[oldest_first]]
+        return order[~still[order]], order[still[order]]
+
+    def take(self, indices: npt.NDArray[np.intp], time_s: float) -> list[Square]:
+        """Note that these are looked at now; return them."""
+        again = np.isfinite(self.seen_s[indices])
+        still = again & (self.changed[indices] <= self.least[indices])
+        self._rest_s[indices] = np.where(still, self._longest_rest_s, self._shortest_rest_s)
+        self.seen_s[indices] = time_s
+        self.changed[indices] = 0
+        return [self._squares[index] for index in indices]
 
 
 class RollingScan:
@@ -85,14 +130,14 @@ class RollingScan:
     def restart(self) -> None:
         """Make all squares due, as at a scene cut."""
         self._reference: Luma | None = None
-        self._seen_s = np.full(len(self._squares), -np.inf)
-        # When each was last looked at because something moved.
-        self._followed_s = self._seen_s.copy()
-        # Samples that changed in each since it was looked at: known people aside, and in all.
+        self._upright = _Looks(self._squares, self._interval_s)
+        self._upside_down = _Looks(self._turned, self._interval_s)
+        # When each was last looked at because something moved, and how many samples changed since
+        # without those on known people.
+        self._followed_s = np.full(len(self._squares), -np.inf)
         self._moved = np.zeros(len(self._squares))
-        self._moved_at_all = np.zeros(len(self._squares))
         self._moving_budget = self._idle_budget = 0.0
-        self._turned_budget, self._next_turned = TURNED_LOOKS_PER_S, 0
+        self._turned_budget = self._still_turned_budget = 0.0
         self._last_s = 0.0
 
     def flip(self) -> None:
@@ -109,42 +154,56 @@ class RollingScan:
             known: boxes of the tracked faces.
         """
         if self._reference is None:
-            self._reference = luma.copy()
+            self._reference, self._last_s = luma.copy(), time_s
             self._windows = self._windows_in(luma.shape)
-            self._last_s = time_s
-            return self._take(np.arange(len(self._squares)), time_s) + self._take_turned()
+            least = _MOVED_SHARE * self._windows[4]
+            self._upright.least, self._upside_down.least = least, least[: len(self._turned)]
+            everywhere = self._upright.take(np.arange(len(self._squares)), time_s)
+            largest = np.arange(min(int(TURNED_LOOKS_PER_S), len(self._turned)))
+            return everywhere + self._upside_down.take(largest, time_s)
         changed = self._changed(luma, self._reference)
-        self._moved_at_all += self._count(changed)
-        self._moved += self._count(self._without(changed, known))
+        in_all = self._count(changed)
+        self._upright.changed += in_all
+        self._upside_down.changed += in_all[: len(self._turned)]
+        self._moved += self._count(self._without(changed, known)) if known else in_all
         passed_s, self._last_s = time_s - self._last_s, time_s
-        least = _MOVED_SHARE * self._windows[4]
+        moving = self._take_moving(time_s, passed_s)
+        return moving + self._take_idle(time_s, passed_s) + self._take_turned(time_s, passed_s)
+
+    def _take_moving(self, time_s: float, passed_s: float) -> list[Square]:
+        """Take those with motion outside of known people."""
         rate_per_s = len(self._squares) / self._interval_s
         self._moving_budget = _refilled(self._moving_budget, passed_s, rate_per_s)
         rested = time_s - self._followed_s >= self._interval_s
-        moving = np.flatnonzero(rested & (self._moved > least))
-        oldest_first = np.argsort(self._seen_s[moving], kind="stable")
+        moving = np.flatnonzero(rested & (self._moved > self._upright.least))
+        oldest_first = np.argsort(self._upright.seen_s[moving], kind="stable")
         moving = moving[oldest_first][: int(self._moving_budget)]
         self._moving_budget -= len(moving)
         self._followed_s[moving] = time_s
-        chosen = self._take(moving, time_s)
+        self._moved[moving] = 0
+        return self._upright.take(moving, time_s)
+
+    def _take_idle(self, time_s: float, passed_s: float) -> list[Square]:
+        """Take those where known people move, then others, if their rest is over."""
         self._idle_budget = _refilled(self._idle_budget, passed_s, IDLE_LOOKS_PER_S)
-        bodies_first = np.lexsort((self._seen_s, self._moved_at_all <= least))
-        rested = time_s - self._seen_s >= _IDLE_REST * self._interval_s
-        idle = bodies_first[rested[bodies_first]][: int(self._idle_budget)]
+        moving, still = self._upright.rested(time_s)
+        idle = np.concatenate([moving, still])[: int(self._idle_budget)]
         self._idle_budget -= len(idle)
+        self._moved[idle] = 0
+        return self._upright.take(idle, time_s)
+
+    def _take_turned(self, time_s: float, passed_s: float) -> list[Square]:
+        """Take those with motion, and at a lower rate others, to look at upside down."""
         self._turned_budget = _refilled(self._turned_budget, passed_s, TURNED_LOOKS_PER_S)
-        return chosen + self._take(idle, time_s) + self._take_turned()
-
-    def _take_turned(self) -> list[Square]:
-        count = min(int(self._turned_budget), len(self._turned))
-        self._turned_budget -= count
-        first, self._next_turned = self._next_turned, self._next_turned + count
-        return [self._turned[index % len(self._turned)] for index in range(first, first + count)]
-
-    def _take(self, indices: npt.NDArray[np.intp], time_s: float) -> list[Square]:
-        self._seen_s[indices] = time_s
-        self._moved[indices] = self._moved_at_all[indices] = 0
-        return [self._squares[index] for index in indices]
+        self._still_turned_budget = _refilled(
+            self._still_turned_budget, passed_s, STILL_TURNED_LOOKS_PER_S
+        )
+        moving, still = self._upside_down.rested(time_s)
+        moving = moving[: int(self._turned_budget)]
+        still = still[: int(self._still_turned_budget)]
+        self._turned_budget -= len(moving)
+        self._still_turned_budget -= len(still)
+        return self._upside_down.take(np.concatenate([moving, still]), time_s)
 
     def _changed(self, luma: Luma, reference: Luma) -> npt.NDArray[np.bool_]:
         """Return which samples differ from the reference, and update those there."""

@@ -20,7 +20,7 @@ from scipy.optimize import linear_sum_assignment
 
 from nodes.track.appearance import Appearance, mix, unlikeness
 from nodes.track.detector import Detection
-from nodes.track.likeness import SURE_LIKENESS, least_likeness, likeness
+from nodes.track.likeness import SURE_LIKENESS, is_like_a_face, likeness
 from nodes.track.one_euro import OneEuroFilter, OneEuroParams
 from nodes.track.views import Square
 from nodes.types import Box
@@ -247,8 +247,9 @@ class Tracker:
         if track.likenesses[-1] >= SURE_LIKENESS:
             return True
         left, _, right, _ = track.last.box_xyxy_px
-        mean = sum(track.likenesses) / len(track.likenesses)
-        return track.hits >= self._params.confirm_hits and mean >= least_likeness(right - left)
+        return track.hits >= self._params.confirm_hits and is_like_a_face(
+            track.likenesses, right - left
+        )
 
 
 def suppress_overlaps(detections: Sequence[Detection]) -> list[Detection]:

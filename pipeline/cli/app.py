@@ -100,6 +100,7 @@ def _tell_trace(error: AminetError) -> None:
     if not logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
         return
     if isinstance(error, NodeFailedError) and error.trace:
-        say_error(error.trace.rstrip())
+        for line in error.trace.splitlines():
+            say_error(line)
     else:
         logging.getLogger(__name__).debug("where it came from:", exc_info=error)

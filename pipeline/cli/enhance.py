@@ -11,12 +11,15 @@ import typer
 from nodes.join import FRAMES, PARQUET, SHEET, TRACKS
 from pipeline.cli import options as option
 from pipeline.cli.console import out, say, say_error
+from pipeline.cli.loudness import is_quiet
 from pipeline.cli.plan import tell
 from pipeline.errors import RunFailedError
 from pipeline.job.report import GENERATIVE_NOTE, NOTE
 
 if TYPE_CHECKING:
     from pipeline.config import Flags
+    from pipeline.job.report import RunReport
+    from pipeline.run.contract import SegmentResult
 
 __all__ = ["register"]
 
@@ -50,6 +53,7 @@ def enhance(
     label: option.Label = False,
     sign_cert: option.SignCert = None,
     sign_key: option.SignKey = None,
+    sign_tsa: option.SignTsa = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -74,6 +78,7 @@ def enhance(
         label=label or None,
         sign_cert=sign_cert,
         sign_key=sign_key,
+        sign_tsa=sign_tsa,
         runner=runner,
         address=address,
     )
@@ -84,10 +89,19 @@ def run_graph(
     graph: Annotated[str, typer.Argument(metavar="GRAPH", help="A graph's name, or its file.")],
     inputs: option.Inputs,
     output: option.Output,
+    scale: option.Scale = None,
     look: option.Look = None,
+    strength: option.Strength = None,
+    faces: option.Faces = None,
     from_s: option.From = None,
     to_s: option.To = None,
     video: option.Video = None,
+    evidence: option.Evidence = False,
+    change_map: option.ChangeMap = False,
+    label: option.Label = False,
+    sign_cert: option.SignCert = None,
+    sign_key: option.SignKey = None,
+    sign_tsa: option.SignTsa = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -96,15 +110,27 @@ def run_graph(
     resume: option.Resume = True,
     dry_run: option.DryRun = False,
 ) -> None:
-    """Take videos through any graph: `enhance` is this with the graph of that name."""
+    """Take videos through any graph: `enhance` is this with the graph of that name.
+
+    Options that the graph has no parameter for are refused.
+    """
     from pipeline.config import Flags
 
     flags = Flags(
         graph=graph,
+        scale=scale,
         look=look,
+        strength=strength,
+        faces=faces,
         from_s=from_s,
         to_s=to_s,
         video=video,
+        evidence=evidence or None,
+        change_map=change_map or None,
+        label=label or None,
+        sign_cert=sign_cert,
+        sign_key=sign_key,
+        sign_tsa=sign_tsa,
         runner=runner,
         address=address,
     )
@@ -121,11 +147,10 @@ def _go(
     resume: bool,
     dry_run: bool,
 ) -> None:
-    from nodes.reports import generative_faces, left_alone
     from pipeline.api import enhance as run
     from pipeline.api import enhance_stream
     from pipeline.config import graph_flags, merge_settings
-    from pipeline.job.monitors import left_alone_lines, monitor_for
+    from pipeline.job.monitors import FailureMonitor, monitor_for
     from pipeline.stream.job import check_streams, is_stream
 
     check_streams(inputs, output)
@@ -142,13 +167,8 @@ def _go(
             settings=settings,
             overwrite=overwrite,
         )
-        frames, patches = result.progress.frames, result.progress.faces
-        say_error(f"{inputs[0]} -> {output}: {frames} frames, {patches} patches restored")
-        for line in left_alone_lines(left_alone(result.reports.values())):
-            say_error(line)
-        if generative_faces(result.reports.values()):
-            say_error(f"  note: {GENERATIVE_NOTE}")
-        say_error(NOTE)
+        if not is_quiet():
+            _tell_stream(inputs[0], output, result)
         return
     report = run(
         inputs,
@@ -158,9 +178,31 @@ def _go(
         settings=settings,
         overwrite=overwrite,
         resume=resume,
-        monitor=monitor_for(out),
+        monitor=FailureMonitor(out) if is_quiet() else monitor_for(out),
         command=("aminet", *sys.argv[1:]),
     )
+    if not is_quiet():
+        _tell(report)
+    if report.failed:
+        raise RunFailedError(f"{len(report.failed)} of {len(report.videos)} videos failed")
+
+
+def _tell_stream(source: str, output: str, result: SegmentResult) -> None:
+    """Say what became of a stream."""
+    from nodes.reports import generative_faces, left_alone
+    from pipeline.job.monitors import left_alone_lines
+
+    frames, patches = result.progress.frames, result.progress.faces
+    say_error(f"{source} -> {output}: {frames} frames, {patches} patches restored")
+    for line in left_alone_lines(left_alone(result.reports.values())):
+        say_error(line)
+    if generative_faces(result.reports.values()):
+        say_error(f"  note: {GENERATIVE_NOTE}")
+    say_error(NOTE)
+
+
+def _tell(report: RunReport) -> None:
+    """Say where everything is."""
     for video in report.videos:
         for ending, location in video.beside.items():
             if "/" not in ending:
@@ -169,5 +211,3 @@ def _go(
     if report.page is not None:
         say(f"to read: {report.page}")
     say(report.note)
-    if report.failed:
-        raise RunFailedError(f"{len(report.failed)} of {len(report.videos)} videos failed")

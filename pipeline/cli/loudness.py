@@ -10,16 +10,26 @@ from typing import Annotated, Any, Final
 
 import typer
 
-__all__ = ["adjustable"]
+__all__ = ["adjustable", "is_quiet"]
 
 _OURS: Final = ("aminet", "nodes", "pipeline")
 
 _OPTIONS: Final = {
     "verbose": Annotated[
-        bool, typer.Option("--verbose", "-v", help="Say each step, and where an error came from.")
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="Say what each segment cost, and where an error came from."
+        ),
     ],
-    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="Leave warnings out.")],
+    "quiet": Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say only what goes wrong: no progress, no notes.")
+    ],
 }
+
+
+def is_quiet() -> bool:
+    """Return whether `--quiet` was given."""
+    return not logging.getLogger(_OURS[-1]).isEnabledFor(logging.WARNING)
 
 
 def adjustable(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -26,6 +26,7 @@ __all__ = [
     "Settings",
     "SignCert",
     "SignKey",
+    "SignTsa",
     "Strength",
     "To",
     "Video",
@@ -82,6 +83,10 @@ SignCert = Annotated[
     typer.Option("--sign-cert", help="Sign with this certificate (PEM): Content Credentials."),
 ]
 SignKey = Annotated[Path | None, typer.Option("--sign-key", help="Its private key (PEM).")]
+SignTsa = Annotated[
+    str | None,
+    typer.Option("--sign-tsa", metavar="URL", help="Timestamp authority to ask for signatures."),
+]
 Runner = Annotated[str | None, typer.Option("--runner", help="auto, local or ray.")]
 Address = Annotated[
     str | None,

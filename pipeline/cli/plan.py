@@ -42,6 +42,7 @@ def plan(
     label: option.Label = False,
     sign_cert: option.SignCert = None,
     sign_key: option.SignKey = None,
+    sign_tsa: option.SignTsa = None,
     config: option.ConfigFile = None,
     settings: option.Settings = None,
     runner: option.Runner = None,
@@ -67,6 +68,7 @@ def plan(
         label=label or None,
         sign_cert=sign_cert,
         sign_key=sign_key,
+        sign_tsa=sign_tsa,
         runner=runner,
         address=address,
     )
@@ -88,7 +90,8 @@ def tell(
 
     check_streams(inputs, output)
     if len(inputs) == 1 and is_stream(inputs[0], output):
-        raise ConfigError(f"{inputs[0]}: a stream cannot be looked at first, so there is no plan")
+        stream = inputs[0] if is_stream(inputs[0], "") else output
+        raise ConfigError(f"{stream}: a stream cannot be looked at first, so there is no plan")
     given = [absolute(path) for path in inputs]
     job = plan_inputs(given, absolute(output), config, overwrite=overwrite, resume=resume)
     for line in _lines(job):
@@ -100,7 +103,7 @@ def tell(
 def _lines(job: JobPlan) -> Iterator[str]:
     for video in job.videos:
         made = ", ".join(str(output) for output in video.files.outputs) or video.files.target.parent
-        yield f"{video.files.source} -> {made}: {_state(video)}"
+        yield f"{video.files.source} -> {made}: {_state(video, job)}"
         for note in (*video.plan.notes, *video.plan.losses) if video.plan else ():
             yield f"  {note}"
         if video.plan and video.segments_left:
@@ -163,11 +166,12 @@ def _placements(sizing: Sizing) -> Iterator[str]:
         )
 
 
-def _state(video: PlannedVideo) -> str:
+def _state(video: PlannedVideo, job: JobPlan) -> str:
     if video.plan is None:
         return f"CANNOT BE DONE: {video.error}"
     if video.finished is not None:
-        return "done by an earlier run"
+        signed = ", to be signed" if job.signs_finished(video) else ""
+        return f"done by an earlier run{signed}"
     frames = "" if video.plan.frames is None else f"{video.plan.frames} frames in "
     total = len(video.plan.segments.intervals)
     done = f", {len(video.done)} of them done" if video.done else ""

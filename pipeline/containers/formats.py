@@ -167,7 +167,7 @@ def _rotation_deg(source: str, video: int | None) -> int:
 
 
 def _problem(stream: Stream, plan: StreamPlan, target: str, policy: StreamPolicy) -> Problem:
-    if is_optional(stream):
+    if is_optional(stream) or plan.asked:
         return Problem(stream.index, plan.why, "it is left out", fatal=False)
     holders = [
         suffix
@@ -213,6 +213,7 @@ def _unwritable(target: PurePath) -> Problem:
         "AVI stores no presentation times, the video's would be lost"
         if target.suffix.lower() == ".avi"
         else f"{target.suffix or 'a name without suffix'} is no container written here"
-        + did_you_mean(target.suffix, _FORMATS).removesuffix("?")
     )
-    return Problem(None, what, f"choose an output ending in {', '.join(_FORMATS)}")
+    guess = did_you_mean(target.suffix, _FORMATS).removeprefix(": ")
+    choice = f"choose an output ending in {', '.join(_FORMATS)}"
+    return Problem(None, what, f"{guess} {choice}".lstrip())

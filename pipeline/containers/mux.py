@@ -37,26 +37,18 @@ from pipeline.containers.packet_clock import Written
 from pipeline.containers.restarts import RestartedTimes
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.containers.trim import Trim
-from pipeline.containers.video_stream import add_video, first_display_matrix
+from pipeline.containers.video_stream import (
+    add_video,
+    first_display_matrix,
+    kept_metadata,
+    quicktime_options,
+)
 from pipeline.errors import OutputError
 from pipeline.pieces.packets import Piece, joined_header, piece_packets
 from pipeline.pieces.proof import prove
 from pipeline.pieces.timing import VideoTiming, deviation, read_timing
 
 __all__ = ["MuxReport", "mux"]
-
-_CONTAINER_KEYS: Final = frozenset(
-    {"major_brand", "minor_version", "compatible_brands", "encoder", "software"}
-)
-"""Metadata keys about the source's file, not its content, which are not copied; in lower case."""
-
-_MOV_KEYS: Final = frozenset(
-    """album album_artist artist comment composer copyright creation_time date description
-    episode_id genre grouping location location-eng lyrics network show synopsis title
-    track handler_name timecode""".split()  # noqa: SIM905 - easier to read
-)
-"""Metadata keys that MP4 and QuickTime store as standard atoms, which all players read."""
-
 
 _ANYWHERE: Final = frozenset({"mpegts", "mpeg", "dhav", "flv", "live_flv", "asf", "rtsp", "sdp"})
 """Demuxers whose times have an arbitrary start."""
@@ -81,7 +73,7 @@ class MuxReport:
     """Largest deviation of a frame from its exact time plus `shift_s`, s."""
     copied: tuple[CopiedStream, ...]
     left_out: tuple[str, ...]
-    """Streams of the source that the container cannot hold."""
+    """Streams of the source that the container cannot hold, or that are not wanted."""
     chapters: int
     notes: tuple[str, ...] = ()
     """Messages for the user about other streams."""
@@ -184,10 +176,10 @@ class _Mux:
         comment: str | None,
         video: int | None,
     ) -> None:
-        self._comment = comment
         self._pieces, self._first, self._trim, self._policy = pieces, first, trim, policy
         self._original, self._source = original, source
         self._info, self._timing, self._container = info, timing, container
+        self._metadata, self._lost = kept_metadata(original.metadata, comment, container, info)
         with open_media(source) as probed:
             number = video_stream(probed, source, video).index
         # libav's choice may be another one in a file of which it has read more.
@@ -212,10 +204,7 @@ class _Mux:
 
     def _options(self, target: Path) -> dict[str, str]:
         if self._container in ("mp4", "mov"):
-            keys = {key.lower() for key in self._global_metadata()}
-            flags = "+faststart" + ("" if keys <= _MOV_KEYS else "+use_metadata_tags")
-            # libav counts the boxes of 360-degree, stereo and Dolby Vision video as unofficial.
-            return {"movflags": flags, "strict": "unofficial"}
+            return quicktime_options(self._metadata)
         if self._container == "mpegts" and target.suffix.lower() == ".m2ts":
             return {"mpegts_m2ts_mode": "1"}
         # NUT stores no decoding times, so that negative ones need no shift. With other streams they
@@ -253,22 +242,9 @@ class _Mux:
         )
 
     def _describe(self, output: OutputContainer) -> None:
-        output.metadata.update(self._global_metadata())
+        output.metadata.update(self._metadata)
         chapters = self._original.chapters()
         output.set_chapters(chapters if self._trim is None else self._trim.chapters(chapters))
-
-    def _global_metadata(self) -> dict[str, str]:
-        kept = {
-            key: value
-            for key, value in self._original.metadata.items()
-            if key.lower() not in _CONTAINER_KEYS
-        }
-        if self._comment is None:
-            return kept
-        key = next((key for key in kept if key.lower() == "comment"), "comment")
-        # What was restored twice says so once.
-        said = [text for text in (kept.get(key), self._comment) if text]
-        return kept | {key: said[0] if said[-1] in said[0] else "; ".join(said)}
 
     def _interleave(self, output: OutputContainer) -> None:
         """Write packets in the order of decoding times, which keeps libav's queue short."""
@@ -349,7 +325,7 @@ class _Mux:
             copied=copied,
             left_out=tuple(self._others.left_out),
             chapters=chapters,
-            notes=tuple(note for stream in copied for note in stream.notes),
+            notes=(*self._lost, *(note for stream in copied for note in stream.notes)),
             kept=kept,
         )
         return report, ticks

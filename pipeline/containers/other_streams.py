@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from av.container import InputContainer, OutputContainer
+from av.format import Flags
 from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 from av.video import VideoStream
 
 from nodes.media.open import codec_name, open_media
+from nodes.reports import counted
 from pipeline.containers.convert import StreamConverter
 from pipeline.containers.holding import copy_stream, is_cover
 from pipeline.containers.packet_clock import PacketClock, Written
@@ -54,7 +56,8 @@ class CopiedStream:
         """Messages for the user."""
         name, lines = f"{self.kind} stream {self.source_index} ({self.codec})", list[str]()
         if self.retimed_packets:
-            lines.append(f"{name}: {self.retimed_packets} times went back or stood still: moved up")
+            times = counted(self.retimed_packets, "time")
+            lines.append(f"{name}: {times} went back or stood still: moved up")
         if self.lost_packets:
             lines.append(f"{name}: {self.lost_packets} of {self.packets} packets were lost")
         if self.max_deviation_s > OFF_S:
@@ -101,6 +104,7 @@ class OtherStreams:
         """What the container cannot hold of the source, one stream each."""
         self.converted: list[str] = []
         """What was converted though nobody asked for it, and why, one stream each."""
+        self._may_repeat = bool(output.format.flags & Flags.ts_nonstrict.value)
         others = [stream for stream in original.streams if stream is not video]
         check_conversions(others, policy.convert, container)
 
@@ -165,7 +169,10 @@ class OtherStreams:
         if copy is None or isinstance(copy, AttachmentStream):
             return
         self._packets[index] += 1
-        clock = self._clocks.setdefault(index, PacketClock(copy.time_base or packet.time_base))
+        if index not in self._clocks:
+            tick = copy.time_base or packet.time_base
+            self._clocks[index] = PacketClock(tick, may_repeat=self._may_repeat)
+        clock = self._clocks[index]
         clock.place(packet)
         packet.stream = copy
         self._output.mux(packet)

@@ -33,13 +33,15 @@ class PacketClock:
     tick apart, so that following correct times are kept.
     """
 
-    def __init__(self, tick: Fraction) -> None:
+    def __init__(self, tick: Fraction, *, may_repeat: bool = False) -> None:
         """Start a stream.
 
         Args:
             tick: time base of the output's stream after its header is written, s.
+            may_repeat: whether the muxer takes successive packets of one decoding time, as there
+                are of sound in packets of less than a tick.
         """
-        self._tick = tick
+        self._tick, self._may_repeat = tick, may_repeat
         self._last_dts: int | None = None
         self._end = 0
         self._bad_in_a_row = 0
@@ -59,7 +61,8 @@ class PacketClock:
         own = self._end if dts is None else round(dts * scale)
         shown = own if pts is None else round(pts * scale)
         last = self._last_dts
-        if last is None or own > last:
+        repeats = self._may_repeat and own == last and self._end <= own
+        if last is None or own > last or repeats:
             placed, self._bad_in_a_row = own, 0
         else:
             overlaps = self._bad_in_a_row and (self._end - own) * self._tick < _OVERLAP_S
@@ -86,8 +89,9 @@ class PacketClock:
         if not missing:
             off_s = np.abs(np.sort(own_s) - np.sort(there_s))
         elif sum(written.bytes) == sum(self.bytes):
-            ours, theirs = (np.cumsum([0, *sizes[:-1]]) for sizes in (self.bytes, written.bytes))
-            off_s = np.abs(np.interp(theirs, ours, own_s) - there_s)
+            ours, theirs = np.cumsum([0, *self.bytes]), np.cumsum([0, *written.bytes[:-1]])
+            ends_s = [*own_s, self._end * float(self._tick)]
+            off_s = np.abs(np.interp(theirs, ours, ends_s) - there_s)
         else:
             return missing, 0.0
         return 0, float(off_s.max(initial=0.0))

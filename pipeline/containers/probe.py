@@ -21,6 +21,7 @@ from nodes.media.container_facts import ContainerFacts, container_facts
 from nodes.media.open import (
     codec_name,
     describe_video,
+    most_step_ticks,
     open_media,
     read_packets,
     ticks_of,
@@ -233,6 +234,7 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
     cuts = CutScan(codec, header)
     ended_in_error = False
     last_dts: int | None = None
+    most_step = most_step_ticks(container.format.name)
     forms = FormScan(video)
     sounds = {stream.index: SoundScan() for stream in container.streams.audio}
     try:
@@ -253,7 +255,8 @@ def _read_packets(container: InputContainer, video: VideoStream) -> PacketScan:
             digest.update(f"{packet.pts} {packet.dts} {packet.size}\n".encode())
             keyframes += packet.is_keyframe
             if packet.dts is not None:
-                backward += last_dts is not None and packet.dts < last_dts
+                step = 0 if last_dts is None else packet.dts - last_dts
+                backward += step < 0 or (most_step is not None and step > most_step)
                 last_dts = packet.dts
             if packet.pts is None:
                 missing += 1

@@ -54,7 +54,10 @@ class RestartedTimes:
         last_s, now_s = self._last_s.get(index), ticks * tick
         if is_steady and last_s is not None:
             for later, jump_s in enumerate(self._jumps_s[number:], number + 1):
-                if abs(now_s - last_s - jump_s) < _NEAR_S:
+                step_s = now_s - last_s
+                # A packet that comes a little late is no restart, however small that is.
+                near_s = min(_NEAR_S, abs(jump_s) / 2)
+                if abs(step_s - jump_s) < near_s and step_s * jump_s > 0:
                     number = self._recording[index] = later
                     break
         self._last_s[index] = now_s

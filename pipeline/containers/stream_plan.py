@@ -25,6 +25,8 @@ __all__ = ["StreamPlan", "StreamPolicy", "check_conversions", "plan_stream"]
 
 _OPTIONAL_TYPES: Final = frozenset({"data", "attachment", "unknown"})
 
+_SHOWN_TYPES: Final = frozenset({"video", "attachment"})
+
 _QUICKTIME: Final = frozenset({"mov", "mp4"})
 """Containers that count the samples of PCM sound and store no times of it."""
 
@@ -39,13 +41,15 @@ class StreamPolicy:
     """See `nodes.encode.encoders.EncodeConfig.other_streams`."""
     sounds: Mapping[int, SoundScan] | None = None
     """Of each stream of sound; None if the source can be read only once."""
+    pictures: bool = True
+    """See `nodes.encode.encoders.EncodeConfig.other_pictures`."""
 
     @classmethod
     def of(
         cls, config: EncodeConfig, sounds: Mapping[int, SoundScan] | None = None
     ) -> StreamPolicy:
         """Return the policy of an encoder's settings."""
-        return cls(config.convert, config.other_streams, sounds)
+        return cls(config.convert, config.other_streams, sounds, config.other_pictures)
 
     def may_have_gaps(self, stream: Stream) -> bool:
         """Say whether a sound does not go on from packet to packet, or that is not known."""
@@ -64,16 +68,16 @@ class StreamPlan:
     lossless: bool = True
     """Whether a conversion keeps the samples."""
     asked: bool = False
-    """Whether the user asked for the conversion."""
+    """Whether the user or the graph asked for it."""
     why: str = ""
     """Why it is not copied."""
 
     @property
     def cost(self) -> int:
         """How bad it is, for the choice between containers."""
-        if self.action == "leave_out":
-            return 10
-        return (1 if self.lossless else 3) if self.action == "convert" and not self.asked else 0
+        if self.asked:
+            return 0
+        return {"leave_out": 10, "convert": 1 if self.lossless else 3}.get(self.action, 0)
 
 
 def plan_stream(
@@ -87,6 +91,9 @@ def plan_stream(
         policy: what is wanted.
         shown: how the container is called in a reason, if not so.
     """
+    if not policy.pictures and stream.type in _SHOWN_TYPES:
+        why = f"{_named(stream)} may show what is hidden (encode.other_pictures is false)"
+        return StreamPlan("leave_out", asked=True, why=why)
     if codec := policy.convert.get(stream.index):
         return StreamPlan("convert", codec, asked=True)
     why = _why_not_copied(stream, container, policy, shown or container)
@@ -94,6 +101,10 @@ def plan_stream(
         return StreamPlan("copy")
     if made_anew(stream, container):
         return StreamPlan("made_anew")
+    return _converted(stream, container, policy, why)
+
+
+def _converted(stream: Stream, container: str, policy: StreamPolicy, why: str) -> StreamPlan:
     if policy.mode == "keep":
         if codec := lossless_codec(stream, container):
             return StreamPlan("convert", codec, why=why)
@@ -102,12 +113,19 @@ def plan_stream(
     return StreamPlan("leave_out", why=why)
 
 
+def _named(stream: Stream) -> str:
+    return f"{stream.type or 'unknown'} stream {stream.index} ({codec_name(stream)})"
+
+
 def _why_not_copied(stream: Stream, container: str, policy: StreamPolicy, shown: str) -> str | None:
-    name = f"{stream.type or 'unknown'} stream {stream.index} ({codec_name(stream)})"
+    name = _named(stream)
     context = getattr(stream, "codec_context", None)
     if isinstance(stream, AudioStream) and context is not None and not context.sample_rate:
         return f"nothing is in {name}, which the source announces"
     if not fits(stream, container):
+        if container == "matroska" and isinstance(stream, AudioStream) and context is not None:
+            # It could by the number that the codec has in WAV, but PyAV does not ask for that.
+            return f"{name} cannot be written to {shown} by PyAV"
         return f"{shown} cannot hold {name}"
     is_pcm = isinstance(stream, AudioStream) and codec_name(stream).startswith("pcm_")
     if is_pcm and container in _QUICKTIME and policy.may_have_gaps(stream):

@@ -1,7 +1,8 @@
-"""Adding the restored video to an output, with the source's metadata of the video stream."""
+"""Adding the restored video to an output, and what of the source's metadata the output gets."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from av.container import OutputContainer
@@ -12,7 +13,22 @@ from nodes.media.side_data import display_matrix
 from nodes.types import VideoInfo
 from pipeline.pieces.parameter_sets import JoinedHeader
 
-__all__ = ["add_video", "facts_of", "first_display_matrix"]
+__all__ = ["add_video", "facts_of", "first_display_matrix", "kept_metadata", "quicktime_options"]
+
+_CONTAINER_KEYS: Final = frozenset(
+    {"major_brand", "minor_version", "compatible_brands", "encoder", "software"}
+)
+"""Metadata keys about the source's file, not its content, which are not copied; in lower case."""
+
+_MOV_KEYS: Final = frozenset(
+    """album album_artist artist comment composer copyright creation_time date description
+    episode_id genre grouping location location-eng lyrics network show synopsis title
+    track handler_name timecode""".split()  # noqa: SIM905 - easier to read
+)
+"""Metadata keys that MP4 and QuickTime store as standard atoms, which all players read."""
+
+_MOST_TIMECODE_RATE: Final = 255
+"""Most pictures a second that QuickTime's timecode can number."""
 
 _OF_THE_ENCODING: Final = (
     "bps",
@@ -77,7 +93,10 @@ def add_video(
         elif own == "avc3":
             context.codec_tag = own
     stream.set_display_matrix(matrix)
-    stream.metadata.update(facts_of(original))
+    facts = facts_of(original)
+    if not _holds_timecode(container, info):
+        facts.pop("timecode", None)
+    stream.metadata.update(facts)
     stream.disposition = original.disposition
     return stream
 
@@ -95,3 +114,43 @@ def first_display_matrix(source: str, video: int | None = None) -> tuple[int, ..
     """Return the nine numbers of the source's display matrix, None if it has none."""
     with first_picture(source, video) as (_, first):
         return None if first is None else display_matrix(first)
+
+
+def kept_metadata(
+    source: Mapping[str, str], comment: str | None, container: str, info: VideoInfo
+) -> tuple[dict[str, str], list[str]]:
+    """Return the metadata of an output, and messages about what it cannot hold.
+
+    Args:
+        source: metadata of the whole source.
+        comment: is added to the source's own, once.
+        container: libav's name of the output's muxer.
+        info: the encoded video.
+    """
+    kept = {key: value for key, value in source.items() if key.lower() not in _CONTAINER_KEYS}
+    lost: list[str] = []
+    if not _holds_timecode(container, info):
+        gone = [key for key in kept if key.lower() == "timecode"]
+        lost += [f"timecode {kept.pop(key)} left out: too many pictures a second" for key in gone]
+    if comment is None:
+        return kept, lost
+    key = next((key for key in kept if key.lower() == "comment"), "comment")
+    # What was restored twice says so once.
+    said = [text for text in (kept.get(key), comment) if text]
+    return kept | {key: said[0] if said[-1] in said[0] else "; ".join(said)}, lost
+
+
+def _holds_timecode(container: str, info: VideoInfo) -> bool:
+    """Return whether a muxer can write a timecode at the video's rate."""
+    rate = info.average_rate
+    return container not in ("mp4", "mov") or rate is None or rate <= _MOST_TIMECODE_RATE
+
+
+def quicktime_options(keys: Iterable[str]) -> dict[str, str]:
+    """Return the muxer's options for MP4 and QuickTime with metadata of these keys."""
+    standard = {key.lower() for key in keys} <= _MOV_KEYS
+    # libav counts the boxes of 360-degree, stereo and Dolby Vision video as unofficial.
+    return {
+        "movflags": "+faststart" + ("" if standard else "+use_metadata_tags"),
+        "strict": "unofficial",
+    }

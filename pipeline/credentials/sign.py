@@ -14,18 +14,31 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from pipeline.errors import ConfigError, RunFailedError
 from pipeline.evidence.label import LABEL, SOURCE_TYPE
 from pipeline.evidence.versions import PACKAGE
+from pipeline.redact import redacted
 
 if TYPE_CHECKING:
     import c2pa
 
-__all__ = ["CREDENTIALS", "Credentials", "credentials_of", "sign"]
+__all__ = [
+    "CREDENTIALS",
+    "OFFLINE",
+    "OTHER",
+    "Credentials",
+    "credentials_of",
+    "media_type_of",
+    "sign",
+]
 
 CREDENTIALS: Final = ".c2pa"
 """Ending of a manifest beside a file that cannot hold one."""
+
+OFFLINE: Final = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
+"""Settings of C2PA's library: a file could otherwise have this machine fetch any address."""
 
 _EMBEDDED: Final = {
     ".mp4": "video/mp4",
@@ -37,10 +50,12 @@ _EMBEDDED: Final = {
     ".webp": "image/webp",
 }
 """Types of the files that hold their manifest, by suffix."""
-_OTHER: Final = "application/octet-stream"
+OTHER: Final = "application/octet-stream"
+"""Type of all other files."""
 
 _CERT: Final = "AMINET_SIGN_CERT"
 _KEY: Final = "AMINET_SIGN_KEY"
+_TSA: Final = "AMINET_SIGN_TSA"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,24 +67,30 @@ class Credentials:
     chain_pem: bytes
     """The certificates, the signer's first."""
     key_pem: bytes
+    timestamp_url: str | None = None
+    """Timestamp authority (RFC 3161) to ask; None: the signature has no timestamp."""
 
 
-def credentials_of(cert: Path | None, key: Path | None) -> Credentials | None:
+def credentials_of(
+    cert: Path | None, key: Path | None, timestamp_url: str | None = None
+) -> Credentials | None:
     """Read the certificate and the key that were given, or that the environment names.
 
     Args:
         cert: PEM file of the certificate and those above it; None: `AMINET_SIGN_CERT`.
         key: PEM file of its private key, not encrypted; None: `AMINET_SIGN_KEY`.
+        timestamp_url: of a timestamp authority, which is asked for each signature; None:
+            `AMINET_SIGN_TSA`, or none.
 
     Returns:
         None if nothing is to be signed.
 
     Raises:
-        ConfigError: one of the two is missing or cannot be used, or `aminet-video[c2pa]` is not
-            installed.
+        ConfigError: one of the files is missing or cannot be used, the URL is none of HTTP, or
+            `aminet-video[c2pa]` is not installed.
     """
     files = [_named(cert, _CERT), _named(key, _KEY)]
-    if files == [None, None]:
+    if files == [None, None] and timestamp_url is None:
         return None
     for file, what in zip(files, ("--sign-cert", "--sign-key"), strict=True):
         if file is None:
@@ -82,7 +103,10 @@ def credentials_of(cert: Path | None, key: Path | None) -> Credentials | None:
         chain, secret = (file.read_bytes() for file in files if file is not None)
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot be read ({error.strerror})") from error
-    made = Credentials(_algorithm(chain, secret), chain, secret)
+    url = timestamp_url or os.environ.get(_TSA) or None
+    if url is not None and urlsplit(url).scheme not in ("http", "https"):
+        raise ConfigError(f"--sign-tsa {redacted(url)}: expected http://... or https://...")
+    made = Credentials(_algorithm(chain, secret), chain, secret, url)
     try:
         _signer(made).close()
     except c2pa.C2paError as error:
@@ -90,31 +114,36 @@ def credentials_of(cert: Path | None, key: Path | None) -> Credentials | None:
     return made
 
 
-def sign(file: Path, source: Path, credentials: Credentials, *, restored: bool) -> Path | None:
-    """Sign a finished file.
+def sign(
+    file: Path, source: Path, credentials: Credentials, *, restored: bool, folder: Path
+) -> Path:
+    """Sign a finished file, which stays as it is.
 
     Args:
-        file: replaced by one that holds its manifest, if its format can.
+        file: to sign.
         source: what it was made from.
         credentials: to sign with.
         restored: whether any face was restored.
+        folder: where the result goes; not that of the file.
 
     Returns:
-        The manifest, which lies beside the file, if the file cannot hold it.
+        The signed file, under the same name; or, if its format cannot hold a manifest, the manifest
+        alone, as `NAME.c2pa`.
 
     Raises:
-        RunFailedError: it cannot be signed.
+        RunFailedError: it cannot be signed, or the timestamp authority does not answer.
         OSError: a file cannot be read or written.
     """
     import c2pa
 
-    media_type = _EMBEDDED.get(file.suffix.lower())
-    signed = file.with_name(f"{file.name}.signed")
+    media_type = media_type_of(file)
+    signed = folder / file.name
     ingredient = {"title": source.name, "relationship": "parentOf"}
     try:
         with (
             _signer(credentials) as signer,
-            c2pa.Builder(_manifest(file.name, restored=restored)) as builder,
+            c2pa.Context.from_dict(OFFLINE) as context,
+            c2pa.Builder(_manifest(file.name, restored=restored), context) as builder,
             source.open("rb") as parent,
             file.open("rb") as content,
             signed.open("w+b") as out,
@@ -122,19 +151,30 @@ def sign(file: Path, source: Path, credentials: Credentials, *, restored: bool) 
             builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
             if media_type is None:
                 builder.set_no_embed()
-            parent_type = _EMBEDDED.get(source.suffix.lower(), _OTHER)
+            parent_type = media_type_of(source) or OTHER
             builder.add_ingredient(json.dumps(ingredient), parent_type, parent)
-            manifest = builder.sign(signer, media_type or _OTHER, content, out)
+            manifest = builder.sign(signer, media_type or OTHER, content, out)
     except c2pa.C2paError as error:
         signed.unlink(missing_ok=True)
-        raise RunFailedError(f"{file.name}: cannot be signed ({error})") from error
+        raise RunFailedError(_why_not(file, credentials, error)) from error
     if media_type is not None:
-        signed.replace(file)
-        return None
+        return signed
     signed.unlink()
-    beside = file.with_name(f"{file.name}{CREDENTIALS}")
+    beside = folder / f"{file.name}{CREDENTIALS}"
     beside.write_bytes(manifest)
     return beside
+
+
+def media_type_of(file: Path) -> str | None:
+    """Return the type of a file that can hold its manifest, None of another."""
+    return _EMBEDDED.get(file.suffix.lower())
+
+
+def _why_not(file: Path, credentials: Credentials, error: Exception) -> str:
+    if credentials.timestamp_url is not None and "http resolver" in str(error):
+        url = redacted(credentials.timestamp_url)
+        return f"{file.name}: not signed, since the timestamp authority {url} does not answer"
+    return f"{file.name}: cannot be signed ({error})"
 
 
 def _manifest(title: str, *, restored: bool) -> dict[str, Any]:
@@ -162,8 +202,8 @@ def _signer(credentials: Credentials) -> c2pa.Signer:
     import c2pa
 
     algorithm = credentials.algorithm.encode()
-    chain, key = credentials.chain_pem, credentials.key_pem
-    return c2pa.Signer.from_info(c2pa.C2paSignerInfo(algorithm, chain, key, None))
+    chain, key, url = credentials.chain_pem, credentials.key_pem, credentials.timestamp_url
+    return c2pa.Signer.from_info(c2pa.C2paSignerInfo(algorithm, chain, key, url))
 
 
 def _algorithm(chain: bytes, key: bytes) -> str:

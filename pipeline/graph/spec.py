@@ -21,18 +21,19 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from nodes.node import Node
 
 __all__ = ["GraphSpec", "NodeEntry", "graph_schema"]
 
 
-def _node_class(given: type[Any]) -> type[Node[Any]]:
-    if not issubclass(given, Node):
-        raise ValueError("expected the name of a node type, or a subclass of nodes.node.Node")
-    return cast("type[Node[Any]]", given)
+def _node_type(given: object) -> str | type[Node[Any]]:
+    if isinstance(given, str):
+        return given
+    if isinstance(given, type) and issubclass(given, Node):
+        return cast("type[Node[Any]]", given)
+    raise ValueError("expected the name of a node type, or a subclass of nodes.node.Node")
 
 
 class NodeEntry(BaseModel):
@@ -40,7 +41,7 @@ class NodeEntry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    type: str | Annotated[SkipJsonSchema[type[Any]], AfterValidator(_node_class)]
+    type: Annotated[str | type[Any], PlainValidator(_node_type), WithJsonSchema({"type": "string"})]
     """Registered name of the node type, such as `aminet.track`; in Python also its class."""
     inputs: dict[str, str] = Field(default_factory=dict)
     """The output for each input port, as `node.port`."""
@@ -80,8 +81,7 @@ class GraphSpec(BaseModel):
 def graph_schema() -> dict[str, Any]:
     """Return the JSON Schema of graph files, for editors."""
     schema = GraphSpec.model_json_schema()
-    # In files there are names of types only; one that extends another may leave most out.
-    schema["$defs"]["NodeEntry"]["properties"]["type"] = {"type": "string"}
+    # A file that extends another may leave most out.
     schema["$defs"]["NodeEntry"].pop("required", None)
     schema["properties"]["extends"] = {"type": "string"}
     schema["required"] = ["name"]

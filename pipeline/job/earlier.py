@@ -1,16 +1,29 @@
-"""Finding the results of earlier runs, and checking whether they can be used."""
+"""The results of earlier runs: finding them, whether they can be used, and signing them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 
+from nodes.media.picture_files import files_of, is_numbered
+from pipeline.config import RunOptions
+from pipeline.credentials.outputs import Signed, Unsigned, sign_outputs
+from pipeline.credentials.sign import Credentials
+from pipeline.errors import OutputError
+from pipeline.interrupts import postponed
+from pipeline.job.files import VideoFiles
 from pipeline.job.report import VideoReport, read_video
 from pipeline.job.video_plan import VideoPlan
 from pipeline.redact import redacted
 from pipeline.segments.store import Manifest, SegmentStore
+from pipeline.storage.digests import file_sha256
+from pipeline.storage.locations import is_remote, publish, size_of
+from pipeline.storage.scratch import scratch_of
+from pipeline.storage.staging import staged
 
-__all__ = ["changes", "finished_report", "finished_segments", "own_record"]
+__all__ = ["changes", "finished_report", "finished_segments", "own_record", "sign_finished"]
 
 
 def finished_segments(plan: VideoPlan) -> tuple[dict[int, Manifest], str | None]:
@@ -66,9 +79,84 @@ def changes(plan: VideoPlan, earlier: VideoReport | None) -> str | None:
     return f"{earlier.output} was made by an earlier run, but {reason}"
 
 
+def sign_finished(
+    video: VideoFiles,
+    report: VideoReport,
+    credentials: Credentials,
+    options: RunOptions,
+    may_publish: Callable[[], None],
+) -> VideoReport:
+    """Sign the outputs of an earlier run, which are not made again.
+
+    Args:
+        video: its files.
+        report: of the earlier run.
+        credentials: to sign with.
+        options: where copies of what is in object stores go, and how much of them.
+        may_publish: called before anything gets its name; raises if nothing may.
+
+    Returns:
+        The report with the signed files.
+
+    Raises:
+        RunFailedError: a file cannot be signed.
+        OSError: a file cannot be read or written.
+    """
+    scratch = scratch_of(options.scratch_dir, options.scratch_bytes)
+    store = SegmentStore(video.work_dir)
+    with ExitStack() as stack:
+        here = stack.enter_context(store.making(0, scratch))
+        source = stack.enter_context(staged(video.source, scratch))
+        outputs = [
+            Unsigned(
+                Path(stack.enter_context(staged(str(target), scratch))),
+                video.infix(node, target),
+            )
+            for node, target in zip(report.outputs, video.outputs, strict=True)
+            if not (is_remote(target) and is_numbered(target.name))
+        ]
+        signed = sign_outputs(
+            outputs, source, credentials, here / "signed", restored=report.faces > 0
+        )
+        earlier = report.beside
+        report = _with_signatures(report, video, outputs, signed)
+        with postponed():
+            may_publish()
+            for ending in signed.manifests.keys() - earlier.keys():
+                if size_of(video.side(ending)) is not None:
+                    raise OutputError(f"{video.side(ending)} exists already: remove it")
+            store.record(report.to_json())
+            for ending, file in signed.manifests.items():
+                publish(file, video.side(ending))
+            for file in signed.files:
+                publish(file, video.target.with_name(file.name))
+    return report
+
+
 def _is_of(report: VideoReport, plan: VideoPlan) -> bool:
     return _has_its_outputs(report, plan) and report.identity == plan.identity
 
 
 def _has_its_outputs(report: VideoReport, plan: VideoPlan) -> bool:
     return list(report.outputs.values()) == [redacted(str(out)) for out in plan.video.outputs]
+
+
+def _with_signatures(
+    report: VideoReport, video: VideoFiles, outputs: Sequence[Unsigned], signed: Signed
+) -> VideoReport:
+    before = {file.name: file.stat().st_size for out in outputs for file in files_of(out.file)}
+    more_bytes = sum(file.stat().st_size - before[file.name] for file in signed.files)
+    sides = {ending: str(video.side(ending)) for ending in signed.manifests}
+    digests = {ending: file_sha256(file) for ending, file in signed.manifests.items()}
+    evidence = report.evidence
+    if evidence is not None:
+        evidence = replace(evidence, beside_sha256={**evidence.beside_sha256, **digests})
+    return replace(
+        report,
+        output_bytes=report.output_bytes + more_bytes,
+        sha256={**report.sha256, **{file.name: file_sha256(file) for file in signed.files}},
+        beside={**report.beside, **sides},
+        signed=signed.names,
+        notes=tuple(dict.fromkeys((*report.notes, *signed.notes))),
+        evidence=evidence,
+    )

@@ -100,6 +100,10 @@ class VideoFiles:
             return replace(self, target=target)
         return replace(self, named_outputs=tuple(outputs))
 
+    def infix(self, encoder: str, output: UPath) -> str:
+        """Return what the names of files that belong to one output have before their ending."""
+        return "" if output == self.target else f".{encoder}"
+
     @property
     def name_below(self) -> str:
         """Name of the output relative to the output folder."""

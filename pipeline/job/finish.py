@@ -15,14 +15,14 @@ from aminet.errors import AminetError
 from nodes.encode import EncodeConfig
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
-from nodes.media.urls import is_url
 from nodes.reports import generative_faces, left_alone
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.arrangement import losses_averted
 from pipeline.containers.mux import MuxReport, mux
 from pipeline.containers.stream_plan import StreamPolicy
-from pipeline.credentials.sign import CREDENTIALS, credentials_of, sign
+from pipeline.credentials.outputs import Signed, Unsigned, sign_outputs
+from pipeline.credentials.sign import credentials_of
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.evidence.label import LABEL, SOURCE_TYPE
 from pipeline.evidence.record import Evidence, Work, evidence_of
@@ -30,6 +30,7 @@ from pipeline.evidence.versions import PACKAGE, pixel_versions
 from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.roles import encode_nodes, video_number
 from pipeline.interrupts import postponed
+from pipeline.job.files import VideoFiles
 from pipeline.job.merge import join_sinks, merge_results, side_endings, tracks_followed
 from pipeline.job.plan import PlannedVideo
 from pipeline.job.report import GENERATIVE_NOTE, VideoReport
@@ -103,13 +104,13 @@ def finish_video(
                 muxed = _join_video(plan, graph, merged, encode, pieces, source, file)
             made.append(_Output(encode.name, target, file, muxed))
         sides = join_sinks(graph, segments.results, folders, here / "beside")
-        notes, manifest = _sign(options, merged, source, made)
-        sides |= manifest
-        segments = replace(segments, notes=(*segments.notes, *notes))
+        signed = _sign(video, options, merged, source, made, here / "signed")
+        sides |= signed.manifests
+        segments = replace(segments, notes=(*segments.notes, *signed.notes))
         kept = _kept_facts(graph, merged, source, made)
         report = _report(plan, graph, merged, segments, made, sides, kept)
         evidence = _evidence(plan, graph, merged, segments, source, sides)
-        report = replace(report, evidence=evidence)
+        report = replace(report, evidence=evidence, signed=signed.names)
         check_unchanged(video.source, plan.stamp)
         with postponed():
             may_publish()
@@ -131,17 +132,24 @@ class _Output:
 
 
 def _sign(
-    options: RunOptions, merged: SegmentResult, source: str, made: Sequence[_Output]
-) -> tuple[list[str], dict[str, Path]]:
-    """Sign the first output if that is wanted; return notes, and what to put beside it."""
-    credentials = credentials_of(options.sign_cert, options.sign_key)
-    if credentials is None or not made:
-        return [], {}
-    file = made[0].file
-    if is_url(source) or not Path(source).is_file() or not file.is_file():
-        return ["not signed: the source and the output have to be single files"], {}
-    manifest = sign(file, Path(source), credentials, restored=merged.progress.faces > 0)
-    return [], {} if manifest is None else {CREDENTIALS: manifest}
+    video: VideoFiles,
+    options: RunOptions,
+    merged: SegmentResult,
+    source: str,
+    made: Sequence[_Output],
+    folder: Path,
+) -> Signed:
+    """Sign the outputs, if that is wanted, in place."""
+    credentials = credentials_of(options.sign_cert, options.sign_key, options.sign_tsa)
+    if credentials is None:
+        return Signed()
+    outputs = [Unsigned(out.file, video.infix(out.node, out.target)) for out in made]
+    restored = merged.progress.faces > 0
+    signed = sign_outputs(outputs, source, credentials, folder, restored=restored)
+    files = {file.name: file for output in made for file in files_of(output.file)}
+    for file in signed.files:
+        file.replace(files[file.name])
+    return signed
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from nodes.node import Node, NodeConfig
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.graph.graph import Graph
 from pipeline.interrupts import interruptible, postponed
+from pipeline.job.earlier import sign_finished
 from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, plan_files
 from pipeline.job.monitors import Monitor
@@ -143,13 +144,31 @@ class _Job:
                 due.append(video)
                 continue
             report = video.finished
-            SegmentStore(video.files.work_dir).drop()
             self._reports[video.files.source] = report
             made = ", ".join(report.outputs.values()) or "what its sinks make"
             self._monitor.noted(f"{report.source} -> {made}: done by an earlier run")
         if plan.conflict is not None:
             raise plan.conflict
+        for video in plan.videos:
+            if plan.signs_finished(video):
+                self._sign(video, plan)
+            elif video.finished is not None:
+                SegmentStore(video.files.work_dir).drop()
         return due
+
+    def _sign(self, video: PlannedVideo, plan: JobPlan) -> None:
+        """Sign what an earlier run finished."""
+        assert video.finished is not None  # noqa: S101 - for the type checker
+        assert plan.credentials is not None  # noqa: S101 - for the type checker
+        report = sign_finished(
+            video.files, video.finished, plan.credentials, plan.options, self._lock.check
+        )
+        self._reports[video.files.source] = report
+        names = ", ".join(report.signed)
+        self._monitor.noted(f"{report.source}: signed: {names}" if names else report.notes[-1])
+        with postponed():
+            self.save({})
+            SegmentStore(video.files.work_dir).drop()
 
     def _prepared(self, plan: JobPlan) -> list[tuple[VideoRun, list[Task]]]:
         """Return the video runs that can be started, with their tasks."""

@@ -23,6 +23,7 @@ from pipeline.terminal import printable
 
 __all__ = [
     "BarMonitor",
+    "FailureMonitor",
     "LineMonitor",
     "Monitor",
     "SilentMonitor",
@@ -84,6 +85,19 @@ class SilentMonitor:
 
     def __exit__(self, *error: object) -> None:
         del error
+
+
+class FailureMonitor(SilentMonitor):
+    """Writes a line for each video that failed, and nothing else."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def ended(self, video: VideoFiles, report: VideoReport) -> None:
+        """See `Monitor`."""
+        if report.status == "failed":
+            for line in _summary(video, report):
+                self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
 class LineMonitor(SilentMonitor):
@@ -222,7 +236,8 @@ def left_alone_lines(left_alone: Mapping[str, int]) -> list[str]:
 
 def _faces(report: VideoReport) -> tuple[str, ...]:
     """Return texts about faces; none for a graph without face nodes."""
-    followed = (f"{report.tracks} faces followed",) if report.tracks else ()
+    noun = "face" if report.tracks == 1 else "faces"
+    followed = (f"{report.tracks} {noun} followed",) if report.tracks else ()
     restored = (f"{report.faces} patches restored",) if report.tracks or report.faces else ()
     if report.tracks == 0 and not report.faces:
         return ("no face found", _unchanged(report))

@@ -13,7 +13,7 @@ from aminet.device import gpu_count
 from aminet.errors import AminetError
 from nodes.node import Node, NodeConfig
 from pipeline.config import RunConfig, RunOptions, load_graph
-from pipeline.credentials.sign import credentials_of
+from pipeline.credentials.sign import Credentials, credentials_of
 from pipeline.errors import OutputError, RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
@@ -90,6 +90,15 @@ class JobPlan:
     videos: tuple[PlannedVideo, ...]
     conflict: OutputError | None
     """Why the outputs cannot be written, None if they can."""
+    credentials: Credentials | None
+    """What the outputs are signed with, None if they are not."""
+
+    def signs_finished(self, video: PlannedVideo) -> bool:
+        """Return whether what an earlier run finished is to be signed, and nothing else done."""
+        report = video.finished
+        if self.credentials is None or report is None:
+            return False
+        return bool(report.outputs) and not report.signed
 
     @property
     def segments_left(self) -> int:
@@ -178,8 +187,8 @@ def plan_job(
             f"{files.videos[0].target}: graph {graph.name!r} has no encoder, so nothing gets that"
             " name; give a folder for what its other sinks make"
         )
-    # What cannot be signed is said before the work.
-    credentials_of(options.sign_cert, options.sign_key)
+    # What cannot be signed with is said before the work.
+    credentials = credentials_of(options.sign_cert, options.sign_key, options.sign_tsa)
     threads = options.threads or usable_cores()
     nodes = prepared(graph)
     earlier, contents = read_videos(files.report), content_ids(nodes)
@@ -196,7 +205,7 @@ def plan_job(
             what = f"looking at {video.source}"
             videos.append(PlannedVideo(video, error=explained(error, what)))
     conflict = _conflict(videos, endings, overwrite=overwrite)
-    return JobPlan(graph, nodes, options, files, threads, tuple(videos), conflict)
+    return JobPlan(graph, nodes, options, files, threads, tuple(videos), conflict, credentials)
 
 
 def plan_finished(

@@ -102,6 +102,8 @@ class VideoReport:
     """Of all outputs."""
     sha256: dict[str, str] = field(default_factory=dict[str, str])
     """SHA-256 of each file of the outputs, by name."""
+    signed: tuple[str, ...] = ()
+    """Names of the files of the outputs that have Content Credentials, in them or beside them."""
     identity: Identity | None = None
     """Identity of the output: a later run with the same identity skips the video."""
     evidence: Evidence | None = None

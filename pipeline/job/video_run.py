@@ -16,7 +16,7 @@ from pipeline.job.plan import PlannedVideo
 from pipeline.job.progress import Expected
 from pipeline.job.report import VideoReport
 from pipeline.pictures.outputs import EXACT_CODEC
-from pipeline.run.contract import Progress
+from pipeline.run.contract import Progress, SegmentResult
 from pipeline.run.task import Task, TaskOutcome
 from pipeline.segments.pieces import has_copied
 from pipeline.segments.plan import Interval
@@ -148,6 +148,7 @@ class VideoRun:
         error = outcome.error
         if outcome.result is not None:
             self._results[number] = outcome.result
+            log.debug("segment %d of %s: %s", number, self.plan.video.source, _cost(outcome.result))
         if error is None:
             return None
         log.debug("segment %d of %s", number, self.plan.video.source, exc_info=error)
@@ -214,3 +215,10 @@ def _total(parts: Iterable[Progress]) -> Progress:
     for part in parts:
         frames, faces = frames + part.frames, faces + part.faces
     return Progress(frames, faces)
+
+
+def _cost(result: SegmentResult) -> str:
+    """Return what a segment cost, the dearest node first."""
+    dearest = sorted(result.busy_s.items(), key=lambda node: -node[1])
+    nodes = ", ".join(f"{name} {busy_s:.2f} s" for name, busy_s in dearest)
+    return f"{result.progress.frames} frames in {result.wall_s:.2f} s ({nodes})"

@@ -78,6 +78,7 @@ def render(report: Mapping[str, Any], videos: Sequence[VideoPage]) -> str:
     filters: dict[str, Callable[..., Any]] = {
         "shown": lambda value: printable(str(value)),
         "clock": _clock,
+        "moment": lambda text: printable(str(text)).replace("T", " ").replace("+00:00", " UTC"),
         "file_name": lambda path: printable(Path(path).name),
         "link": lambda path: _link(path, folder),
     }

@@ -3,9 +3,11 @@
 The libraries that do the work (libav, MediaPipe, torch) release the GIL, so that decoding,
 tracking, restoring and encoding overlap. Every stream has one packet per frame in order, so that a
 node with several inputs takes one packet from each queue. Memory is bounded by a window: the source
-may be at most `window_frames` ahead of the slowest sink, and fewer if pictures are large. With that
-the queues need no bound, and branches cannot deadlock. The bytes in flight in pools are bounded as
-well.
+may be at most `window_frames` ahead of the slowest sink, and fewer if pictures are large. The bytes
+in flight in pools are bounded as well, and so that faces do not pile up before a pool instead, the
+queues on the way to it are short. All other queues need no bound. Branches cannot deadlock: every
+node takes one packet per input and frame and sends one per output, and no queue is shorter than
+one.
 
 Warm-up frames (`Segment.warmup_pts`) are sent only to nodes with bounded state and to the nodes
 before them, to each as many as it needs. Sinks never see them.
@@ -13,14 +15,13 @@ before them, to each as many as it needs. Sinks never see them.
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from nodes.node import (
     Inputs,
@@ -40,6 +41,7 @@ from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.naming import naming, with_name
 from pipeline.interrupts import interruptible, postponed, raise_pending
 from pipeline.run.byte_credits import ByteCredits
+from pipeline.run.channel import Channel, channels_of
 from pipeline.run.checks import check_info, check_outputs, close_all, report_of
 from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult, sink_folder
 from pipeline.run.memory import check_fits, frames_at_once
@@ -51,7 +53,6 @@ POLL_S: Final = 0.1
 """Interval of progress reports and of checks for interrupts, s."""
 
 _Pending = tuple[int, Future[Outputs]]
-_Queue = queue.SimpleQueue[Any]
 _END: Final = object()
 _ABORT: Final = object()
 
@@ -180,13 +181,13 @@ class _Run:
         self._nodes = nodes
         self._pools = pools
         self._warmup = warmup
-        self._queues = {(n.name, port): _Queue() for n in graph.nodes for port in n.inputs}
-        self._readers: dict[tuple[str, str], list[tuple[str, _Queue]]] = {}
+        self._queues = channels_of(graph, pools)
+        self._readers: dict[tuple[str, str], list[tuple[str, Channel]]] = {}
         for node in graph.nodes:
             for port, edge in node.inputs.items():
                 reader = self._queues[node.name, port]
                 self._readers.setdefault((edge.node, edge.port), []).append((node.name, reader))
-        self._answers = {name: _Queue() for name in pools}
+        self._answers = {name: Channel() for name in pools}
         self._window = threading.Semaphore(window_frames)
         self._byte_credits = byte_credits
         self._sinks = frozenset(n for n, node in nodes.items() if isinstance(node, SinkNode))
@@ -264,7 +265,7 @@ class _Run:
                 self._error = error
         self._failed.set()
         for waiting in (*self._queues.values(), *self._answers.values()):
-            waiting.put(_ABORT)
+            waiting.put_last(_ABORT)
 
     def _source(self, entry: GraphNode) -> None:
         node = cast("SourceNode[NodeConfig]", self._nodes[entry.name])
@@ -333,8 +334,9 @@ class _Run:
             if not self._warmup.holds(inputs.pts):
                 self._faces += node.weight(inputs)
             self._byte_credits.take(inputs.pts, node.travel_bytes(inputs), self._check)
-            self._answers[entry.name].put((inputs.pts, client.submit(inputs)))
-        self._answers[entry.name].put(_END)
+            answer = inputs.pts, client.submit(inputs)
+            self._answers[entry.name].put(answer, self._check)
+        self._answers[entry.name].put_last(_END)
 
     def _collect(self, entry: GraphNode) -> None:
         """Send a pool's outputs in the order of the frames."""
@@ -368,8 +370,8 @@ class _Run:
             raise NodeFailedError(f"its inputs differ in pts: {times}")
         return Inputs(packets)
 
-    def _take(self, source: _Queue) -> object:
-        packet = source.get()
+    def _take(self, source: Channel) -> object:
+        packet = source.take()
         if packet is _ABORT:
             raise _AbortedError
         return packet
@@ -384,9 +386,9 @@ class _Run:
             packet = outputs[port.name]
             for name, reader in self._readers.get((entry.name, port.name), ()):
                 if self._warmup.is_for(name, packet.pts):
-                    reader.put(packet)
+                    reader.put(packet, self._check)
 
     def _send_end(self, entry: GraphNode) -> None:
         for port in entry.spec.outputs:
             for _, reader in self._readers.get((entry.name, port.name), ()):
-                reader.put(_END)
+                reader.put_last(_END)

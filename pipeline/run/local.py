@@ -15,6 +15,7 @@ from pipeline.graph.naming import naming
 from pipeline.run.batcher import Batcher, pool_report
 from pipeline.run.contract import PoolClient
 from pipeline.run.executor import SegmentExecutor
+from pipeline.run.memory import FACE_BYTES
 from pipeline.run.task import ProgressListener, Task, TaskOutcome
 
 __all__ = ["LocalRunner"]
@@ -85,6 +86,7 @@ class LocalRunner:
             clients,
             threads=threads,
             window_frames=options.window_frames,
+            window_bytes=FACE_BYTES if options.store_mb is None else options.store_mb * 1_000_000,
             picture_bytes=options.window_mb * 1_000_000,
         )
 

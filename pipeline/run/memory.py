@@ -12,10 +12,13 @@ from av.video.format import VideoFormat
 from nodes.errors import MediaError
 from nodes.types import VideoInfo
 
-__all__ = ["check_fits", "frames_at_once", "machine_bytes", "picture_bytes"]
+__all__ = ["FACE_BYTES", "check_fits", "frames_at_once", "machine_bytes", "picture_bytes"]
 
 FEWEST_FRAMES: Final = 2
 """With fewer, nodes would wait for each other."""
+
+FACE_BYTES: Final = 64_000_000
+"""Default for the faces in flight in one process, bytes: 20 large ones, more than a batch."""
 
 KEPT_PICTURES: Final = 4
 """Pictures that decoders keep as references and encoders as lookahead, besides one per thread."""

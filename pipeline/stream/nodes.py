@@ -225,7 +225,7 @@ class _StreamWriter(Writer):
         )
         made = self._others.add_streams(add_video)
         for what in self._others.left_out:
-            log.warning("%s cannot hold %s: left out", self._muxer, what)
+            log.warning("%s: left out", what)
         for what in self._others.converted:
             log.warning("%s", what)
         return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from nodes.errors import MediaError
 from nodes.evidence.rows import FrameRow, read_rows
 from nodes.media.picture_files import files_of
 from nodes.media.urls import is_url
+from pipeline.credentials.read import read_signature
+from pipeline.credentials.sign import CREDENTIALS
 from pipeline.evidence.tracks import track_records
 from pipeline.job.report import VideoReport
 from pipeline.storage.digests import file_sha256
@@ -20,7 +22,7 @@ from pipeline.storage.locations import read
 from pipeline.verification.findings import Finding, failed, ok, unproven
 from pipeline.verification.record import Recorded
 
-__all__ = ["check_output", "check_rows", "check_sides", "check_source"]
+__all__ = ["check_output", "check_rows", "check_sides", "check_signatures", "check_source"]
 
 
 def check_source(source: str, recorded: Mapping[str, str]) -> Finding:
@@ -64,6 +66,31 @@ def check_sides(record: Recorded) -> list[Finding]:
     for ending in digests.keys() & record.sides.keys():
         found.extend(_compared("beside", record.sides[ending], digests[ending]))
     return found or [ok("beside", f"{len(digests)} files beside it are those that were written")]
+
+
+def check_signatures(record: Recorded) -> Iterator[Finding]:
+    """Check the signature of each file that is said to have one."""
+    node_of = {Path(place).name: node for node, place in record.video.outputs.items()}
+    for name in record.video.signed:
+        file = record.output.with_name(name)
+        endings = (f".{node_of.get(name)}{CREDENTIALS}", CREDENTIALS)
+        manifest = next((record.sides[each] for each in endings if each in record.sides), None)
+        if not isinstance(file, Path) or not (manifest is None or isinstance(manifest, Path)):
+            yield unproven("signature", f"{name}: not read, since it is in an object store")
+            continue
+        try:
+            found = read_signature(file, manifest)
+        except ImportError:
+            yield unproven("signature", f"{name}: to read it, install aminet-video[c2pa]")
+        except (OSError, ValueError) as error:
+            yield failed("signature", f"{name} has none that can be read: {error}")
+        else:
+            at = f" at {found.time}" if found.time else ""
+            text = f"{name} was signed by {found.signer!r}{at}"
+            if found.faults:
+                yield failed("signature", f"{text}, and does not hold: {', '.join(found.faults)}")
+            else:
+                yield ok("signature", f"{text}, and not changed since")
 
 
 def check_rows(video: VideoReport, record: Recorded, rows: Path) -> tuple[list[FrameRow], Finding]:

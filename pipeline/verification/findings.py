@@ -15,17 +15,20 @@ class Finding:
     """One check and what came of it."""
 
     check: str
-    """What was looked at: `report`, `source`, `output`, `beside`, `record`, `weights`, `versions`,
-    `graph`, `frames`, `outside`, `pictures`."""
+    """What was looked at: `report`, `source`, `output`, `beside`, `signature`, `record`, `weights`,
+    `versions`, `graph`, `frames`, `outside`, `pictures`."""
     state: State
     """`unproven`: nothing speaks against it, but it could not be shown."""
     text: str
     """The finding in words."""
+    output: str = ""
+    """Name of the output it is about, where several are verified."""
 
     def __str__(self) -> str:
         """Return it as a line for the terminal."""
         marks = {"ok": "ok", "unproven": "unproven", "failed": "FAILED"}
-        return f"{marks[self.state]}  {self.check}: {self.text}"
+        output = f"{self.output}: " if self.output else ""
+        return f"{marks[self.state]}  {output}{self.check}: {self.text}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from aminet.errors import AminetError
@@ -22,7 +23,13 @@ from pipeline.storage.locations import location_of
 from pipeline.storage.scratch import Scratch, scratch_of
 from pipeline.storage.staging import staged
 from pipeline.verification.check_node import BLOCK_PX, Compared
-from pipeline.verification.files import check_output, check_rows, check_sides, check_source
+from pipeline.verification.files import (
+    check_output,
+    check_rows,
+    check_sides,
+    check_signatures,
+    check_source,
+)
 from pipeline.verification.findings import Finding, Verification, failed, ok, unproven
 from pipeline.verification.pictures import OutputPictures, check_lossless
 from pipeline.verification.record import (
@@ -71,7 +78,9 @@ def verify(
     options = RunOptions()
     scratch = scratch_of(options.scratch_dir, options.scratch_bytes)
     for record in records:
-        found.extend(_of_video(record, None if source is None else str(source), sample, scratch))
+        name = record.output.name if len(records) > 1 else ""
+        for finding in _of_video(record, None if source is None else str(source), sample, scratch):
+            found.append(replace(finding, output=name))
     return Verification(tuple(found))
 
 
@@ -83,6 +92,7 @@ def _of_video(
     yield _check_versions(record.evidence.work.versions)
     yield from check_output(record)
     yield from check_sides(record)
+    yield from check_signatures(record)
     with ExitStack() as stack:
         source = _staged(stack, moved or record.video.source, scratch)
         of_source = (

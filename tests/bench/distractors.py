@@ -1,12 +1,12 @@
 """Things that a detector may take for faces: signs, posters, hands, animals, cartoon faces.
 
-They are drawn by code, or are glyphs of the font Noto Color Emoji (SIL Open Font License 1.1).
-Each kind is shared out alternately to a set on which limits may be fitted and one held out.
+They are drawn by code, or are glyphs of the font Noto Color Emoji (SIL Open Font License 1.1). Sets
+0 and 1 were used to choose the limits of `nodes.track.likeness`; nothing was chosen by set 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,20 +27,32 @@ _EMOJI: Final = {
     "animals": "🐶🐱🐭🐹🐰🦊🐻🐼🐨🐯🦁🐮🐷🐸🐵🐔🐧🦉🐺🐗🐴🦝🐙🦀",
     "cartoon faces": "😀😐😡😎🤓😱😴🤖👻💀🎃👽🤡👹⛄🌝🌞😺",
 }
+_UNSEEN: Final = {
+    "signs": "🚦⚠📛🔴🅿🚾♻🎰🔘🎲",
+    "hands": "☝🤙🤞🙌🦾🤲",
+    "animals": "🐲🦄🦓🐫🐘🦏🐊🐢🦆🦇🐏🦌🐃🦥",
+    "cartoon faces": "😃🥸🥶🤠🗿🎭👾🫥😷👶🤴🧔🎅🥳",
+}
 _WORDS: Final = ("OPEN", "BAR", "24h", "TAXI", "OO", "8:30", "CAFE", "8", "%", "oVo", "EXIT", "00")
+_UNSEEN_WORDS: Final = ("PUB", "o_o", "SALE", "99", "HOTEL", "A8B")
 
 
-def distractors(font: Path, *, held_out: bool, seed: int) -> list[Image.Image]:
+def distractors(font: Path, *, part: int, seed: int) -> list[Image.Image]:
     """Return RGBA pictures about 109 px high, in random order.
 
     Args:
         font: Noto Color Emoji.
-        held_out: whether of the set on which nothing may be fitted.
+        part: number of the set, 0 to 2.
         seed: of the order.
     """
-    drawn = [*(_neon(word, place) for place, word in enumerate(_WORDS)), *_posters(), *_drawings()]
-    kinds = [drawn, *([_emoji(font, glyph) for glyph in glyphs] for glyphs in _EMOJI.values())]
-    chosen = [picture for kind in kinds for picture in kind[int(held_out) :: 2]]
+    if part < 2:
+        neon = (_neon(word, place) for place, word in enumerate(_WORDS))
+        drawn, glyphs, every = [*neon, *_posters(range(10)), *_drawings()], _EMOJI, 2
+    else:
+        neon = (_neon(word, place + 1) for place, word in enumerate(_UNSEEN_WORDS))
+        drawn, glyphs, every, part = [*neon, *_posters(range(20, 24))], _UNSEEN, 1, 0
+    kinds = [drawn, *([_emoji(font, glyph) for glyph in kind] for kind in glyphs.values())]
+    chosen = [picture for kind in kinds for picture in kind[part::every]]
     order = np.random.default_rng(seed).permutation(len(chosen))
     return [chosen[place] for place in order]
 
@@ -66,10 +78,10 @@ def _neon(word: str, place: int) -> Image.Image:
     return image
 
 
-def _posters() -> list[Image.Image]:
+def _posters(seeds: Iterable[int]) -> list[Image.Image]:
     """Draw posters: blocks of colour, discs and lines of text."""
     made: list[Image.Image] = []
-    for seed in range(10):
+    for seed in seeds:
         rng = np.random.default_rng(seed)
         back, ink, spot = (tuple(int(c) for c in rng.integers(20, 250, 3)) for _ in range(3))
         image = Image.new("RGBA", (90, 120), (*back, 255))

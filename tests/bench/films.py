@@ -120,19 +120,20 @@ def films(clips: Sequence[Clip]) -> list[Film]:
 
 
 def films_of_distractors(clips: Sequence[Clip], emoji: Path) -> list[Film]:
-    """Return films of a few people among many things; nothing is fitted on the second one."""
+    """Return films of a few people among many things; nothing was chosen by the last one."""
     return [
-        Film("distractors", _among_distractors(clips, emoji, held_out=False)),
-        Film("distractors, held out", _among_distractors(clips[4:], emoji, held_out=True)),
+        Film("distractors", _among_distractors(clips, emoji, 0)),
+        Film("distractors, second set", _among_distractors(clips[4:], emoji, 1)),
+        Film("distractors, held out", _among_distractors(clips[2:], emoji, 2)),
     ]
 
 
-def _among_distractors(clips: Sequence[Clip], emoji: Path, *, held_out: bool) -> tuple[Shot, ...]:
+def _among_distractors(clips: Sequence[Clip], emoji: Path, part: int) -> tuple[Shot, ...]:
     """Show four people before a wall of things that are no faces, every third of which moves."""
-    things = distractors(emoji, held_out=held_out, seed=61)
+    things = distractors(emoji, part=part, seed=61)
     shots: list[Shot] = []
     for first in range(0, len(things), _THINGS_PER_SHOT):
-        seed = 62 + first + int(held_out)
+        seed = 62 + first + part
         rng = np.random.default_rng(seed)
         shot = crowd(clips, [24, 36, 56, 80], FULL_HD, seed=seed, frames=2 * RATE)
         columns, rows = 6, 4

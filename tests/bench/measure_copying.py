@@ -1,112 +1,143 @@
-"""What copying saves: `python -m tests.bench.measure_copying [--seconds 120] [--rounds 2]`.
+"""What copying saves: `python -m tests.bench.measure_copying MEDIA_DIR OUT.json`.
 
-A fixed camera of 1080 lines at 15 frames a second, H.264 with a keyframe every 2 seconds, made in
-code: no face at all, and a face for 5 % of the time. Each film is restored with `encode.copy` true
-and false in turn, each run in a process of its own, and CPU seconds are compared.
+A fixed camera (`cctv_film.py`), with a face in it for 5 % of the time, is restored with
+`encode.copy` true and false, by another version of the program (`--before`, a git worktree), copied
+packet by packet as `ffmpeg -c copy` does, and given to `deface` (`make bench-deface` installs it).
+Each runs in a process of its own, in turn; CPU seconds of the process and all it starts are
+compared. `--ways` chooses some of these; results are added to OUT.json.
+
+`deface` takes more than a second a frame: it gets `--deface-frames` frames from the middle of the
+film, and twice as many, and the difference is its time a frame.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from fractions import Fraction
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
-import numpy as np
-import numpy.typing as npt
 
-from tests.bench.cpu_time import watch
+from tests.bench.cctv_film import RATE, VISIT_S, write_cctv
+from tests.bench.test_deface import DEFACE, theirs
 from tests.support import ROOT
 
-WIDTH_PX, HEIGHT_PX, RATE, KEYFRAME_S = 1920, 1080, 15, 2
 SHARE: Final = 0.05
-PORTRAIT: Final = ROOT / "samples" / "portrait.mp4"
+WAYS: Final = ("copied", "encoded", "before", "remuxed", "deface")
 
 
-def film(path: Path, seconds: float, share: float) -> Path:
-    """Write a film whose middle shows a face for this share of the time."""
-    options = {"crf": "23", "preset": "veryfast", "g": str(RATE * KEYFRAME_S), "sc_threshold": "0"}
-    count = round(seconds * RATE)
-    first, last = count // 2, count // 2 + round(count * share)
-    with av.open(path, "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(RATE), options=options)
-        stream.width, stream.height, stream.pix_fmt = WIDTH_PX, HEIGHT_PX, "yuv420p"
-        faces = _faces()
-        for number, rgb in enumerate(_backdrops(count)):
-            if first <= number < last:
-                face = next(faces)
-                rgb[400 : 400 + face.shape[0], 900 : 900 + face.shape[1]] = face
-            picture = av.VideoFrame.from_ndarray(rgb).reformat(format="yuv420p")
-            picture.pts = number
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
+def cpu_s(command: list[str], tree: Path = ROOT) -> float:
+    """Run a program; return its CPU seconds.
+
+    Raises:
+        subprocess.CalledProcessError: it fails.
+    """
+    started = _children_s()
+    subprocess.run(
+        command,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(tree)},
+        cwd=tree,
+    )
+    return _children_s() - started
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def restored(source: Path, out: Path, *settings: str, tree: Path = ROOT) -> float:
+    """Return the CPU seconds of restoring a film with a version of the program."""
+    words = [word for setting in settings for word in ("--set", setting)]
+    command = [sys.executable, "-m", "pipeline", "enhance", str(source), "-o", str(out)]
+    return cpu_s([*command, "--runner", "local", "--overwrite", "--quiet", *words], tree)
+
+
+def remuxed(source: Path, out: Path) -> float:
+    """Return the CPU seconds of copying the packets of a film."""
+    code = (
+        "import av, sys\n"
+        "with av.open(sys.argv[1]) as a, av.open(sys.argv[2], 'w') as b:\n"
+        "    s = b.add_stream_from_template(a.streams.video[0])\n"
+        "    for p in a.demux(video=0):\n"
+        "        if p.dts is not None:\n"
+        "            p.stream = s\n"
+        "            b.mux(p)\n"
+    )
+    return cpu_s([sys.executable, "-c", code, str(source), str(out)])
+
+
+def deface_s_a_frame(source: Path, folder: Path, frames: int) -> float:
+    """Return the CPU seconds that deface takes for a frame in the middle of a film."""
+    spent: list[float] = []
+    for count in (frames, 2 * frames):
+        part = _middle(source, folder / f"{count}.mp4", count)
+        started = _children_s()
+        theirs(part, folder / f"defaced_{count}.mp4")
+        spent.append(_children_s() - started)
+    return (spent[1] - spent[0]) / frames
+
+
+def _middle(source: Path, path: Path, frames: int) -> Path:
+    """Copy frames from a keyframe in the middle of a film on."""
+    with av.open(source) as film, av.open(path, "w") as part:
+        stream = film.streams.video[0]
+        film.seek((stream.duration or 0) // 2, stream=stream)
+        copy = part.add_stream_from_template(stream)
+        first = None
+        for _, packet in zip(range(frames), film.demux(stream), strict=False):
+            first = packet.pts if first is None else first
+            packet.pts = packet.dts = (packet.pts or 0) - (first or 0)
+            packet.stream = copy
+            part.mux(packet)
     return path
 
 
-def _backdrops(count: int) -> Iterator[npt.NDArray[np.uint8]]:
-    """Yield a still scene with the noise of a sensor."""
-    rng = np.random.default_rng(5)
-    coarse = rng.integers(40, 200, (HEIGHT_PX // 40, WIDTH_PX // 40, 3), np.uint8)
-    scene = np.kron(coarse, np.ones((40, 40, 1), np.uint8)).astype(np.int16)
-    noise = rng.normal(0, 2, (8, HEIGHT_PX, WIDTH_PX, 1)).astype(np.int16)
-    for number in range(count):
-        yield np.clip(scene + noise[number % len(noise)], 0, 255).astype(np.uint8)
-
-
-def _faces() -> Iterator[npt.NDArray[np.uint8]]:
-    while True:
-        with av.open(PORTRAIT) as container:
-            for picture in container.decode(video=0):
-                face = picture.reformat(width=240, height=240).to_ndarray(format="rgb24")
-                yield face.astype(np.uint8)
-
-
-def cpu_s(source: Path, out: Path, *settings: str) -> float:
-    """Return the CPU seconds of restoring a film."""
-    words = [word for setting in settings for word in ("--set", setting)]
-    command = [sys.executable, "-m", "pipeline", "enhance", str(source), "-o", str(out)]
-    with subprocess.Popen(
-        [*command, "--runner", "local", "--overwrite", "--quiet", *words],
-        stdout=subprocess.DEVNULL,
-        text=True,
-    ) as run:
-        used = watch(run)
-    if run.returncode:
-        raise SystemExit(f"{source}: the run failed")
-    return used.cpu_s
-
-
 def main() -> None:
-    """Print a row for each film."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=120)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--set", action="append", default=[], dest="settings")
+    """Make the film, measure, write, and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("media", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--seconds", type=int, default=600)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--before", type=Path, help="a git worktree of another version")
+    parser.add_argument("--deface-frames", type=int, default=10)
     given = parser.parse_args()
+    visits = round(SHARE * given.seconds / VISIT_S)
+    rows: dict[str, Any] = json.loads(given.out.read_text()) if given.out.exists() else {}
+    row = rows.setdefault(f"{given.seconds} s", {})
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        for name, share in (("no face", 0.0), (f"a face for {SHARE:.0%}", SHARE)):
-            source = film(folder / "film.mp4", given.seconds, share)
-            spent: dict[str, list[float]] = {"true": [], "false": []}
-            sizes: dict[str, int] = {}
-            for _ in range(given.rounds):
-                for copies, times in spent.items():
-                    out = folder / copies / "film.mp4"
-                    times.append(cpu_s(source, out, f"encode.copy={copies}", *given.settings))
-                    sizes[copies] = out.stat().st_size
-            copied, encoded = (min(times) for times in spent.values())
-            original = source.stat().st_size
-            print(  # noqa: T201
-                f"{name}: {copied:.1f} of {encoded:.1f} CPU s, {copied / encoded:.2f};"
-                f" size {sizes['true'] / original:.3f}, encoded {sizes['false'] / original:.3f}"
-                " of the source's",
-                flush=True,
-            )
+        film = write_cctv(folder / "film.mp4", given.media, given.seconds, visits)
+        out = folder / "out" / "film.mp4"
+        out.parent.mkdir()
+        measures: Mapping[str, Callable[[], float]] = {
+            "copied": lambda: restored(film, out),
+            "encoded": lambda: restored(film, out, "encode.copy=false"),
+            "before": lambda: restored(film, out, tree=given.before),
+            "remuxed": lambda: remuxed(film, out),
+            "deface": lambda: (
+                given.seconds * RATE * deface_s_a_frame(film, folder, given.deface_frames)
+            ),
+        }
+        for way in given.ways:
+            if (way == "before" and not given.before) or (way == "deface" and not DEFACE.exists()):
+                continue
+            row[way] = {"cpu_s": round(measures[way](), 2)}
+            if way != "deface":
+                row[way]["size_over_source"] = round(out.stat().st_size / film.stat().st_size, 3)
+            given.out.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+            sys.stdout.write(f"{given.seconds} s, {way}: {row[way]}\n")
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     python -m tests.bench.measure_cost MEDIA_DIR OUT.json [--before FOLDER] [--only street ...]
 
 MEDIA_DIR holds clips of people, `clip_*.mp4`. FOLDER is another version of the program, a git
-worktree; the two versions run in turn, `--rounds` times, each time in a process of its own, and the
-smallest time of each stage counts. Ratios of one run can be compared, times of two machines cannot.
+worktree with a `stage_costs.py` of its own, which knows its modules' names. The two versions run in
+turn, `--rounds` times, each time in a process of its own, and the smallest time of each stage
+counts. Ratios of one run can be compared, times of two machines cannot.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def measured(tree: Path, film: Path, weights: str) -> dict[str, Any]:
     Raises:
         subprocess.CalledProcessError: it fails.
     """
-    script = Path(__file__).with_name("stage_costs.py")
+    script = tree / "tests" / "bench" / "stage_costs.py"
     done = subprocess.run(
         [sys.executable, str(script), str(film), "--weights", weights],
         env={**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"},

@@ -16,13 +16,19 @@ from tests.bench.saturation import Load, Rates, Saturation, saturate
 from tests.support import ROOT
 
 PAGE: Final = ROOT / "docs" / "scaling.md"
-MEASURED: Final = "\n## What Ray costs and gives, measured\n"
+MEASURED: Final = "\n## Measurements of Ray\n"
 
 SIZING: Final = size([Machine("m", cpus=72, gpus=8)], segments=10_000, wishes=Wishes(workers=64))
 FACES: Final = (0.5, 1, 2, 4, 8, 16, 32, 64)
 WORKER_S: Final = {"360p, 5 faces": 0.115, "1080p": 0.2}
-"""CPU seconds a frame without the network; the first is measured (`test_floor.py`, street), the
-second is put together of measured parts: decode 12 ms, detection 50 ms, encode 96 ms, the rest."""
+"""CPU seconds a frame without the network; the first is measured (street), the second is put
+together of measured parts: decode 12 ms, detection 50 ms, encode 96 ms, the rest."""
+STILL_S: Final = 0.0146
+"""CPU seconds a frame of a fixed camera in 1080p without a face, copied (`docs/cost.md`)."""
+FACE_S: Final = 0.021
+"""CPU seconds a face in the enhancer on one core, `aminet` in bf16 with AMX: 139 faces 40 px wide.
+"""
+CORES: Final = 64
 GPU_FACES_S: Final = (1_750, 3_650, 10_000)
 """What one H200 took through Ray with `aminet-s`, 64 and 256 faces in a batch (`tests.bench.gpu`);
 the third is assumed: a GPU that no longer waits for its host."""
@@ -77,6 +83,15 @@ def lines() -> Iterator[str]:
         " On one machine faces do not use the network; on several machines those of machines"
         " without a GPU do, with"
         f" {BYTES_A_FACE // 1000} KB per face.",
+        "",
+        f"**{CORES} cores without a GPU**, by CPU time alone: {1 / FACE_S:.0f} faces/s a core,"
+        f" {CORES / FACE_S:.0f} on all ({1000 * FACE_S:.0f} ms a face, measured on one core with"
+        f" AMX); or {CORES / STILL_S / 15:.0f} fixed cameras of 1080p at 15 frames/s without faces"
+        f" ({1000 * STILL_S:.1f} ms a frame, measured on two cores). *Assumed*: cores do not slow"
+        " each other down by sharing memory, and there are at least four segments a core. CPU time"
+        " a frame was the same with one worker and two (0.99 and 1.00 of the local runner's,"
+        " below): a second worker adds 0.99 of a first one where cores are free. More than two"
+        " could not be measured.",
     )
 
 

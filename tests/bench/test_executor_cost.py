@@ -36,6 +36,14 @@ pytestmark = [pytest.mark.bench, pytest.mark.filterwarnings("default")]
 RESULTS = Path(__file__).parent / "results"
 REPEATS = 5
 MOST = 1.03
+"""The goal: the CPU time of the executor over that of the loop."""
+
+CASES = {
+    "default": [],
+    # The executor puts faces of several frames into one batch, the loop cannot.
+    "one_face_a_batch": ["enhance.max_batch=1"],
+    "without_the_network": ["params.weights=bicubic"],
+}
 
 
 def loop(graph: Graph, nodes: Mapping[str, Node[NodeConfig]], segment: Segment) -> int:
@@ -82,9 +90,9 @@ def cpu_s(call: Callable[[], Any]) -> float:
     return time.process_time() - started
 
 
-@pytest.mark.parametrize("weights", ["aminet-s", "bicubic"])
-def test_the_executor_costs_little_more_than_a_loop(weights: str, tmp_path: Path) -> None:
-    settings = [f"params.weights={weights}", "params.to_s=1.5", "encode.preset=veryfast"]
+@pytest.mark.parametrize("case", CASES)
+def test_the_executor_costs_little_more_than_a_loop(case: str, tmp_path: Path) -> None:
+    settings = [*CASES[case], "params.to_s=1.0"]
     config = merge_settings(None, settings)
     graph = load_graph(config)
     nodes = prepared(graph)
@@ -110,7 +118,7 @@ def test_the_executor_costs_little_more_than_a_loop(weights: str, tmp_path: Path
                 times["executor"].append(by_executor)
     ratio = min(times["executor"]) / min(times["loop"])
     RESULTS.mkdir(exist_ok=True)
-    result = {"cpu_s": times, "ratio_of_least": round(ratio, 4), "most": MOST}
-    path = RESULTS / f"executor_{weights}.json"
+    result = {"case": case, "cpu_s": times, "ratio_of_least": round(ratio, 4), "goal": MOST}
+    path = RESULTS / f"executor_{case}.json"
     path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(result))  # noqa: T201 - a bench tells what it measured

@@ -7,16 +7,43 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from pipeline.cli.app import main
 from tests.support import SAMPLES
 from tests.support.faults import start
 from tests.support.media import AudioTrack, Subtitle, Video, decode_all, make_video, truncate
 
+# MediaPipe warns of its own dependencies.
+pytestmark = pytest.mark.filterwarnings("default")
 
-def aminet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+Done = subprocess.CompletedProcess[str]
+Run = Callable[..., Done]
+
+
+@pytest.fixture
+def aminet(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> Run:
+    """Run the program in this process; what libraries write by themselves counts, too."""
+
+    def run(*arguments: str | Path) -> Done:
+        monkeypatch.setattr("sys.argv", ["aminet", *map(str, arguments)])
+        capfd.readouterr()
+        code = main()
+        told = capfd.readouterr()
+        logged = "".join(f"{record.levelname}: {record.message}\n" for record in caplog.records)
+        return Done(arguments, code, told.out, told.err + logged)
+
+    return run
+
+
+def aminet_process(*arguments: str | Path) -> Done:
     return subprocess.run(
         [sys.executable, "-m", "pipeline", *map(str, arguments)],
         capture_output=True,
@@ -26,9 +53,7 @@ def aminet(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def assert_refused(
-    done: subprocess.CompletedProcess[str], code: int, message: str, folder: Path
-) -> None:
+def assert_refused(done: Done, code: int, message: str, folder: Path) -> None:
     assert done.returncode == code, done.stderr
     assert re.search(message, done.stderr)
     assert len(done.stderr.strip().splitlines()) == 1, done.stderr
@@ -37,7 +62,7 @@ def assert_refused(
     assert not list(folder.glob(".*aminet-part"))
 
 
-def test_a_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file(aminet: Run, tmp_path: Path) -> None:
     done = aminet("enhance", tmp_path / "none.mp4", "-o", tmp_path / "out.mp4")
     assert_refused(done, 3, r"aminet: no such file: .*none\.mp4", tmp_path)
 
@@ -45,11 +70,11 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_a_text_file_that_claims_to_be_video(tmp_path: Path) -> None:
     source = tmp_path / "notes.mp4"
     source.write_text("no video here\n" * 50)
-    done = aminet("enhance", source, "-o", tmp_path / "out.mp4")
+    done = aminet_process("enhance", source, "-o", tmp_path / "out.mp4")
     assert_refused(done, 3, r"notes\.mp4: not a media file", tmp_path)
 
 
-def test_sound_without_video(tmp_path: Path) -> None:
+def test_sound_without_video(aminet: Run, tmp_path: Path) -> None:
     source = make_video(tmp_path / "all.mp4", Video(audio=(AudioTrack(),)))
     sound = tmp_path / "sound.mp4"
     import av
@@ -65,13 +90,13 @@ def test_sound_without_video(tmp_path: Path) -> None:
     assert_refused(done, 3, "contains no video, only audio", tmp_path)
 
 
-def test_a_truncated_mp4_without_its_index(tmp_path: Path) -> None:
+def test_a_truncated_mp4_without_its_index(aminet: Run, tmp_path: Path) -> None:
     source = truncate(make_video(tmp_path / "cut.mp4", Video(frames=30)), 0.6)
     done = aminet("enhance", source, "-o", tmp_path / "out.mp4")
     assert_refused(done, 3, r"cut\.mp4: not a media file", tmp_path)
 
 
-def test_an_output_that_exists(tmp_path: Path) -> None:
+def test_an_output_that_exists(aminet: Run, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4")
     target = tmp_path / "there.mp4"
     target.write_bytes(b"precious")
@@ -80,14 +105,14 @@ def test_an_output_that_exists(tmp_path: Path) -> None:
     assert target.read_bytes() == b"precious"
 
 
-def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written(aminet: Run, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4")
     # Root may write anywhere but in a file's place and in /proc.
     done = aminet("enhance", source, "-o", "/proc/nowhere/out.mp4")
     assert_refused(done, 2, "cannot write to folder /proc/nowhere", tmp_path)
 
 
-def test_a_container_that_cannot_hold_a_stream(tmp_path: Path) -> None:
+def test_a_container_that_cannot_hold_a_stream(aminet: Run, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mkv", Video(subtitles=(Subtitle(),)))
     refuse = "encode.other_streams=refuse"
     done = aminet("enhance", source, "-o", tmp_path / "out.mp4", "--set", refuse)
@@ -105,19 +130,21 @@ def test_a_container_that_cannot_hold_a_stream(tmp_path: Path) -> None:
         (("--set", "enhance.weights=aminet-xxl"), "aminet-xxl"),
     ],
 )
-def test_a_mistyped_option(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+def test_a_mistyped_option(
+    aminet: Run, arguments: tuple[str, ...], message: str, tmp_path: Path
+) -> None:
     source = make_video(tmp_path / "in.mp4")
     done = aminet("enhance", source, "-o", tmp_path / "out.mp4", *arguments)
     assert_refused(done, 2, message, tmp_path)
 
 
-def test_an_unknown_option_is_a_usage_error(tmp_path: Path) -> None:
+def test_an_unknown_option_is_a_usage_error(aminet: Run, tmp_path: Path) -> None:
     done = aminet("enhance", "in.mp4", "-o", tmp_path / "out.mp4", "--sacle", "2")
     assert done.returncode == 2
     assert "--scale" in done.stderr
 
 
-def test_a_video_without_faces_is_done_and_says_so(tmp_path: Path) -> None:
+def test_a_video_without_faces_is_done_and_says_so(aminet: Run, tmp_path: Path) -> None:
     source = make_video(tmp_path / "in.mp4", Video(frames=10))
     done = aminet("enhance", source, "-o", tmp_path / "out.mp4")
     assert done.returncode == 0, done.stderr
@@ -126,7 +153,9 @@ def test_a_video_without_faces_is_done_and_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "out.faces.png").exists()
 
 
-def test_a_truncated_mp4_that_has_its_index_is_done_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_truncated_mp4_that_has_its_index_is_done_as_far_as_it_goes(
+    aminet: Run, tmp_path: Path
+) -> None:
     whole = Video(frames=40, container_options={"movflags": "faststart"})
     source = truncate(make_video(tmp_path / "cut.mp4", whole), 0.7)
     done = aminet("enhance", source, "-o", tmp_path / "out.mp4")
@@ -137,7 +166,7 @@ def test_a_truncated_mp4_that_has_its_index_is_done_as_far_as_it_goes(tmp_path: 
     assert "damaged" in done.stdout
 
 
-def test_one_bad_video_among_good_ones_does_not_stop_them(tmp_path: Path) -> None:
+def test_one_bad_video_among_good_ones_does_not_stop_them(aminet: Run, tmp_path: Path) -> None:
     folder = tmp_path / "footage"
     folder.mkdir()
     make_video(folder / "a.mp4")

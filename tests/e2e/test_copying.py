@@ -26,6 +26,9 @@ MS = Fraction(1, 1000)
 H264 = Video(frames=50, gop_frames=10, b_frames=2, time_base=MS, pts=tuple(range(0, 2000, 40)))
 X265 = "log-level=none:pools=1:frame-threads=1:keyint=10:bframes=2"
 HEVC = replace(H264, codec="libx265", b_frames=0, options={"x265-params": f"{X265}:open-gop=0"})
+IN_ORDER = replace(H264, b_frames=0)
+"""As cameras and recorders code."""
+HEVC_IN_ORDER = replace(HEVC, options={"x265-params": f"{X265}:open-gop=0:bframes=0"})
 VP9 = replace(H264, codec="libvpx-vp9", b_frames=0, options={"cpu-used": "8", "lag-in-frames": "5"})
 UNEVEN = replace(H264, pts=tuple(n * n + 20 * n + 300 for n in range(50)))
 MARKED = (13, 14, 31, 39, 40)
@@ -38,7 +41,8 @@ COPIED = (*range(10), *range(20, 30))
     [
         ("v.mp4", replace(H264, audio=(AudioTrack(),))),
         ("v.mkv", H264),
-        ("v.mov", replace(H264, b_frames=0)),
+        ("v.mov", IN_ORDER),
+        ("main.mkv", replace(IN_ORDER, options={"preset": "veryfast", "profile": "main"})),
         ("v.ts", replace(H264, audio=(AudioTrack(),))),
         ("v.nut", H264),
         ("uneven.mkv", UNEVEN),
@@ -46,6 +50,7 @@ COPIED = (*range(10), *range(20, 30))
         ("hevc.mp4", HEVC),
         ("hevc.ts", HEVC),
         ("hevc.mkv", HEVC),
+        ("hevc_in_order.mp4", HEVC_IN_ORDER),
         ("vp9.webm", VP9),
         ("vp9.mp4", VP9),
     ],
@@ -66,6 +71,7 @@ def test_gops_without_a_change_are_copied_and_the_others_encoded(
     # MPEG-TS and HEVC have parameter sets in the packets of keyframes.
     keyframes = {0, 20} if name.endswith(".ts") or name.startswith("hevc") else set[int]()
     assert _payloads_of(source, {*COPIED} - keyframes) <= _payloads_of(out, range(50))
+    assert _in_order(source) == _in_order(out)
     _assert_same_after_seeks(out, after)
     _assert_second_decoder_agrees(out, after)
 
@@ -126,6 +132,27 @@ def test_open_gops_are_encoded_as_a_whole_also_where_no_segment_of_them_changed(
     assert not any(_same(*pair) for pair in zip(before, after, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("name", "video", "why"),
+    [
+        ("mpeg4.mp4", Video(codec="mpeg4", b_frames=2), "mpeg4 is not joined"),
+        ("mpeg2.ts", Video(codec="mpeg2video", b_frames=2), "mpeg2video is not joined"),
+        ("mjpeg.mov", Video(codec="mjpeg", pix_fmt="yuvj420p"), "mjpeg is not joined"),
+        ("av1.mp4", Video(codec="libsvtav1", options={"preset": "12"}), "av1 is not joined"),
+        ("fields.ts", Video(fields="tff", frames=24), "it is interlaced"),
+    ],
+)
+def test_where_encoded_stretches_cannot_stand_a_change_encodes_all_and_says_why(
+    name: str, video: Video, why: str, tmp_path: Path
+) -> None:
+    source, out = make_video(tmp_path / name, video), tmp_path / "out" / name
+    report = _run(source, out, (3,))
+
+    assert report.copied_frames == 0
+    assert why in str(report.why_not_copied)
+    assert _times(decode_all(source)) == _times(decode_all(out))
+
+
 def test_an_output_that_decodes_to_another_picture_is_encoded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +203,12 @@ def _payloads_of(path: Path, frames: Iterable[int]) -> set[bytes]:
     shown = sorted(time for time, _ in packets)
     wanted = {shown[number] for number in frames}
     return {payload for time, payload in packets if time in wanted}
+
+
+def _in_order(path: Path) -> bool:
+    """Return whether pictures are stored in the order in which they are shown."""
+    times = [time for time, _ in packets_of(path, 0)]
+    return times == sorted(times)
 
 
 def _same(one: av.VideoFrame, other: av.VideoFrame) -> bool:

@@ -26,28 +26,13 @@ LOSSLESS = ("encode.codec=ffv1",)
 
 
 @pytest.fixture(scope="module")
-def restored(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunReport]:
-    """Each sample, restored at twice its size by the local runner, losslessly."""
-    folder = tmp_path_factory.mktemp("local")
-    return {
-        name: pipeline.enhance(
-            SAMPLES / f"{name}.mp4",
-            folder / f"{name}.mkv",
-            scale=2,
-            runner="local",
-            settings=LOSSLESS,
-        )
-        for name in NAMES
-    }
-
-
-@pytest.fixture(scope="module")
 def restored_by_ray(tmp_path_factory: pytest.TempPathFactory) -> RunReport:
-    """Both samples at once, on an embedded Ray."""
+    """The beginning of both samples at once, on an embedded Ray."""
     return pipeline.enhance(
         [SAMPLES / f"{name}.mp4" for name in NAMES],
         tmp_path_factory.mktemp("ray"),
         scale=2,
+        to_s=1.5,
         runner="ray",
         settings=LOSSLESS,
     )
@@ -101,7 +86,8 @@ def test_every_frame_comes_out_at_its_own_time(restored: dict[str, RunReport], n
 def test_in_mp4_times_are_exact_and_sound_is_untouched(name: str, tmp_path: Path) -> None:
     source = SAMPLES / f"{name}.mp4"
     target = tmp_path / f"{name}.mp4"
-    pipeline.enhance(source, target, settings=("encode.preset=ultrafast",))
+    settings = ("encode.preset=ultrafast", "params.weights=bicubic")
+    pipeline.enhance(source, target, settings=settings)
     assert times_of(target) == times_of(source)
     assert packets_of(target, 1) == packets_of(source, 1)
 
@@ -125,11 +111,13 @@ def test_only_faces_differ_from_plain_enlarging(restored: dict[str, RunReport], 
 def test_without_strength_the_output_is_plain_enlarging_bit_for_bit(
     name: str, tmp_path: Path
 ) -> None:
-    target = tmp_path / f"{name}.mkv"
+    source, target = SAMPLES / f"{name}.mp4", tmp_path / f"{name}.mkv"
     pipeline.enhance(
-        SAMPLES / f"{name}.mp4", target, scale=2, strength=0, runner="local", settings=LOSSLESS
+        source, target, scale=2, strength=0, to_s=1.0, runner="local", settings=LOSSLESS
     )
-    for before, after in zip(decode_all(SAMPLES / f"{name}.mp4"), decode_all(target), strict=True):
+    made = decode_all(target)
+    assert len(made) >= 15
+    for before, after in zip(decode_all(source)[: len(made)], made, strict=True):
         for plane, plain in zip(planes(after), enlarged(before), strict=True):
             np.testing.assert_array_equal(plane, plain)
 
@@ -141,8 +129,9 @@ def test_ray_gives_what_the_local_runner_gives(
         assert video.output is not None
         local = decode_all(output_of(restored[Path(video.source).stem]))
         ray = decode_all(video.output)
-        assert [frame.pts for frame in ray] == [frame.pts for frame in local]
-        for a, b in zip(ray, local, strict=True):
+        assert len(ray) >= 22
+        assert [frame.pts for frame in ray] == [frame.pts for frame in local[: len(ray)]]
+        for a, b in zip(ray, local, strict=False):
             for plane, other in zip(planes(a), planes(b), strict=True):
                 assert np.abs(plane.astype(int) - other).max() <= 1
 

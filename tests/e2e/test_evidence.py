@@ -108,8 +108,16 @@ def digests(video: VideoReport) -> tuple[dict[str, str], str]:
 
 
 def run_for_evidence(folder: Path, *settings: str, runner: str) -> VideoReport:
+    """Make an output with tags, and a map of the changes."""
     return pipeline.enhance(
-        SOURCE, folder / "door.mp4", to_s=0.5, evidence=True, settings=settings, runner=runner
+        SOURCE,
+        folder / "door.mp4",
+        to_s=0.5,
+        evidence=True,
+        label=True,
+        change_map=True,
+        settings=settings,
+        runner=runner,
     ).videos[0]
 
 
@@ -129,6 +137,7 @@ def test_evidence_is_the_same_whatever_runs_it(exact: VideoReport, tmp_path: Pat
     settings = ("enhance.max_batch=3", "run.threads=1", "run.window_frames=5")
     again = run_for_evidence(tmp_path, *settings, runner="local")
     assert digests(again) == digests(exact)
+    assert again.sha256.keys() == {"door.mp4", "door.changes.mp4"}
 
 
 @pytest.mark.slow

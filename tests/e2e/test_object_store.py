@@ -19,6 +19,7 @@ from aminet.errors import WeightsError
 from aminet.model_files import FOLDER, read_weights
 from nodes.errors import MediaError
 from pipeline.config import load_config
+from pipeline.credentials.read import read_signature
 from pipeline.errors import OutputError, StorageError
 from pipeline.job.files import VideoFiles
 from pipeline.job.monitors import SilentMonitor
@@ -26,6 +27,7 @@ from pipeline.job.plan import plan_inputs
 from pipeline.job.report import RunReport
 from pipeline.run.contract import Progress
 from pipeline.storage.locations import list_files, location_of, read, remove, version_of
+from tests.support.certificates import make_certificate
 from tests.support.footage import looped
 from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
 from tests.support.s3 import s3_server
@@ -274,3 +276,17 @@ def test_weights_that_are_not_there(bucket: UPath, tmp_path: Path) -> None:
     weights = f"enhance.weights={bucket / 'other.safetensors'}"
     with pytest.raises(WeightsError, match=f"no weights file at {bucket}/other.safetensors"):
         run(source, tmp_path / "no.mp4", tmp_path, weights)
+
+
+def test_a_finished_output_is_signed_in_its_place(bucket: UPath, tmp_path: Path) -> None:
+    pytest.importorskip("c2pa")
+    source = put(make_video(tmp_path / "in.mp4", Video(frames=6)), bucket / "in.mp4")
+    target = bucket / "out.mp4"
+    before = run(source, target, tmp_path / "s").videos[0]
+    assert before.signed == ()
+    cert, key = make_certificate(tmp_path)
+    video = run(source, target, tmp_path / "s", sign_cert=cert, sign_key=key).videos[0]
+    assert video.signed == ("out.mp4",)
+    assert video.outputs_are_there
+    assert read_signature(get(target, tmp_path), None).faults == ()
+    assert not [name for name in list_files(bucket) if ".aminet-part" in name]

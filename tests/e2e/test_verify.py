@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from hashlib import sha256
@@ -67,6 +68,17 @@ def flip(file: Path, at: float = 0.5) -> None:
     file.write_bytes(content)
 
 
+def append(file: Path, content: bytes) -> None:
+    with file.open("ab") as end:
+        end.write(content)
+
+
+def substitute(file: Path, before: bytes, after: bytes) -> None:
+    content = file.read_bytes()
+    assert before in content
+    file.write_bytes(content.replace(before, after))
+
+
 def redigest(case: Path) -> None:
     """Let the report say of all files what they are now."""
 
@@ -97,9 +109,16 @@ def rewrite_rows(case: Path, change: Callable[[list[Report]], object]) -> None:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
-def paint(case: Path, *, only: int | None = None, drop: int | None = None) -> None:
-    """Encode the output anew, with a mark in the corner of one picture or without one of them."""
+def paint(
+    case: Path, *, only: int | None = None, drop: int | None = None, swap: bool = False
+) -> None:
+    """Encode the output anew: one picture marked or left out, or two exchanged."""
     pictures = decode_all(case / "better.mkv")
+    if swap:
+        times = [picture.pts for picture in pictures]
+        pictures[1], pictures[3] = pictures[3], pictures[1]
+        for picture, pts in zip(pictures, times, strict=True):
+            picture.pts = pts
     with av.open(case / "better.mkv", "w") as container:
         stream = container.add_stream("ffv1", rate=20)
         stream.width, stream.height = pictures[0].width, pictures[0].height
@@ -117,6 +136,15 @@ def test_what_was_handed_over_untouched_is_verified(case: Path) -> None:
     states = {finding.check: finding.state for finding in verification.findings}
     assert set(states.values()) == {"ok"}
     assert {"report", "source", "output", "frames", "outside", "pictures"} <= states.keys()
+
+
+def test_the_input_and_the_folder_may_have_other_names(case: Path) -> None:
+    moved = case.rename(case.with_name("handed over"))
+    (moved / "door.mp4").rename(moved / "exhibit 7.mp4")
+    verification = pipeline.verify(moved / "better.mkv", source=moved / "exhibit 7.mp4", sample=0)
+    assert not verification.failed
+    (text,) = (found.text for found in verification.findings if found.check == "source")
+    assert text.startswith("exhibit 7.mp4 is what went in")
 
 
 def test_only_some_frames_may_be_made_again(case: Path) -> None:
@@ -167,6 +195,34 @@ FILE_TAMPERING: dict[str, tuple[Callable[[Path], object], str, str]] = {
         lambda case: (case / "better.tracks.jsonl").unlink(),
         "beside",
         "better.tracks.jsonl is not there",
+    ),
+    "an output cut short": (
+        lambda case: os.truncate(case / "better.mkv", 2000),
+        "output",
+        "better.mkv is not what was written",
+    ),
+    "bytes after the output": (
+        lambda case: append(case / "better.mkv", b"\0"),
+        "output",
+        "better.mkv is not what was written",
+    ),
+    "metadata of the output only": (
+        lambda case: substitute(case / "better.mkv", b"Faces restored", b"Nobody altered"),
+        "output",
+        "better.mkv is not what was written",
+    ),
+    "an output with the name of another": (
+        lambda case: (case / "better.mkv").rename(case / "other.mkv"),
+        "output",
+        "better.mkv is not there",
+    ),
+    "two rows exchanged with all digests": (
+        lambda case: (
+            rewrite_rows(case, lambda rows: rows.insert(1, rows.pop(3))),
+            redigest(case),
+        ),
+        "record",
+        "contradict each other in: the order of the frames",
     ),
     "a row of a frame": (
         lambda case: rewrite_rows(case, lambda rows: rows[2].update(faces=[])),
@@ -245,6 +301,11 @@ FORGERY: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "pictures",
         "",
     ),
+    "two pictures exchanged with all digests": (
+        lambda case: (paint(case, swap=True), redigest(case)),
+        "pictures",
+        "",
+    ),
     "a picture less with all digests": (
         lambda case: (paint(case, drop=3), redigest(case)),
         "pictures",
@@ -296,6 +357,8 @@ def test_lossy_results_are_verified_too(tmp_path: Path, runner: str, scale: int)
     assert not verification.failed
     checks = [finding.check for finding in verification.findings]
     assert checks.count("pictures") == checks.count("outside") == len(names)
+    about = {finding.output for finding in verification.findings if finding.check != "report"}
+    assert about == {f"{name}.mp4" for name in names}
 
 
 @pytest.mark.parametrize("name", ["f_%04d.png", "photo.jpg"])

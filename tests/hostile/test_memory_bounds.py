@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,23 @@ import pipeline
 from nodes.encode.encoders import EncodeConfig, plan_encoder
 from nodes.errors import MediaError
 from nodes.node import Inputs, Outputs, Segment
+from pipeline.config import RunOptions
 from pipeline.graph.prepare import prepared
 from pipeline.run import memory
+from pipeline.run.channel import BEFORE_POOL
 from pipeline.run.executor import SegmentExecutor
-from pipeline.run.memory import check_fits, frames_at_once, machine_bytes, picture_bytes
+from pipeline.run.local import LocalRunner
+from pipeline.run.memory import FACE_BYTES, check_fits, frames_at_once, machine_bytes, picture_bytes
 from tests.support.media import Video, make_video
-from tests.support.toy_nodes import INFO, AddConfig, Count, CountConfig, diamond
+from tests.support.toy_nodes import (
+    INFO,
+    Add,
+    AddConfig,
+    Count,
+    CountConfig,
+    before_pool,
+    diamond,
+)
 
 pytestmark = pytest.mark.filterwarnings("default")
 
@@ -82,6 +94,14 @@ def test_a_run_keeps_to_it(most_bytes: int, most: int, tmp_path: Path) -> None:
     assert max(ahead) == most
 
 
+def test_a_local_run_bounds_the_bytes_of_faces(tmp_path: Path) -> None:
+    graph = diamond(CountConfig(frames=1))
+    for store_mb, expected in ((None, FACE_BYTES), (3, 3_000_000)):
+        runner = LocalRunner(graph, prepared(graph), RunOptions(store_mb=store_mb), threads=1)
+        with runner:
+            assert runner._executor._window_bytes == expected
+
+
 def test_what_cannot_fit_is_refused_with_the_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "machine_bytes", lambda: 4_000_000_000)
     check_fits([UHD, TWICE_UHD], threads=2, name="v")
@@ -127,3 +147,26 @@ def test_an_encoder_looks_less_far_ahead_in_large_pictures(
     assert plan.options.get("rc-lookahead") == expected
     mine = EncodeConfig(codec="x264", options={"rc-lookahead": "7"})
     assert plan_encoder(mine, info, threads=2).options["rc-lookahead"] == "7"
+
+
+def test_faces_do_not_pile_up_before_a_slow_pool(tmp_path: Path) -> None:
+    """Frames on their way to the pool are few, although the window has room for many."""
+    graph = before_pool(CountConfig(frames=40))
+    made, ahead = list[int](), list[int]()
+
+    class Making(Add):
+        def process(self, inputs: Inputs) -> Outputs:
+            made.append(inputs.pts)
+            return super().process(inputs)
+
+    class Slow(AtOnce):
+        def submit(self, inputs: Inputs) -> Future[Outputs]:
+            time.sleep(0.003)
+            ahead.append(len(made) - len(ahead))
+            return super().submit(inputs)
+
+    nodes = {**prepared(graph), "add": Making(AddConfig())}
+    executor = SegmentExecutor(graph, nodes, {"double": Slow()}, threads=1, window_frames=30)
+    executor.run(Segment("v", tmp_path, threads=1), lambda _: None)
+    assert len(ahead) == 40
+    assert BEFORE_POOL <= max(ahead) <= BEFORE_POOL + 2

@@ -30,7 +30,12 @@ def make_certificate(folder: Path, key: Key | None = None) -> tuple[Path, Path]:
 
 
 def certificate(
-    name: str, key: Key, root_key: ec.EllipticCurvePrivateKey, *, is_root: bool
+    name: str,
+    key: Key,
+    root_key: ec.EllipticCurvePrivateKey,
+    *,
+    is_root: bool,
+    purpose: x509.ObjectIdentifier = ExtendedKeyUsageOID.EMAIL_PROTECTION,
 ) -> x509.Certificate:
     public, root = key.public_key(), root_key.public_key()
     now = datetime.now(UTC)
@@ -45,7 +50,8 @@ def certificate(
         encipher_only=False,
         decipher_only=False,
     )
-    purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION])
+    # The only purpose of a timestamp authority has to be critical.
+    critical = purpose == ExtendedKeyUsageOID.TIME_STAMPING
     return (
         x509.CertificateBuilder()
         .subject_name(named(name))
@@ -58,7 +64,7 @@ def certificate(
         .add_extension(use, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root), critical=False)
-        .add_extension(purpose, critical=False)
+        .add_extension(x509.ExtendedKeyUsage([purpose]), critical=critical)
         .sign(root_key, hashes.SHA256())
     )
 

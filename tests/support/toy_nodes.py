@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -254,6 +254,21 @@ def diamond(
             ),
         ),
         {},
+    )
+
+
+def before_pool(count: CountConfig | None = None) -> Graph:
+    """count -> add -> double (pool) -> sum.b, and count -> sum.a."""
+    plain = diamond(count)
+    source, add, double, total = plain.nodes
+    return replace(
+        plain,
+        nodes=(
+            source,
+            add,
+            replace(double, inputs={"in": Edge("add", "out")}),
+            replace(total, inputs={"a": Edge("count", "numbers"), "b": Edge("double", "out")}),
+        ),
     )
 
 

@@ -97,7 +97,8 @@ WALLS: Final = {
             nodes nodes.media nodes.picture aminet aminet.device""",
         "pipeline.evidence": """
             pipeline.storage nodes nodes.media nodes.evidence""",
-        "pipeline.credentials": "pipeline.errors pipeline.evidence",
+        "pipeline.credentials": """
+            pipeline.errors pipeline.evidence pipeline.redact nodes nodes.media""",
         "pipeline.page": """
             pipeline.errors pipeline.storage pipeline.terminal nodes nodes.sheet""",
         "pipeline.segments": """
@@ -111,7 +112,7 @@ WALLS: Final = {
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.verification": """
             aminet.errors pipeline.errors pipeline.storage pipeline.evidence pipeline.graph
-            pipeline.config pipeline.run pipeline.segments pipeline.job
+            pipeline.config pipeline.run pipeline.segments pipeline.job pipeline.credentials
             nodes nodes.media nodes.picture nodes.decode nodes.evidence nodes.paste""",
         "pipeline.api": """
             pipeline.errors pipeline.graph pipeline.config pipeline.run pipeline.storage

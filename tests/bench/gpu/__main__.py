@@ -19,7 +19,7 @@ import torch
 from aminet.precision import autocast_dtype
 from tests.bench.gpu.device import peaks
 from tests.bench.gpu.enhancer import measure_enhancers
-from tests.bench.gpu.network import benchmarked, compiled, deviations, network_rates
+from tests.bench.gpu.network import SHARE, benchmarked, compiled, deviations, network_rates
 from tests.bench.gpu.plan import PRESETS, Plan, attempt
 from tests.bench.gpu.through_ray import measure_through_ray
 
@@ -47,7 +47,11 @@ def measure(plan: Plan) -> dict[str, Any]:
         measure_through_ray(plan, bare)
     for name in PRESETS:
         with attempt(plan, f"network {name}"):
-            plan.note(f"network {name}", network_rates(plan, name, peak_flops))
+            rates = network_rates(plan, name, peak_flops)
+            plan.note(f"network {name}", rates)
+            best = max(max(row.values()) for how, row in rates["faces_a_s"].items() if how != SHARE)
+            over = {most: round(rate / best, 3) for most, rate in bare[name].items()}
+            plan.note(f"enhancer over the bare network {name}", over)
         with attempt(plan, f"precision {name}"):
             plan.note(f"psnr to fp32 {name}", deviations(plan, name))
         with attempt(plan, f"cudnn {name}"):

@@ -52,8 +52,8 @@ def frames(count: int) -> list[Inputs]:
     ]
 
 
-def enhancer(weights: str, max_batch: int) -> Enhance:
-    node = Enhance(EnhanceConfig(weights=weights, max_batch=max_batch))
+def enhancer(weights: str, max_batch: int, *, cuda_graphs: bool = True) -> Enhance:
+    node = Enhance(EnhanceConfig(weights=weights, max_batch=max_batch, cuda_graphs=cuda_graphs))
     node.prepare(read_file)
     return node
 
@@ -81,7 +81,7 @@ STAGES: Final = (
     (nodes.enhance.warp, "unalign_residuals"),
     (nodes.enhance.back_projection, "back_project"),
     (nodes.enhance.warp, "cut_to_regions"),
-    (Enhance, "_residuals"),
+    (Enhance, "residuals"),
 )
 
 
@@ -90,10 +90,10 @@ def stage_shares(plan: Plan, node: Enhance, batch: Sequence[Inputs]) -> dict[str
     spent: dict[str, float] = {}
 
     def timed(name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def run(*args: Any) -> Any:
+        def run(*args: Any, **named: Any) -> Any:
             plan.wait()
             started = time.perf_counter()
-            answer = work(*args)
+            answer = work(*args, **named)
             plan.wait()
             spent[name] = spent.get(name, 0.0) + time.perf_counter() - started
             return answer
@@ -178,4 +178,10 @@ def measure_enhancers(plan: Plan) -> dict[str, dict[int, float]]:
                         plan.note(f"on the device {name}", on_the_device(plan, node, batch))
                     plan.note(f"on the host {name}", on_the_host(node, batch))
         plan.note(f"bare faces_a_s by max_batch {name}", bare.get(name))
+        with attempt(plan, f"without CUDA graphs {name}"):
+            node = enhancer(name, plan.most[1], cuda_graphs=False)
+            node.setup(1)
+            launched = bare_rate(plan, node, work)
+            recorded = bare[name][plan.most[1]]
+            plan.note(f"with CUDA graphs over without {name}", round(recorded / launched, 3))
     return bare

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Generator
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -20,7 +20,10 @@ from aminet.model_files import load_network
 from aminet.network import AMINet, as_channels_last
 from tests.bench.gpu.plan import PICTURE, SIDE_PX, Plan, attempt, rate
 
-__all__ = ["benchmarked", "compiled", "deviations", "network_rates"]
+__all__ = ["SHARE", "benchmarked", "compiled", "deviations", "network_rates"]
+
+SHARE: Final = "share of matrix peak"
+"""The row of the rates over the measured rate of large matrix products."""
 
 
 def channels_last_norm(x_BCHW: Tensor) -> Tensor:  # noqa: N803
@@ -95,7 +98,7 @@ def network_rates(plan: Plan, name: str, peak_flops: float) -> dict[str, Any]:
             return
         speed = rate(plan, work, batch)
         rows.setdefault(how, {})[str(batch)] = round(speed, 1)
-        best = rows.setdefault("share of matrix peak", {})
+        best = rows.setdefault(SHARE, {})
         best[how] = max(best.get(how, 0.0), round(speed * flops / peak_flops, 4))
 
     with torch.inference_mode():

@@ -13,6 +13,7 @@ import pytest
 import pipeline
 from nodes.errors import MediaError
 from pipeline.config import Flags, GraphFlags
+from pipeline.errors import ConfigError
 from tests.support.media import Video, make_video
 
 BICUBIC = "enhance.weights=bicubic"
@@ -66,7 +67,7 @@ def test_every_setting_of_its_own_name_is_read(name: str, tmp_path: Path) -> Non
     call: Any = getattr(pipeline, name)
     source = make_video(tmp_path / "v.mp4", Video(frames=5))
     wrong = dict.fromkeys(GraphFlags.__annotations__, "nonsense") | {"runner": "spark"}
-    free = {"address", "sign_cert", "sign_key"}  # any text may be right
+    free = {"address", "sign_cert", "sign_key", "sign_tsa"}  # any text may be right
     assert wrong.keys() | free == Flags.__annotations__.keys()
     named = {"evidence": "exact"}  # what the nodes call it
     for setting, value in wrong.items():
@@ -79,3 +80,17 @@ def test_calls_on_a_job_take_the_same_arguments() -> None:
     for name in ("monitor", "command", "on_progress", "cancel"):
         del wanted[name]
     assert dict(inspect.signature(pipeline.plan).parameters) == wanted
+
+
+@pytest.mark.parametrize(
+    ("source", "output"), [("v.mp4", "-"), ("-", "out.mp4"), ("rtsp://gate/1", "out.mp4")]
+)
+@pytest.mark.parametrize("call", [pipeline.enhance, pipeline.plan])
+def test_a_stream_is_left_to_the_function_for_it(
+    call: Any, source: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_video(tmp_path / "v.mp4", Video(frames=1))
+    with pytest.raises(ConfigError, match=r"is a stream, .*: use pipeline\.enhance_stream"):
+        call(source, output)
+    assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]

@@ -111,6 +111,18 @@ def test_a_find_that_is_never_confirmed_is_soon_forgotten() -> None:
     assert [len(memory.update(0.04 * step, [])) for step in range(1, 8)] == [1, 1, 1, 1, 1, 0, 0]
 
 
+def test_a_find_that_comes_again_is_held_as_a_face_is() -> None:
+    memory = FaceMemory(hold_s=1.0)
+    for index in (0, 10):
+        memory.update(index / 25, [face_at(50, 50, 10, track_id=0)])
+    held = [len(memory.update(index / 25, [])) for index in range(11, 40)]
+    assert held == [1] * 25 + [0] * 4
+    # In another place it is another one.
+    memory.update(2.0, [face_at(50, 50, 10, track_id=0)])
+    memory.update(2.4, [face_at(90, 50, 10, track_id=0)])
+    assert len(memory.update(2.7, [])) == 0
+
+
 def test_a_face_that_is_found_again_is_one_face() -> None:
     memory = FaceMemory(hold_s=1.0)
     memory.update(0.0, [face_at(50, 50, 10, track_id=3)])
@@ -137,14 +149,42 @@ def test_faces_are_chosen_by_their_numbers(
 ) -> None:
     (made,) = hidden((FACE,), hide=hide, tracks=tracks)
     assert (detail(made) < 0.6 * detail(picture())) == is_hidden
-    assert (BlurConfig.model_validate({"hide": hide}).uncut_reason() is None) == (hide == "all")
+    config = BlurConfig.model_validate({"hide": hide, "tracks": tracks})
+    assert (config.uncut_reason() is None) == (hide == "all")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"hide": "only"}, "tracks names no face"),
+        ({"tracks": (1,)}, "set it to only or all_but"),
+        ({"hide": "only", "tracks": (0,)}, "greater than or equal to 1"),
+        ({"hide": "only", "tracks": "1"}, "valid tuple"),
+    ],
+)
+def test_a_choice_that_hides_what_is_not_meant_is_refused(
+    settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        BlurConfig.model_validate(settings)
+    assert BlurConfig.model_validate({"hide": "only", "tracks": 2}).tracks == (2,)
+    assert BlurConfig.model_validate({"hide": "all_but"}).tracks == ()
+
+
+def test_a_number_that_no_face_has_is_told() -> None:
+    node = Blur(BlurConfig(hide="only", tracks=(1, 7)))
+    frame = picture()
+    node.open(Segment("v", Path(), 1), dict.fromkeys(("frames", "faces"), info_of(frame)))
+    node.process(Inputs({"frames": frame, "faces": FrameFaces(0, (FACE,))}))
+    assert node.report()["warnings"] == ["no face has the number 7; there are: 1"]
+    assert "warnings" not in Blur(BlurConfig()).report()
 
 
 def test_a_face_without_a_number_yet_is_hidden_unless_only_some_are() -> None:
     fresh = face_at(80, 58, 18, track_id=0, confirmed=False)
     limit = 0.6 * detail(picture())
     for hide, is_hidden in (("all", True), ("all_but", True), ("only", False)):
-        (made,) = hidden((fresh,), hide=hide, tracks=(1,))
+        (made,) = hidden((fresh,), hide=hide, tracks=(1,) if hide != "all" else ())
         assert (detail(made) < limit) == is_hidden
 
 

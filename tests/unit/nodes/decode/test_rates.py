@@ -6,10 +6,11 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import pytest
 
 from nodes.errors import NodeConfigError
-from tests.support.media import Video, make_video
+from tests.support.media import AudioTrack, Video, make_video, truncate
 from tests.support.video_nodes import decode
 
 RAW = {
@@ -56,3 +57,36 @@ def test_what_has_times_keeps_them(tmp_path: Path) -> None:
     path = make_video(tmp_path / "v.mp4")
     with pytest.raises(NodeConfigError, match=r"has times of its own; it is for numbered pictures"):
         decode(path, rate=5)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "huffyuv", "mjpeg"])
+def test_pictures_that_an_avi_repeats_are_not_damage(tmp_path: Path, codec: str) -> None:
+    """Capture programs write an empty chunk for a picture that they missed."""
+    shown = (0, 2, 3, 4, 7, 8)
+    pix_fmt = {"huffyuv": "yuv422p", "mjpeg": "yuvj420p"}.get(codec, "yuv420p")
+    path = make_video(
+        tmp_path / "v.avi", Video(codec=codec, pix_fmt=pix_fmt, frames=len(shown), pts=shown)
+    )
+    info, frames, report = decode(path)
+    assert report["container_frame_count"] == 9
+    assert [frame.pts * info.time_base * 25 for frame in frames] == list(shown)
+    assert report["warnings"] == []
+
+
+def test_a_cut_off_avi_is_still_said_to_be(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "v.avi", Video(codec="mjpeg", pix_fmt="yuvj420p", frames=20))
+    _, frames, report = decode(truncate(path, 0.5))
+    assert len(frames) < 20
+    assert any("frames it claims could not be decoded" in said for said in report["warnings"])
+    assert "ends early: the file is cut off" in report["warnings"]
+
+
+def test_dv_is_shown_at_the_rate_of_its_pictures(tmp_path: Path) -> None:
+    sound = AudioTrack(codec="pcm_s16le", layout="stereo", duration_s=0.2)
+    video = Video(codec="dvvideo", width_px=720, height_px=576, frames=5, audio=(sound,))
+    path = make_video(tmp_path / "v.dv", video)
+    with av.open(path) as container:  # libav's average is that of its ticks
+        assert container.streams.video[0].average_rate == 60_000
+    info, frames, _ = decode(path)
+    assert info.average_rate == 25
+    assert [frame.pts * info.time_base * 25 for frame in frames] == list(range(5))

@@ -8,7 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from nodes.track.scan import IDLE_LOOKS_PER_S, TURNED_LOOKS_PER_S, RollingScan, SceneCuts
+from nodes.track.scan import (
+    IDLE_LOOKS_PER_S,
+    STILL_TURNED_LOOKS_PER_S,
+    TURNED_LOOKS_PER_S,
+    RollingScan,
+    SceneCuts,
+)
 from nodes.track.views import Square, scan_squares
 
 Luma = npt.NDArray[np.float32]
@@ -194,19 +200,76 @@ def test_in_slow_film_the_whole_of_a_changed_picture_is_looked_at(step_s: float)
         assert set(scan.due(frame * step_s, luma(frame))) == set(squares)
 
 
-def test_the_picture_is_looked_at_upside_down_too_at_a_low_rate_the_large_squares_first() -> None:
+def with_turned() -> tuple[RollingScan, list[Square], list[Square]]:
     squares, turned = (scan_squares(640, 360, min_face_px=20, turn_deg=t) for t in (0, 180))
-    scan = RollingScan(squares, turned=turned, interval_s=0.5, step_px=4)
+    return RollingScan(squares, turned=turned, interval_s=0.5, step_px=4), squares, turned
+
+
+def upside_down(due: list[Square]) -> list[Square]:
+    return [square for square in due if square.turn_deg == 180]
+
+
+def test_the_picture_is_looked_at_upside_down_too_at_a_low_rate_the_large_squares_first() -> None:
+    scan, squares, turned = with_turned()
     first = int(TURNED_LOOKS_PER_S)
     assert scan.due(0.0, luma()) == squares + turned[:first]
-    looked: list[Square] = []
-    for frame in range(1, 51):
-        due = scan.due(frame / 25, luma() + noise(frame))
-        looked += [square for square in due if square.turn_deg == 180]
-    assert len(looked) == pytest.approx(2 * TURNED_LOOKS_PER_S, abs=1)
+    looked = [
+        square
+        for frame in range(1, 76)
+        for square in upside_down(scan.due(frame / 25, luma() + noise(frame)))
+    ]
+    assert len(looked) == pytest.approx(3 * STILL_TURNED_LOOKS_PER_S, abs=1)
     assert looked == turned[first : first + len(looked)]
     scan.flip()
-    assert scan.due(2.1, luma()) == turned + squares[:first]
+    assert scan.due(3.1, luma()) == turned + squares[:first]
+
+
+def test_what_moves_is_looked_at_upside_down_first() -> None:
+    scan, _, turned = with_turned()
+    first = upside_down(scan.due(0.0, luma()))
+    looked: list[Square] = []
+    for frame in range(1, 11):
+        picture = luma() + noise(frame)
+        picture[40:50, 60:70] += 0.3 * (frame % 2)  # at (240..280, 160..200)
+        looked += upside_down(scan.due(frame / 25, picture))
+    moving = {
+        square
+        for square in turned
+        if square not in first
+        and abs(square.centre_px[0] - 260) < 20 + square.side_px / 2
+        and abs(square.centre_px[1] - 180) < 20 + square.side_px / 2
+    }
+    assert set(looked[: len(moving)]) == moving
+    assert 2 <= len(moving) < len(turned) / 4
+
+
+def looks_by_span(frames: int, moves_at: int | None = None) -> list[int]:
+    """Return the looks in each 10 s of a still picture, in which something may move once."""
+    scan, _ = rolling()
+    scan.due(0.0, luma())
+    spans = [0] * (frames // 50)
+    for frame in range(1, frames):
+        picture = luma() + noise(frame)
+        if frame == moves_at:
+            picture[:, :] = luma(7)
+        spans[frame // 50] += len(scan.due(frame / 5, picture))
+    return spans
+
+
+def test_while_nothing_moves_looks_become_rare_but_do_not_end() -> None:
+    _, squares = rolling()
+    spans = looks_by_span(600)
+    assert spans[0] >= len(squares)
+    assert sum(spans[1:4]) <= 2 * len(squares)
+    # Each square once in 32 s.
+    assert sum(spans[4:]) == pytest.approx(80 / 32 * len(squares), rel=0.25)
+
+
+def test_after_a_motion_looks_are_as_frequent_as_at_first() -> None:
+    _, squares = rolling()
+    calm, moved = looks_by_span(500), looks_by_span(500, moves_at=401)
+    assert moved[:8] == calm[:8]
+    assert moved[8] >= calm[8] + 2 * len(squares)
 
 
 def test_after_a_restart_everything_is_due() -> None:

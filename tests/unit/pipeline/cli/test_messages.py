@@ -11,6 +11,7 @@ from aminet.model_files import load_network
 from nodes.encode.encoder_table import libav_encoder
 from nodes.errors import MediaError
 from nodes.media.open import open_media
+from pipeline.cli.app import main
 from pipeline.config import load_config, load_graph
 from pipeline.containers.formats import check_target
 from pipeline.errors import ConfigError
@@ -39,6 +40,38 @@ def test_a_wrong_setting_is_told_in_plain_words(setting: str, said: str) -> None
     with pytest.raises(AminetError) as error:
         load_graph(load_config(settings=[setting]))
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("option", ["--scale", "--label"])
+def test_an_option_of_enhance_is_one_of_any_graph_that_has_it(
+    option: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    source = str(make_video(tmp_path / "v.mp4", Video(frames=1)))
+    value = ["2"] if option == "--scale" else []
+    for graph, code in (("compare", 0), ("redact", 2)):
+        words = ["run", graph, source, "-o", str(tmp_path / "o.mkv"), "--dry-run", option, *value]
+        monkeypatch.setattr("sys.argv", ["aminet", *words])
+        assert main() == code
+    assert f"graph 'redact' has no parameter '{option[2:]}'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            ["crop.faces=bigest"],
+            "faces: expected 'all' or 'largest', or a whole number (got 'bigest')",
+        ),
+        (["decode.from_s=5", "decode.to_s=2"], "to_s is 2, expected more than 5"),
+    ],
+)
+def test_values_of_several_kinds_are_explained_once(settings: list[str], said: str) -> None:
+    with pytest.raises(AminetError) as error:
+        load_graph(load_config(settings=settings))
+    assert str(error.value).endswith(said)
 
 
 def test_mistyped_names_get_the_nearest_one(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tests.support import SAMPLES
 from tests.support.certificates import make_certificate
 from tests.support.faces import scene
 from tests.support.media import Video, make_video
+from tests.support.timestamps import timestamp_authority
 
 c2pa = pytest.importorskip("c2pa")
 
@@ -40,7 +42,16 @@ def credentials(tmp_path_factory: pytest.TempPathFactory) -> Credentials:
 
 @pytest.fixture
 def source(tmp_path: Path) -> Path:
+    (tmp_path / "signed").mkdir()
     return Path(shutil.copy(SAMPLES / "portrait.mp4", tmp_path / "door.mp4"))
+
+
+def signed(file: Path, source: Path, credentials: Credentials, *, restored: bool = True) -> Path:
+    """Sign a file into the folder for that, and return what was made."""
+    folder = source.parent / "signed"
+    made = sign(file, source, credentials, restored=restored, folder=folder)
+    assert list(folder.iterdir()) == [made]
+    return made
 
 
 def file_of(suffix: str, folder: Path) -> Path:
@@ -66,8 +77,11 @@ def actions_of(manifest: Any) -> list[Any]:
 @pytest.mark.parametrize("suffix", TYPES)
 def test_a_file_holds_its_manifest(suffix: str, source: Path, credentials: Credentials) -> None:
     file = file_of(suffix, source.parent)
-    assert sign(file, source, credentials, restored=True) is None
-    state, manifest = read(file.read_bytes(), TYPES[suffix])
+    before = file.read_bytes()
+    made = signed(file, source, credentials)
+    assert made.name == file.name
+    assert file.read_bytes() == before
+    state, manifest = read(made.read_bytes(), TYPES[suffix])
     assert state == "Valid"
     assert manifest["title"] == file.name
     (parent,) = manifest["ingredients"]
@@ -77,13 +91,12 @@ def test_a_file_holds_its_manifest(suffix: str, source: Path, credentials: Crede
     assert edited["digitalSourceType"] == SOURCE_TYPE
     assert edited["softwareAgent"]["name"] == "aminet-video"
     assert manifest["signature_info"]["common_name"] == "Test signer"
-    assert {path.name for path in source.parent.iterdir()} == {file.name, "door.mp4"}
+    assert "time" not in manifest["signature_info"]
 
 
 def test_a_changed_byte_breaks_it(source: Path, credentials: Credentials) -> None:
     file = file_of(".png", source.parent)
-    sign(file, source, credentials, restored=True)
-    content = bytearray(file.read_bytes())
+    content = bytearray(signed(file, source, credentials).read_bytes())
     content[-20] ^= 1
     assert read(bytes(content), "image/png")[0] == "Invalid"
 
@@ -91,10 +104,9 @@ def test_a_changed_byte_breaks_it(source: Path, credentials: Credentials) -> Non
 def test_what_was_signed_before_stays_in_the_history(
     source: Path, credentials: Credentials
 ) -> None:
-    first, second = file_of(".png", source.parent), source.with_name("again.png")
-    sign(first, source, credentials, restored=True)
-    scene(96, 64).save(second)
-    sign(second, first, credentials, restored=True)
+    file = file_of(".png", source.parent)
+    first = signed(file, source, credentials).rename(source.with_name("first.png"))
+    second = signed(file, first, credentials)
     state, manifest = read(second.read_bytes(), "image/png")
     assert state == "Valid"
     assert manifest["ingredients"][0]["active_manifest"].startswith("urn:c2pa:")
@@ -103,8 +115,7 @@ def test_what_was_signed_before_stays_in_the_history(
 def test_others_have_it_beside_them(source: Path, credentials: Credentials) -> None:
     file = file_of(".mkv", source.parent)
     before = file.read_bytes()
-    beside = sign(file, source.with_name("better.mkv"), credentials, restored=True)
-    assert beside is not None
+    beside = signed(file, source, credentials)
     assert beside.name == "better.mkv.c2pa"
     assert file.read_bytes() == before
     state, manifest = read(before, "application/octet-stream", beside.read_bytes())
@@ -117,8 +128,8 @@ def test_without_restored_faces_nothing_is_said_to_be_generated(
     source: Path, credentials: Credentials
 ) -> None:
     file = file_of(".png", source.parent)
-    sign(file, source, credentials, restored=False)
-    actions = actions_of(read(file.read_bytes(), "image/png")[1])
+    made = signed(file, source, credentials, restored=False)
+    actions = actions_of(read(made.read_bytes(), "image/png")[1])
     assert [action["action"] for action in actions] == ["c2pa.opened", "c2pa.transcoded"]
     assert not any("digitalSourceType" in action for action in actions)
 
@@ -127,9 +138,9 @@ def test_a_file_that_is_none_cannot_be_signed(source: Path, credentials: Credent
     file = source.with_name("better.png")
     file.write_bytes(b"no picture")
     with pytest.raises(RunFailedError, match=r"better\.png: cannot be signed"):
-        sign(file, source, credentials, restored=True)
+        signed(file, source, credentials)
     assert file.read_bytes() == b"no picture"
-    assert {path.name for path in source.parent.iterdir()} == {"better.png", "door.mp4"}
+    assert not list((source.parent / "signed").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -146,8 +157,34 @@ def test_the_algorithm_is_that_of_the_key(
     assert made is not None
     assert made.algorithm == algorithm
     file = file_of(".png", tmp_path)
-    sign(file, source, made, restored=True)
-    assert read(file.read_bytes(), "image/png")[0] == "Valid"
+    assert read(signed(file, source, made).read_bytes(), "image/png")[0] == "Valid"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the timestamps")
+def test_a_timestamp_authority_is_asked_if_one_is_named(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, key = make_certificate(tmp_path)
+    clock = tmp_path / "clock"
+    clock.mkdir()
+    with timestamp_authority(clock) as url:
+        made = credentials_of(cert, key, url)
+        assert made is not None
+        state, manifest = read(
+            signed(file_of(".png", tmp_path), source, made).read_bytes(), "image/png"
+        )
+    assert state == "Valid"
+    assert datetime.now(UTC) - datetime.fromisoformat(manifest["signature_info"]["time"]) < (
+        timedelta(minutes=5)
+    )
+    with pytest.raises(RunFailedError, match=r"the timestamp authority http://\S+ does not answer"):
+        signed(file_of(".png", tmp_path), source, made)
+    monkeypatch.setenv("AMINET_SIGN_TSA", url)
+    assert credentials_of(cert, key) == made
+    with pytest.raises(ConfigError, match="--sign-tsa ftp://x: expected http"):
+        credentials_of(cert, key, "ftp://x")
+    with pytest.raises(ConfigError, match="add --sign-cert"):
+        credentials_of(None, None, url)
 
 
 def test_files_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,9 +121,7 @@ def finder() -> Callable[[str], type[Node[NodeConfig]]]:
 def test_graphs_that_extend_each_other_are_refused(tmp_path: Path) -> None:
     one = write(tmp_path / "one.yaml", "extends: two.yaml\n")
     write(tmp_path / "two.yaml", "extends: one.yaml\n")
-    with pytest.raises(
-        GraphError, match=r"two\.yaml, line 1: extends .*which extends it again"
-    ):
+    with pytest.raises(GraphError, match=r"two\.yaml, line 1: extends .*which extends it again"):
         read_graph_spec(one)
 
 
@@ -250,8 +248,10 @@ def test_parameters_are_put_in_however_deep_they_are() -> None:
 
 
 def test_a_class_that_is_no_node_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"subclass of nodes\.node\.Node"):
-        NodeEntry(type=dict)
+    for kind in (dict, 3):
+        mapping = {"name": "x", "nodes": {"a": {"type": kind}}}
+        with pytest.raises(GraphError, match=r"nodes\.a\.type: .*subclass of nodes\.node\.Node"):
+            merge_settings(None, (), graph=mapping)
 
 
 @pytest.mark.parametrize("path", available_graphs(), ids=lambda path: path.stem)

@@ -65,11 +65,15 @@ def test_the_container_fits_the_enlarged_video(
     assert Path(str(plan.videos[0].files.target)).suffix == suffix
 
 
-def test_an_enlarged_video_that_the_encoder_refuses_is_refused_by_the_plan(tmp_path: Path) -> None:
-    source = make_video(tmp_path / "v.mp4", Video(width_px=5120, height_px=32, frames=1))
+@pytest.mark.parametrize("size", [(5120, 32), (32, 5120)])
+def test_an_enlarged_video_that_the_encoder_refuses_is_refused_by_the_plan(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    source = make_video(tmp_path / "v.mp4", Video(width_px=size[0], height_px=size[1], frames=1))
     settings = ("encode.codec=x264",)
     plan = pipeline.plan(source, tmp_path / "o.mp4", scale=4, runner="local", settings=settings)
     assert isinstance(plan.problem, UnsupportedFormatError)
-    assert "cannot code 20480x128 in yuv420p, expected at most 16384x16384" in str(plan.problem)
+    large = f"{4 * size[0]}x{4 * size[1]}"
+    assert f"cannot code {large} in yuv420p, expected at most 16384x16384" in str(plan.problem)
     plan = pipeline.plan(source, tmp_path / "o.mp4", scale=4, runner="local")
     assert plan.problem is None

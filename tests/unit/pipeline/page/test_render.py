@@ -67,7 +67,7 @@ def video_in(folder: Path, name: str, tracks: int = 2, frames: int = 20) -> Vide
             "track_id": track,
             "time_s": frame / 25,
             "gate": "turned" if frame % 10 == 9 else None,
-            "eye_distance_px": 20.0,
+            "eye_distance_px": 20.0 + 4 * (track == 1 and frame > 9),
         }
         for frame in range(frames)
         for track in range(1, tracks + 1)
@@ -161,8 +161,31 @@ def test_each_face_has_its_pictures_with_a_slider(tmp_path: Path) -> None:
     assert all(img["loading"] == "lazy" and img["alt"] for img in pictures)
     assert all(each["type"] == "range" and each["aria-label"] for each in sliders)
     assert len({img["src"] for img in pictures}) == 3
-    assert page.text.count("what changed, 8 times as much") == len(sliders)
+    assert page.text.count("what changed, times 8") == len(sliders)
     assert "sharpest, largest at" in page.text
+
+
+def test_all_outputs_are_linked(tmp_path: Path) -> None:
+    both = {"encode": str(tmp_path / "door.mkv"), "changes": str(tmp_path / "door.changes.mkv")}
+    page, _ = page_of(tmp_path, replace(video_in(tmp_path, "door.mkv"), outputs=both))
+    assert {"door.mkv", "door.changes.mkv"} <= {a["href"] for a in page.all("a")}
+
+
+def test_each_face_has_its_sizes_and_the_reasons_why_it_was_left_alone(tmp_path: Path) -> None:
+    page, _ = page_of(tmp_path, video_in(tmp_path, "door.mkv"))
+    text = " ".join(page.text.split())
+    assert "eyes 20 to 24 px apart; left alone in 2 frames: turned (2)" in text
+    assert "eyes 20 px apart; left alone in 2 frames: turned (2)" in text
+
+
+def test_the_tab_key_stops_once_at_the_times_of_a_face(tmp_path: Path) -> None:
+    """The arrow keys lead to the others: there may be hundreds."""
+    page, text = page_of(tmp_path, video_in(tmp_path, "door.mkv"))
+    stretches = [a for a in page.all("a") if (a.get("title") or "").startswith("face ")]
+    stops = [a["title"] for a in stretches if a.get("tabindex") != "-1"]
+    assert len(stretches) == 8
+    assert [stop.partition(",")[0] for stop in stops if stop] == ["face 1", "face 2"]
+    assert "ArrowRight" in text
 
 
 def test_everything_is_escaped_and_nothing_is_loaded(tmp_path: Path) -> None:
