@@ -6,7 +6,7 @@ import logging
 import re
 from typing import Final
 
-from pipeline.redact import redacted
+from pipeline.url_secrets import redacted
 
 __all__ = ["PrintableFormatter", "printable"]
 

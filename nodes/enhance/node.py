@@ -65,8 +65,9 @@ class EnhanceConfig(NodeConfig):
     exact: bool = False
     """Restore each face by itself, on one CPU thread: the last bits of what comes out then depend
     on nothing but the face and the weights. Takes longer."""
-    cuda_graphs: bool = True
-    """On a GPU, record the network's batches as CUDA graphs and replay them."""
+    cuda_graphs: bool = False
+    """On a GPU, record the network's batches as CUDA graphs and replay them. Off until it has been
+    measured on one: `python -m tests.bench.gpu`."""
     self_ensemble: bool = False
     """Average the results for each face and its mirror image: a little better, twice the time."""
 

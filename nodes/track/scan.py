@@ -53,8 +53,9 @@ Motion in it is hardly ever that of another face."""
 _IDLE_REST: Final = 4.0
 """Squares with such motion only are scanned like idle ones, at most once in this many intervals."""
 _STILL_REST: Final = 64.0
-"""The same for a square that was scanned twice and in which nothing moved between. Of 48 faces that
-stood still, 15 to 25 px wide, 46 were found at the first look, and no more in 20 s."""
+"""The most for a square in which nothing moves: from one scan to the next its rest doubles up to
+this. Of 48 faces that stood still, 15 to 25 px wide, 46 were found at the first look, and no more
+in 20 s."""
 
 _CUT_LEVEL: Final = 0.7
 """Least mean change at a scene cut of both parts of `structure`. Of pairs of unrelated pictures
@@ -95,7 +96,8 @@ class _Looks:
         """Note that these are looked at now; return them."""
         again = np.isfinite(self.seen_s[indices])
         still = again & (self.changed[indices] <= self.least[indices])
-        self._rest_s[indices] = np.where(still, self._longest_rest_s, self._shortest_rest_s)
+        longer_s = np.minimum(2 * self._rest_s[indices], self._longest_rest_s)
+        self._rest_s[indices] = np.where(still, longer_s, self._shortest_rest_s)
         self.seen_s[indices] = time_s
         self.changed[indices] = 0
         return [self._squares[index] for index in indices]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import out
-from pipeline.redact import redacted_values
+from pipeline.url_secrets import redacted_values
 
 __all__ = ["register"]
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from pipeline.errors import ConfigError, RunFailedError
 from pipeline.evidence.label import LABEL, SOURCE_TYPE
 from pipeline.evidence.versions import PACKAGE
-from pipeline.redact import redacted
+from pipeline.url_secrets import redacted
 
 if TYPE_CHECKING:
     import c2pa

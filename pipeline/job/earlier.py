@@ -16,12 +16,12 @@ from pipeline.interrupts import postponed
 from pipeline.job.files import VideoFiles
 from pipeline.job.report import VideoReport, read_video
 from pipeline.job.video_plan import VideoPlan
-from pipeline.redact import redacted
 from pipeline.segments.store import Manifest, SegmentStore
 from pipeline.storage.digests import file_sha256
 from pipeline.storage.locations import is_remote, publish, size_of
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
+from pipeline.url_secrets import redacted
 
 __all__ = ["changes", "finished_report", "finished_segments", "own_record", "sign_finished"]
 

@@ -25,13 +25,13 @@ from pipeline.job.merge import side_endings
 from pipeline.job.output_paths import check_location, check_names
 from pipeline.job.report import VideoReport, read_videos
 from pipeline.job.video_plan import VideoPlan, plan_video
-from pipeline.redact import redacted
 from pipeline.segments.identity import content_ids
 from pipeline.segments.store import Manifest
 from pipeline.sizing.cores import usable_cores
 from pipeline.sizing.runner import choose_runner
 from pipeline.sizing.sizing import Machine, Sizing, size
 from pipeline.storage.locations import location_of
+from pipeline.url_secrets import redacted
 
 __all__ = ["JobPlan", "PlannedVideo", "plan_finished", "plan_inputs", "plan_job"]
 

@@ -15,9 +15,9 @@ from nodes.node import Node, NodeConfig
 from pipeline.containers.probe import PacketScan
 from pipeline.evidence.versions import pixel_versions
 from pipeline.graph.graph import Graph
-from pipeline.redact import redacted_values
 from pipeline.segments.plan import SegmentPlan
 from pipeline.storage.digests import file_sha256
+from pipeline.url_secrets import redacted_values
 
 __all__ = ["Identity", "content_ids", "fingerprint", "identify", "settings_digest"]
 

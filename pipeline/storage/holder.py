@@ -14,8 +14,8 @@ from typing import Any
 from upath import UPath
 
 from pipeline.errors import OutputError
-from pipeline.redact import redacted
 from pipeline.storage.json_text import json_value
+from pipeline.url_secrets import redacted
 
 __all__ = ["Holding", "are_in_conflict", "describe_run", "parse_holder", "taken"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipeline.redact import redacted_values
+from pipeline.url_secrets import redacted_values
 
 __all__ = ["json_bytes", "json_value"]
 

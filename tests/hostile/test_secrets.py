@@ -10,11 +10,11 @@ import pytest
 
 from pipeline.cli.console import say_error
 from pipeline.job.report import VideoReport, read_video
-from pipeline.redact import redacted
 from pipeline.segments.identity import settings_digest
 from pipeline.storage.json_text import json_bytes
 from pipeline.storage.locations import location_of
 from pipeline.storage.lock import holding
+from pipeline.url_secrets import redacted
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ _BELOW_CONTRACT: Final = {"nodes.errors", "nodes.values"}
 """What the contract rests on, and hands on: who knows it may know these."""
 _NODE: Final = "nodes nodes.geometry nodes.picture nodes.media nodes.rows"
 _BELOW_CLI: Final = """
-    pipeline.errors pipeline.interrupts pipeline.terminal pipeline.redact pipeline.sizing
+    pipeline.errors pipeline.interrupts pipeline.terminal pipeline.url_secrets pipeline.sizing
     pipeline.storage
     pipeline.containers pipeline.pictures pipeline.quality pipeline.graph pipeline.config
     pipeline.run pipeline.segments pipeline.stream pipeline.frames pipeline.job pipeline.evidence
@@ -65,11 +65,11 @@ WALLS: Final = {
         "nodes.enhance": f"{_NODE} aminet aminet.device",
         "pipeline.errors": "aminet.errors nodes",
         "pipeline.interrupts": "",
-        "pipeline.redact": "",
-        "pipeline.terminal": "pipeline.redact",
+        "pipeline.url_secrets": "",
+        "pipeline.terminal": "pipeline.url_secrets",
         "pipeline.sizing": "",
         "pipeline.storage": """
-            pipeline.errors pipeline.interrupts pipeline.redact aminet.errors aminet.files""",
+            pipeline.errors pipeline.interrupts pipeline.url_secrets aminet.errors aminet.files""",
         "pipeline.pieces": "nodes nodes.media nodes.picture nodes.encode",
         "pipeline.containers": """
             pipeline.errors pipeline.pieces nodes nodes.media nodes.picture nodes.encode""",
@@ -98,17 +98,18 @@ WALLS: Final = {
         "pipeline.evidence": """
             pipeline.storage nodes nodes.media nodes.evidence""",
         "pipeline.credentials": """
-            pipeline.errors pipeline.evidence pipeline.redact nodes nodes.media""",
+            pipeline.errors pipeline.evidence pipeline.url_secrets nodes nodes.media""",
         "pipeline.page": """
             pipeline.errors pipeline.storage pipeline.terminal nodes nodes.sheet""",
         "pipeline.segments": """
-            pipeline.errors pipeline.redact pipeline.storage pipeline.pieces pipeline.containers
-            pipeline.evidence pipeline.graph pipeline.run nodes nodes.media nodes.encode""",
+            pipeline.errors pipeline.url_secrets pipeline.storage pipeline.pieces
+            pipeline.containers pipeline.evidence pipeline.graph pipeline.run nodes nodes.media
+            nodes.encode""",
         "pipeline.job": """
             pipeline.errors pipeline.interrupts pipeline.sizing pipeline.storage pipeline.pieces
             pipeline.containers pipeline.pictures pipeline.graph pipeline.config pipeline.run
             pipeline.cluster pipeline.segments pipeline.evidence pipeline.credentials pipeline.page
-            pipeline.terminal pipeline.redact
+            pipeline.terminal pipeline.url_secrets
             nodes nodes.media nodes.encode aminet.errors aminet.device""",
         "pipeline.verification": """
             aminet.errors pipeline.errors pipeline.storage pipeline.evidence pipeline.graph
