@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -50,7 +50,7 @@ class Server:
 
 
 @contextmanager
-def server(redirected: str = "", location: str = "") -> Iterator[Server]:
+def server(redirected: str = "", location: str = "") -> Generator[Server]:
     serving = Server(redirected, location)
     try:
         yield serving
