@@ -88,7 +88,12 @@ class FaceDetector:
                 f"{_MODEL} is damaged: SHA-256 {got}, expected {_MODEL_SHA256}: reinstall the"
                 " package"
             )
-        without_network(lambda: self._start(model, min_score))
+        self._detector: Any = None
+        try:
+            without_network(lambda: self._start(model, min_score))
+        except BaseException:  # an interrupt, too
+            self.close()
+            raise
 
     def _start(self, model: bytes, min_score: float) -> None:
         with _quiet_stderr():
@@ -97,7 +102,7 @@ class FaceDetector:
 
             self._image: Any = mediapipe.Image
             self._format: Any = mediapipe.ImageFormat.SRGB
-            self._detector: Any = vision.FaceDetector.create_from_options(
+            self._detector = vision.FaceDetector.create_from_options(
                 vision.FaceDetectorOptions(
                     base_options=BaseOptions(model_asset_buffer=model),
                     min_detection_confidence=min_score,
