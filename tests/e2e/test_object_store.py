@@ -267,8 +267,10 @@ def test_weights_are_read_once(
     report = run(source, tmp_path / "out.mp4", tmp_path / "scratch", *more)
     assert report.runner["name"] == runner
     assert sorted(taken) == ["mine.json", "mine.safetensors"]
-    (pool,) = report.runner["pools"]["enhance"]
-    assert pool["sha256"] == read_weights("aminet-s").sha256
+    pools = report.runner["pools"]["enhance"]
+    # On Ray, a video without faces may be done before an enhancer is ready.
+    assert pools or runner == "ray"
+    assert {pool["sha256"] for pool in pools} <= {read_weights("aminet-s").sha256}
 
 
 def test_weights_that_are_not_there(bucket: UPath, tmp_path: Path) -> None:
