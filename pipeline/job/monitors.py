@@ -15,6 +15,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
+from nodes.reports import counted
 from pipeline.job.files import VideoFiles
 from pipeline.job.progress import Expected, RunProgress
 from pipeline.job.report import VideoReport
@@ -228,16 +229,12 @@ def left_alone_lines(left_alone: Mapping[str, int]) -> list[str]:
     Args:
         left_alone: the reason in words -> how many faces, over all frames.
     """
-    return [
-        f"  {count} {'face' if count == 1 else 'faces'} left alone: {why}"
-        for why, count in left_alone.items()
-    ]
+    return [f"  {counted(count, 'face')} left alone: {why}" for why, count in left_alone.items()]
 
 
 def _faces(report: VideoReport) -> tuple[str, ...]:
     """Return texts about faces; none for a graph without face nodes."""
-    noun = "face" if report.tracks == 1 else "faces"
-    followed = (f"{report.tracks} {noun} followed",) if report.tracks else ()
+    followed = (f"{counted(report.tracks, 'face')} followed",) if report.tracks else ()
     restored = (f"{report.faces} patches restored",) if report.tracks or report.faces else ()
     if report.tracks == 0 and not report.faces:
         return ("no face found", _unchanged(report))
