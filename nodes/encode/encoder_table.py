@@ -84,6 +84,10 @@ class Encoder:
     """libav's muxers that support its codec, and whose players expect it."""
     continues: frozenset[str] = frozenset()
     """Codecs of sources for which it is the default."""
+    intermediate: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Options for a file that only this program reads, to write pictures from it."""
+    never_intermediate: frozenset[str] = frozenset()
+    """Pixel formats that those options change."""
     successors: tuple[str, ...] = ()
     """Keys of `ENCODERS` to try in order if it does not support the frames."""
 
@@ -167,6 +171,10 @@ ENCODERS: dict[str, Encoder] = {
         # Version 3 with slice checksums: damage in an archive is found and stays local.
         options={"level": "3", "slicecrc": "1", "g": "1"},
         lossless={},
+        # libav allocates the largest packet that a picture might need: 21 bytes per sample (2 GiB
+        # at 100 megapixels) in version 3, just over one in version 4, which it calls experimental.
+        intermediate={"level": "4", "strict": "experimental"},
+        never_intermediate=frozenset({"gray16le"}),  # is read as floating point
         containers=frozenset({"matroska", "nut"}),
         continues=frozenset({"ffv1"}),
     ),

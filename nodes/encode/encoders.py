@@ -21,7 +21,14 @@ from nodes.node import NodeConfig
 from nodes.picture.formats import bit_depth, editable_format, nearest_format
 from nodes.types import VideoInfo
 
-__all__ = ["EncodeConfig", "EncoderPlan", "OtherStreamsMode", "plan_encoder", "plan_joined"]
+__all__ = [
+    "EncodeConfig",
+    "EncoderPlan",
+    "OtherStreamsMode",
+    "plan_encoder",
+    "plan_intermediate",
+    "plan_joined",
+]
 
 OtherStreamsMode = Literal["keep", "copy", "refuse"]
 """See `EncodeConfig.other_streams`."""
@@ -203,6 +210,13 @@ def plan_joined(plan: EncoderPlan, info: VideoInfo) -> EncoderPlan:
     if info.profile in _BASELINE:
         options["profile"] = "baseline"
     return replace(plan, options=options)
+
+
+def plan_intermediate(plan: EncoderPlan) -> EncoderPlan:
+    """Return a plan for a file that only this program reads, to write pictures from it."""
+    if plan.pix_fmt in plan.facts.never_intermediate:
+        return plan
+    return replace(plan, options={**plan.options, **plan.facts.intermediate})
 
 
 _BASELINE: Final = ("Baseline", "Constrained Baseline")
