@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import uniform_filter
 
 __all__ = ["Luma", "structure", "with_contrast"]
 
@@ -75,5 +75,5 @@ def structure(luma: Luma) -> Luma | None:
 
 
 def _without_local_mean(blocks: Luma) -> Luma:
-    mean = uniform_filter(blocks, _AROUND, mode="reflect")
+    mean = cv2.blur(blocks, (_AROUND, _AROUND), borderType=cv2.BORDER_REFLECT)
     return (blocks - mean).astype(np.float32)
