@@ -66,6 +66,8 @@ class Encoder:
     """Returns the private parameters for a number of threads, if it has its own thread pool."""
     lookahead_option: str = ""
     """Its option for the number of pictures that it looks ahead, each of which it keeps twice."""
+    short_lookahead: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Further options where that number is reduced for the memory's sake."""
     hdr_words: HdrWords | None = None
     """Its private parameters for HDR10 metadata, None if it does not support it."""
     own_sets: str = ""
@@ -120,6 +122,8 @@ ENCODERS: dict[str, Encoder] = {
         own_sets=f"sps-id={OWN_SET}",
         in_order={"bf": "0"},
         lookahead_option="rc-lookahead",
+        # With 8K it takes 1.1 GiB, with its usual three B-frames in a row 1.5.
+        short_lookahead={"bf": "1"},
         hdr_words=HdrWords("mastering-display", "cll"),
         containers=_IN_MOST,
         continues=frozenset({"h264"}),

@@ -241,7 +241,7 @@ def _plan(
     if profile is not None:
         options["profile"] = profile
     if encoder.lookahead_option and (pictures := _lookahead(pix_fmt, info)) < SHORTEST_LOOKAHEAD:
-        options[encoder.lookahead_option] = str(pictures)
+        options |= {encoder.lookahead_option: str(pictures), **encoder.short_lookahead}
     options |= choice.options
     if choice.lossless:
         options |= _lossless_options(encoder, options)

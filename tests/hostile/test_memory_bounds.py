@@ -161,6 +161,7 @@ def test_an_encoder_looks_less_far_ahead_in_large_pictures(
 ) -> None:
     plan = plan_encoder(EncodeConfig(codec="x264"), info, threads=2)
     assert plan.options.get("rc-lookahead") == expected
+    assert plan.options.get("bf") == (None if expected is None else "1")
     mine = EncodeConfig(codec="x264", options={"rc-lookahead": "7"})
     assert plan_encoder(mine, info, threads=2).options["rc-lookahead"] == "7"
 
