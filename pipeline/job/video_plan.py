@@ -136,7 +136,8 @@ def _plan_video(
     for into, config, target in zip(written, configs, video.outputs, strict=True):
         if output_kind is not None:
             output = target.with_suffix(suffix) if suffix else target
-            said = check_pictures(output_kind, source, name_of(output), config.codec)
+            size_px = (into.width_px, into.height_px)
+            said = check_pictures(output_kind, source, name_of(output), config.codec, size_px)
         else:
             encoder = plan_encoder(config, into, threads)
             policy = StreamPolicy.of(config, sounds)
