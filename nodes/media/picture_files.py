@@ -21,6 +21,7 @@ from av.format import ContainerFormat
 from av.video import VideoStream
 from PIL import Image, ImageSequence
 
+from aminet.errors import first_line
 from nodes.errors import MediaError
 from nodes.media.allowed import allowing, open_allowed
 from nodes.media.picture_formats import PICTURE_FORMATS
@@ -150,13 +151,9 @@ def pillow_image(path: Path, content: BinaryIO | None = None) -> Generator[Image
     try:
         image = Image.open(content or path)
     except Exception as error:
-        raise MediaError(f"{path}: its header cannot be read ({_line(error)})") from error
+        raise MediaError(f"{path}: its header cannot be read ({first_line(error)})") from error
     with image:
         yield image
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def open_animated_webp(path: Path) -> InputContainer:

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeGuard, cast
 from upath import UPath
 from upath.registry import available_implementations
 
+from aminet.errors import first_line
 from aminet.files import read_regular
 from pipeline.errors import StorageError
 from pipeline.storage.private import create_file
@@ -303,7 +304,7 @@ def _explained(location: UPath) -> Generator[None]:
 
 def _reason(location: UPath, error: Exception) -> str:
     scheme = location.protocol
-    kind, text = type(error).__name__, (str(error).strip() or type(error).__name__).splitlines()[0]
+    kind, text = type(error).__name__, first_line(error)
     if isinstance(error, ImportError):
         known = _INSTALL.get(scheme)
         return f"{scheme}:// needs another package: {f'pip install {known}' if known else text}"
