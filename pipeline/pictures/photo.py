@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -186,11 +186,8 @@ def encode_png(samples: RgbImage) -> bytes:
     encoder.width, encoder.height = width_px, height_px
     encoder.pix_fmt = _PNG_FORMATS[f"u{samples.dtype.itemsize}", channels]
     encoder.time_base = Fraction(1, 25)
-    picture = av.VideoFrame(width_px, height_px, encoder.pix_fmt)
-    (plane,) = picture.planes
-    buffer = cast("memoryview[int]", plane)
-    rows = np.frombuffer(buffer, f">u{samples.dtype.itemsize}").reshape(height_px, -1)
-    rows[:, : width_px * channels] = samples.reshape(height_px, -1)
+    codes = samples if samples.dtype == np.uint8 else samples.byteswap()
+    picture = av.VideoFrame.from_numpy_buffer(codes, encoder.pix_fmt)
     return b"".join(bytes(p) for p in (*encoder.encode(picture), *encoder.encode(None)))
 
 
