@@ -1,4 +1,4 @@
-"""Contrast: making dim and hazy pictures fit for the detector, and comparing pictures in any light.
+"""Making dim, hazy and soft pictures fit for the detector, and comparing pictures in any light.
 
 Lamps, night, haze and a camera's exposure change levels, not what is seen. Nothing here is part of
 the output.
@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import uniform_filter
 
-__all__ = ["Luma", "percentiles", "structure", "with_contrast"]
+__all__ = ["Luma", "percentiles", "structure", "with_contrast", "with_detail"]
 
 Luma = npt.NDArray[np.float32]
 """Shape (rows, columns), 0 to 1: every n-th luma sample of a frame."""
@@ -26,6 +26,18 @@ _LEAST_SPAN: Final = 100.0
 over a black level of 16 it finds 75 % unstretched, all with a span of 80 to 160."""
 _MOST_GAIN: Final = 24.0
 """A span of 4 levels is stretched by this, a smaller one is noise."""
+
+_FINE_PX: Final = (1.0, 2.0)
+"""Detail up to the first standard deviation is compared with that between the first and the second,
+px of a view."""
+_SHARP_RATIO, _SOFT_RATIO = 0.78, 0.62
+"""Ratios of their RMS at which a view is left as it is, and at which it gets `_SHARPENED` times its
+detail. Views of faces have 0.75 to 1 without blur, 0.65 to 0.8 with a blur of half a source pixel,
+0.55 to 0.7 with one of a pixel."""
+_SHARPENED: Final = 1.0
+_MOST_SHARPENED: Final = 1.5
+_DETAIL_PX: Final = 1.5
+"""Standard deviation of the unsharp mask, px of a view."""
 
 _BLOCK: Final = 8
 _AROUND: Final = 5
@@ -63,6 +75,28 @@ def percentiles(samples: Luma, percents: Sequence[float]) -> list[float]:
     ]
 
 
+def with_detail(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Sharpen a view that is softer than what the detector is used to; a sharp one is itself.
+
+    Noise counts as detail, so that a noisy view is not sharpened.
+
+    Args:
+        rgb: shape (height, width, 3).
+    """
+    picture = rgb.astype(np.float32)
+    luma = picture @ _LUMA
+    soft, softer = (cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in _FINE_PX)
+    fine, coarse = float(np.square(luma - soft).mean()), float(np.square(soft - softer).mean())
+    ratio = (fine / max(coarse, 1e-6)) ** 0.5
+    lacking = (_SHARP_RATIO - ratio) / (_SHARP_RATIO - _SOFT_RATIO)
+    amount = min(_SHARPENED * lacking, _MOST_SHARPENED)
+    if amount <= 0:
+        return rgb
+    blurred = cv2.GaussianBlur(picture, (0, 0), _DETAIL_PX)
+    sharpened = cv2.addWeighted(picture, 1 + amount, blurred, -amount, 0, dtype=cv2.CV_8U)
+    return sharpened.astype(np.uint8, copy=False)
+
+
 def structure(luma: Luma) -> Luma | None:
     """Return what a picture shows in coarse blocks, whatever the light on it.
 
@@ -88,5 +122,5 @@ def structure(luma: Luma) -> Luma | None:
 
 
 def _without_local_mean(blocks: Luma) -> Luma:
-    mean = uniform_filter(blocks, _AROUND, mode="reflect")
+    mean = cv2.blur(blocks, (_AROUND, _AROUND), borderType=cv2.BORDER_REFLECT)
     return (blocks - mean).astype(np.float32)

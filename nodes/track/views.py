@@ -17,7 +17,7 @@ from PIL import Image
 from nodes.geometry.alignment import Matrix, apply, bounding_box
 from nodes.picture.layout import align_region, pixel_layout
 from nodes.picture.regions import RegionReader
-from nodes.track.contrast import with_contrast
+from nodes.track.contrast import with_contrast, with_detail
 from nodes.track.detector import DETECTOR_SIDE_PX, Detection
 
 __all__ = ["Square", "View", "cut_view", "scan_squares"]
@@ -38,7 +38,8 @@ class View:
     """The picture for the detector."""
 
     rgb: npt.NDArray[np.uint8]
-    """Shape (128, 128, 3); black outside of the frame, stretched if it is dim or hazy."""
+    """Shape (128, 128, 3); black outside of the frame, stretched if it is dim or hazy, sharpened if
+    it is soft."""
     frame_from_view: Matrix
     """Transform to square pixels of the frame."""
 
@@ -89,7 +90,7 @@ def cut_view(
         tuple(small_from_view.ravel()),
         Image.Resampling.BILINEAR,
     )
-    return View(with_contrast(np.asarray(image)), square_from_view)
+    return View(with_detail(with_contrast(np.asarray(image))), square_from_view)
 
 
 def scan_squares(

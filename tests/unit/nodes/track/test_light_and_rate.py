@@ -1,4 +1,4 @@
-"""Track in poor light, under a lamp, in film with few frames, and with a camera upside down."""
+"""Track in poor light, out of focus, in film with few frames, and with a camera upside down."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from nodes.node import Inputs
 from nodes.track import Track, TrackConfig
-from nodes.track.contrast import percentiles, with_contrast
+from nodes.track.contrast import percentiles, with_contrast, with_detail
 from nodes.types import Frame, FrameFaces
 from tests.support import SAMPLES
 from tests.support.faces import frame_of, info_of, portrait, scene, segment_in
@@ -74,6 +74,12 @@ def test_of_a_street_at_six_percent_light_most_are_found(track: Track, tmp_path:
     assert numbers(track, tmp_path, frames)[-1][:4] == [1, 2, 3, 4]  # of five
 
 
+def test_in_a_street_out_of_focus_all_are_found(track: Track, tmp_path: Path) -> None:
+    lens = ImageFilter.GaussianBlur(1.0)
+    frames = [frame_of(f.picture.to_image().filter(lens), f.index) for f in street(3)]
+    assert numbers(track, tmp_path, frames)[-1] == [1, 2, 3, 4, 5]
+
+
 def test_in_slow_film_each_person_has_one_number(track: Track, tmp_path: Path) -> None:
     every_5_s = [replace(f, index=i, pts=125 * i) for i, f in enumerate(street(60)[::12])]
     found = numbers(track, tmp_path, every_5_s)
@@ -112,10 +118,22 @@ def test_contrast_is_only_raised() -> None:
     assert 80 < np.ptp(np.percentile(with_contrast(dim), [2, 95])) < 130
 
 
+@pytest.mark.parametrize("sigma_px", [1.0, 1.5, 2.0])
+def test_only_soft_views_are_sharpened(sigma_px: float) -> None:
+    sharp = portrait(128)
+    rgb = np.asarray(sharp)
+    assert with_detail(rgb) is rgb
+    soft = np.asarray(sharp.filter(ImageFilter.GaussianBlur(sigma_px)))
+    off, off_before = (
+        np.square(each - rgb.astype(float)).mean() for each in (with_detail(soft), soft)
+    )
+    assert off < 0.9 * off_before
+
+
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_blank_picture_stays_blank(level: int) -> None:
     rgb = np.full((128, 128, 3), level, np.uint8)
-    assert np.ptp(with_contrast(rgb)) == 0
+    assert np.ptp(with_detail(with_contrast(rgb))) == 0
 
 
 def street(count: int) -> list[Frame]:
