@@ -25,6 +25,7 @@ __all__ = [
     "TrainConfigError",
     "WeightsError",
     "did_you_mean",
+    "first_line",
 ]
 
 
@@ -34,6 +35,18 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     swapped = [other for other in known if sorted(other) == sorted(name)]
     close = swapped or difflib.get_close_matches(name, known, n=1)
     return f": did you mean {close[0]!r}?" if close else ""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type's name if it has none.
+
+    The error may be of another package, and fail to say anything.
+    """
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001 - its `__str__` may raise anything
+        lines = []
+    return lines[0] if lines else type(error).__name__
 
 
 class AminetError(Exception):

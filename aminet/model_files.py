@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -49,6 +49,8 @@ WEIGHTS_SUFFIX: Final = ".safetensors"
 CHECKPOINT_SUFFIX: Final = ".pt"
 CARD_SIDE_PX: Final = 128
 """Side of the face for which a card gives `macs`, px: that of the training faces."""
+MOST_BLOCKS: Final = 256
+"""Most LGFI blocks that a card may name, which would be built before its weights are compared."""
 MOST_REASON: Final = 300
 """Most characters of torch's message about weights that do not fit, which names every tensor."""
 
@@ -95,6 +97,13 @@ class ModelCard(BaseModel):
     notes: str = ""
     """Intended use and limits."""
     license: str = ""
+
+    @field_validator("network")
+    @classmethod
+    def _can_be_built(cls, network: AMINetConfig) -> AMINetConfig:
+        if min(network.depths) < 0 or sum(network.depths) > MOST_BLOCKS:
+            raise ValueError(f"depths: expected at most {MOST_BLOCKS} blocks in all")
+        return network
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +351,9 @@ def _fill(
         given = sum(tensor.numel() for tensor in tensors.values())
         if wanted > given:
             raise ValueError(f"{given} numbers, expected {wanted}")
+        for name, tensor in tensors.items():
+            if not tensor.is_floating_point():
+                raise ValueError(f"{name} holds {tensor.dtype}, expected floating-point numbers")
         network = AMINet(config)
         network.load_state_dict(tensors, strict=True)
     except (RuntimeError, TypeError, AttributeError, ValueError, ArithmeticError) as error:

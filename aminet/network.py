@@ -16,6 +16,7 @@ A network takes the face alone (3 channels) or the face and its history (7 chann
 """
 # ruff: noqa: N803, N806, N812
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -43,6 +44,7 @@ __all__ = [
     "as_channels_last",
     "check_shape",
     "normalise",
+    "padded",
     "same",
     "self_ensemble",
     "zero",
@@ -317,11 +319,7 @@ class AMINet(nn.Module):
         if x_BCHW.shape[1] < self.config.in_channels:
             x_BCHW = without_history(x_BCHW)
         h, w = x_BCHW.shape[-2:]
-        # The three levels halve the stem's size; other sides are padded here and cropped below.
-        multiple = 8 * self.config.stem_factor
-        pad_h, pad_w = -h % multiple, -w % multiple
-        if pad_h or pad_w:
-            x_BCHW = F.pad(x_BCHW, (0, pad_w, 0, pad_h), mode="replicate")
+        x_BCHW = padded(x_BCHW, self.config.stem_factor)
         f = self.stem(as_channels_last(F.pixel_unshuffle(x_BCHW, self.config.stem_factor)))
         skips: list[Tensor] = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
@@ -334,11 +332,11 @@ class AMINet(nn.Module):
         return F.pixel_shuffle(self.tail(f), self.config.stem_factor)[..., :h, :w]
 
 
-def self_ensemble(network: AMINet, x_BCHW: Tensor) -> Tensor:
+def self_ensemble(residual: Callable[[Tensor], Tensor], x_BCHW: Tensor) -> Tensor:
     """Return the mean of the residuals of a face and of its mirror image: better, but slower.
 
     Args:
-        network: the network.
+        residual: the network's `AMINet.residual`.
         x_BCHW: (B, 3 or 7, H, W) as for `AMINet.forward`.
 
     Returns:
@@ -351,7 +349,17 @@ def self_ensemble(network: AMINet, x_BCHW: Tensor) -> Tensor:
     CVPR 2016. Of their eight transforms the network was trained on the mirror image only.
     """
     mirrored_BCHW = as_channels_last(x_BCHW.flip(-1))
-    return (network.residual(x_BCHW) + network.residual(mirrored_BCHW).flip(-1)) / 2
+    return (residual(x_BCHW) + residual(mirrored_BCHW).flip(-1)) / 2
+
+
+def padded(x_BCHW: Tensor, stem_factor: int) -> Tensor:
+    """Return pictures whose sides the three levels can halve; what is added repeats the edge."""
+    h, w = x_BCHW.shape[-2:]
+    multiple = 8 * stem_factor
+    pad_h, pad_w = -h % multiple, -w % multiple
+    if pad_h or pad_w:
+        return F.pad(x_BCHW, (0, pad_w, 0, pad_h), mode="replicate")
+    return x_BCHW
 
 
 def check_shape(x_BCHW: Tensor, in_channels: int = 3) -> None:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import convert_conv2d_weight_memory_format
 
+from aminet.cpu_network import CpuNetwork
 from aminet.cuda_graphs import FixedBatches
 from aminet.model_files import ModelCard, WeightsFile, build_network, read_weights
 from aminet.network import AMINet, as_channels_last, self_ensemble
@@ -33,7 +34,8 @@ class Restorer:
     """Restores faces with one network.
 
     Args:
-        network: on `device`; not changed.
+        network: on `device`; not changed. On a CPU its weights are converted here, so that later
+            changes to them have no effect.
         device: the device to run on.
         ensemble: average with the result for the mirrored face (`aminet.network.self_ensemble`).
         card: the network's card, if it was read from a file.
@@ -55,8 +57,11 @@ class Restorer:
         self.ensemble = ensemble
         self.card = card
         self._own = network.tail.weight.dtype
+        dtype = autocast_dtype(device)
+        on_cpu = device.type == "cpu"
+        self._network = CpuNetwork(network, dtype or torch.float32) if on_cpu else network
         # On a GPU the weights are converted once; autocast would convert them for every batch.
-        self._autocast = autocast_dtype(device) if self._own == torch.float32 else None
+        self._autocast = dtype if self._own == torch.float32 and not on_cpu else None
         self._run = FixedBatches(self._residual) if fixed_batches else self._residual
 
     @classmethod
@@ -114,8 +119,8 @@ class Restorer:
         ):
             faces_BCHW = x_BCHW.to(self._own)
             if self.ensemble:
-                return self_ensemble(self.network, faces_BCHW).to(torch.float32)
-            return self.network.residual(faces_BCHW).to(torch.float32)
+                return self_ensemble(self._network.residual, faces_BCHW).to(torch.float32)
+            return self._network.residual(faces_BCHW).to(torch.float32)
 
     def restore(self, x_BCHW: Tensor) -> Tensor:
         """Restore any number of faces, in batches.

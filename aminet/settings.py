@@ -270,6 +270,8 @@ def _count_values(node: yaml.Node, known: dict[int, int], level: int) -> int:
     if isinstance(node, yaml.ScalarNode):
         if len(node.value) > MOST_CHARACTERS:
             raise ValueError(f"a value of more than {MOST_CHARACTERS} characters")
+        if "\0" in node.value:
+            raise ValueError("a value with a zero byte")
         return 1
     if id(node) not in known:
         parts = node.value

@@ -175,7 +175,7 @@ class Segment:
     """First pts that the source sends, if before `start_pts`. The frames before `start_pts` go to
     nodes with bounded state and to the nodes before them only; they do not reach the output."""
     codec: str | None = None
-    """The codec for `encode.codec=auto`, where the kind of output decides it."""
+    """The codec for `encode.codec=auto` if pictures are written from the encoded file."""
     cuts: tuple[int, ...] | None = None
     """Pts between which frames are all encoded or all left to be copied; None: all are encoded."""
     pictures: tuple[PictureForm, ...] = ()

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
-from aminet.errors import did_you_mean
+from aminet.errors import did_you_mean, first_line
 from nodes.errors import NodeConfigError
 from nodes.node import API_VERSION, Node, NodeConfig, NodeSpec
 
@@ -73,8 +73,7 @@ def _loaded(point: EntryPoint) -> type[Node[NodeConfig]]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        lines = str(error).strip().splitlines() or ["no message"]
-        raise NodeConfigError(f"{what}: {type(error).__name__}: {lines[0]}") from error
+        raise NodeConfigError(f"{what}: {type(error).__name__}: {first_line(error)}") from error
     if not (inspect.isclass(found) and issubclass(found, Node)):
         raise NodeConfigError(f"{what}: {point.value} is no subclass of nodes.node.Node")
     if inspect.isabstract(found):

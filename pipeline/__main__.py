@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from typing import NoReturn, TextIO
 
 from pipeline import interrupts
@@ -23,10 +25,17 @@ def main() -> NoReturn:
         sys.exit(EXIT_USAGE)
     from pipeline.cli.app import main as run
 
+    # Through the log, which escapes them: they may tell of files and their metadata.
+    logging.captureWarnings(capture=True)
+    warnings.formatwarning = _in_a_line
     code = interrupts.finish(run())
     for stream in (sys.stdout, sys.stderr):
         _flush(stream)
     sys.exit(code)
+
+
+def _in_a_line(message: Warning | str, category: type[Warning], *_: object) -> str:
+    return f"{category.__name__}: {message}"
 
 
 def _flush(stream: TextIO | None) -> None:
@@ -37,6 +46,8 @@ def _flush(stream: TextIO | None) -> None:
         stream.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except ValueError:  # closed, by a third-party node perhaps
+        return
 
 
 if __name__ == "__main__":

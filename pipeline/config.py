@@ -71,7 +71,7 @@ class RunOptions(BaseModel):
     splits."""
     window_frames: int = Field(default=32, ge=2, le=10_000)
     """Most frames of a segment in flight."""
-    window_mb: int = Field(default=384, ge=1, le=10**9)
+    window_mb: int = Field(default=128, ge=1, le=10**9)
     """Most megabytes of pictures of a segment in flight, but at least two frames: bounds memory."""
     max_latency_s: float | None = Field(default=2.0, gt=0, le=1e8)
     """Frames of a live source that have waited for longer, s, are dropped and counted; None keeps
@@ -87,7 +87,7 @@ class RunOptions(BaseModel):
     enhancer_gpus: float | None = Field(default=None, ge=0, le=1024)
     """GPUs per enhancer under Ray: 0.5 puts two on a GPU, 0 uses CPUs; None is 1."""
     store_mb: int | None = Field(default=None, ge=1, le=10**9)
-    """Most megabytes of faces in flight; None is 30 % of the smallest object store under Ray, 64 in
+    """Most megabytes of faces in flight; None is 30 % of the smallest object store under Ray, 32 in
     the local runner."""
     scratch_dir: Path | None = None
     """Folder for local copies of stored files, on each machine; None is its temporary folder."""

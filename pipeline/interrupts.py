@@ -1,9 +1,11 @@
-"""Handling of SIGINT and SIGTERM, which raise only where that is safe.
+"""Handling of SIGINT, SIGTERM and SIGHUP, which raise only where that is safe.
 
 Python raises KeyboardInterrupt anywhere, which breaks clean-up code, is swallowed by some
 callbacks, and leaves libraries half imported. With the handlers of this module a signal raises only
 inside `interruptible` code. Elsewhere it is deferred until such code begins, or until the program
 ends. It raises once: further signals do not interrupt the clean-up.
+
+SIGHUP, of a terminal that is closed, is left alone if it is ignored, as `nohup` has it.
 
 The handlers are installed by the program only, not when this package is used as a library.
 """
@@ -34,14 +36,14 @@ __all__ = [
 EXIT_INTERRUPTED: Final = 130
 """Exit code after SIGINT, as shells report it (128 + 2)."""
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _AGAIN_S: Final = 0.05
 """Delay after which a swallowed interrupt is raised again, s."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """Raised for SIGINT and SIGTERM.
+    """Raised for SIGINT, SIGTERM and SIGHUP.
 
     A subclass of `KeyboardInterrupt`: if that one itself passes through an `exec` of text, as used
     by dataclasses, Python ends by killing itself with SIGINT, whatever the exit code.
@@ -64,10 +66,15 @@ def install() -> None:
     """Install the handlers; signals are deferred until code is `interruptible`."""
     # Otherwise Ray installs its own handler for SIGTERM, which prints a stack.
     os.environ.setdefault("RAY_DISABLE_FAILURE_SIGNAL_HANDLER", "1")
-    for number in _SIGNALS:
+    for number in _heard():
         signal.signal(number, _on_signal)
     signal.signal(signal.SIGALRM, _on_alarm)
     sys.unraisablehook = _on_swallowed
+
+
+def _heard() -> list[signal.Signals]:
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in _SIGNALS if not (ignored and number is signal.SIGHUP)]
 
 
 def finish(code: int) -> int:
@@ -121,7 +128,7 @@ def first_signal_calls(end: Callable[[], None]) -> Generator[None]:
 
     Installs the handlers for the time of the context, also when used as a library.
     """
-    before = {number: signal.signal(number, _on_signal) for number in _SIGNALS}
+    before = {number: signal.signal(number, _on_signal) for number in _heard()}
     _state.on_first = end
     try:
         yield

@@ -13,9 +13,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import gaussian_filter
 
 __all__ = ["SPECTRUM", "Softness", "energies", "expected", "softness", "trust"]
 
@@ -23,6 +23,8 @@ Array = npt.NDArray[np.float64]
 
 _EDGES_PX: Final = (0.0, 0.7, 1.4, 2.8, 5.6, 11.2)
 """Each band is the difference of two Gaussian blurs with consecutive standard deviations, px."""
+_BLUR_REACH: Final = 3
+"""Where Gaussian blurs end, in standard deviations."""
 SPECTRUM: Final = (0.42, 2.88, 1.03)
 """Knee, power and pixel width of the spectrum of sharp faces: with f in cycles per eye distance,
 (knee^2 + f^2)^(-power/2), sampled by square pixels of that width. Fitted by
@@ -101,10 +103,16 @@ def _reduced(plane: npt.NDArray[np.floating], factor: int) -> npt.NDArray[np.flo
 def energies(luma: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) -> Array:
     """Return the weighted mean square of each band; shape (bands,)."""
     soft = [luma.astype(np.float32)]
-    soft += [gaussian_filter(soft[0], sigma, truncate=3) for sigma in _EDGES_PX[1:]]
+    soft += [_blurred(soft[0], sigma_px) for sigma_px in _EDGES_PX[1:]]
     shares = weights / max(float(weights.sum()), 1e-9)
     bands = [np.square(fine - coarse) for fine, coarse in pairwise(soft)]
     return np.array([float((band * shares).sum(dtype=np.float64)) for band in bands])
+
+
+def _blurred(plane: npt.NDArray[np.float32], sigma_px: float) -> npt.NDArray[np.float32]:
+    side_px = 2 * round(_BLUR_REACH * sigma_px) + 1
+    blurred = cv2.GaussianBlur(plane, (side_px, side_px), sigma_px, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(blurred, np.float32)
 
 
 def trust(eyes_px: float) -> Array:

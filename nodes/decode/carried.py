@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import av
 
 from nodes.errors import MediaError
 from nodes.media.container_facts import ContainerFacts
+from nodes.media.picture_files import pillow_image
 from nodes.media.side_data import CARRIED, DOLBY_VISION, carried_kinds
+from nodes.media.urls import is_url
+from nodes.reports import counted
 
-__all__ = ["lost_facts"]
+__all__ = ["further_pages", "lost_facts"]
 
 _BASES = {1: "HDR10", 2: "SDR", 4: "HLG", 6: "HDR10"}
 """What Dolby Vision's pictures are without its metadata, by its compatibility number."""
@@ -41,3 +46,20 @@ def lost_facts(source: str, facts: ContainerFacts, first: av.VideoFrame) -> list
         plain = _BASES.get(base, "plain")
         lost.append(f"{DOLBY_VISION} (profile {profile}): what is left is {plain} video")
     return lost
+
+
+def further_pages(source: str) -> list[str]:
+    """Return that the pages of a TIFF after its first one are left out, if it has more.
+
+    Args:
+        source: path or URL of a single picture.
+    """
+    path = Path(source)
+    if path.suffix.lower() not in (".tif", ".tiff") or is_url(source):
+        return []
+    try:
+        with pillow_image(path) as image:
+            pages = getattr(image, "n_frames", 1)
+    except Exception:  # noqa: BLE001 - libav has read the first page, which is what counts
+        return []
+    return [counted(pages - 1, "further page")] if pages > 1 else []

@@ -15,7 +15,7 @@ from av.container import InputContainer
 from av.video.format import VideoFormat
 from av.video.frame import PictureType
 
-from nodes.decode.carried import lost_facts
+from nodes.decode.carried import further_pages, lost_facts
 from nodes.decode.common_picture import PictureFitter, common_info
 from nodes.decode.config import DecodeConfig
 from nodes.decode.timestamps import RESTART_S, PresentationClock
@@ -95,7 +95,7 @@ class Stretch:
             self._top_field_first = source.top_field_first
             if self._deinterlaces:
                 source = replace(source, interlaced=False)
-            self._lost = [] if source.still else self._lost_facts(segment.input, first)
+            self._lost = self._lost_facts(segment.input, first, still=source.still)
             form = self._form_of(first)
             info = common_info(_editable(source), form, segment.pictures)
             fitter = PictureFitter(info, form, segment.pictures)
@@ -120,7 +120,9 @@ class Stretch:
             self._pictures = self._reader.pictures()
             self._damage_count, self._damage = 0, []
 
-    def _lost_facts(self, name: str, first: av.VideoFrame) -> list[str]:
+    def _lost_facts(self, name: str, first: av.VideoFrame, *, still: bool) -> list[str]:
+        if still:
+            return further_pages(name)
         return [] if is_numbered(name) else lost_facts(name, self._reader.facts, first)
 
     def _form_of(self, picture: av.VideoFrame) -> PictureForm:

@@ -66,6 +66,8 @@ class Encoder:
     """Returns the private parameters for a number of threads, if it has its own thread pool."""
     lookahead_option: str = ""
     """Its option for the number of pictures that it looks ahead, each of which it keeps twice."""
+    short_lookahead: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Further options where that number is reduced for the memory's sake."""
     hdr_words: HdrWords | None = None
     """Its private parameters for HDR10 metadata, None if it does not support it."""
     own_sets: str = ""
@@ -84,6 +86,10 @@ class Encoder:
     """libav's muxers that support its codec, and whose players expect it."""
     continues: frozenset[str] = frozenset()
     """Codecs of sources for which it is the default."""
+    intermediate: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Options for a file that only this program reads, to write pictures from it."""
+    never_intermediate: frozenset[str] = frozenset()
+    """Pixel formats that those options change."""
     successors: tuple[str, ...] = ()
     """Keys of `ENCODERS` to try in order if it does not support the frames."""
 
@@ -116,6 +122,8 @@ ENCODERS: dict[str, Encoder] = {
         own_sets=f"sps-id={OWN_SET}",
         in_order={"bf": "0"},
         lookahead_option="rc-lookahead",
+        # With 8K it takes 1.1 GiB, with its usual three B-frames in a row 1.5.
+        short_lookahead={"bf": "1"},
         hdr_words=HdrWords("mastering-display", "cll"),
         containers=_IN_MOST,
         continues=frozenset({"h264"}),
@@ -167,6 +175,10 @@ ENCODERS: dict[str, Encoder] = {
         # Version 3 with slice checksums: damage in an archive is found and stays local.
         options={"level": "3", "slicecrc": "1", "g": "1"},
         lossless={},
+        # libav allocates the largest packet that a picture might need: 21 bytes per sample (2 GiB
+        # at 100 megapixels) in version 3, just over one in version 4, which it calls experimental.
+        intermediate={"level": "4", "strict": "experimental"},
+        never_intermediate=frozenset({"gray16le"}),  # is read as floating point
         containers=frozenset({"matroska", "nut"}),
         continues=frozenset({"ffv1"}),
     ),

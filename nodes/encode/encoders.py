@@ -21,7 +21,14 @@ from nodes.node import NodeConfig
 from nodes.picture.formats import bit_depth, editable_format, nearest_format
 from nodes.types import VideoInfo
 
-__all__ = ["EncodeConfig", "EncoderPlan", "OtherStreamsMode", "plan_encoder", "plan_joined"]
+__all__ = [
+    "EncodeConfig",
+    "EncoderPlan",
+    "OtherStreamsMode",
+    "plan_encoder",
+    "plan_intermediate",
+    "plan_joined",
+]
 
 OtherStreamsMode = Literal["keep", "copy", "refuse"]
 """See `EncodeConfig.other_streams`."""
@@ -205,6 +212,13 @@ def plan_joined(plan: EncoderPlan, info: VideoInfo) -> EncoderPlan:
     return replace(plan, options=options)
 
 
+def plan_intermediate(plan: EncoderPlan) -> EncoderPlan:
+    """Return a plan for a file that only this program reads, to write pictures from it."""
+    if plan.pix_fmt in plan.facts.never_intermediate:
+        return plan
+    return replace(plan, options={**plan.options, **plan.facts.intermediate})
+
+
 _BASELINE: Final = ("Baseline", "Constrained Baseline")
 """Profiles of H.264 without reordering, by libav's names."""
 
@@ -227,7 +241,7 @@ def _plan(
     if profile is not None:
         options["profile"] = profile
     if encoder.lookahead_option and (pictures := _lookahead(pix_fmt, info)) < SHORTEST_LOOKAHEAD:
-        options[encoder.lookahead_option] = str(pictures)
+        options |= {encoder.lookahead_option: str(pictures), **encoder.short_lookahead}
     options |= choice.options
     if choice.lossless:
         options |= _lossless_options(encoder, options)

@@ -11,7 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from nodes.encode.encoders import EncodeConfig, EncoderPlan, plan_encoder, plan_joined
+from nodes.encode.encoders import (
+    EncodeConfig,
+    EncoderPlan,
+    plan_encoder,
+    plan_intermediate,
+    plan_joined,
+)
 from nodes.encode.stretches import StretchWriter
 from nodes.encode.writer import VIDEO_FILE, Writer
 from nodes.errors import MediaError
@@ -59,11 +65,13 @@ class Encode(SinkNode[EncodeConfig]):
         """
         (info,) = inputs.values()
         config = self.config
-        if config.codec == "auto" and segment.codec is not None:
-            config = config.model_copy(update={"codec": segment.codec})
         if config.lossless:
             segment = replace(segment, threads=LOSSLESS_THREADS)
-        plan = plan_encoder(config, info, segment.threads)
+        if config.codec == "auto" and segment.codec is not None:
+            config = config.model_copy(update={"codec": segment.codec})
+            plan = plan_intermediate(plan_encoder(config, info, segment.threads))
+        else:
+            plan = plan_encoder(config, info, segment.threads)
         self._report = {}
         if segment.cuts is None or config.why_encoded() is not None:
             self._writer = self.make_writer(segment, plan, info)

@@ -24,6 +24,7 @@ from nodes.media.picture_files import (
     is_numbered,
     open_animated_webp,
     open_numbered,
+    open_sound_png,
     opened_numbered,
 )
 from nodes.media.urls import is_url
@@ -156,6 +157,8 @@ def _open(source: str, probe_bytes: int | None) -> InputContainer:
             raise MediaError(f"{source}: the file is empty (0 bytes); copy or record it again")
         if is_animated_webp(path):
             return open_animated_webp(path)
+        if (png := open_sound_png(path)) is not None:
+            return png
     options = {} if probe_bytes is None else _probing(probe_bytes)
     return open_allowed(source, options=options)
 

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import av
 import numpy as np
@@ -21,20 +21,24 @@ from av.format import ContainerFormat
 from av.video import VideoStream
 from PIL import Image, ImageSequence
 
+from aminet.errors import first_line
 from nodes.errors import MediaError
 from nodes.media.allowed import allowing, open_allowed
 from nodes.media.picture_formats import PICTURE_FORMATS
 from nodes.media.urls import is_url
+from nodes.picture.png_chunks import PNG_SIGNATURE, sound_png
 
 __all__ = [
     "files_of",
     "is_animated_webp",
+    "is_cut_jpeg",
     "is_numbered",
     "numbered",
     "numbered_name",
     "numbers_among",
     "open_animated_webp",
     "open_numbered",
+    "open_sound_png",
     "opened_numbered",
     "pillow_image",
 ]
@@ -127,23 +131,29 @@ def is_animated_webp(path: Path) -> bool:
     return is_extended and len(head) > 20 and bool(head[20] & 2)
 
 
+def is_cut_jpeg(content: bytes) -> bool:
+    """Return whether a JPEG ends before its pixels do; libav makes the rest of it grey."""
+    last_scan = content.rfind(b"\xff\xda")
+    return content.startswith(b"\xff\xd8") and content.rfind(b"\xff\xd9") < last_scan
+
+
 @contextmanager
-def pillow_image(path: Path) -> Generator[Image.Image]:
+def pillow_image(path: Path, content: BinaryIO | None = None) -> Generator[Image.Image]:
     """Open a picture with Pillow, converting its errors.
+
+    Args:
+        path: the file.
+        content: its content, if that is to be read instead.
 
     Raises:
         MediaError: it cannot be read, or has more pixels than Pillow allows.
     """
     try:
-        image = Image.open(path)
+        image = Image.open(content or path)
     except Exception as error:
-        raise MediaError(f"{path}: its header cannot be read ({_line(error)})") from error
+        raise MediaError(f"{path}: its header cannot be read ({first_line(error)})") from error
     with image:
         yield image
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def open_animated_webp(path: Path) -> InputContainer:
@@ -171,6 +181,18 @@ def open_animated_webp(path: Path) -> InputContainer:
         raise MediaError(f"{path}: a damaged animation ({error}); copy it again") from error
     video.seek(0)
     return av.open(video, "r", container_options=allowing({"mov"}, ""))
+
+
+def open_sound_png(path: Path) -> InputContainer | None:
+    """Open a PNG or APNG some of whose metadata cannot be read without it; None if all can."""
+    with path.open("rb") as file:
+        if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+            return None
+    content = path.read_bytes()
+    sound = sound_png(content)
+    if sound is content:
+        return None
+    return av.open(io.BytesIO(sound), "r", container_options=allowing({"png_pipe", "apng"}, ""))
 
 
 def _escaped(pattern: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Final
 
 __all__ = [
     "PICTURE_FORMATS",
@@ -28,13 +28,15 @@ class PhotoFormat:
 
     name: str
     """Pillow's name of the format."""
-    takes: tuple[str, ...] = ()
+    takes: Mapping[str, int | None] = field(default_factory=dict[str, int | None])
     """Arguments for Pillow: metadata of the source (`exif`, `icc_profile` ...), `quality` (1 to
-    100) and `lossless` (whether the source is lossless)."""
+    100) and `lossless` (whether the source is lossless). The most bytes that fit, None if any."""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Further options for Pillow."""
     alpha: bool = True
     """Whether it supports transparency."""
+    most_side_px: int | None = None
+    """The widest or highest picture that it can hold."""
     may_be_cmyk: bool = False
     """Whether its files may be in CMYK, which is not supported."""
 
@@ -59,6 +61,8 @@ class AnimationFormat:
     """The muxer's option for the number of repetitions; 0 is infinite."""
     loop_once: int = 1
     """Value of that option to show it once."""
+    most_side_px: int | None = None
+    """The widest or highest picture that it can hold."""
     final_delay: bool = False
     """Whether the muxer needs the duration of the last picture as `final_delay`, in ticks, or in
     seconds if times are fractions."""
@@ -72,11 +76,24 @@ class PictureFormat:
     animation: AnimationFormat | None = None
 
 
+_SEGMENT_BYTES: Final = 65_533
+"""What a segment of a JPEG holds."""
+
+_WEBP_PX: Final = 16_383
+
 _JPEG = PictureFormat(
     PhotoFormat(
         "JPEG",
-        takes=("exif", "icc_profile", "xmp", "comment", "dpi"),
+        takes={
+            "exif": _SEGMENT_BYTES,
+            # In at most 255 segments, each with a header of 14 bytes.
+            "icc_profile": 255 * (_SEGMENT_BYTES - 14),
+            "xmp": _SEGMENT_BYTES - 29,
+            "comment": _SEGMENT_BYTES,
+            "dpi": None,
+        },
         alpha=False,
+        most_side_px=65_500,
         may_be_cmyk=True,
     )
 )
@@ -90,8 +107,9 @@ PICTURE_FORMATS: dict[str, PictureFormat] = {
     ".webp": PictureFormat(
         PhotoFormat(
             "WEBP",
-            takes=("quality", "lossless", "exif", "icc_profile", "xmp"),
+            takes=dict.fromkeys(("quality", "lossless", "exif", "icc_profile", "xmp")),
             options={"exact": True},
+            most_side_px=_WEBP_PX,
         ),
         AnimationFormat(
             "webp",
@@ -99,11 +117,18 @@ PICTURE_FORMATS: dict[str, PictureFormat] = {
             options={"lossless": "1"},
             pix_fmt="bgra",
             tick_s=Fraction(1, 1000),
+            most_side_px=_WEBP_PX,
         ),
     ),
     ".gif": PictureFormat(
         animation=AnimationFormat(
-            "gif", "gif", palette=True, tick_s=Fraction(1, 100), loop_once=-1, final_delay=True
+            "gif",
+            "gif",
+            palette=True,
+            tick_s=Fraction(1, 100),
+            loop_once=-1,
+            final_delay=True,
+            most_side_px=65_535,
         )
     ),
 }

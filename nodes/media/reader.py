@@ -28,7 +28,9 @@ from nodes.media.open import (
     ticks_of,
     video_stream,
 )
+from nodes.media.picture_files import is_cut_jpeg
 from nodes.picture.filters import PictureFilter
+from nodes.picture.png_chunks import sound_packet
 
 __all__ = ["DamageHandler", "PacketHandler", "PictureReader", "first_picture"]
 
@@ -117,6 +119,8 @@ class PictureReader:
         """False for raw streams: what libav makes of their times is at the rate that it guesses."""
         self.facts = container_facts(self.stream)
         """What the container says of the stream."""
+        # Cameras' MJPEG may lack the mark of a picture's end.
+        self._holds_jpegs = self.container.format.name in ("jpeg_pipe", "image2")
         self._crops: dict[tuple[int, int, str], PictureFilter] = {}
         self._lost = LostPictures(self._counted_codec())
         self._packets: Iterator[Packet[Stream]] = self._demux()
@@ -233,8 +237,7 @@ class PictureReader:
             waiting += not packet.is_discard
             # An incomplete packet means a truncated file only if no complete one follows.
             self.ended_early = packet.is_corrupt
-            if packet.is_corrupt:
-                self._on_damage("packet incomplete or damaged", packet.pts)
+            self._note_incomplete(packet)
             if not packet.is_discard:
                 self._lost.feed(packet.pts)
             for picture in self._decode(packet):
@@ -255,6 +258,12 @@ class PictureReader:
             self._on_damage(_UNDECODED, pts)
         self._at_end = True
         self.ended_early |= self._stops_short()
+
+    def _note_incomplete(self, packet: Packet[Stream]) -> None:
+        if packet.is_corrupt:
+            self._on_damage("packet incomplete or damaged", packet.pts)
+        elif self._holds_jpegs and is_cut_jpeg(bytes(packet)):
+            self._on_damage("picture cut off", packet.pts)
 
     def _stops_short(self) -> bool:
         if self._packets_read is not None and self._packets_read < self.stream.frames:
@@ -326,6 +335,8 @@ class PictureReader:
         except AvEOFError:
             return []
         except FFmpegError as error:
+            if packet is not None and (sound := sound_packet(packet)) is not None:
+                return self._decode(sound)
             pts = self._last_pts if packet is None else packet.pts
             self._on_damage(f"cannot decode: {error.strerror}", pts)
             return []

@@ -37,6 +37,7 @@ _READ_FLAGS: Final = (
     | Interpolation.FULL_CHR_H_INP
     | Interpolation.FULL_CHR_H_INT
 )
+_STRIP_ROWS: Final = 256
 
 
 def copy_picture(picture: av.VideoFrame) -> av.VideoFrame:
@@ -90,6 +91,9 @@ class RegionReader:
         self._scaler = VideoReformatter()
         self._sizer = VideoReformatter()
         self._blank: av.VideoFrame | None = None
+        # Not interlaced, because regions of interlaced pictures are converted as frames.
+        self._plain = PictureView("prog")
+        self._sited = PictureView("prog", chroma_siting(color)[0])
 
     def rgb(self, picture: av.VideoFrame, region_xyxy_px: Region) -> RgbImage:
         """Convert a region, keeping its size and bit depth.
@@ -103,12 +107,16 @@ class RegionReader:
             0..2**bit_depth - 1.
         """
         layout = pixel_layout(picture.format.name)
-        small = self._cut(picture, layout, region_xyxy_px, self._marked)
+        small = self._cut(picture, layout, region_xyxy_px, sited=True)
         if layout.bit_depth == 8:
             return self._convert(small, small.width, small.height, "rgb24", _READ_FLAGS)
         rgb48 = self._convert(small, small.width, small.height, "rgb48le", _READ_FLAGS)
         top = (1 << layout.bit_depth) - 1
-        return ((rgb48.astype(np.uint32) * top + 32767) // 65535).astype(np.uint16)
+        # In place and by strips, because wider copies of a large picture would take gigabytes.
+        for start in range(0, small.height, _STRIP_ROWS):
+            rows = slice(start, start + _STRIP_ROWS)
+            rgb48[rows] = (rgb48[rows].astype(np.uint32) * top + 32767) // 65535
+        return rgb48
 
     def thumbnail(
         self, picture: av.VideoFrame, region_xyxy_px: Region, width_px: int, height_px: int
@@ -118,7 +126,7 @@ class RegionReader:
         Chroma may be off by half a pixel, which is faster and does not matter for detection.
         """
         layout = pixel_layout(picture.format.name)
-        small = self._cut(picture, layout, region_xyxy_px, av.VideoFrame)
+        small = self._cut(picture, layout, region_xyxy_px, sited=False)
         shrinks = width_px < small.width
         flags = Interpolation.AREA if shrinks else Interpolation.BILINEAR
         return self._convert(small, width_px, height_px, "rgb24", flags).astype(
@@ -126,6 +134,19 @@ class RegionReader:
         )
 
     def _cut(
+        self, picture: av.VideoFrame, layout: PixelLayout, region: Region, *, sited: bool
+    ) -> av.VideoFrame:
+        """Return a region as a picture with colour tags, and with the chroma siting if `sited`."""
+        gray = layout.chroma == "none"
+        if region == (0, 0, picture.width, picture.height) and not gray:
+            small = (self._sited if sited else self._plain).of(picture)
+        else:
+            small = self._copied(picture, layout, region, self._marked if sited else av.VideoFrame)
+        small.colorspace, full = resolve_color(self._color, layout, picture.height)
+        small.color_range = ColorRange.JPEG if full else ColorRange.MPEG
+        return small
+
+    def _copied(
         self,
         picture: av.VideoFrame,
         layout: PixelLayout,
@@ -133,13 +154,9 @@ class RegionReader:
         blank: Callable[[int, int, str], av.VideoFrame],
     ) -> av.VideoFrame:
         x0, y0, x1, y1 = region
-        gray = layout.chroma == "none"
         # swscale takes gray formats as full range; with neutral chroma it uses the given range.
-        pix_fmt = layout.pix_fmt.replace("gray", "yuv444p") if gray else layout.pix_fmt
-        small = blank(x1 - x0, y1 - y0, pix_fmt)
-        small.colorspace, full = resolve_color(self._color, layout, picture.height)
-        small.color_range = ColorRange.JPEG if full else ColorRange.MPEG
-        if gray:
+        small = blank(x1 - x0, y1 - y0, layout.pix_fmt.replace("gray", "yuv444p"))
+        if layout.chroma == "none":
             for plane in small.planes[1:]:
                 plane_codes(plane, layout.dtype)[:] = 1 << (layout.bit_depth - 1)
         for index in range(len(picture.planes)):

@@ -22,12 +22,13 @@ class PictureView:
     """Makes such pictures, for one thread. Can be pickled until it is used."""
 
     def __init__(
-        self, field_order: Literal["tff", "bff"] | None = None, chroma: str | None = None
+        self, field_order: Literal["tff", "bff", "prog"] | None = None, chroma: str | None = None
     ) -> None:
         """Set marks that PyAV cannot set itself; None does not change a mark.
 
         Args:
-            field_order: top or bottom field first, as used by encoders and swscale.
+            field_order: top or bottom field first, or not interlaced, as used by encoders and
+                swscale.
             chroma: libav's name of the chroma siting, as used by swscale.
         """
         marks = {"field_mode": field_order, "chroma_location": chroma}

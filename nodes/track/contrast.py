@@ -11,7 +11,6 @@ from typing import Final
 import cv2
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import uniform_filter
 
 __all__ = ["Luma", "structure", "with_contrast", "with_detail"]
 
@@ -110,5 +109,5 @@ def structure(luma: Luma) -> Luma | None:
 
 
 def _without_local_mean(blocks: Luma) -> Luma:
-    mean = uniform_filter(blocks, _AROUND, mode="reflect")
+    mean = cv2.blur(blocks, (_AROUND, _AROUND), borderType=cv2.BORDER_REFLECT)
     return (blocks - mean).astype(np.float32)

@@ -16,7 +16,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from nodes.track.appearance import Appearance, mix, unlikeness
 from nodes.track.detector import Detection
@@ -193,12 +192,7 @@ class Tracker:
         if not self._tracks or not detections:
             return {}
         cost = np.array([[self._cost(t, time_s, d) for d in detections] for t in self._tracks])
-        rows, columns = linear_sum_assignment(cost)
-        return {
-            int(column): self._tracks[row]
-            for row, column in zip(rows, columns, strict=True)
-            if cost[row, column] < _FORBIDDEN
-        }
+        return {column: self._tracks[row] for row, column in _pairs(cost)}
 
     def _cost(self, track: Track, time_s: float, found: Detection) -> float:
         """Return the cost of assigning a detection to a track, in face sizes, or `_FORBIDDEN`."""
@@ -260,6 +254,21 @@ def suppress_overlaps(detections: Sequence[Detection]) -> list[Detection]:
         if all(_overlap(box, other.box_xyxy_px) < _SAME_FACE_OVERLAP for other in kept):
             kept.append(detection)
     return kept
+
+
+def _pairs(cost: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Return the rows and columns of the cheapest assignment, without those that are forbidden."""
+    allowed = cost < _FORBIDDEN
+    if (allowed.sum(axis=0) <= 1).all() and (allowed.sum(axis=1) <= 1).all():
+        rows, columns = np.nonzero(allowed)  # nobody competes, as in most videos
+    else:
+        # Takes 50 MiB with all that it imports.
+        from scipy.optimize import linear_sum_assignment
+
+        rows, columns = linear_sum_assignment(cost)
+        chosen = allowed[rows, columns]
+        rows, columns = rows[chosen], columns[chosen]
+    return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
 
 def _within(track: Track, time_s: float, gap_s: float, frame: int, gap_frames: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from aminet.errors import AminetError, did_you_mean
+from aminet.errors import AminetError, did_you_mean, first_line
 from aminet.settings import explain
 from nodes.errors import NodeConfigError
 from nodes.node import Node, NodeConfig, Port, SinkNode, SourceNode
@@ -215,9 +215,8 @@ def _checked(node_class: type[Node[NodeConfig]], config: Mapping[str, Any]) -> N
     except (AminetError, ValidationError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        lines = str(error).strip().splitlines() or ["no message"]
         raise NodeConfigError(
-            f"its configuration cannot be checked: {type(error).__name__}: {lines[0]}"
+            f"its configuration cannot be checked: {type(error).__name__}: {first_line(error)}"
         ) from error
 
 

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from aminet.errors import AminetError
+from aminet.errors import AminetError, first_line
 from pipeline.errors import NodeFailedError
 from pipeline.graph.graph import GraphNode
 
@@ -32,9 +32,8 @@ def with_name(
         return error
     if isinstance(error, KeyboardInterrupt) and _in_main_thread():
         return error
-    name = type(error).__name__
-    lines = str(error).strip().splitlines()
-    what = f"{name}: {lines[0]}" if lines else name
+    name, line = type(error).__name__, first_line(error)
+    what = name if line == name else f"{name}: {line}"
     text = "".join(traceback.format_exception(error))
     failed = kind(f"{entry.label}: {what}", node=entry.name, trace=text)
     failed.__cause__ = error

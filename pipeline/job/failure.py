@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aminet.errors import AminetError
+from aminet.errors import AminetError, first_line
 from pipeline.errors import RunFailedError
 
 __all__ = ["FAILURES", "explained"]
@@ -23,7 +23,6 @@ def explained(error: BaseException, what: str) -> AminetError:
     if isinstance(error, AminetError):
         return error
     kind = type(error).__name__
-    lines = str(error).strip().splitlines()
-    wrapped = RunFailedError(f"{what} failed ({kind}: {lines[0] if lines else kind})")
+    wrapped = RunFailedError(f"{what} failed ({kind}: {first_line(error)})")
     wrapped.__cause__ = error
     return wrapped

@@ -11,7 +11,7 @@ from upath import UPath
 
 from pipeline.errors import OutputError
 from pipeline.job.files import VideoFiles
-from pipeline.storage.locations import MOST_NAME_BYTES, is_remote
+from pipeline.storage.locations import MOST_NAME_BYTES, is_remote, stored_at
 from pipeline.storage.private import folder_below
 
 __all__ = ["check_location", "check_names", "make_folder"]
@@ -21,7 +21,8 @@ def check_location(video: VideoFiles) -> None:
     """Check that an output is inside the output folder.
 
     Raises:
-        OutputError: its name is absolute, or has a part that is empty, `.` or `..`.
+        OutputError: its name is absolute, or has a part that is empty, `.` or `..`; or no file can
+            have the name of the object that is read.
     """
     name = video.name_below
     parts = name.split("/")
@@ -30,6 +31,19 @@ def check_location(video: VideoFiles) -> None:
             f"{video.source}: expected a name to write it by below the output folder, without empty"
             " parts and without '..'; rename it"
         )
+    # Objects are copied to a file of their name.
+    if stored_at(video.source) is not None and not _can_be_a_file(video.source.rpartition("/")[2]):
+        raise OutputError(
+            f"{video.source}: expected a name that a file can have, of at most {MOST_NAME_BYTES}"
+            " bytes in UTF-8 and without a zero byte; rename it"
+        )
+
+
+def _can_be_a_file(name: str) -> bool:
+    try:
+        return "\0" not in name and len(name.encode()) <= MOST_NAME_BYTES
+    except UnicodeEncodeError:
+        return False
 
 
 def check_names(video: VideoFiles, endings: Iterable[str]) -> None:

@@ -31,7 +31,7 @@ from pipeline.run.memory import check_fits
 from pipeline.segments.copying import CopyTarget, plan_copying
 from pipeline.segments.identity import Identity, fingerprint, identify
 from pipeline.segments.plan import SegmentPlan, plan_segments
-from pipeline.segments.sources import source_stamp
+from pipeline.segments.sources import check_unchanged, source_stamp
 from pipeline.storage.locations import name_of
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
@@ -99,10 +99,12 @@ def plan_video(
         OutputError: the target's container cannot hold the video or its other streams.
         StorageError: the source's object store cannot be used.
     """
-    stamp = source_stamp(video.source)
+    before = source_stamp(video.source)
     with staged(video.source, scratch_of(options.scratch_dir, options.scratch_bytes)) as source:
         plan = _plan_video(video, source, graph, threads, options.segment_s, contents)
     weights = {name: content for name, content in contents.items() if content}
+    stamp = source_stamp(video.source, content=True)
+    check_unchanged(video.source, before)
     return replace(plan, stamp=stamp, weights=weights)
 
 
@@ -136,7 +138,8 @@ def _plan_video(
     for into, config, target in zip(written, configs, video.outputs, strict=True):
         if output_kind is not None:
             output = target.with_suffix(suffix) if suffix else target
-            said = check_pictures(output_kind, source, name_of(output), config.codec)
+            size_px = (into.width_px, into.height_px)
+            said = check_pictures(output_kind, source, name_of(output), config.codec, size_px)
         else:
             encoder = plan_encoder(config, into, threads)
             policy = StreamPolicy.of(config, sounds)

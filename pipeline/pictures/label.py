@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image
 
-from pipeline.pictures.png_chunks import PNG_SIGNATURE, png_chunk, png_chunks
+from nodes.picture.png_chunks import PNG_SIGNATURE, png_chunk, png_chunks
 
 __all__ = ["PictureLabel", "labelled"]
 

@@ -7,6 +7,7 @@ output files.
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Final, Literal
@@ -20,6 +21,7 @@ from nodes.media.picture_formats import (
     photo_format,
     picture_format,
 )
+from nodes.reports import counted
 from nodes.types import VideoInfo
 from pipeline.containers.mux import MuxReport
 from pipeline.errors import OutputError
@@ -61,7 +63,9 @@ def _moves(source: str) -> bool:
         return not is_photo(container)
 
 
-def check_pictures(output_kind: OutputKind, source: str, target: PurePath, codec: str) -> list[str]:
+def check_pictures(
+    output_kind: OutputKind, source: str, target: PurePath, codec: str, size_px: tuple[int, int]
+) -> list[str]:
     """Check before the run that pictures can be written; return notes about what they lose.
 
     Args:
@@ -69,6 +73,7 @@ def check_pictures(output_kind: OutputKind, source: str, target: PurePath, codec
         source: path or URL of the source.
         target: the output.
         codec: value of `encode.codec`.
+        size_px: width and height of the pictures to write.
 
     Raises:
         OutputError: the pictures cannot be written.
@@ -81,6 +86,7 @@ def check_pictures(output_kind: OutputKind, source: str, target: PurePath, codec
     if output_kind == "numbered" and photo_format(target) is None:
         ends = sorted(suffix for suffix, known in PICTURE_FORMATS.items() if known.photo)
         raise OutputError(f"{target}: numbered pictures end in {', '.join(ends)} here")
+    _check_size(output_kind, target, size_px)
     _check_colors(source)
     with open_media(source) as container:
         main = video_stream(container, source)
@@ -101,6 +107,16 @@ def check_pictures(output_kind: OutputKind, source: str, target: PurePath, codec
     if output_kind == "numbered" and not is_numbered(source) and not is_single:
         others.append("numbered pictures hold no times: those are in the source only")
     return others
+
+
+def _check_size(output_kind: OutputKind, target: PurePath, size_px: tuple[int, int]) -> None:
+    kind = (animation_format if output_kind == "animation" else photo_format)(target)
+    most_px = None if kind is None else kind.most_side_px
+    if most_px is not None and max(size_px) > most_px:
+        raise OutputError(
+            f"{target}: the picture has {size_px[0]}x{size_px[1]} pixels, {target.suffix} holds at"
+            f" most {most_px} in a row; choose .png"
+        )
 
 
 def _check_colors(source: str) -> None:
@@ -140,7 +156,7 @@ def write_pictures(
     """
     timing = read_timing(videos, source, info, last_duration_ticks)
     pictures = restored_pictures(videos, source, info, timing)
-    tick, shift, off = info.time_base, 0.0, 0.0
+    tick, shift, off, notes = info.time_base, 0.0, 0.0, list[str]()
     if output_kind == "animation":
         ticks, tick = write_animation(pictures, target, source, info, timing.last_duration_ticks)
         _check_count(target, len(ticks))
@@ -150,7 +166,7 @@ def write_pictures(
         shift_s, rest_s = deviation(ticks, tick, exact, info.time_base)
         shift, off = float(shift_s), float(rest_s)
     else:
-        _write_photos(pictures, source, target, quality, label)
+        notes = _write_photos(pictures, source, target, quality, label)
     return MuxReport(
         container=target.suffix.removeprefix("."),
         frames=len(timing.shown),
@@ -160,6 +176,7 @@ def write_pictures(
         copied=(),
         left_out=(),
         chapters=0,
+        notes=tuple(notes),
     )
 
 
@@ -169,23 +186,26 @@ def _write_photos(
     target: Path,
     quality: int,
     label: PictureLabel | None,
-) -> None:
+) -> list[str]:
+    """Write each picture as a file; return messages about metadata that is left out."""
     kind = photo_format(target)
     assert kind is not None  # noqa: S101 - `check_pictures` and `output_kind_of` saw to that
     originals = numbered(source) if is_numbered(source) else {}
     single = None if photo_format(source) is None else Path(source)
-    first = next(iter(originals), 1)
+    first, lost = next(iter(originals), 1), Counter[str]()
     for count, picture in enumerate(pictures):
         # The pts of a numbered picture is its position in the sequence.
         number = first + (picture.pts if originals else count)
         original = originals.get(number, single)
-        content = encode_photo(picture.photo, kind, original, quality)
+        content, left_out = encode_photo(picture.photo, kind, original, quality)
+        lost.update(left_out)
         path = (
             target.with_name(numbered_name(target.name, number))
             if is_numbered(str(target))
             else target
         )
         path.write_bytes(content if label is None else labelled(content, label))
+    return [f"left out of {counted(count, 'picture')}: {what}" for what, count in lost.items()]
 
 
 def _check_count(target: Path, expected: int) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import av
 import numpy as np
@@ -25,9 +26,16 @@ from nodes.errors import MediaError
 from nodes.media.picture_files import pillow_image
 from nodes.media.picture_formats import PhotoFormat
 from nodes.picture.formats import PictureConverter
+from nodes.picture.png_chunks import (
+    PNG_METADATA,
+    PNG_SIGNATURE,
+    png_chunk,
+    png_chunks,
+    sound_chunks,
+    sound_png,
+)
 from nodes.types import ColorTags, RgbImage
 from pipeline.pictures.exif import without_thumbnail
-from pipeline.pictures.png_chunks import PNG_SIGNATURE, png_chunk, png_chunks
 
 __all__ = ["Photo", "encode_photo", "encode_png"]
 
@@ -37,10 +45,15 @@ JPEG_COLOR: Final = ColorTags(matrix=5, range=2)
 _SUBSAMPLING: Final = {"yuvj444p": 0, "yuvj422p": 1, "yuvj420p": 2}
 """Pillow's numbers of the subsamplings that it can write, by pixel format."""
 
-_PNG_FACTS: Final = frozenset(
-    b"cHRM gAMA iCCP sRGB cICP mDCV cLLI pHYs eXIf tEXt zTXt iTXt tIME".split()
-)
-"""PNG chunks that are copied, because they do not depend on the pixels."""
+_WORDS: Final = {
+    "exif": "EXIF",
+    "icc_profile": "the colour profile",
+    "xmp": "XMP",
+    "comment": "the comment",
+    "eXIf": "EXIF",
+    "iCCP": "the colour profile",
+}
+"""Names of metadata for the user, by Pillow's and PNG's."""
 
 _PNG_FORMATS: Final = {
     ("u1", 1): "gray",
@@ -68,8 +81,10 @@ class Photo:
         return Image.fromarray((self.samples >> 8 if wide else self.samples).astype(np.uint8))
 
 
-def encode_photo(photo: Photo, kind: PhotoFormat, source: Path | None, quality: int) -> bytes:
-    """Encode a picture, and return the content of the file.
+def encode_photo(
+    photo: Photo, kind: PhotoFormat, source: Path | None, quality: int
+) -> tuple[bytes, list[str]]:
+    """Encode a picture; return the content of the file, and what metadata is left out, and why.
 
     Args:
         photo: the picture.
@@ -78,12 +93,13 @@ def encode_photo(photo: Photo, kind: PhotoFormat, source: Path | None, quality: 
         quality: for lossy formats, 1 to 100, if the source gives none.
 
     Raises:
-        MediaError: the source cannot be read.
+        OSError: the source cannot be read.
     """
     if kind.name == "PNG":
         return _with_png_facts(encode_png(photo.samples), source)
     facts = _Facts() if source is None else _Facts.read(source)
-    options = {**kind.options, **facts.among(kind.takes, quality)}
+    taken, lost = facts.among(kind.takes, quality)
+    options = {**kind.options, **taken}
     if kind.name == "JPEG":
         image, options["subsampling"] = _jpeg_image(photo)
         options["progressive"] = facts.progressive
@@ -94,7 +110,10 @@ def encode_photo(photo: Photo, kind: PhotoFormat, source: Path | None, quality: 
         image = image.convert("RGB")
     content = io.BytesIO()
     image.save(content, kind.name, **options)
-    return content.getvalue()
+    return content.getvalue(), [
+        *facts.lost,
+        *(f"{what} (too long for {kind.name})" for what in lost),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,32 +127,54 @@ class _Facts:
     progressive: bool = False
     lossless: bool = True
 
+    lost: tuple[str, ...] = ()
+    """What cannot be read, and why."""
+
     @classmethod
     def read(cls, source: Path) -> _Facts:
+        content = source.read_bytes()
+        sound = sound_png(content)
+        lossless = not content.startswith(b"RIFF") or _is_lossless_webp(content)
         try:
-            with pillow_image(source) as image:
+            with pillow_image(source, io.BytesIO(sound)) as image:
                 info = {str(key): value for key, value in image.info.items()}
-                if "exif" in info:
-                    info["exif"] = without_thumbnail(info["exif"])
-                return cls(
-                    info,
-                    getattr(image, "quantization", None),
-                    bool(image.info.get("progressive")),
-                    image.format != "WEBP" or _is_lossless_webp(source),
-                )
-        except OSError as error:
-            raise MediaError(f"{source}: cannot be read again ({error})") from error
+                tables = getattr(image, "quantization", None)
+        except MediaError as error:
+            return cls(lossless=lossless, lost=(f"all metadata ({error})",))
+        if "exif" in info:
+            info["exif"] = without_thumbnail(info["exif"])
+        lost = () if sound is content else _broken(_png_metadata(content))
+        return cls(info, tables, bool(info.get("progressive")), lossless, lost)
 
-    def among(self, names: Collection[str], quality: int) -> dict[str, Any]:
-        known = {**self.info, "lossless": self.lossless, "quality": quality}
-        return {name: known[name] for name in names if name in known}
+    def among(
+        self, limits: Mapping[str, int | None], quality: int
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Return the arguments for Pillow, and the names of what is larger than its limit."""
+        known: dict[str, Any] = {**self.info, "lossless": self.lossless, "quality": quality}
+        found = {name: known[name] for name in limits if name in known}
+        lost = [
+            name
+            for name, value in found.items()
+            if (most := limits[name]) is not None and len(value) > most
+        ]
+        return {k: v for k, v in found.items() if k not in lost}, [_WORDS[name] for name in lost]
 
 
-def _is_lossless_webp(path: Path) -> bool:
+def _is_lossless_webp(content: bytes) -> bool:
     """Return whether the first picture of a WebP is lossless."""
-    content = path.read_bytes()
     kinds = [content.find(kind) for kind in (b"VP8L", b"VP8 ")]
     return kinds[0] >= 0 and (kinds[1] < 0 or kinds[0] < kinds[1])
+
+
+def _png_metadata(content: bytes) -> list[tuple[bytes, bytes]]:
+    return [chunk for chunk in png_chunks(content) if chunk[0] in PNG_METADATA]
+
+
+def _broken(chunks: Sequence[tuple[bytes, bytes]]) -> tuple[str, ...]:
+    """Return what metadata cannot be read, in words."""
+    kinds = Counter(kind for kind, _ in chunks) - Counter(kind for kind, _ in sound_chunks(chunks))
+    names = [kind.decode() for kind in kinds]
+    return tuple(f"{_WORDS.get(name, name)} (damaged, repeated or too large)" for name in names)
 
 
 def encode_png(samples: RgbImage) -> bytes:
@@ -145,11 +186,8 @@ def encode_png(samples: RgbImage) -> bytes:
     encoder.width, encoder.height = width_px, height_px
     encoder.pix_fmt = _PNG_FORMATS[f"u{samples.dtype.itemsize}", channels]
     encoder.time_base = Fraction(1, 25)
-    picture = av.VideoFrame(width_px, height_px, encoder.pix_fmt)
-    (plane,) = picture.planes
-    buffer = cast("memoryview[int]", plane)
-    rows = np.frombuffer(buffer, f">u{samples.dtype.itemsize}").reshape(height_px, -1)
-    rows[:, : width_px * channels] = samples.reshape(height_px, -1)
+    codes = samples if samples.dtype == np.uint8 else samples.byteswap()
+    picture = av.VideoFrame.from_numpy_buffer(codes, encoder.pix_fmt)
     return b"".join(bytes(p) for p in (*encoder.encode(picture), *encoder.encode(None)))
 
 
@@ -179,22 +217,25 @@ def _spread(plane: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray
     return plane.repeat(rows, 0).repeat(columns, 1)[: shape[0], : shape[1]]
 
 
-def _with_png_facts(content: bytes, source: Path | None) -> bytes:
-    """Replace the encoder's chunks for colours, time and camera by those of the source."""
+def _with_png_facts(content: bytes, source: Path | None) -> tuple[bytes, list[str]]:
+    """Replace the encoder's metadata by that of the source; return the file, and what is lost."""
     if source is None:
-        return content
+        return content, []
     original = source.read_bytes()
+    lost: tuple[str, ...] = ()
     if original.startswith(PNG_SIGNATURE):
-        facts = [
-            png_chunk(kind, without_thumbnail(chunk[8:-4])) if kind == b"eXIf" else chunk
-            for kind, chunk in png_chunks(original)
-            if kind in _PNG_FACTS
-        ]
+        facts = _png_metadata(original)
     else:
-        info = _Facts.read(source).info
-        facts = [png_chunk(kind, data) for kind, data in _as_png_facts(info)]
-    own = [chunk for kind, chunk in png_chunks(content) if kind not in _PNG_FACTS]
-    return b"".join([PNG_SIGNATURE, own[0], *facts, *own[1:]])
+        read = _Facts.read(source)
+        facts = [(kind, png_chunk(kind, data)) for kind, data in _as_png_facts(read.info)]
+        lost = read.lost
+    copied = [
+        png_chunk(kind, without_thumbnail(chunk[8:-4])) if kind == b"eXIf" else chunk
+        for kind, chunk in sound_chunks(facts)
+    ]
+    own = [chunk for kind, chunk in png_chunks(content) if kind not in PNG_METADATA]
+    made = b"".join([PNG_SIGNATURE, own[0], *copied, *own[1:]])
+    return made, [*lost, *_broken(facts)]
 
 
 def _as_png_facts(info: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:

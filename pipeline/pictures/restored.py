@@ -57,14 +57,19 @@ def restored_pictures(
         for number, frame in enumerate(_frames(videos)):
             frame.colorspace, frame.color_range = info.color.matrix, info.color.range
             pts = timing.shown[number]
-            samples = _samples(reader, frame)
-            original = originals.at(pts)
-            if original is not None:
-                samples = original.with_changes(samples)
-            planes = frame if original is None else None
-            yield RestoredPicture(Photo(samples, planes), pts, timing.duration(number))
+            yield RestoredPicture(
+                _photo(_samples(reader, frame), originals.at(pts), frame),
+                pts,
+                timing.duration(number),
+            )
     finally:
         originals.close()
+
+
+def _photo(samples: RgbImage, original: _Original | None, frame: av.VideoFrame) -> Photo:
+    if original is None:
+        return Photo(samples, frame)
+    return Photo(original.with_changes(samples), None)
 
 
 def _frames(videos: Sequence[Path]) -> Iterator[av.VideoFrame]:
@@ -118,11 +123,13 @@ class _Original:
     has_alpha: bool
 
     def with_changes(self, after: npt.NDArray[Any]) -> RgbImage:
-        """Return RGB or RGBA with the changes of `after`."""
+        """Return RGB or RGBA with the changes of `after`; in its place if it has that form."""
         top = np.iinfo(self.rgba.dtype).max
         after, before = _with_channels(after), _with_channels(self.before)
         height_px, width_px = after.shape[:2]
-        made = np.empty((height_px, width_px, 4 if self.has_alpha else 3), self.rgba.dtype)
+        shape = (height_px, width_px, 4 if self.has_alpha else 3)
+        fits = shape == after.shape and after.dtype == self.rgba.dtype
+        made = after if fits else np.empty(shape, self.rgba.dtype)
         if after.shape[:2] != self.rgba.shape[:2]:
             made[..., :3] = after
             if self.has_alpha:
@@ -172,7 +179,9 @@ def _samples(reader: RegionReader, frame: av.VideoFrame) -> RgbImage:
         top = (1 << layout.bit_depth) - 1
         for rows in _strips(frame.height):
             rgb[rows] = (rgb[rows].astype(np.uint32) * 65535 + top // 2) // top
-    return rgb[..., 0] if layout.chroma == "none" else rgb
+    if layout.chroma == "none":
+        return cast("RgbImage", np.ascontiguousarray(rgb[..., 0]))
+    return rgb
 
 
 def _resized(

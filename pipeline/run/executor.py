@@ -44,6 +44,7 @@ from pipeline.run.byte_credits import ByteCredits
 from pipeline.run.channel import Channel, channels_of
 from pipeline.run.checks import check_info, check_outputs, close_all, report_of
 from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult, sink_folder
+from pipeline.run.malloc import FreeMemory
 from pipeline.run.memory import check_fits, frames_at_once
 from pipeline.run.warmup import Warmup
 
@@ -92,6 +93,7 @@ class SegmentExecutor:
         self._window_bytes = window_bytes
         self._picture_bytes = picture_bytes
         self._nodes = nodes
+        self._free_memory = FreeMemory()
         for entry in graph.nodes:
             if entry.name not in pools:
                 with naming(entry, NodeSetupError):
@@ -135,10 +137,11 @@ class SegmentExecutor:
                 Warmup(self._graph, infos[self._graph.source.name], segment.start_pts),
             )
             busy_s = {name: pool.busy_s for name, pool in self._pools.items()}
-            run.drive(listener)
+            run.drive(listener, self._free_memory)
             failed = False
         finally:
             close_all(opened, failed=failed)
+            self._free_memory.give_back()
         return SegmentResult(
             infos=infos,
             progress=run.progress,
@@ -218,13 +221,13 @@ class _Run:
             travelled_bytes=self._byte_credits.travelled_bytes,
         )
 
-    def drive(self, listener: Callable[[Progress], None]) -> None:
+    def drive(self, listener: Callable[[Progress], None], free_memory: FreeMemory) -> None:
         with postponed():
             for thread in self._threads:
                 thread.start()
             try:
                 with interruptible():
-                    self._watch(listener)
+                    self._watch(listener, free_memory)
             except BaseException as error:  # noqa: BLE001 - an interrupt, say; raised again below
                 self._fail(error)
             for thread in self._threads:
@@ -232,12 +235,13 @@ class _Run:
         if self._error is not None:
             raise self._error
 
-    def _watch(self, listener: Callable[[Progress], None]) -> None:
+    def _watch(self, listener: Callable[[Progress], None], free_memory: FreeMemory) -> None:
         for thread in self._threads:
             while thread.is_alive():
                 thread.join(POLL_S)
                 raise_pending()
                 listener(self.progress)
+                free_memory.give_back_sometimes()
         # Of short runs nothing was told yet.
         listener(self.progress)
 

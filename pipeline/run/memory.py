@@ -17,8 +17,8 @@ __all__ = ["FACE_BYTES", "check_fits", "frames_at_once", "machine_bytes", "pictu
 FEWEST_FRAMES: Final = 2
 """With fewer, nodes would wait for each other."""
 
-FACE_BYTES: Final = 64_000_000
-"""Default for the faces in flight in one process, bytes: 20 large ones, more than a batch."""
+FACE_BYTES: Final = 32_000_000
+"""Default for the faces in flight in one process, bytes: 10 large ones, more than a batch."""
 
 KEPT_PICTURES: Final = 4
 """Pictures that decoders keep as references and encoders as lookahead, besides one per thread."""

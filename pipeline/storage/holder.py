@@ -7,9 +7,11 @@ import os
 import shlex
 import socket
 import sys
+import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from upath import UPath
 
@@ -17,7 +19,10 @@ from pipeline.errors import OutputError
 from pipeline.storage.json_text import json_value
 from pipeline.url_secrets import redacted
 
-__all__ = ["Holding", "are_in_conflict", "describe_run", "parse_holder", "taken"]
+__all__ = ["Holding", "are_in_conflict", "describe_run", "machine", "parse_holder", "taken"]
+
+_BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+_PROCESSES: Final = Path("/proc/self/ns/pid")
 
 
 class Holding:
@@ -30,6 +35,18 @@ class Holding:
             OutputError: another run has taken it over.
             StorageError: the object store cannot be used.
         """
+
+
+def machine() -> str:
+    """Return what tells machines apart between which numbers of processes mean nothing.
+
+    Their names do not: copies of an image share one, and containers of one machine have processes
+    of their own.
+    """
+    try:
+        return f"{_BOOT.read_text(encoding='ascii').strip()} {_PROCESSES.readlink()}"
+    except OSError:  # not Linux
+        return f"{socket.gethostname()} {uuid.getnode():x}"
 
 
 def describe_run(folders: Iterable[UPath], *, single: bool) -> dict[str, Any]:
@@ -45,6 +62,7 @@ def describe_run(folders: Iterable[UPath], *, single: bool) -> dict[str, Any]:
         user = str(os.getuid())
     return {
         "host": socket.gethostname(),
+        "machine": machine(),
         "pid": os.getpid(),
         "user": user,
         "since_utc": datetime.now(UTC).isoformat(timespec="seconds"),

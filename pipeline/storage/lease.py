@@ -2,8 +2,9 @@
 
 The lock file is created only if there is none, and renewed while the run lasts. A lease that is not
 renewed while it is watched for a minute, or whose process is gone from this machine, belongs to a
-run that was killed, and is taken over. Clocks of different machines are not compared. A run that
-only stood still for that long finds another token in the file: it writes and removes nothing more.
+run that was killed, and is taken over. Times of day are not compared, since clocks differ and are
+set. A run that only stood still for that long finds another token in the file: it writes and
+removes nothing more.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 import threading
 import time
 import uuid
@@ -23,7 +23,7 @@ from upath import UPath
 
 from pipeline.errors import OutputError, StorageError
 from pipeline.interrupts import interruptible
-from pipeline.storage.holder import Holding, parse_holder, taken
+from pipeline.storage.holder import Holding, machine, parse_holder, taken
 from pipeline.storage.locations import create, read, remove, write
 
 __all__ = ["is_stale", "leased"]
@@ -89,7 +89,7 @@ class _Lease(Holding):
                 remove(self._file)
 
     def _content(self) -> bytes:
-        return json.dumps({**self._run, "renewed_s": time.time()}).encode()
+        return json.dumps({**self._run, "renewed_s": time.monotonic()}).encode()
 
 
 @contextmanager
@@ -122,11 +122,11 @@ def is_stale(file: UPath, content: bytes) -> bool:
     A lock of another machine is watched for up to `STALE_S`.
     """
     holder = parse_holder(content)
-    if holder.get("host") == socket.gethostname():
+    if holder.get("machine") == machine():
         try:
             os.kill(int(holder["pid"]), 0)
-            # This machine's clock on both sides: another process may have the number now.
-            return time.time() - float(holder["renewed_s"]) > STALE_S
+            # Another process may have the number now.
+            return time.monotonic() - float(holder["renewed_s"]) > STALE_S
         except (ProcessLookupError, OverflowError, KeyError, TypeError, ValueError):
             return True
         except OSError:

@@ -19,6 +19,7 @@ from typing import Any, Final, TypeGuard, cast
 from upath import UPath
 from upath.registry import available_implementations
 
+from aminet.errors import first_line
 from aminet.files import read_regular
 from pipeline.errors import StorageError
 from pipeline.storage.private import create_file
@@ -58,14 +59,19 @@ _STORES: Final = frozenset(available_implementations()) - frozenset(
 needs its own package; this one has an extra for `s3`.
 """
 
-_INSTALL: Final = {"s3": "'aminet-video[s3]'", "s3a": "'aminet-video[s3]'", "gs": "gcsfs"}
+_INSTALL: Final = {
+    "s3": "'aminet-video[s3]'",
+    "s3a": "'aminet-video[s3]'",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+}
 
 
 def location_of(path: str | os.PathLike[str] | UPath) -> UPath:
     """Return a path or a URL as a location.
 
     Raises:
-        StorageError: the scheme of the URL is not supported.
+        StorageError: the scheme of the URL is not supported, or nothing follows it.
     """
     if isinstance(path, UPath):
         return path
@@ -78,6 +84,8 @@ def location_of(path: str | os.PathLike[str] | UPath) -> UPath:
     if found[1] not in _STORES:
         known = ", ".join(f"{scheme}://" for scheme in sorted(_STORES))
         raise StorageError(f"{text}: expected a path, or a URL that begins with one of {known}")
+    if not text[found.end() :].strip("/"):
+        raise StorageError(f"{text}: names no bucket; expected one, such as {text}bucket/folder")
     # Listings must not be cached, because other machines write meanwhile.
     return UPath(text.rstrip("/"), use_listings_cache=False)
 
@@ -296,9 +304,10 @@ def _explained(location: UPath) -> Generator[None]:
 
 def _reason(location: UPath, error: Exception) -> str:
     scheme = location.protocol
-    kind, text = type(error).__name__, (str(error).strip() or type(error).__name__).splitlines()[0]
+    kind, text = type(error).__name__, first_line(error)
     if isinstance(error, ImportError):
-        return f"{scheme}:// needs another package: pip install {_INSTALL.get(scheme, text)}"
+        known = _INSTALL.get(scheme)
+        return f"{scheme}:// needs another package: {f'pip install {known}' if known else text}"
     if isinstance(error, PermissionError):
         return f"no permission ({text}); check the credentials and the bucket's policy"
     if "Credential" in kind or "Credential" in text:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -11,11 +10,13 @@ from typing import Any, cast
 from pydantic import ValidationError
 from upath import UPath
 
+from aminet.errors import first_line
 from pipeline.errors import ConfigError
 from pipeline.evidence.record import Evidence
 from pipeline.job.files import beside
 from pipeline.job.report import SCHEMA_VERSION, VideoReport, read_report, seal_of
 from pipeline.segments.identity import settings_digest
+from pipeline.storage.json_text import json_value
 from pipeline.storage.locations import is_folder, read, size_of
 from pipeline.verification.findings import Finding, failed, ok
 
@@ -65,11 +66,11 @@ def read_record(report: UPath, out: UPath) -> tuple[list[Recorded], list[Finding
     """
     content = read(report) or b""
     try:
-        data: Any = json.loads(content)
+        data: Any = json_value(content)
         run = read_report(content)
     except (ValueError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        return [], [failed("report", f"{report.name} is not a report that can be read: {reason}")]
+        text = f"{report.name} is not a report that can be read: {first_line(error)}"
+        return [], [failed("report", text)]
     found: list[Finding] = []
     if run.schema_version != SCHEMA_VERSION:
         text = f"has schema version {run.schema_version}, this program reads {SCHEMA_VERSION}"

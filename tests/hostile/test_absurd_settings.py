@@ -35,6 +35,8 @@ def aminet(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
         "run.max_latency_s=.inf",
         "run.scratch_bytes=" + "9" * 300,
         "run.workers=" + "9" * 30,
+        'run.scratch_dir="a\\0b"',
+        'enhance.weights="a\\0b.safetensors"',
         "encode.crf=" + "9" * 4000,
         "encode.crf=.nan",
         "encode.bitrate_bps=" + "9" * 30,

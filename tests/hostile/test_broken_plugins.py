@@ -22,6 +22,11 @@ from nodes.types import Frame
 FRAMES = (Port("frames", Frame),)
 
 
+class Odd(Exception):
+    def __str__(self):
+        return self.args[0]()
+
+
 class Config(NodeConfig):
     a: int = 1
     {config}
@@ -63,6 +68,17 @@ NOT_RUN = {
     "interrupt": "def process(self, inputs): raise KeyboardInterrupt",
     "generator": "def process(self, inputs): raise GeneratorExit",
     "memory": "def process(self, inputs): raise MemoryError",
+    "stop": "def process(self, inputs): raise StopIteration",
+    "recursion": "def process(self, inputs): return self.process(inputs)",
+    "no-text": "def process(self, inputs): raise Odd(lambda: 1 / 0)",
+    "no-string": "def process(self, inputs): raise Odd(lambda: 3)",
+    "lines": "def process(self, inputs): raise ValueError('\\x1b[31m a\\n' * 5)",
+    "group": "def process(self, inputs): raise BaseExceptionGroup('g', [SystemExit(0)])",
+    "cancelled": "def process(self, inputs): raise __import__('asyncio').CancelledError",
+    "system-exit-text": "def process(self, inputs): raise SystemExit('done')",
+    "late": "def process(self, inputs): return {'frames': None, 'more': 1}",
+    "open-text": "def open(self, segment, inputs): return 'x'",
+    "report-text": "def report(self): return 'x'",
 }
 GRAPH = """
 name: broken

@@ -19,6 +19,7 @@ from pipeline.run import memory
 from pipeline.run.channel import BEFORE_POOL
 from pipeline.run.executor import SegmentExecutor
 from pipeline.run.local import LocalRunner
+from pipeline.run.malloc import FreeMemory
 from pipeline.run.memory import FACE_BYTES, check_fits, frames_at_once, machine_bytes, picture_bytes
 from tests.support.media import Video, make_video
 from tests.support.toy_nodes import (
@@ -94,6 +95,21 @@ def test_a_run_keeps_to_it(most_bytes: int, most: int, tmp_path: Path) -> None:
     assert max(ahead) == most
 
 
+def test_a_segment_leaves_no_free_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    returned = list[FreeMemory]()
+
+    def give_back(memory: FreeMemory) -> None:
+        returned.append(memory)
+
+    monkeypatch.setattr(FreeMemory, "give_back", give_back)
+    graph = diamond(CountConfig(frames=1))
+    executor = SegmentExecutor(
+        graph, prepared(graph), {"double": AtOnce()}, threads=1, window_frames=2
+    )
+    executor.run(Segment("v", tmp_path, threads=1), lambda _progress: None)
+    assert len(returned) == 1
+
+
 def test_a_local_run_bounds_the_bytes_of_faces(tmp_path: Path) -> None:
     graph = diamond(CountConfig(frames=1))
     for store_mb, expected in ((None, FACE_BYTES), (3, 3_000_000)):
@@ -145,6 +161,7 @@ def test_an_encoder_looks_less_far_ahead_in_large_pictures(
 ) -> None:
     plan = plan_encoder(EncodeConfig(codec="x264"), info, threads=2)
     assert plan.options.get("rc-lookahead") == expected
+    assert plan.options.get("bf") == (None if expected is None else "1")
     mine = EncodeConfig(codec="x264", options={"rc-lookahead": "7"})
     assert plan_encoder(mine, info, threads=2).options["rc-lookahead"] == "7"
 

@@ -14,7 +14,7 @@ from pipeline.errors import OutputError, StorageError
 from pipeline.job.files import VideoFiles, check_outputs, plan_files
 from pipeline.job.output_paths import check_location, check_names, make_folder
 from pipeline.segments.store import SegmentStore
-from pipeline.storage.locations import remove, write
+from pipeline.storage.locations import location_of, remove, write
 from pipeline.storage.lock import holding
 from pipeline.storage.private import private_folder
 from pipeline.storage.scratch import scratch_of
@@ -53,6 +53,28 @@ def test_a_name_that_leads_out_of_the_output_folder_is_refused(name: str, out: P
 @pytest.mark.parametrize("name", ["a.mp4", "a/b.mp4", "..a/b..mp4", "a b/ü.mp4", "\\a.mp4"])
 def test_a_plain_name_is_not(name: str, out: Path) -> None:
     check_location(asked_for(name, UPath(out)))
+
+
+@pytest.mark.parametrize("name", ["a\0.mp4", "n" * 300 + ".mp4", "a\udcff.mp4", "ü" * 130 + ".mp4"])
+@pytest.mark.parametrize("named", [False, True])
+def test_an_object_whose_name_no_file_can_have_is_refused(
+    name: str, named: bool, out: Path
+) -> None:
+    given = VideoFiles("s3://bucket/" + name, UPath(out) / "x.mp4", named=named)
+    with pytest.raises(OutputError, match="a name that a file can have"):
+        check_location(given)
+
+
+@pytest.mark.parametrize("url", ["s3://", "memory://", "s3:///", "gs://", "memory:////"])
+def test_a_url_without_a_bucket_names_no_folder_here(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match="names no bucket"):
+        location_of(url)
+    with pytest.raises(StorageError, match="names no bucket"):
+        plan_files([url], UPath(tmp_path))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_absolute_key_of_a_store_is_planned_below_the_output_folder(out: Path) -> None:

@@ -110,11 +110,48 @@ def touch(path: Path) -> None:
     flip(path, 200)
 
 
+def touch_and_set_back(path: Path) -> None:
+    before = path.stat()
+    touch(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def append(path: Path) -> None:
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
 def remove(path: Path) -> None:
     path.unlink()
 
 
-@pytest.mark.parametrize("change", [replace_file, touch, remove], ids=lambda how: how.__name__)
+def link(path: Path) -> None:
+    other = path.with_name("other.mkv")
+    shutil.copy(path, other)
+    path.unlink()
+    path.symlink_to(other)
+
+
+def test_a_file_that_gets_another_name_or_other_permissions_is_the_same(
+    plan: VideoPlan, graph: Graph, tmp_path: Path
+) -> None:
+    run = run_of(plan, graph)
+    path = tmp_path / "v.mkv"
+    path.chmod(0o444)
+    (tmp_path / "backup.mkv").hardlink_to(path)
+    work(run, graph)
+    run.finish()
+    assert (tmp_path / "out.mkv").exists()
+
+
+CHANGES = [replace_file, touch, touch_and_set_back, append, cut, remove, link]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda how: how.__name__)
 def test_a_source_that_changes_during_the_run_gives_no_output(
     plan: VideoPlan, graph: Graph, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import struct
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load, save
 
-from aminet.model_files import read_file, save_weights
+from aminet.errors import WeightsError
+from aminet.model_files import load_network, read_file, save_weights
 from aminet.network import AMINet
 from nodes.enhance import Enhance, EnhanceConfig
 from nodes.enhance.finite import MOST_RESIDUAL, usable
@@ -91,3 +98,103 @@ def test_one_value_makes_a_face_unusable_and_no_other(value: float) -> None:
     assert good.tolist() == [True, False, True]
     assert not kept[1].any()
     assert (kept[[0, 2]] == MOST_RESIDUAL).all()
+
+
+Header = dict[str, Any]
+
+
+def entry(header: Header, number: int = 0) -> Header:
+    return header[[name for name in header if name != "__metadata__"][number]]
+
+
+def overlapping(header: Header) -> None:
+    entry(header, 1)["data_offsets"] = entry(header)["data_offsets"]
+
+
+def behind_the_end(header: Header) -> None:
+    entry(header)["data_offsets"] = [0, 1 << 40]
+
+
+def before_the_start(header: Header) -> None:
+    entry(header)["data_offsets"] = [-8, 8]
+
+
+def huge(header: Header) -> None:
+    entry(header)["shape"] = [1 << 40, 1 << 40]
+
+
+def unknown(header: Header) -> None:
+    entry(header)["dtype"] = "F99"
+
+
+def described(folder: Path, change: Callable[[bytes], bytes], **network: Any) -> Path:
+    """Write weights that were changed, with a card that has their SHA-256."""
+    path = folder / "w.safetensors"
+    save_weights(AMINet(TINY), path, protocol="camera")
+    path.write_bytes(change(path.read_bytes()))
+    card = json.loads(path.with_suffix(".json").read_bytes())
+    card["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    card["network"] |= network
+    path.with_suffix(".json").write_text(json.dumps(card))
+    return path
+
+
+@pytest.mark.parametrize("change", [overlapping, behind_the_end, before_the_start, huge, unknown])
+def test_a_forged_header_is_refused(change: Callable[[Header], None], tmp_path: Path) -> None:
+    def forged(content: bytes) -> bytes:
+        (length,) = struct.unpack_from("<Q", content)
+        header = json.loads(content[8 : 8 + length])
+        change(header)
+        made = json.dumps(header).encode()
+        return struct.pack("<Q", len(made)) + made + content[8 + length :]
+
+    with pytest.raises(WeightsError, match="not a safetensors file"):
+        load_network(described(tmp_path, forged))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"1234567",
+        struct.pack("<Q", 1 << 63) + b"{}",
+        struct.pack("<Q", 200_000) + b"[" * 200_000,
+    ],
+    ids=["empty", "no-header", "huge-header", "deep-header"],
+)
+def test_a_file_that_is_no_safetensors_is_refused(content: bytes, tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="not a safetensors file"):
+        load_network(described(tmp_path, lambda _: content))
+    with pytest.raises(WeightsError, match="not a safetensors file"):
+        load_network(described(tmp_path, lambda whole: whole[: len(whole) // 2]))
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.bool, torch.int64])
+def test_weights_that_are_no_fractions_are_refused(dtype: torch.dtype, tmp_path: Path) -> None:
+    def converted(content: bytes) -> bytes:
+        return save({name: tensor.to(dtype) for name, tensor in load(content).items()})
+
+    with pytest.raises(WeightsError, match="floating-point"):
+        load_network(described(tmp_path, converted))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"depths": [10**9, 1, 1, 1]},
+        {"depths": [-1, 1, 1, 1]},
+        {"width": 10**6},
+        {"width": -8},
+        {"width": 2**70},
+        {"stem_factor": 10**9},
+        {"in_channels": 10**7},
+        {"heads": [3, 5, 7, 9]},
+    ],
+    ids=str,
+)
+def test_a_card_of_a_network_that_nobody_can_build_is_refused(
+    network: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(WeightsError):
+        load_network(described(tmp_path, bytes, **network))

@@ -64,7 +64,7 @@ def test_the_jobs_command_is_one_that_the_program_takes(job: dict[str, Any]) -> 
     assert (program, command) == ("aminet", "enhance")
     group: Any = typer.main.get_command(app)
     given = group.commands[command].make_context(command, words).params
-    assert given["inputs"] == ["s3://bucket/footage"]
+    assert [*given["inputs"]] == ["s3://bucket/footage"]
     assert (given["output"], given["address"]) == ("s3://bucket/restored", "auto")
     run = load_config(None, given["settings"]).run
     assert str(run.scratch_dir) == "/scratch"

@@ -60,7 +60,7 @@ WALLS: Final = {
         "nodes.rows": "",
         "nodes.picture": "nodes.errors nodes.values",
         "nodes.testing": "nodes nodes.geometry nodes.picture",
-        "nodes.media": "nodes nodes.picture",
+        "nodes.media": "nodes nodes.picture aminet.errors",
         **dict.fromkeys(NODES, _NODE),
         "nodes.enhance": f"{_NODE} aminet aminet.device",
         "pipeline.errors": "aminet.errors nodes",

@@ -55,7 +55,9 @@ def test_a_photograph_is_its_own_history_of_no_weight(seeing: AMINet) -> None:
     photograph = torch.rand(2, 3, 64, 64)
     complete = torch.cat((photograph, photograph, torch.zeros(2, 1, 64, 64)), dim=1)
     assert torch.equal(seeing(photograph), seeing(complete))
-    assert torch.equal(self_ensemble(seeing, photograph), self_ensemble(seeing, complete))
+    assert torch.equal(
+        self_ensemble(seeing.residual, photograph), self_ensemble(seeing.residual, complete)
+    )
 
 
 def test_networks_without_history_refuse_one(tiny_network: AMINet, seeing: AMINet) -> None:
@@ -128,8 +130,10 @@ def test_a_face_does_not_depend_on_its_batch(tiny_network: AMINet) -> None:
 def test_the_self_ensemble_does_not_know_left_from_right(tiny_network: AMINet) -> None:
     x = torch.rand(2, 3, 64, 72)
     with torch.inference_mode():
-        both = self_ensemble(tiny_network, x)
-        assert torch.allclose(self_ensemble(tiny_network, x.flip(-1)).flip(-1), both, atol=1e-6)
+        both = self_ensemble(tiny_network.residual, x)
+        assert torch.allclose(
+            self_ensemble(tiny_network.residual, x.flip(-1)).flip(-1), both, atol=1e-6
+        )
         assert not torch.allclose(tiny_network.residual(x), both, atol=1e-4)
 
 

@@ -113,6 +113,32 @@ def test_a_signal_to_a_program_that_is_done_changes_nothing(tmp_path: Path) -> N
     assert "enhance" in output
 
 
+HUNG_UP = """
+import os, signal
+from pipeline.interrupts import finish, install, interruptible
+install()
+try:
+    with interruptible():
+        os.kill(os.getpid(), signal.SIGHUP)
+        print("goes on")
+except KeyboardInterrupt:
+    print("interrupted")
+raise SystemExit(finish(0))
+"""
+
+
+@pytest.mark.parametrize(
+    ("nohup", "code", "output"), [(False, 130, "interrupted\n"), (True, 0, "goes on\n")]
+)
+def test_a_terminal_that_is_closed_interrupts_unless_that_is_ignored(
+    nohup: bool, code: int, output: str
+) -> None:
+    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" if nohup else ""
+    words = [sys.executable, "-c", ignoring + HUNG_UP]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (code, output, "")
+
+
 POSTPONED = """
 import os, signal, sys
 from pipeline.interrupts import finish, install, interruptible, postponed

@@ -38,7 +38,8 @@ def test_a_move_is_found(move: tuple[float, float, float, float]) -> None:
     now = np.nan_to_num(warped(before, truth, (96, 96)))
     weights = geometry.face_oval_mask(96)
     found = register(now, before, geometry.translation(0, 0), weights)
-    assert slip_px(found, truth) < 0.05
+    # OpenCV before 4.12 warps the picture of the test in steps of 1/32 pixel.
+    assert slip_px(found, truth) < 0.07
 
 
 def test_the_pixels_outweigh_a_poor_guess() -> None:

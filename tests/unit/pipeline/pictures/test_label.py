@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from nodes.picture.png_chunks import png_chunks
 from pipeline.pictures.label import PictureLabel, labelled
-from pipeline.pictures.png_chunks import png_chunks
 
 LABEL = PictureLabel("estimates & <no> proof", "http://x.org/composite", 'a"minet', "1.2")
 IPTC = "{http://iptc.org/std/Iptc4xmpExt/2008-02-29/}"

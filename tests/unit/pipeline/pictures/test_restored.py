@@ -23,7 +23,7 @@ def test_a_change_is_added_and_clipped(dtype: Any, has_alpha: bool, channels: An
     size = (300, 5)  # more than a strip
     rgba = picture(*size, 4, dtype=dtype)
     before, after = (picture(*size, *channels, dtype=dtype, seed=seed) for seed in (1, 2))
-    made: Any = _Original(rgba, before, has_alpha).with_changes(after)
+    made: Any = _Original(rgba, before, has_alpha).with_changes(after.copy())
     change = after.astype(np.int64) - before
     if not channels:
         change = change[..., None]
@@ -38,7 +38,7 @@ def test_a_change_is_added_and_clipped(dtype: Any, has_alpha: bool, channels: An
 def test_an_enlarged_picture_is_taken_with_the_alpha_enlarged() -> None:
     rgba, after = picture(4, 6, 4), picture(8, 12, 3, seed=1)
     rgba[..., 3] = 200
-    made: Any = _Original(rgba, rgba[..., :3], has_alpha=True).with_changes(after)
+    made: Any = _Original(rgba, rgba[..., :3], has_alpha=True).with_changes(after.copy())
     assert (made[..., :3] == after).all()
     assert (made[..., 3] == 200).all()
 

@@ -1,4 +1,4 @@
-"""Threads share malloc arenas, unless the environment says otherwise."""
+"""Threads share malloc arenas, unless the environment says otherwise; free pages are returned."""
 
 from __future__ import annotations
 
@@ -61,3 +61,31 @@ def test_what_the_environment_says_of_the_arenas_holds() -> None:
     assert told("share", MALLOC_ARENA_MAX="4") == ("False", 4)
     assert told("share", GLIBC_TUNABLES="glibc.malloc.arena_max=3") == ("False", 3)
     assert told("share", GLIBC_TUNABLES="glibc.pthread.rseq=0") == ("True", 2)
+
+
+HOLES = """
+from pathlib import Path
+from pipeline.run.malloc import FreeMemory
+
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 >> 20
+
+blocks = [bytearray(65_536) for _ in range(2_000)]
+kept = blocks[::20]
+blocks.clear()
+before = resident_mib()
+memory = FreeMemory(interval_s=3600)
+memory.give_back_sometimes()
+early = resident_mib()
+memory.give_back()
+print(before - early, early - resident_mib())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_pages_between_blocks_that_are_used_are_returned() -> None:
+    command = [sys.executable, "-c", HOLES]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True)
+    early_mib, returned_mib = map(int, ran.stdout.split())
+    assert early_mib < 10  # not before its time
+    assert returned_mib > 80  # of 125

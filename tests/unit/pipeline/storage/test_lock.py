@@ -20,6 +20,8 @@ from pipeline.storage import lease as module
 from pipeline.storage.locations import list_files, location_of, read, remove, write
 from pipeline.storage.lock import holding
 
+LOCK = ".report.json.lock"
+
 
 @pytest.fixture(params=["file system", "object store"])
 def report(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[UPath]:
@@ -102,7 +104,7 @@ def stored() -> UPath:
 
 @pytest.mark.usefixtures("quick")
 def test_a_lock_that_is_not_renewed_is_taken_over_whatever_its_clock_says(stored: UPath) -> None:
-    left_over(stored, host="elsewhere", renewed_s=time.time() + 3600)
+    left_over(stored, machine="elsewhere", renewed_s=time.monotonic() + 3600)
     with holding(stored):
         pass
 
@@ -113,12 +115,12 @@ def test_a_lock_that_is_renewed_stays_whatever_the_other_machines_clock_says(
     stored: UPath, clock_s: float
 ) -> None:
     file = stored.with_name(f".{stored.name}.lock")
-    left_over(stored, host="elsewhere")
+    left_over(stored, host="elsewhere", machine="elsewhere")
     content, ended = json.loads(read(file) or b""), threading.Event()
 
     def renew() -> None:
         while not ended.wait(0.1):
-            now = {**content, "renewed_s": time.time() + clock_s}
+            now = {**content, "renewed_s": time.monotonic() + clock_s}
             write(file, json.dumps(now).encode())
 
     other = threading.Thread(target=renew)
@@ -140,6 +142,29 @@ def test_a_lock_of_a_process_that_is_gone_from_this_machine_is_taken_over(stored
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_machine_of_the_same_name_has_other_processes(stored: UPath) -> None:
+    """Its process of that number may be gone here: the lock is watched all the same."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    content = read(left_over(stored, pid=gone.pid, machine="a copy").with_name(LOCK)) or b""
+    before_s = time.monotonic()
+    assert module.is_stale(stored.with_name(LOCK), content)
+    assert time.monotonic() - before_s >= module.STALE_S
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("step_s", [-7200.0, 61.0, 7200.0])
+def test_a_clock_that_is_set_makes_no_lock_stale(
+    stored: UPath, step_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = time.time
+    with holding(stored):
+        monkeypatch.setattr(time, "time", lambda: true() + step_s)
+        with pytest.raises(OutputError, match="another run writes there"), holding(stored):
+            pass
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_lock_is_renewed_while_it_is_held(stored: UPath) -> None:
     file = stored.with_name(f".{stored.name}.lock")
     with holding(stored):
@@ -156,7 +181,7 @@ def test_of_two_who_take_over_at_once_one_gives_way(
 ) -> None:
     file = stored.with_name(f".{stored.name}.lock")
     left_over(stored, renewed_s=0.0)
-    other = {**json.loads(read(file) or b""), "token": "another's", "renewed_s": time.time()}
+    other = {**json.loads(read(file) or b""), "token": "another's", "renewed_s": time.monotonic()}
     monkeypatch.setattr(module.time, "sleep", lambda _: write(file, json.dumps(other).encode()))
     with pytest.raises(OutputError, match="another run writes there"), holding(stored):
         pass

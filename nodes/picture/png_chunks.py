@@ -1,0 +1,144 @@
+"""The chunks of a PNG file, and which of its metadata can be read.
+
+libav refuses a whole picture for an EXIF or ICC chunk that it cannot read, and expands compressed
+chunks whatever their size. So chunks are looked at before libav reads them, and before they are
+copied to another file.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import av
+from av.error import FFmpegError
+from av.packet import Packet
+from av.stream import Stream
+
+__all__ = [
+    "PNG_METADATA",
+    "PNG_SIGNATURE",
+    "png_chunk",
+    "png_chunks",
+    "sound_chunks",
+    "sound_packet",
+    "sound_png",
+]
+
+PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+
+PNG_METADATA: Final = frozenset(
+    b"cHRM gAMA iCCP sRGB cICP mDCV cLLI pHYs eXIf tEXt zTXt iTXt tIME".split()
+)
+"""Chunks that do not depend on the pixels."""
+
+_REFUSED: Final = frozenset((b"eXIf", b"iCCP"))
+"""Those for which libav refuses a picture if it cannot read them."""
+
+_ONCE: Final = PNG_METADATA - {b"tEXt", b"zTXt", b"iTXt"}
+"""Those of which a file may have one."""
+
+MOST_INFLATED_BYTES: Final = 1 << 24
+"""Size of the largest compressed chunk of metadata that is read, bytes, expanded."""
+
+_STEP_BYTES: Final = 1 << 16
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    """Return a chunk with its length and checksum."""
+    body = kind + data
+    return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+
+def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the type and the bytes of each chunk, until the end of the file."""
+    at = len(PNG_SIGNATURE)
+    while at + 12 <= len(content):
+        (length,) = struct.unpack_from(">I", content, at)
+        yield content[at + 4 : at + 8], content[at : at + 12 + length]
+        at += 12 + length
+
+
+def sound_png(content: bytes) -> bytes:
+    """Return a PNG or APNG without metadata that cannot be read; the same object if all can."""
+    if not content.startswith(PNG_SIGNATURE):
+        return content
+    chunks = list(png_chunks(content))
+    sound = list(sound_chunks(chunks))
+    if len(sound) == len(chunks):
+        return content
+    end = len(PNG_SIGNATURE) + sum(len(chunk) for _, chunk in chunks)
+    return b"".join([PNG_SIGNATURE, *(chunk for _, chunk in sound), content[end:]])
+
+
+def sound_packet(packet: Packet[Stream]) -> Packet[Stream] | None:
+    """Return a packet of PNG without metadata that cannot be read; None if there is no such."""
+    content = bytes(packet)
+    sound = sound_png(content)
+    if sound is content:
+        return None
+    made: Packet[Stream] = Packet(sound)
+    made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
+    made.time_base = packet.time_base
+    return made
+
+
+def sound_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the chunks, of which metadata that cannot be read is left out.
+
+    So is a second one of a kind that a file may have once.
+    """
+    seen: set[bytes] = set()
+    for kind, chunk in chunks:
+        if kind in _ONCE and kind in seen:
+            continue
+        seen.add(kind)
+        if kind not in PNG_METADATA or _is_sound(chunk):
+            yield kind, chunk
+
+
+def _is_sound(chunk: bytes) -> bool:
+    """Return whether a chunk of metadata is whole, can be read, and is of a size to be read."""
+    kind, data = chunk[4:8], chunk[8:-4]
+    if chunk != png_chunk(kind, data):
+        return False
+    packed = _packed(kind, data)
+    if packed is not None and not _inflates(packed):
+        return False
+    return kind not in _REFUSED or _is_decodable(chunk)
+
+
+def _packed(kind: bytes, data: bytes) -> bytes | None:
+    """Return the compressed part of a chunk, None if it has none."""
+    if kind in (b"iCCP", b"zTXt"):
+        return data.partition(b"\0")[2][1:]
+    if kind == b"iTXt" and data.partition(b"\0")[2][:1] == b"\1":
+        return data.partition(b"\0")[2][2:].partition(b"\0")[2].partition(b"\0")[2]
+    return None
+
+
+def _inflates(packed: bytes) -> bool:
+    inflate, total = zlib.decompressobj(), 0
+    try:
+        while not inflate.eof and total <= MOST_INFLATED_BYTES:
+            found = inflate.decompress(packed, _STEP_BYTES)
+            packed, total = inflate.unconsumed_tail, total + len(found)
+            if not found and not packed:
+                return False
+    except zlib.error:
+        return False
+    return inflate.eof
+
+
+def _is_decodable(chunk: bytes) -> bool:
+    """Return whether libav decodes a picture of one pixel with this chunk."""
+    size = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)
+    pixels = png_chunk(b"IDAT", zlib.compress(bytes(4)))
+    parts = [png_chunk(b"IHDR", size), chunk, pixels, png_chunk(b"IEND", b"")]
+    try:
+        decoder = av.CodecContext.create("png", "r")
+        return bool(decoder.decode(av.Packet(PNG_SIGNATURE + b"".join(parts))))
+    except FFmpegError:
+        return False
