@@ -21,7 +21,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from aminet.cost import count_macs, count_parameters
-from aminet.errors import WeightsError, did_you_mean
+from aminet.errors import AminetError, WeightsError, did_you_mean, first_line
 from aminet.files import Reader, read_file
 from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
 from aminet.settings import explain
@@ -147,16 +147,26 @@ def read_weights(name_or_path: str | Path, read: Reader = read_file) -> WeightsF
         read: reads a file; `name_or_path` may be anything that it accepts.
 
     Raises:
-        WeightsError: there is no such file.
+        WeightsError: there is no such file, or it cannot be read.
     """
     name = str(name_or_path)
     if PurePosixPath(name).suffix not in {WEIGHTS_SUFFIX, CHECKPOINT_SUFFIX}:
         file = _shipped(name)
         return WeightsFile(str(file), file.read_bytes(), read_file(_card_of(str(file))))
-    content = read(name)
+    content = _content(name, read)
     if content is None:
         raise WeightsError(f"no weights file at {name}", path=name)
-    return WeightsFile(name, content, None if _is_checkpoint(name) else read(_card_of(name)))
+    card = None if _is_checkpoint(name) else _content(_card_of(name), read)
+    return WeightsFile(name, content, card)
+
+
+def _content(name: str, read: Reader) -> bytes | None:
+    try:
+        return read(name)
+    except AminetError:
+        raise
+    except OSError as error:
+        raise WeightsError(f"{name} cannot be read: {first_line(error)}", path=name) from error
 
 
 def load_network(

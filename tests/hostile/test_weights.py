@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -176,6 +177,18 @@ def test_weights_that_are_no_fractions_are_refused(dtype: torch.dtype, tmp_path:
 
     with pytest.raises(WeightsError, match="floating-point"):
         load_network(described(tmp_path, converted))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt", ".json"])
+def test_a_pipe_in_place_of_weights_or_of_their_card_is_refused(
+    suffix: str, tmp_path: Path
+) -> None:
+    path = described(tmp_path, bytes)
+    path.with_suffix(suffix).unlink(missing_ok=True)
+    os.mkfifo(path.with_suffix(suffix))
+    with pytest.raises(WeightsError, match="cannot be read"):
+        load_network(path.with_suffix(".pt" if suffix == ".pt" else ".safetensors"))
 
 
 @pytest.mark.timeout(60)
