@@ -51,7 +51,8 @@ class CropConfig(NodeConfig):
     (or one of half its size, if smaller). Faces blurred more are not restored. 0 disables it."""
     min_blur_px: float = Field(default=0.2, ge=0)
     """Least blur of a face to restore: standard deviation in output pixels, relative to a sharp
-    face of its size. From two and a half times as much on it is restored fully. 0 disables it."""
+    face of its size. From two and a half times as much on it is restored fully. Sharper ones are
+    restored as far as they show block artefacts. 0 disables it."""
     faces: Literal["all", "largest"] | Annotated[int, Field(ge=1)] = "all"
     """How many faces per frame to restore: `all`, the `largest`, or a number of the largest. Chosen
     in each frame; use `track_ids` to restore the same faces in all frames."""

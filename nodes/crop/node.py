@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from av.codec.codec import UnknownCodecError
 
+from nodes.crop.blockiness import blockiness
 from nodes.crop.config import CropConfig
 from nodes.crop.gates import detail_shares, gated, reason_in_words, shares
 from nodes.crop.softness import softness
@@ -57,8 +58,8 @@ _LOSSY_SHARE: Final = 0.85
 """Strength for sources with a lossy codec, some of whose artefacts AMINet takes for detail. On
 training faces through H.264 and JPEG the mean gain is the same from here to 1, but the worst face
 is better here; on composites in motion the gain is highest here."""
-_BLUR_TIME_S: Final = 0.2
-"""Time constant over which a track's blur is smoothed, s."""
+_MEASURED_TIME_S: Final = 0.2
+"""Time constant over which a track's blur and block artefacts are smoothed, s: keyframes differ."""
 _DETAIL_OF_BLUR: Final = 2.0
 """Size of the finest detail, in pixels, for each pixel of blur (standard deviation)."""
 _MOST_FINER: Final = 4.5
@@ -74,6 +75,7 @@ class _Seen:
 
     pts: int
     blur_px: float
+    blocky: float
     size_px: int
 
 
@@ -176,15 +178,17 @@ class Crop(MapNode[CropConfig]):
             return "outside"
         rgb = reader.rgb(picture, region)
         luma = rgb @ _LUMA
-        blur_px = self._blur_px(face, luma, compose(aligned, translation(*region[:2])), pts)
         x0, y0, *_ = region
+        square_from_region = compose(aligned, translation(x0, y0))
+        blur_px, blocky = self._measured(face, luma, square_from_region, (x0, y0), pts)
         box = (box[0] - x0, box[1] - y0, box[2] - x0, box[3] - y0)
-        let_through = (*shares(face, config), *detail_shares(face, luma, box, blur_px, config))
+        shown = detail_shares(face, luma, box, blur_px, blocky, config)
+        let_through = (*shares(face, config), *shown)
         for share, reason in let_through:
             if share == 0:
                 return reason
         size_px = self._size_px(face, blur_px)
-        self._seen[face.track_id] = _Seen(pts, blur_px, size_px)
+        self._seen[face.track_id] = _Seen(pts, blur_px, blocky, size_px)
         square = compose(scaling(size_px), aligned)
         return FacePatch(
             track_id=face.track_id,
@@ -203,10 +207,15 @@ class Crop(MapNode[CropConfig]):
             lossy=self._lossy,
         )
 
-    def _blur_px(
-        self, face: Face, luma: npt.NDArray[np.floating], square_from_region: Matrix, pts: int
-    ) -> float:
-        """Measure a face's blur, smoothed over time because keyframes are sharper."""
+    def _measured(
+        self,
+        face: Face,
+        luma: npt.NDArray[np.floating],
+        square_from_region: Matrix,
+        corner_px: tuple[int, int],
+        pts: int,
+    ) -> tuple[float, float]:
+        """Return a face's blur, px, and its block artefacts, both smoothed over time."""
         oval = face_oval_on_grid(square_from_region, luma.shape, yaw_deg(face.points_px))
         if self._interlaced:
             # One field only, because the two differ where something moves.
@@ -214,11 +223,15 @@ class Crop(MapNode[CropConfig]):
             blur_px = 2 * softness(field, part, face.eye_distance_px / 2).blur_px
         else:
             blur_px = softness(luma, oval, face.eye_distance_px).blur_px
+        blocky = blockiness(luma, corner_px, rows=not self._interlaced)
         before = self._seen.get(face.track_id)
         if before is None:
-            return blur_px
-        elapsed_s = (pts - before.pts) * self._seconds_per_tick
-        return blur_px + (before.blur_px - blur_px) * math.exp(-elapsed_s / _BLUR_TIME_S)
+            return blur_px, blocky
+        kept = math.exp((before.pts - pts) * self._seconds_per_tick / _MEASURED_TIME_S)
+        return (
+            blur_px + kept * (before.blur_px - blur_px),
+            blocky + kept * (before.blocky - blocky),
+        )
 
     def _size_px(self, face: Face, blur_px: float) -> int:
         """Choose the side of the network's input; keep the previous one while it is about right."""
