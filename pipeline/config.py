@@ -17,6 +17,7 @@ A setting that the graph takes from a parameter is the same as the parameter: wi
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, Unpack, cast
@@ -47,6 +48,9 @@ __all__ = [
 ]
 
 _DEFAULT_GRAPH: Final = "enhance"
+
+
+_HOST_AND_PORT: Final = re.compile(r"(?:ray://)?[\w\[][\w.:%\]-]{0,252}:(\d{1,5})", re.ASCII)
 
 
 class RunOptions(BaseModel):
@@ -105,6 +109,17 @@ class RunOptions(BaseModel):
     `AMINET_SIGN_TSA`, or none."""
     attempts: int = Field(default=3, ge=1, le=1000)
     """Most attempts for a segment under Ray whose worker dies."""
+
+    @field_validator("address")
+    @classmethod
+    def _can_be_joined(cls, address: str | None) -> str | None:
+        """Refuse what Ray would take minutes over."""
+        if address is None or address == "auto":
+            return address
+        found = _HOST_AND_PORT.fullmatch(address)
+        if found is None or not 0 < int(found[1]) < 1 << 16:
+            raise ValueError("expected HOST:PORT, ray://HOST:PORT or auto")
+        return address
 
     @field_validator("scratch_dir")
     @classmethod

@@ -22,6 +22,7 @@ __all__ = [
     "PNG_SIGNATURE",
     "png_chunk",
     "png_chunks",
+    "png_metadata",
     "sound_chunks",
     "sound_packet",
     "sound_png",
@@ -61,14 +62,20 @@ def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         at += 12 + length
 
 
+def png_metadata(content: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the chunks that do not depend on the pixels, without a copy of those that do."""
+    return [chunk for chunk in png_chunks(content) if chunk[0] in PNG_METADATA]
+
+
 def sound_png(content: bytes) -> bytes:
     """Return a PNG or APNG without metadata that cannot be read; the same object if all can."""
     if not content.startswith(PNG_SIGNATURE):
         return content
-    chunks = list(png_chunks(content))
-    sound = list(sound_chunks(chunks))
-    if len(sound) == len(chunks):
+    facts = png_metadata(content)
+    if len(list(sound_chunks(facts))) == len(facts):
         return content
+    chunks = list(png_chunks(content))
+    sound = sound_chunks(chunks)
     end = len(PNG_SIGNATURE) + sum(len(chunk) for _, chunk in chunks)
     return b"".join([PNG_SIGNATURE, *(chunk for _, chunk in sound), content[end:]])
 

@@ -31,6 +31,7 @@ from nodes.picture.png_chunks import (
     PNG_SIGNATURE,
     png_chunk,
     png_chunks,
+    png_metadata,
     sound_chunks,
     sound_png,
 )
@@ -143,7 +144,7 @@ class _Facts:
             return cls(lossless=lossless, lost=(f"all metadata ({error})",))
         if "exif" in info:
             info["exif"] = without_thumbnail(info["exif"])
-        lost = () if sound is content else _broken(_png_metadata(content))
+        lost = () if sound is content else _broken(png_metadata(content))
         return cls(info, tables, bool(info.get("progressive")), lossless, lost)
 
     def among(
@@ -164,10 +165,6 @@ def _is_lossless_webp(content: bytes) -> bool:
     """Return whether the first picture of a WebP is lossless."""
     kinds = [content.find(kind) for kind in (b"VP8L", b"VP8 ")]
     return kinds[0] >= 0 and (kinds[1] < 0 or kinds[0] < kinds[1])
-
-
-def _png_metadata(content: bytes) -> list[tuple[bytes, bytes]]:
-    return [chunk for chunk in png_chunks(content) if chunk[0] in PNG_METADATA]
 
 
 def _broken(chunks: Sequence[tuple[bytes, bytes]]) -> tuple[str, ...]:
@@ -224,7 +221,7 @@ def _with_png_facts(content: bytes, source: Path | None) -> tuple[bytes, list[st
     original = source.read_bytes()
     lost: tuple[str, ...] = ()
     if original.startswith(PNG_SIGNATURE):
-        facts = _png_metadata(original)
+        facts = png_metadata(original)
     else:
         read = _Facts.read(source)
         facts = [(kind, png_chunk(kind, data)) for kind, data in _as_png_facts(read.info)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +20,8 @@ from aminet.errors import AminetError
 from nodes.media.open import codec_name, video_stream
 from pipeline.job.report import VideoReport
 from tests.conformance.row import Column, Row
+from tests.support.decoding import differs_after_seek, differs_in_second_decoder
+from tests.support.marking import marking_graph, times_of
 from tests.support.media import decode_all, packets_of, planes
 from tests.support.video_nodes import decode
 
@@ -70,13 +72,16 @@ def run_row(row: Row, folder: Path, *, copies: bool = False) -> Outcome:
     source = row.make(folder / row.source)
     out = folder / "out"
     target = out / f"v{row.target}" if row.target else out
+    settings = (*(() if copies else ENCODED), *row.settings)
     try:
-        report = pipeline.enhance(
-            source,
-            target,
-            runner="local",
-            settings=(*NETWORK_OFF, *(() if copies else ENCODED), *row.settings),
-        )
+        if row.changed is None:
+            report = pipeline.enhance(
+                source, target, runner="local", settings=(*NETWORK_OFF, *settings)
+            )
+        else:
+            graph = marking_graph(*times_of(source, row.changed))
+            settings = ("run.threads=1", *settings)
+            report = pipeline.run_graph(graph, source, target, runner="local", settings=settings)
     except AminetError as error:
         return Outcome(str(error), row.target or "", "", {})
     (video,) = report.videos
@@ -139,12 +144,30 @@ class _Pair:
         converted = self._report.nodes["decode"]["conversions"]
         if converted:
             return str(converted[0]["what"])
+        if self._row.changed is not None:
+            return self._copied_pictures(self._row.changed, self._row.copied)
         for number, (a, b) in enumerate(zip(self._read, self._written, strict=False)):
             if (a.width, a.height) != (b.width, b.height):
                 return f"frame {number} was {a.width}x{a.height}"
             if (psnr_db := _psnr_db(a, b)) < (EXACT_DB if self._is_copied else CLOSE_DB):
                 return f"frame {number} differs, {psnr_db:.1f} dB"
         return ""
+
+    def _copied_pictures(self, changed: Sequence[int], copied: Sequence[int]) -> str:
+        if self._report.copied_frames != len(copied):
+            why = self._report.why_not_copied
+            return f"{self._report.copied_frames} frames copied, expected {len(copied)}: {why}"
+        for number, (a, b) in enumerate(zip(self._read, self._written, strict=True)):
+            psnr_db = _psnr_db(a, b)
+            if number in copied:
+                right = psnr_db == EXACT_DB
+            else:
+                right = (psnr_db < CLOSE_DB) == (number in changed)
+            if not right:
+                return f"frame {number} differs, {psnr_db:.1f} dB"
+        return differs_after_seek(self._made, self._written) or differs_in_second_decoder(
+            self._made, self._written
+        )
 
     def shape(self) -> str:
         names = ("width_px", "height_px", "sample_aspect_ratio", "rotation_deg", "interlaced")

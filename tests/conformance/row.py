@@ -44,6 +44,11 @@ class Row:
     differs: Mapping[Column, str] = field(default_factory=dict[Column, str])
     refused: str | None = None
     """Regular expression of the error."""
+    changed: tuple[int, ...] | None = None
+    """Frames that a node changes, as it would faces, in the order shown, with copying on; None:
+    nothing is changed, and the row holds with copying on and off."""
+    copied: tuple[int, ...] = ()
+    """Frames that are copied then."""
 
 
 class Adder:

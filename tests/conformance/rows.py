@@ -9,6 +9,7 @@ from fractions import Fraction
 from tests.conformance import sources
 from tests.conformance.row import Adder, Column, Row
 from tests.conformance.rows_changes import changes
+from tests.conformance.rows_copying import copying
 from tests.conformance.rows_pictures import (
     colors,
     packed_formats,
@@ -181,4 +182,5 @@ ROWS = (
     *extras(),
     *refusals(),
     *_damage(),
+    *copying(),
 )

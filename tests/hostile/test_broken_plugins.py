@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from nodes.registry import registered_nodes
 from pipeline.cli.app import main
+from tests.support import ROOT
 from tests.support.media import Video, make_video
 
 pytestmark = pytest.mark.filterwarnings("default")
@@ -163,3 +166,31 @@ def test_a_broken_node_does_not_hide_the_others(
     assert "aminet.sheet" in said
     assert "bad.node" in said
     assert "SystemExit" in said
+
+
+WARNING = r"""
+import sys, warnings
+import pipeline.__main__ as program
+import pipeline.cli.app as app
+
+def run():
+    import logging
+    handler = logging.StreamHandler()
+    handler.setFormatter(app.PrintableFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler])
+    warnings.warn("of a\x1b[31m\nname")
+    sys.stdout.close()
+    return 0
+
+app._run = run
+program.main()
+"""
+
+
+def test_what_a_node_warns_of_is_escaped_and_an_end_it_closed_is_let_be() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WARNING], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.count("\n") == 1
+    assert r"UserWarning: of a\x1b[31m\nname" in done.stderr
+    assert done.returncode == 0

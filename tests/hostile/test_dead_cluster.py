@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import time
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ import pytest
 from pipeline import interrupts
 from pipeline.cluster import probe as probing
 from pipeline.cluster import session
-from pipeline.errors import ClusterError
+from pipeline.config import load_config
+from pipeline.errors import ClusterError, ConfigError
 
 
 @pytest.fixture
@@ -57,6 +59,29 @@ def _serve(server: socket.socket, words: bytes | None) -> None:
             return
         while connection.recv(1 << 10):
             pass
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("", " ", "garbage", "127.0.0.1", "127.0.0.1:", ":6379", "ray://", "ray://:1", "local"),
+        *("127.0.0.1:0", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:abc", "a:1\n", "a:1 b:2"),
+        *("http://a:1", "\x1b[31mx:1", "user:pw@a:1", "a:\u0661", "::1", "a" * 3000 + ":1"),
+    ],
+)
+def test_what_is_no_address_is_usage(address: str) -> None:
+    with pytest.raises(ConfigError, match="expected HOST:PORT") as caught:
+        load_config(None, ("run.address=" + json.dumps(address),))
+    assert len(str(caught.value).splitlines()) == 1
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["auto", "head:6379", "10.0.0.1:6379", "ray://head.cluster.local:10001", "[::1]:6379"],
+)
+def test_an_address_is_taken(address: str) -> None:
+    assert load_config(None, ("run.address=" + json.dumps(address),)).run.address == address
 
 
 def test_grpc_is_taken_for_ray() -> None:

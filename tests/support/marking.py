@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +11,9 @@ import numpy as np
 from nodes.frame_filter import FrameFilter
 from nodes.node import Inputs, NodeConfig, Outputs
 from nodes.types import Frame, RgbImage
+from tests.support.media import decode_all
 
-__all__ = ["Mark", "marking_graph"]
+__all__ = ["Mark", "marking_graph", "times_of"]
 
 
 class MarkConfig(NodeConfig):
@@ -55,3 +58,9 @@ def marking_graph(*times: tuple[int, int], **encode: Any) -> dict[str, Any]:
             },
         },
     }
+
+
+def times_of(source: Path, numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the times of frames, counted as they are shown, for `marking_graph`."""
+    shown = sorted(picture.pts or 0 for picture in decode_all(source))
+    return [(shown[number], shown[number] + 1) for number in numbers]

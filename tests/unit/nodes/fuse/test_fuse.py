@@ -264,7 +264,7 @@ def test_warmed_up_it_goes_on_as_if_it_had_seen_everything(start: int) -> None:
     whole, warm = history_of(fused(patches)), history_of(fused(patches[start - warmup :]))
     # Rounding only: one level in some samples, in more of them with older versions of OpenCV.
     assert np.abs(whole.fused_rgb.astype(int) - warm.fused_rgb).mean() < 0.1
-    assert np.abs(whole.weight.astype(int) - warm.weight).mean() < 0.5
+    assert np.abs(whole.weight.astype(int) - warm.weight).mean() < 1
     cold = fused(patches[start - 2 :])
     assert np.abs(whole.weight.astype(int) - history_of(cold).weight).mean() > 20
 

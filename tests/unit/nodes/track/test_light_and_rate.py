@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 from nodes.node import Inputs
 from nodes.track import Track, TrackConfig
-from nodes.track.contrast import with_contrast, with_detail
+from nodes.track.contrast import percentiles, with_contrast, with_detail
 from nodes.types import Frame, FrameFaces
 from tests.support import SAMPLES
 from tests.support.faces import frame_of, info_of, portrait, scene, segment_in
@@ -100,6 +100,14 @@ def test_one_face_upside_down_beside_an_upright_one_is_found(track: Track, tmp_p
     picture = scene(480, 270, (portrait(120), 30, 60), (turned, 300, 60))
     found = numbers(track, tmp_path, [frame_of(picture, i) for i in range(3)])
     assert found[-1] == [1, 2]
+
+
+@pytest.mark.parametrize("count", [1, 2, 50, 1024])
+def test_percentiles_are_numpys(count: int) -> None:
+    samples = np.random.default_rng(count).uniform(0, 255, count).astype(np.float32)
+    percents = (0.0, 2.0, 50.0, 95.0, 100.0)
+    wanted = np.percentile(samples, percents)
+    assert percentiles(samples, percents) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_contrast_is_only_raised() -> None:
