@@ -25,11 +25,11 @@ from tests.support.media import Video, decode_all, make_video
 pytestmark = pytest.mark.filterwarnings("default")
 
 ROWS = {
-    ".bmp": PictureFormat(PhotoFormat("BMP", takes=("dpi",))),
+    ".bmp": PictureFormat(PhotoFormat("BMP", takes={"dpi": None})),
     ".tif": PictureFormat(
-        PhotoFormat("TIFF", takes=("icc_profile",), options={"compression": "tiff_lzw"})
+        PhotoFormat("TIFF", takes={"icc_profile": None}, options={"compression": "tiff_lzw"})
     ),
-    ".j2k": PictureFormat(PhotoFormat("JPEG2000", takes=("quality",), alpha=False)),
+    ".j2k": PictureFormat(PhotoFormat("JPEG2000", takes={"quality": None}, alpha=False)),
     ".avif": PictureFormat(
         animation=AnimationFormat(
             "avif", "libsvtav1", {"crf": "8", "preset": "8"}, pix_fmt="yuv420p"
