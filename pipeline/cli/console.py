@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from rich.console import Console
@@ -18,8 +20,8 @@ MOST_CHARACTERS: Final = 4000
 class _Stream:
     """Standard output or error, which may be closed or on a full disk.
 
-    Text that cannot be written is dropped and the work continues. A closed pipe, however, ends the
-    program.
+    Text that cannot be written is dropped and the work continues. That nobody reads a pipe any more
+    (`| head -1`) is no failure.
     """
 
     def __init__(self, name: str) -> None:
@@ -43,7 +45,9 @@ class _Stream:
         try:
             getattr(stream, verb)(*text)
         except BrokenPipeError:
-            raise
+            # So that Python does not fail to flush the rest at its end.
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
         except OSError as error:
             self.failure = self.failure or error
 

@@ -154,13 +154,15 @@ def test_a_tag_of_a_time_is_one_or_is_not_read(text: str, seconds: float | None)
         ("probe no.mkv", "2>&-", 3),
         ("--help", ">/dev/full", 4),
         ("enhance - -o b.mkv", "<&-", 3),
+        ("probe a.mkv", "| true", 0),
+        ("enhance a.mkv -o c.mkv --runner local --set enhance.weights=bicubic", "| true", 0),
         ("enhance a.mkv -o c.mkv --runner local --set enhance.weights=bicubic", ">/dev/full", 4),
     ],
 )
 def test_ends_that_are_closed_or_full(words: str, ends: str, code: int, tmp_path: Path) -> None:
     make_video(tmp_path / "a.mkv", Video(frames=3))
     ran = subprocess.run(
-        ["sh", "-c", f"exec {sys.executable} -m pipeline {words} {ends}"],
+        ["bash", "-o", "pipefail", "-c", f"{sys.executable} -m pipeline {words} {ends}"],
         check=False,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -21,6 +21,9 @@ class NoteConfig(NodeConfig):
     name: str = "times.csv"
     ending: str = ".times.csv"
     fails: bool = False
+    """In `join`."""
+    refuses: bool = False
+    """In `finish`."""
 
 
 class Notes(SinkNode[NoteConfig]):
@@ -38,6 +41,8 @@ class Notes(SinkNode[NoteConfig]):
         self.rows.append(inputs.pts)
 
     def finish(self) -> None:
+        if self.config.refuses:
+            raise ValueError("nothing")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text("".join(f"{pts}\n" for pts in self.rows), encoding="utf-8")
 
