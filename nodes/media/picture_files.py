@@ -1,13 +1,14 @@
 """Opening picture files: photographs, numbered sequences and animations.
 
 libav reads all of them except animated WebP, which is read with Pillow and converted to a lossless
-video in memory.
+video in a temporary file.
 """
 
 from __future__ import annotations
 
 import io
 import re
+import tempfile
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from fractions import Fraction
@@ -157,30 +158,36 @@ def pillow_image(path: Path, content: BinaryIO | None = None) -> Generator[Image
 
 
 def open_animated_webp(path: Path) -> InputContainer:
-    """Open an animated WebP as a lossless video in memory, with its transparency and times.
+    """Open an animated WebP as a lossless video, with its transparency and times.
 
     Raises:
         MediaError: it is damaged.
     """
-    video = io.BytesIO()
-    try:
-        with pillow_image(path) as image, av.open(video, "w", format="mov") as container:
-            stream = container.add_stream("png", rate=25)
-            assert isinstance(stream, VideoStream)  # noqa: S101 - for the type checker
-            context = stream.codec_context
-            context.width, context.height, context.pix_fmt = *image.size, "rgba"
-            context.time_base, time_ms = _MILLISECONDS, 0
-            for shown in ImageSequence.Iterator(image):
-                picture = av.VideoFrame.from_ndarray(np.asarray(shown.convert("RGBA")), "rgba")
-                picture.pts, picture.time_base = time_ms, _MILLISECONDS
-                picture.duration = max(1, round(shown.info.get("duration", 0)))
-                time_ms += picture.duration
-                container.mux(stream.encode(picture))
-            container.mux(stream.encode(None))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise MediaError(f"{path}: a damaged animation ({error}); copy it again") from error
-    video.seek(0)
-    return av.open(video, "r", container_options=allowing({"mov"}, ""))
+    # libav keeps the video open after the folder is removed: it can be larger than memory.
+    with tempfile.TemporaryDirectory(prefix="aminet-webp-") as folder:
+        video = f"{folder}/animation.mov"
+        try:
+            with pillow_image(path) as image:
+                _write_video(image, video)
+        except (OSError, ValueError, SyntaxError) as error:
+            raise MediaError(f"{path}: a damaged animation ({error}); copy it again") from error
+        return av.open(video, "r", container_options=allowing({"mov"}, "file"))
+
+
+def _write_video(animation: Image.Image, file: str) -> None:
+    with av.open(file, "w", format="mov") as container:
+        stream = container.add_stream("png", rate=25)
+        assert isinstance(stream, VideoStream)  # noqa: S101 - for the type checker
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = *animation.size, "rgba"
+        context.time_base, time_ms = _MILLISECONDS, 0
+        for shown in ImageSequence.Iterator(animation):
+            picture = av.VideoFrame.from_ndarray(np.asarray(shown.convert("RGBA")), "rgba")
+            picture.pts, picture.time_base = time_ms, _MILLISECONDS
+            picture.duration = max(1, round(shown.info.get("duration", 0)))
+            time_ms += picture.duration
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
 
 
 def open_sound_png(path: Path) -> InputContainer | None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import pipeline
 from nodes.encode.encoders import EncodeConfig, plan_encoder
 from nodes.errors import MediaError
+from nodes.media.open import open_media
 from nodes.node import Inputs, Outputs, Segment
 from pipeline.config import RunOptions
 from pipeline.graph.prepare import prepared
@@ -187,3 +191,19 @@ def test_faces_do_not_pile_up_before_a_slow_pool(tmp_path: Path) -> None:
     executor.run(Segment("v", tmp_path, threads=1), lambda _: None)
     assert len(ahead) == 40
     assert BEFORE_POOL <= max(ahead) <= BEFORE_POOL + 2
+
+
+def test_an_animated_webp_is_not_kept_in_memory(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (12, 400, 400, 3), dtype=np.uint8)
+    first, *others = map(Image.fromarray, noise)
+    file = tmp_path / "a.webp"
+    first.save(file, save_all=True, append_images=others, quality=1, method=0)
+    tracemalloc.start()
+    try:
+        with open_media(str(file)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == len(noise)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # As PNG, 12 pictures of noise take 12 times 480 000 bytes; Pillow and libav hold a few.
+    assert peak < 3_000_000
