@@ -59,7 +59,7 @@ def test_an_error_of_a_node_names_it_and_verbose_shows_its_traceback(
 ) -> None:
     install(monkeypatch)
     source = make_video(tmp_path / "v.mp4", Video(frames=5))
-    config = write_run(tmp_path, bad='type: acme.notes, config: {refuses: true}')
+    config = write_run(tmp_path, bad="type: acme.notes, config: {refuses: true}")
     command = ["enhance", str(source), "-o", str(tmp_path / "out.mkv"), "-c", str(config)]
     assert run(monkeypatch, *command) == 4
     told = capsys.readouterr().err
