@@ -128,13 +128,14 @@ raise SystemExit(finish(0))
 
 
 @pytest.mark.parametrize(
-    ("nohup", "code", "output"), [(False, 130, "interrupted\n"), (True, 0, "goes on\n")]
+    ("inherited", "code", "output"),
+    [("SIG_DFL", 130, "interrupted\n"), ("SIG_IGN", 0, "goes on\n")],  # the second: `nohup`
 )
 def test_a_terminal_that_is_closed_interrupts_unless_that_is_ignored(
-    nohup: bool, code: int, output: str
+    inherited: str, code: int, output: str
 ) -> None:
-    ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" if nohup else ""
-    words = [sys.executable, "-c", ignoring + HUNG_UP]
+    begin = f"import signal; signal.signal(signal.SIGHUP, signal.{inherited})\n"
+    words = [sys.executable, "-c", begin + HUNG_UP]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (code, output, "")
 
