@@ -18,6 +18,7 @@ P = B * L, G groups, S channels of a group.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Final, cast
 
@@ -54,11 +55,13 @@ class CpuNetwork:
 
     Args:
         network: on the CPU; not changed, and not kept.
-        dtype: the number format to compute in. Sums and norms are computed in fp32.
+        dtype: the number format to compute in. Sums over many pixels are in fp32.
     """
 
     def __init__(self, network: AMINet, dtype: torch.dtype) -> None:
         with torch.no_grad():
+            # In fp32 some weights would be those of the network itself, which may change.
+            network = copy.deepcopy(network)
             self._config = network.config
             self._stem = _Stem(network.stem, network.config.stem_factor, dtype)
             self._encoders = [_level(each, dtype) for each in network.encoders]
@@ -174,7 +177,7 @@ class _Attention:
 
 
 def _norms(x_BCL: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(x_BCL, dim=-1).float().clamp_min(1e-6)
+    return torch.linalg.vector_norm(x_BCL, dim=-1, dtype=torch.float32).clamp_min(1e-6)
 
 
 class _Gate:
@@ -187,7 +190,8 @@ class _Gate:
     def __call__(self, x_BHWC: Tensor) -> Tensor:
         """Return (B, C)."""
         _, h, w, _ = x_BHWC.shape
-        pooled_BC = x_BHWC.flatten(1, 2).sum(dim=1) / (h * w)
+        pooled_BC = x_BHWC.flatten(1, 2).sum(dim=1, dtype=torch.float32) / (h * w)
+        pooled_BC = pooled_BC.to(x_BHWC.dtype)
         return 2 * torch.sigmoid(self._excite(F.gelu(self._squeeze(pooled_BC))))
 
 
@@ -294,8 +298,8 @@ def _normalised(x_BHWC: Tensor) -> Tensor:
     b, h, w, c = x_BHWC.shape
     x_BLC = x_BHWC.view(b, h * w, c)
     count = h * w * c // NORM_GROUPS
-    mean_BG1 = _of_groups(x_BLC.sum(dim=1)) / count
-    squares_BG1 = _of_groups((x_BLC * x_BLC).sum(dim=1)) / count
+    mean_BG1 = _of_groups(x_BLC.sum(dim=1, dtype=torch.float32)) / count
+    squares_BG1 = _of_groups((x_BLC * x_BLC).sum(dim=1, dtype=torch.float32)) / count
     variance_BG1 = (squares_BG1 - mean_BG1.square()).clamp_min(0)
     factor_BG1 = (variance_BG1 + _EPS).rsqrt()
     factor_BC = factor_BG1.expand(b, NORM_GROUPS, c // NORM_GROUPS).reshape(b, c)
@@ -305,7 +309,7 @@ def _normalised(x_BHWC: Tensor) -> Tensor:
 
 def _of_groups(x_BC: Tensor) -> Tensor:
     b, c = x_BC.shape
-    return x_BC.view(b, NORM_GROUPS, c // NORM_GROUPS).float().sum(dim=-1, keepdim=True)
+    return x_BC.view(b, NORM_GROUPS, c // NORM_GROUPS).sum(dim=-1, keepdim=True)
 
 
 def _add_scaled(x: Tensor | None, y_BHWC: Tensor, factor_BC: Tensor) -> Tensor:

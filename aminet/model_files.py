@@ -102,7 +102,7 @@ class ModelCard(BaseModel):
     @classmethod
     def _can_be_built(cls, network: AMINetConfig) -> AMINetConfig:
         if min(network.depths) < 0 or sum(network.depths) > MOST_BLOCKS:
-            raise ValueError(f"depths: expected at most {MOST_BLOCKS} blocks in all")
+            raise ValueError(f"depths: expected numbers from 0 on, at most {MOST_BLOCKS} in all")
         return network
 
 

@@ -49,8 +49,8 @@ __all__ = [
 
 _DEFAULT_GRAPH: Final = "enhance"
 
-
 _HOST_AND_PORT: Final = re.compile(r"(?:ray://)?[\w\[][\w.:%\]-]{0,252}:(\d{1,5})", re.ASCII)
+"""An address that Ray can join."""
 
 
 class RunOptions(BaseModel):

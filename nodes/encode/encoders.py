@@ -241,7 +241,9 @@ def _plan(
     if profile is not None:
         options["profile"] = profile
     if encoder.lookahead_option and (pictures := _lookahead(pix_fmt, info)) < SHORTEST_LOOKAHEAD:
-        options |= {encoder.lookahead_option: str(pictures), **encoder.short_lookahead}
+        options[encoder.lookahead_option] = str(pictures)
+        if choice.preset is None and "tune" not in choice.options:
+            options |= encoder.short_lookahead  # others may have no B-frames at all
     options |= choice.options
     if choice.lossless:
         options |= _lossless_options(encoder, options)

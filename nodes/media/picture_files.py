@@ -6,6 +6,7 @@ video in a temporary file.
 
 from __future__ import annotations
 
+import errno
 import io
 import re
 import tempfile
@@ -53,6 +54,9 @@ _SUFFIXES: Final = PICTURE_FORMATS.keys() | {
 
 _FIRST: Final = "start_number"
 """libav's option for the number of the first picture."""
+
+_SCAN: Final = b"\xda"
+"""What follows FF where the pixels of a JPEG begin."""
 
 _MILLISECONDS: Final = Fraction(1, 1000)
 
@@ -134,8 +138,14 @@ def is_animated_webp(path: Path) -> bool:
 
 def is_cut_jpeg(content: bytes) -> bool:
     """Return whether a JPEG ends before its pixels do; libav makes the rest of it grey."""
-    last_scan = content.rfind(b"\xff\xda")
-    return content.startswith(b"\xff\xd8") and content.rfind(b"\xff\xd9") < last_scan
+    if not content.startswith(b"\xff\xd8"):
+        return False
+    # Segments before the pixels, such as a thumbnail's, and data behind the picture, such as a
+    # telephone's video, may have the same bytes as these marks.
+    at = 2
+    while content[at : at + 1] == b"\xff" and content[at + 1 : at + 2] != _SCAN:
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+    return content[at + 1 : at + 2] == _SCAN and content.find(b"\xff\xd9", at) < 0
 
 
 @contextmanager
@@ -170,7 +180,10 @@ def open_animated_webp(path: Path) -> InputContainer:
             with pillow_image(path) as image:
                 _write_video(image, video)
         except (OSError, ValueError, SyntaxError) as error:
-            raise MediaError(f"{path}: a damaged animation ({error}); copy it again") from error
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise MediaError(f"{path}: no space left in {folder} to decode it") from error
+            why = first_line(error)
+            raise MediaError(f"{path}: a damaged animation ({why}); copy it again") from error
         return av.open(video, "r", container_options=allowing({"mov"}, "file"))
 
 

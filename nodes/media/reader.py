@@ -121,6 +121,7 @@ class PictureReader:
         """What the container says of the stream."""
         # Cameras' MJPEG may lack the mark of a picture's end.
         self._holds_jpegs = self.container.format.name in ("jpeg_pipe", "image2")
+        self._holds_pngs = self.stream.codec_context.name in ("png", "apng")
         self._crops: dict[tuple[int, int, str], PictureFilter] = {}
         self._lost = LostPictures(self._counted_codec())
         self._packets: Iterator[Packet[Stream]] = self._demux()
@@ -331,12 +332,12 @@ class PictureReader:
 
     def _decode(self, packet: Packet[Stream] | None) -> list[av.VideoFrame]:
         try:
+            if packet is not None and self._holds_pngs:
+                packet = sound_packet(packet) or packet
             return self.stream.codec_context.decode(packet)
         except AvEOFError:
             return []
         except FFmpegError as error:
-            if packet is not None and (sound := sound_packet(packet)) is not None:
-                return self._decode(sound)
             pts = self._last_pts if packet is None else packet.pts
             self._on_damage(f"cannot decode: {error.strerror}", pts)
             return []

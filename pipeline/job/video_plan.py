@@ -99,13 +99,12 @@ def plan_video(
         OutputError: the target's container cannot hold the video or its other streams.
         StorageError: the source's object store cannot be used.
     """
-    before = source_stamp(video.source)
+    before = source_stamp(video.source, content=True)
     with staged(video.source, scratch_of(options.scratch_dir, options.scratch_bytes)) as source:
         plan = _plan_video(video, source, graph, threads, options.segment_s, contents)
     weights = {name: content for name, content in contents.items() if content}
-    stamp = source_stamp(video.source, content=True)
     check_unchanged(video.source, before)
-    return replace(plan, stamp=stamp, weights=weights)
+    return replace(plan, stamp=before, weights=weights)
 
 
 def _plan_video(

@@ -138,7 +138,12 @@ class _Facts:
         lossless = not content.startswith(b"RIFF") or _is_lossless_webp(content)
         try:
             with pillow_image(source, io.BytesIO(sound)) as image:
-                info = {str(key): value for key, value in image.info.items()}
+                # Texts of a PNG may have the names of Pillow's arguments.
+                info = {
+                    str(key): value
+                    for key, value in image.info.items()
+                    if key == "comment" or not isinstance(value, str)
+                }
                 tables = getattr(image, "quantization", None)
         except MediaError as error:
             return cls(lossless=lossless, lost=(f"all metadata ({error})",))

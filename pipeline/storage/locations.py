@@ -85,7 +85,9 @@ def location_of(path: str | os.PathLike[str] | UPath) -> UPath:
         known = ", ".join(f"{scheme}://" for scheme in sorted(_STORES))
         raise StorageError(f"{text}: expected a path, or a URL that begins with one of {known}")
     if not text[found.end() :].strip("/"):
-        raise StorageError(f"{text}: names no bucket; expected one, such as {text}bucket/folder")
+        raise StorageError(
+            f"{text}: names no bucket; expected one, such as {found[1]}://bucket/folder"
+        )
     # Listings must not be cached, because other machines write meanwhile.
     return UPath(text.rstrip("/"), use_listings_cache=False)
 
