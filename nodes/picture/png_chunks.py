@@ -63,7 +63,7 @@ def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def png_metadata(content: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the chunks that do not depend on the pixels, without a copy of those that do."""
+    """Return the chunks that do not depend on the pixels, keeping no copy of those that do."""
     return [chunk for chunk in png_chunks(content) if chunk[0] in PNG_METADATA]
 
 
