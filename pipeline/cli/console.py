@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 from typing import IO, Any, Final, cast
 
 from rich.console import Console
@@ -45,9 +43,7 @@ class _Stream:
         try:
             getattr(stream, verb)(*text)
         except BrokenPipeError:
-            # So that Python does not fail to flush the rest at its end.
-            with Path(os.devnull).open("w") as nowhere:
-                os.dup2(nowhere.fileno(), stream.fileno())
+            return  # `pipeline.__main__` sees to what is left in the buffer
         except OSError as error:
             self.failure = self.failure or error
 
