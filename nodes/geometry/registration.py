@@ -35,6 +35,8 @@ Plane = npt.NDArray[np.float32]
 _SMOOTHING_PX: Final = 0.7
 _ENOUGH_SIDE_PX: Final = 48
 """Larger pictures are reduced first, to less than twice this side, px."""
+_ENOUGH_PIXELS: Final = 3600
+"""Of larger ones only every second row is compared."""
 _OVAL_PX: Final = 128
 """Side of the square in which a mask is drawn before it is resampled, px."""
 _STEPS: Final = 6
@@ -142,15 +144,16 @@ def _reduced(plane: Plane, factor: int) -> Plane:
 
 def _refined(now: Plane, before: Plane, weights: Plane, guess: Matrix) -> Matrix:
     now, before = _smooth(now), _smooth(before)
-    side = max(now.shape)
-    system, error = _system(now, side)
-    drawn = sampled(before, guess, now.shape)
+    shape, side = now.shape, max(now.shape)
+    step = 1 if now.size <= _ENOUGH_PIXELS else 2
+    system, error = _system(now, side, step)
+    rows = np.array([[1.0, 0.0, 0.0], [0.0, 1 / step, 0.5 - 0.5 / step]])
+    now, weights = now[::step], weights[::step]
+    drawn = sampled(before, compose(rows, guess), now.shape)
     counts = _plane(np.where(np.isfinite(drawn), weights, 0).ravel())
     total = max(float(counts.sum()), 1e-6)
     found, spreads = guess, list[float]()
-    for step in range(_STEPS):
-        if step:
-            drawn = sampled(before, found, now.shape)
+    for _ in range(_STEPS):
         cv2.patchNaNs(cv2.subtract(drawn, now, error), 0)
         spread = float(np.abs(system[4]) @ counts) / total
         spreads.append(max(spread, _LEAST_SPREAD))
@@ -158,9 +161,10 @@ def _refined(now: Plane, before: Plane, weights: Plane, guess: Matrix) -> Matrix
         largest_px = float(np.abs(move_px).max())
         if largest_px > _FARTHEST * side:
             return guess
-        found = compose(_similarity(move_px, now.shape), found)
+        found = compose(_similarity(move_px, shape), found)
         if largest_px < _ENOUGH_PX:
             break
+        drawn = sampled(before, compose(rows, found), now.shape)
     return found if spreads[-1] <= spreads[0] else guess
 
 
@@ -178,22 +182,24 @@ def _plane(picture: npt.NDArray[Any]) -> Plane:
     return picture.astype(np.float32, copy=False)
 
 
-def _system(plane: Plane, side_px: int) -> tuple[npt.NDArray[np.float32], Plane]:
+def _system(plane: Plane, side_px: int, step: int) -> tuple[npt.NDArray[np.float32], Plane]:
     """Return the derivatives of each pixel by shift along x and y, scale and rotation.
 
-    Scale and rotation are about the centre, in pixels at a distance of `side_px`.
+    Scale and rotation are about the centre, in pixels at a distance of `side_px`. Only one row of
+    `step` is taken.
 
     Returns:
-        Shape (5, H * W), with the derivatives in the first four rows; and its fifth row, for the
+        Shape (5, pixels), with the derivatives in the first four rows; and its fifth row, for the
         errors, as (H, W).
     """
     height, width = plane.shape
-    rows = np.empty((5, height, width), np.float32)
+    rows = np.empty((5, -(-height // step), width), np.float32)
     border = cv2.BORDER_REPLICATE
-    along_x = cv2.Sobel(plane, cv2.CV_32F, 1, 0, rows[0], 1, 0.5, 0, border)
-    along_y = cv2.Sobel(plane, cv2.CV_32F, 0, 1, rows[1], 1, 0.5, 0, border)
+    along_x, along_y = rows[0], rows[1]
+    along_x[:] = cv2.Sobel(plane, cv2.CV_32F, 1, 0, None, 1, 0.5, 0, border)[::step]
+    along_y[:] = cv2.Sobel(plane, cv2.CV_32F, 0, 1, None, 1, 0.5, 0, border)[::step]
     x = (np.arange(width, dtype=np.float32) + 0.5 - width / 2)[None, :] / side_px
-    y = (np.arange(height, dtype=np.float32) + 0.5 - height / 2)[:, None] / side_px
+    y = (np.arange(0, height, step, dtype=np.float32) + 0.5 - height / 2)[:, None] / side_px
     np.add(along_x * x, along_y * y, out=rows[2])
     np.subtract(along_y * x, along_x * y, out=rows[3])
     return rows.reshape(5, -1), rows[4]
@@ -212,7 +218,7 @@ def _least_squares(
 
 
 def _similarity(move_px: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Matrix:
-    """Return the similarity for a step of `_slopes`' four parameters."""
+    """Return the similarity for a step of `_system`'s four parameters."""
     height, width = shape
     grow, turn = move_px[2:] / max(shape)
     x, y = width / 2, height / 2
