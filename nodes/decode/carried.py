@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import av
 
 from nodes.errors import MediaError
 from nodes.media.container_facts import ContainerFacts
-from nodes.media.picture_files import pillow_image
+from nodes.media.picture_files import files_of, pillow_image
 from nodes.media.side_data import CARRIED, DOLBY_VISION, carried_kinds
 from nodes.media.urls import is_url
 from nodes.reports import counted
 
-__all__ = ["further_pages", "lost_facts"]
+__all__ = ["check_colors", "further_pages", "lost_facts"]
+
+_MISREAD: Final = {
+    "CMYK": "CMYK, for print",
+    "LAB": "CIELAB",
+    "PA": "palette colours with transparency",
+}
+"""Kinds of pixels that libav reads as if they were others, by Pillow's name."""
 
 _BASES = {1: "HDR10", 2: "SDR", 4: "HLG", 6: "HDR10"}
 """What Dolby Vision's pictures are without its metadata, by its compatibility number."""
@@ -46,6 +54,25 @@ def lost_facts(source: str, facts: ContainerFacts, first: av.VideoFrame) -> list
         plain = _BASES.get(base, "plain")
         lost.append(f"{DOLBY_VISION} (profile {profile}): what is left is {plain} video")
     return lost
+
+
+def check_colors(source: str) -> None:
+    """Refuse pictures whose colours libav would take for others.
+
+    Args:
+        source: path or URL of a single picture, or the pattern of numbered ones.
+
+    Raises:
+        MediaError: the picture, or the first of them, is in such colours.
+    """
+    for path in [] if is_url(source) else files_of(source)[:1]:
+        try:
+            with pillow_image(path) as image:
+                mode = image.mode
+        except MediaError:
+            continue  # libav reads more formats, and tells what is wrong with the others
+        if mode in _MISREAD:
+            raise MediaError(f"{path}: is in {_MISREAD[mode]}; convert it to RGB first")
 
 
 def further_pages(source: str) -> list[str]:

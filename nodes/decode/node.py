@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from av.container import InputContainer
 
 from nodes.decode.config import DecodeConfig
-from nodes.decode.stretch import Stretch, warnings_of
+from nodes.decode.report import warnings_of
+from nodes.decode.stretch import Stretch
 from nodes.errors import MediaError
 from nodes.media.reader import PacketHandler
 from nodes.node import NodeSpec, Outputs, Port, Segment, SourceNode
@@ -105,5 +106,6 @@ class Decode(SourceNode[DecodeConfig]):
             "container_frame_count": reports[0]["container_frame_count"],
             "left_out": reports[0].get("left_out", []),
             "changes": reports[0].get("changes", []),
+            "new_format": reports[0].get("new_format"),
         }
         return merged | {"warnings": warnings_of(merged, whole=True)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from fractions import Fraction
 from itertools import chain, islice
@@ -15,15 +15,17 @@ from av.container import InputContainer
 from av.video.format import VideoFormat
 from av.video.frame import PictureType
 
-from nodes.decode.carried import further_pages, lost_facts
+from nodes.decode.carried import check_colors, further_pages, lost_facts
 from nodes.decode.common_picture import PictureFitter, common_info
 from nodes.decode.config import DecodeConfig
+from nodes.decode.report import conversion, conversion_text, warnings_of
 from nodes.decode.timestamps import RESTART_S, PresentationClock
 from nodes.errors import MediaError, NodeConfigError
 from nodes.media.open import (
     FALLBACK_RATE,
     clockwise_rotation_deg,
     describe_video,
+    is_photo,
     most_step_ticks,
     stores_times,
 )
@@ -33,10 +35,9 @@ from nodes.node import Segment
 from nodes.picture.captions import Captions
 from nodes.picture.formats import bit_depth, editable_format
 from nodes.picture.interlaced import deinterlaced
-from nodes.reports import counted
 from nodes.types import ColorTags, Frame, PictureForm, VideoInfo
 
-__all__ = ["MAX_NAMED_EVENTS", "Stretch", "warnings_of"]
+__all__ = ["MAX_NAMED_EVENTS", "Stretch"]
 
 MOST_UNTIMED = 32
 """Most pictures without a pts at the start of a video that are kept until one has a pts."""
@@ -73,7 +74,7 @@ class Stretch:
         self._counts_from = segment.start_pts
         self._damage: list[dict[str, Any]] = []
         self._damage_count = 0
-        self._conversions: dict[str, int] = {}
+        self._conversions: dict[tuple[str, bool], int] = {}
         self._emitted = 0
         self._warmup_frames = 0
         self._first_pts: int | None = None
@@ -87,6 +88,8 @@ class Stretch:
             config.video,
         )
         try:
+            if is_photo(self._reader.container) or is_numbered(segment.input):
+                check_colors(segment.input)
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
             if config.rate is not None:
@@ -99,7 +102,8 @@ class Stretch:
             form = self._form_of(first)
             info = common_info(_editable(source), form, segment.pictures)
             fitter = PictureFitter(info, form, segment.pictures)
-            self._changes = self._changes_of_all(first, info)
+            self._changes = self._changes_of_all()
+            self._new_format = self._format_change(first, info)
             self._rate = info.average_rate or FALLBACK_RATE
             self._clock = PresentationClock(
                 1 / (self._rate * info.time_base),
@@ -137,6 +141,11 @@ class Stretch:
     def _first_picture(self, name: str) -> tuple[av.VideoFrame, Iterator[av.VideoFrame]]:
         pictures = self._reader.pictures()
         first = next(pictures, None)
+        if first is None and is_photo(self._reader.container):
+            raise MediaError(
+                f"{name}: cannot be decoded: it is damaged, or has pixels of a kind that is not"
+                " read here, such as 32 bits; check that it opens, and save it with 8 or 16 bits"
+            )
         if first is None:
             raise MediaError(
                 f"{name}: no picture could be decoded, the video is damaged or encrypted;"
@@ -144,8 +153,8 @@ class Stretch:
             )
         return first, pictures
 
-    def _changes_of_all(self, first: av.VideoFrame, info: VideoInfo) -> list[str]:
-        """Return what is done to every picture, in words."""
+    def _changes_of_all(self) -> list[str]:
+        """Return what is done to every picture beside another pixel format, in words."""
         changes: list[str] = []
         if self._reader.stream.metadata.get("alpha_mode") == "1":
             changes.append("alpha left out")
@@ -154,11 +163,14 @@ class Stretch:
             changes.append(
                 f"top {top}, bottom {bottom}, left {left}, right {right} px cut off, as players do,"
             )
-        self._counted_changes = tuple(changes)
-        if (first.width, first.height) == (info.width_px, info.height_px):
-            converted = _conversion(first, info.width_px, info.height_px, info.pix_fmt)
-            changes += [converted] * (first.format.name != info.pix_fmt)
         return changes
+
+    def _format_change(self, first: av.VideoFrame, info: VideoInfo) -> str | None:
+        """Return that pictures get another pixel format, in words; None if they keep theirs."""
+        size_px = (info.width_px, info.height_px)
+        if size_px != (first.width, first.height) or first.format.name == info.pix_fmt:
+            return None
+        return conversion(first, *size_px, info.pix_fmt)
 
     def _first_pictures(
         self, pictures: Iterator[av.VideoFrame]
@@ -222,7 +234,11 @@ class Stretch:
         duration = max(0, picture.duration)
         converted = self._fitter.fit(picture, self._reader.sample_aspect_ratio)
         if converted is not picture:
-            what = _conversion(picture, converted.width, converted.height, converted.format.name)
+            size_px = (converted.width, converted.height)
+            what = (
+                conversion(picture, *size_px, converted.format.name),
+                size_px == (picture.width, picture.height),
+            )
             self._conversions[what] = self._conversions.get(what, 0) + 1
         converted.pts, converted.time_base = pts, self.info.time_base
         # An encoder would use the source's picture type.
@@ -270,12 +286,17 @@ class Stretch:
             "deinterlaced": self._deinterlaces,
             "left_out": self._lost,
             "changes": self._changes,
+            "new_format": self._new_format,
             "conversions": [
-                {"what": what, "frames": count} for what, count in self._conversions.items()
+                {"what": what, "frames": count, "same_size": same_size}
+                for (what, same_size), count in self._conversions.items()
             ],
         }
         result["conversions"] += [
-            {"what": what, "frames": self._emitted} for what in self._counted_changes
+            {"what": what, "frames": self._emitted, "same_size": False} for what in self._changes
+        ]
+        result["format_warnings"] = [
+            conversion_text(done) for done in result["conversions"] if done["same_size"]
         ]
         result["warnings"] = warnings_of(result, whole=self._first is None and self._end is None)
         return result
@@ -284,46 +305,6 @@ class Stretch:
         """Close the file, and free its pictures."""
         self._reader.close()
         self._pictures = iter(())
-
-
-def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
-    """Return messages for the user; `whole`: whether the report is of the whole video."""
-    lines: list[str] = []
-    damage = report["damage"]
-    if damage["events"]:
-        first = damage["events"][0]
-        at = "" if first["time_s"] is None else f" at {first['time_s']:.2f} s"
-        lines.append(
-            f"damaged in {counted(damage['count'], 'place')}, the first{at}, before frame"
-            f" {first['before_frame']} ({first['what']}); carried on"
-        )
-    claimed, frames = report["container_frame_count"], report["frames"]
-    # Where fields are packets of their own, more are claimed than there are pictures.
-    unseen = (claimed or 0) - report["repeats"] - frames
-    lost = report["lost"] if report["lost_counted"] else unseen
-    if whole and claimed is not None and lost > 0:
-        lines.append(f"damaged: {lost} of the {claimed} frames it claims could not be decoded")
-    if report["ended_early"]:
-        lines.append("ends early: the file is cut off")
-    made = report["synthesised_pts"]
-    if made["missing"] + made["repeated_or_backward"]:
-        count = made["missing"] + made["repeated_or_backward"]
-        rate = f"{float(Fraction(made['rate'])):.6g} a second"
-        untimed = counted(count, "frame")
-        lines.append(f"{untimed} without a usable time got one from the frame rate, {rate}")
-    if report["restarts"]:
-        lines.append(
-            f"its clock starts again {counted(len(report['restarts']), 'time')}, as of recordings"
-            " that were joined: they are shown one after the other"
-        )
-    lines.extend(f"left out: {what}" for what in report.get("left_out", ()))
-    lines.extend(f"{c['what']} in {counted(c['frames'], 'frame')}" for c in report["conversions"])
-    return lines
-
-
-def _conversion(picture: av.VideoFrame, width_px: int, height_px: int, pix_fmt: str) -> str:
-    before = f"{picture.width}x{picture.height} {picture.format.name}"
-    return f"{before} to {width_px}x{height_px} {pix_fmt}"
 
 
 def _paced(info: VideoInfo, rate: float, name: str, container: InputContainer) -> VideoInfo:

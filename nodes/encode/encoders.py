@@ -52,6 +52,8 @@ class EncoderPlan:
     """The row of the encoder in the table."""
     lossless: bool
     """Whether decoding gives the encoded pictures exactly."""
+    intermediate: bool = False
+    """Whether pictures are written from the file, which is then removed."""
 
 
 class EncodeConfig(NodeConfig):
@@ -214,9 +216,9 @@ def plan_joined(plan: EncoderPlan, info: VideoInfo) -> EncoderPlan:
 
 def plan_intermediate(plan: EncoderPlan) -> EncoderPlan:
     """Return a plan for a file that only this program reads, to write pictures from it."""
-    if plan.pix_fmt in plan.facts.never_intermediate:
-        return plan
-    return replace(plan, options={**plan.options, **plan.facts.intermediate})
+    never = plan.pix_fmt in plan.facts.never_intermediate
+    options = plan.options if never else {**plan.options, **plan.facts.intermediate}
+    return replace(plan, options=options, intermediate=True)
 
 
 _BASELINE: Final = ("Baseline", "Constrained Baseline")

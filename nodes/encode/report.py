@@ -72,7 +72,7 @@ def encoding_facts(plan: EncoderPlan, info: VideoInfo, captioned: int) -> dict[s
     if info.interlaced:
         whole = plan.facts.interlaced
         fields = "coded as fields" if whole else "kept in the pixels, coded as frames"
-    if info.hdr is not None:
+    if info.hdr is not None and not plan.intermediate:
         hdr = "left out" if plan.facts.hdr_words is None else "kept"
     return {
         "encoder": plan.encoder,
@@ -92,12 +92,16 @@ def encoding_facts(plan: EncoderPlan, info: VideoInfo, captioned: int) -> dict[s
 def encoding_losses(plan: EncoderPlan, info: VideoInfo, *, captioned: bool) -> list[str]:
     """Return what the encoder leaves out, for the user.
 
+    What pictures leave out that are written from its file is told by those who write them.
+
     Args:
         plan: the encoder and its settings.
         info: the video.
         captioned: whether encoded frames have closed captions.
     """
     losses: list[str] = []
+    if plan.intermediate:
+        return ["pictures cannot hold closed captions: left out"] * captioned
     if captioned and not plan.facts.captions:
         losses.append(f"{plan.encoder} cannot hold closed captions: left out; x264 and x265 can")
     if info.hdr is not None and plan.facts.hdr_words is None:

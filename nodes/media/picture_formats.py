@@ -16,14 +16,33 @@ __all__ = [
     "AnimationFormat",
     "PhotoFormat",
     "PictureFormat",
+    "Samples",
     "animation_format",
     "photo_format",
     "picture_format",
 ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Samples:
+    """What the pixels of a format can be."""
+
+    bits: int = 8
+    """Most bits per sample."""
+    alpha: bool = True
+    """Whether it supports transparency."""
+    grey: bool = False
+    """Whether it has pictures without colour."""
+    palette: bool = False
+    """Whether each picture has 256 colours, and pixels are transparent or not."""
+    hdr: bool = False
+    """Whether it can say that its colours are HDR, and how they were graded."""
+    most_side_px: int | None = None
+    """The widest or highest picture that it can hold."""
+
+
 @dataclass(frozen=True, slots=True)
-class PhotoFormat:
+class PhotoFormat(Samples):
     """How a single picture is written."""
 
     name: str
@@ -33,16 +52,10 @@ class PhotoFormat:
     100) and `lossless` (whether the source is lossless). The most bytes that fit, None if any."""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Further options for Pillow."""
-    alpha: bool = True
-    """Whether it supports transparency."""
-    most_side_px: int | None = None
-    """The widest or highest picture that it can hold."""
-    may_be_cmyk: bool = False
-    """Whether its files may be in CMYK, which is not supported."""
 
 
 @dataclass(frozen=True, slots=True)
-class AnimationFormat:
+class AnimationFormat(Samples):
     """How an animation is written."""
 
     muxer: str
@@ -53,16 +66,12 @@ class AnimationFormat:
     """Options of the encoder."""
     pix_fmt: str | None = None
     """Pixel format for the encoder; None for RGB, or RGBA with transparency."""
-    palette: bool = False
-    """Whether each picture has 256 colours."""
     tick_s: Fraction | None = None
     """Resolution of its times, s; None if times are fractions."""
     loop_option: str = "loop"
     """The muxer's option for the number of repetitions; 0 is infinite."""
     loop_once: int = 1
     """Value of that option to show it once."""
-    most_side_px: int | None = None
-    """The widest or highest picture that it can hold."""
     final_delay: bool = False
     """Whether the muxer needs the duration of the last picture as `final_delay`, in ticks, or in
     seconds if times are fractions."""
@@ -93,8 +102,8 @@ _JPEG = PictureFormat(
             "dpi": None,
         },
         alpha=False,
+        grey=True,
         most_side_px=65_500,
-        may_be_cmyk=True,
     )
 )
 _APNG = AnimationFormat("apng", "apng", loop_option="plays", final_delay=True)
@@ -102,7 +111,7 @@ _APNG = AnimationFormat("apng", "apng", loop_option="plays", final_delay=True)
 PICTURE_FORMATS: dict[str, PictureFormat] = {
     ".jpg": _JPEG,
     ".jpeg": _JPEG,
-    ".png": PictureFormat(PhotoFormat("PNG"), _APNG),
+    ".png": PictureFormat(PhotoFormat("PNG", bits=16, grey=True, hdr=True), _APNG),
     ".apng": PictureFormat(animation=_APNG),
     ".webp": PictureFormat(
         PhotoFormat(

@@ -20,6 +20,7 @@ from av.stream import Stream
 __all__ = [
     "PNG_METADATA",
     "PNG_SIGNATURE",
+    "PNG_XMP",
     "png_chunk",
     "png_chunks",
     "png_metadata",
@@ -34,6 +35,9 @@ PNG_METADATA: Final = frozenset(
     b"cHRM gAMA iCCP sRGB cICP mDCV cLLI pHYs eXIf tEXt zTXt iTXt tIME".split()
 )
 """Chunks that do not depend on the pixels."""
+
+PNG_XMP: Final = b"XML:com.adobe.xmp\0"
+"""How the content of an `iTXt` chunk with XMP begins."""
 
 _REFUSED: Final = frozenset((b"eXIf", b"iCCP"))
 """Those for which libav refuses a picture if it cannot read them."""

@@ -79,6 +79,9 @@ class MuxReport:
     """Messages for the user about other streams."""
     kept: tuple[str, ...] = ()
     """Kinds of `nodes.media.side_data.CARRIED` that the header says as that of the source did."""
+    own_colors: bool = False
+    """Whether unchanged pixels have the colours of the source, although the graph had them in
+    another pixel format."""
 
 
 def mux(

@@ -366,7 +366,10 @@ def _kept_facts(
         )
         for out in made
     ]
-    return frozenset(f"left out: {what}" for what in frozenset(lost).intersection(*averted))
+    kept = {f"left out: {what}" for what in frozenset(lost).intersection(*averted)}
+    if made and all(out.muxed.own_colors for out in made):
+        kept.update(merged.reports[graph.source.name].get("format_warnings", ()))
+    return frozenset(kept)
 
 
 def _warnings(reports: Mapping[str, dict[str, Any]], kept: Container[str]) -> list[str]:

@@ -26,7 +26,7 @@ from pipeline.graph.graph import Graph, GraphNode
 from pipeline.graph.roles import encode_nodes, video_number
 from pipeline.job.files import VideoFiles
 from pipeline.job.merge import why_uncut
-from pipeline.pictures.outputs import OutputKind, check_pictures, output_kind_of
+from pipeline.pictures.outputs import OutputKind, check_pictures, output_kind_of, picture_losses
 from pipeline.run.memory import check_fits
 from pipeline.segments.copying import CopyTarget, plan_copying
 from pipeline.segments.identity import Identity, fingerprint, identify
@@ -139,6 +139,7 @@ def _plan_video(
             output = target.with_suffix(suffix) if suffix else target
             size_px = (into.width_px, into.height_px)
             said = check_pictures(output_kind, source, name_of(output), config.codec, size_px)
+            losses += picture_losses(output_kind, name_of(output), into)
         else:
             encoder = plan_encoder(config, into, threads)
             policy = StreamPolicy.of(config, sounds)
@@ -158,6 +159,10 @@ def _plan_video(
         read.get("left_out", ()), containers, source, number, may_copy=copying.cuts is not None
     )
     losses += read.get("changes", ())
+    new_format = read.get("new_format")
+    sizes = {(into.width_px, into.height_px) for into in (info, *written)}
+    if new_format is not None and (output_kind is None or len(sizes) > 1):
+        losses.append(new_format)
     plan = plan_segments(
         scan, segment_s=segment_s, warmup_s=warmup_s, uncut=why_uncut(graph), cuts=copying.cuts
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -19,6 +20,7 @@ from nodes.media.urls import file_url
 from nodes.picture.filters import PictureFilter
 from nodes.picture.formats import PictureConverter
 from nodes.types import ColorTags, VideoInfo
+from pipeline.pictures.losses import conversion
 from pipeline.pictures.restored import RestoredPicture
 
 __all__ = ["write_animation"]
@@ -28,11 +30,12 @@ _TICK: Final = Fraction(1, 100)
 
 
 def write_animation(
-    pictures: Iterator[RestoredPicture],
+    pictures: Iterable[RestoredPicture],
     target: Path,
     source: str,
     info: VideoInfo,
     last_duration_ticks: int,
+    losses: Counter[str],
 ) -> tuple[list[int], Fraction]:
     """Write an animation.
 
@@ -42,6 +45,7 @@ def write_animation(
         source: path or URL of the source, from which the number of repetitions is taken.
         info: the encoded video.
         last_duration_ticks: duration of the last picture, in ticks of the source.
+        losses: gets what is lost, and of how many pictures.
 
     Returns:
         The pts of each picture, and their time base.
@@ -67,6 +71,9 @@ def write_animation(
         for picture in pictures:
             first_pts = picture.pts if first_pts is None else first_pts
             frame = _frame(picture)
+            samples = picture.photo.samples
+            if (lost := conversion(source, picture.source_format, samples, kind)) is not None:
+                losses[lost] += 1
             if kind.palette:
                 palette = palette or _Palette(frame, dither=not _has_palette(source))
                 frame = palette.apply(frame)

@@ -17,11 +17,10 @@ from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image
 
-from nodes.picture.png_chunks import PNG_SIGNATURE, png_chunk, png_chunks
+from nodes.picture.png_chunks import PNG_SIGNATURE, PNG_XMP, png_chunk, png_chunks
 
 __all__ = ["PictureLabel", "labelled"]
 
-_PNG_XMP: Final = b"XML:com.adobe.xmp\0"
 _JPEG_XMP: Final = b"http://ns.adobe.com/xap/1.0/\0"
 _MOST_BYTES: Final = 262_144
 """A longer packet of the source, which holds more than facts, is replaced."""
@@ -128,18 +127,18 @@ def _jpeg(content: bytes, merge: _Merge) -> bytes:
 def _png(content: bytes, merge: _Merge) -> bytes:
     own, kept = None, list[bytes]()
     for kind, chunk in png_chunks(content):
-        if kind == b"iTXt" and chunk[8:].startswith(_PNG_XMP):
+        if kind == b"iTXt" and chunk[8:].startswith(PNG_XMP):
             own = _itxt_text(chunk[8:-4])
         else:
             kept.append(chunk)
-    made = png_chunk(b"iTXt", _PNG_XMP + b"\0\0\0\0" + merge(own))
+    made = png_chunk(b"iTXt", PNG_XMP + b"\0\0\0\0" + merge(own))
     return b"".join([PNG_SIGNATURE, kept[0], made, *kept[1:]])
 
 
 def _itxt_text(data: bytes) -> bytes | None:
     """Return the text of an iTXt chunk; None if it cannot be read."""
-    packed = data[len(_PNG_XMP) : len(_PNG_XMP) + 1] == b"\1"
-    _, _, rest = data[len(_PNG_XMP) + 2 :].partition(b"\0")
+    packed = data[len(PNG_XMP) : len(PNG_XMP) + 1] == b"\1"
+    _, _, rest = data[len(PNG_XMP) + 2 :].partition(b"\0")
     _, _, text = rest.partition(b"\0")
     try:
         return zlib.decompressobj().decompress(text, 1 << 24) if packed else text

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Final, Literal
 
 from nodes.errors import MediaError
 from nodes.media.open import codec_name, is_photo, open_media, video_stream
-from nodes.media.picture_files import is_numbered, numbered, numbered_name, pillow_image
+from nodes.media.picture_files import is_numbered, numbered, numbered_name
 from nodes.media.picture_formats import (
     PICTURE_FORMATS,
+    AnimationFormat,
+    PhotoFormat,
     animation_format,
     photo_format,
     picture_format,
@@ -27,11 +30,19 @@ from pipeline.containers.mux import MuxReport
 from pipeline.errors import OutputError
 from pipeline.pictures.animation import write_animation
 from pipeline.pictures.label import PictureLabel, labelled
+from pipeline.pictures.losses import animation_losses, conversion, hdr_losses
 from pipeline.pictures.photo import encode_photo
 from pipeline.pictures.restored import RestoredPicture, restored_pictures
-from pipeline.pieces.timing import deviation, read_timing
+from pipeline.pieces.timing import VideoTiming, deviation, read_timing
 
-__all__ = ["EXACT_CODEC", "OutputKind", "check_pictures", "output_kind_of", "write_pictures"]
+__all__ = [
+    "EXACT_CODEC",
+    "OutputKind",
+    "check_pictures",
+    "output_kind_of",
+    "picture_losses",
+    "write_pictures",
+]
 
 OutputKind = Literal["photo", "numbered", "animation"]
 
@@ -87,7 +98,6 @@ def check_pictures(
         ends = sorted(suffix for suffix, known in PICTURE_FORMATS.items() if known.photo)
         raise OutputError(f"{target}: numbered pictures end in {', '.join(ends)} here")
     _check_size(output_kind, target, size_px)
-    _check_colors(source)
     with open_media(source) as container:
         main = video_stream(container, source)
         is_single = is_photo(container)
@@ -110,21 +120,13 @@ def check_pictures(
 
 
 def _check_size(output_kind: OutputKind, target: PurePath, size_px: tuple[int, int]) -> None:
-    kind = (animation_format if output_kind == "animation" else photo_format)(target)
+    kind = _format(output_kind, target)
     most_px = None if kind is None else kind.most_side_px
     if most_px is not None and max(size_px) > most_px:
         raise OutputError(
             f"{target}: the picture has {size_px[0]}x{size_px[1]} pixels, {target.suffix} holds at"
             f" most {most_px} in a row; choose .png"
         )
-
-
-def _check_colors(source: str) -> None:
-    known = photo_format(source)
-    if known is not None and known.may_be_cmyk and Path(source).is_file():
-        with pillow_image(Path(source)) as image:
-            if image.mode == "CMYK":
-                raise MediaError(f"{source}: is in CMYK, for print; convert it to RGB first")
 
 
 def write_pictures(
@@ -155,57 +157,116 @@ def write_pictures(
         OSError: a file cannot be written.
     """
     timing = read_timing(videos, source, info, last_duration_ticks)
-    pictures = restored_pictures(videos, source, info, timing)
-    tick, shift, off, notes = info.time_base, 0.0, 0.0, list[str]()
-    if output_kind == "animation":
-        ticks, tick = write_animation(pictures, target, source, info, timing.last_duration_ticks)
-        _check_count(target, len(ticks))
-        if label is not None:
-            target.write_bytes(labelled(target.read_bytes(), label))
-        exact = array("q", (pts - timing.shown[0] for pts in timing.shown))
-        shift_s, rest_s = deviation(ticks, tick, exact, info.time_base)
-        shift, off = float(shift_s), float(rest_s)
-    else:
-        notes = _write_photos(pictures, source, target, quality, label)
-    return MuxReport(
+    pictures = _Watched(restored_pictures(videos, source, info, timing))
+    report = MuxReport(
         container=target.suffix.removeprefix("."),
         frames=len(timing.shown),
-        time_base=str(tick),
-        shift_s=shift,
-        max_deviation_s=off,
+        time_base=str(info.time_base),
+        shift_s=0.0,
+        max_deviation_s=0.0,
         copied=(),
         left_out=(),
         chapters=0,
-        notes=tuple(notes),
+    )
+    if output_kind == "animation":
+        report = _write_animation(pictures, source, target, info, timing, report)
+        if label is not None:
+            target.write_bytes(labelled(target.read_bytes(), label))
+    else:
+        notes = _write_photos(pictures, source, target, info, quality, label)
+        report = replace(report, notes=tuple(notes))
+    return replace(report, own_colors=pictures.own_colors)
+
+
+class _Watched:
+    """Yields pictures, and notes whether all of them have the colours of the source."""
+
+    def __init__(self, pictures: Iterator[RestoredPicture]) -> None:
+        self._pictures = pictures
+        self.own_colors = True
+
+    def __iter__(self) -> Iterator[RestoredPicture]:
+        for picture in self._pictures:
+            self.own_colors &= picture.own_colors
+            yield picture
+
+
+def _write_animation(
+    pictures: Iterable[RestoredPicture],
+    source: str,
+    target: Path,
+    info: VideoInfo,
+    timing: VideoTiming,
+    report: MuxReport,
+) -> MuxReport:
+    """Write an animation, and complete its report."""
+    lost = Counter[str]()
+    last_ticks = timing.last_duration_ticks
+    ticks, tick = write_animation(pictures, target, source, info, last_ticks, lost)
+    _check_count(target, len(ticks))
+    exact = array("q", (pts - timing.shown[0] for pts in timing.shown))
+    shift_s, rest_s = deviation(ticks, tick, exact, info.time_base)
+    return replace(
+        report,
+        time_base=str(tick),
+        shift_s=float(shift_s),
+        max_deviation_s=float(rest_s),
+        notes=(*picture_losses("animation", target, info), *animation_losses(source), *_told(lost)),
     )
 
 
+def picture_losses(output_kind: OutputKind, target: PurePath, info: VideoInfo) -> list[str]:
+    """Return what is known before the run that pictures cannot say, for the user.
+
+    Args:
+        output_kind: kind of the output.
+        target: the output.
+        info: the video to write.
+    """
+    kind = _format(output_kind, target)
+    return [] if kind is None else hdr_losses(info, kind)
+
+
+def _format(output_kind: OutputKind, target: PurePath) -> PhotoFormat | AnimationFormat | None:
+    return animation_format(target) if output_kind == "animation" else photo_format(target)
+
+
+def _told(lost: Mapping[str, int]) -> list[str]:
+    return [f"{what} in {counted(count, 'picture')}" for what, count in lost.items()]
+
+
 def _write_photos(
-    pictures: Iterator[RestoredPicture],
+    pictures: Iterable[RestoredPicture],
     source: str,
     target: Path,
+    info: VideoInfo,
     quality: int,
     label: PictureLabel | None,
 ) -> list[str]:
-    """Write each picture as a file; return messages about metadata that is left out."""
+    """Write each picture as a file; return messages about what is converted or left out."""
     kind = photo_format(target)
     assert kind is not None  # noqa: S101 - `check_pictures` and `output_kind_of` saw to that
     originals = numbered(source) if is_numbered(source) else {}
-    single = None if photo_format(source) is None else Path(source)
-    first, lost = next(iter(originals), 1), Counter[str]()
+    single = Path(source) if info.still or photo_format(source) is not None else None
+    first, lost, converted = next(iter(originals), 1), Counter[str](), Counter[str]()
     for count, picture in enumerate(pictures):
         # The pts of a numbered picture is its position in the sequence.
         number = first + (picture.pts if originals else count)
         original = originals.get(number, single)
-        content, left_out = encode_photo(picture.photo, kind, original, quality)
+        content, left_out = encode_photo(picture.photo, kind, original, quality, info)
         lost.update(left_out)
+        if (
+            what := conversion(source, picture.source_format, picture.photo.samples, kind)
+        ) is not None:
+            converted[what] += 1
         path = (
             target.with_name(numbered_name(target.name, number))
             if is_numbered(str(target))
             else target
         )
         path.write_bytes(content if label is None else labelled(content, label))
-    return [f"left out of {counted(count, 'picture')}: {what}" for what, count in lost.items()]
+    left_out = [f"left out of {counted(n, 'picture')}: {what}" for what, n in lost.items()]
+    return [*hdr_losses(info, kind), *_told(converted), *left_out]
 
 
 def _check_count(target: Path, expected: int) -> None:

@@ -8,13 +8,10 @@ comments are copied from the source unchanged, except that the EXIF thumbnail is
 from __future__ import annotations
 
 import io
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import av
 import numpy as np
@@ -22,21 +19,11 @@ import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
 from PIL import Image
 
-from nodes.errors import MediaError
-from nodes.media.picture_files import pillow_image
 from nodes.media.picture_formats import PhotoFormat
 from nodes.picture.formats import PictureConverter
-from nodes.picture.png_chunks import (
-    PNG_METADATA,
-    PNG_SIGNATURE,
-    png_chunk,
-    png_chunks,
-    png_metadata,
-    sound_chunks,
-    sound_png,
-)
-from nodes.types import ColorTags, RgbImage
-from pipeline.pictures.exif import without_thumbnail
+from nodes.picture.png_chunks import PNG_METADATA, PNG_SIGNATURE, png_chunks, sound_chunks
+from nodes.types import ColorTags, RgbImage, VideoInfo
+from pipeline.pictures.metadata import PictureMetadata, broken, hdr_chunks
 
 __all__ = ["Photo", "encode_photo", "encode_png"]
 
@@ -45,16 +32,6 @@ JPEG_COLOR: Final = ColorTags(matrix=5, range=2)
 
 _SUBSAMPLING: Final = {"yuvj444p": 0, "yuvj422p": 1, "yuvj420p": 2}
 """Pillow's numbers of the subsamplings that it can write, by pixel format."""
-
-_WORDS: Final = {
-    "exif": "EXIF",
-    "icc_profile": "the colour profile",
-    "xmp": "XMP",
-    "comment": "the comment",
-    "eXIf": "EXIF",
-    "iCCP": "the colour profile",
-}
-"""Names of metadata for the user, by Pillow's and PNG's."""
 
 _PNG_FORMATS: Final = {
     ("u1", 1): "gray",
@@ -83,100 +60,40 @@ class Photo:
 
 
 def encode_photo(
-    photo: Photo, kind: PhotoFormat, source: Path | None, quality: int
+    photo: Photo, kind: PhotoFormat, source: Path | None, quality: int, info: VideoInfo
 ) -> tuple[bytes, list[str]]:
-    """Encode a picture; return the content of the file, and what metadata is left out, and why.
+    """Encode a picture; return the content of the file, and what of the source is left out.
 
     Args:
         photo: the picture.
         kind: format of the file.
         source: file of the picture before it was restored, if any.
         quality: for lossy formats, 1 to 100, if the source gives none.
+        info: the video that the picture is from.
 
     Raises:
         OSError: the source cannot be read.
     """
+    metadata = PictureMetadata() if source is None else PictureMetadata.read(source)
     if kind.name == "PNG":
-        return _with_png_facts(encode_png(photo.samples), source)
-    facts = _Facts() if source is None else _Facts.read(source)
-    taken, lost = facts.among(kind.takes, quality)
+        return _with_metadata(encode_png(photo.samples), metadata, info)
+    taken, lost = metadata.among(kind.takes, quality)
     options = {**kind.options, **taken}
     if kind.name == "JPEG":
         image, options["subsampling"] = _jpeg_image(photo)
-        options["progressive"] = facts.progressive
-        options |= {"qtables": facts.tables} if facts.tables else {"quality": quality}
+        options["progressive"] = metadata.progressive
+        options |= {"qtables": metadata.tables} if metadata.tables else {"quality": quality}
     else:
         image = photo.image
+    left_out = [f"{what} (too long for {kind.name})" for what in lost]
+    left_out += [
+        f"{what} ({kind.name} has no place for it)" for what in metadata.beyond(kind.takes)
+    ]
     if image.mode == "RGBA" and not kind.alpha:
         image = image.convert("RGB")
     content = io.BytesIO()
     image.save(content, kind.name, **options)
-    return content.getvalue(), [
-        *facts.lost,
-        *(f"{what} (too long for {kind.name})" for what in lost),
-    ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """Metadata of a picture's file."""
-
-    info: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Pillow's name of the format."""
-    tables: dict[int, list[int]] | None = None
-    """Quantisation tables of a JPEG."""
-    progressive: bool = False
-    lossless: bool = True
-
-    lost: tuple[str, ...] = ()
-    """What cannot be read, and why."""
-
-    @classmethod
-    def read(cls, source: Path) -> _Facts:
-        content = source.read_bytes()
-        sound = sound_png(content)
-        lossless = not content.startswith(b"RIFF") or _is_lossless_webp(content)
-        try:
-            with pillow_image(source, io.BytesIO(sound)) as image:
-                # Texts of a PNG may have the names of Pillow's arguments.
-                info = {
-                    str(key): value
-                    for key, value in image.info.items()
-                    if key == "comment" or not isinstance(value, str)
-                }
-                tables = getattr(image, "quantization", None)
-        except MediaError as error:
-            return cls(lossless=lossless, lost=(f"all metadata ({error})",))
-        if "exif" in info:
-            info["exif"] = without_thumbnail(info["exif"])
-        lost = () if sound is content else _broken(png_metadata(content))
-        return cls(info, tables, bool(info.get("progressive")), lossless, lost)
-
-    def among(
-        self, limits: Mapping[str, int | None], quality: int
-    ) -> tuple[dict[str, Any], list[str]]:
-        """Return the arguments for Pillow, and the names of what is larger than its limit."""
-        known: dict[str, Any] = {**self.info, "lossless": self.lossless, "quality": quality}
-        found = {name: known[name] for name in limits if name in known}
-        lost = [
-            name
-            for name, value in found.items()
-            if (most := limits[name]) is not None and len(value) > most
-        ]
-        return {k: v for k, v in found.items() if k not in lost}, [_WORDS[name] for name in lost]
-
-
-def _is_lossless_webp(content: bytes) -> bool:
-    """Return whether the first picture of a WebP is lossless."""
-    kinds = [content.find(kind) for kind in (b"VP8L", b"VP8 ")]
-    return kinds[0] >= 0 and (kinds[1] < 0 or kinds[0] < kinds[1])
-
-
-def _broken(chunks: Sequence[tuple[bytes, bytes]]) -> tuple[str, ...]:
-    """Return what metadata cannot be read, in words."""
-    kinds = Counter(kind for kind, _ in chunks) - Counter(kind for kind, _ in sound_chunks(chunks))
-    names = [kind.decode() for kind in kinds]
-    return tuple(f"{_WORDS.get(name, name)} (damaged, repeated or too large)" for name in names)
+    return content.getvalue(), [*metadata.lost, *left_out]
 
 
 def encode_png(samples: RgbImage) -> bytes:
@@ -219,29 +136,14 @@ def _spread(plane: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray
     return plane.repeat(rows, 0).repeat(columns, 1)[: shape[0], : shape[1]]
 
 
-def _with_png_facts(content: bytes, source: Path | None) -> tuple[bytes, list[str]]:
+def _with_metadata(
+    content: bytes, metadata: PictureMetadata, info: VideoInfo
+) -> tuple[bytes, list[str]]:
     """Replace the encoder's metadata by that of the source; return the file, and what is lost."""
-    if source is None:
-        return content, []
-    original = source.read_bytes()
-    lost: tuple[str, ...] = ()
-    if original.startswith(PNG_SIGNATURE):
-        facts = png_metadata(original)
-    else:
-        read = _Facts.read(source)
-        facts = [(kind, png_chunk(kind, data)) for kind, data in _as_png_facts(read.info)]
-        lost = read.lost
-    copied = [
-        png_chunk(kind, without_thumbnail(chunk[8:-4])) if kind == b"eXIf" else chunk
-        for kind, chunk in sound_chunks(facts)
-    ]
+    wanted = list(metadata.as_png())
+    if metadata.chunks is None:
+        wanted += hdr_chunks(info)
+    copied = list(sound_chunks(wanted))
     own = [chunk for kind, chunk in png_chunks(content) if kind not in PNG_METADATA]
-    made = b"".join([PNG_SIGNATURE, own[0], *copied, *own[1:]])
-    return made, [*lost, *_broken(facts)]
-
-
-def _as_png_facts(info: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
-    if profile := info.get("icc_profile"):
-        yield b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)
-    if exif := info.get("exif"):
-        yield b"eXIf", exif.removeprefix(b"Exif\0\0")
+    made = b"".join([PNG_SIGNATURE, own[0], *(chunk for _, chunk in copied), *own[1:]])
+    return made, [*metadata.lost, *broken(wanted, copied)]

@@ -39,6 +39,11 @@ class RestoredPicture:
     photo: Photo
     pts: int
     duration_ticks: int
+    source_format: str
+    """Pixel format of the source's picture."""
+    own_colors: bool
+    """Whether pixels that the graph did not change have the colours of the source, although the
+    graph had them in another pixel format."""
 
 
 def restored_pictures(
@@ -57,10 +62,13 @@ def restored_pictures(
         for number, frame in enumerate(_frames(videos)):
             frame.colorspace, frame.color_range = info.color.matrix, info.color.range
             pts = timing.shown[number]
+            original = originals.at(pts)
             yield RestoredPicture(
-                _photo(_samples(reader, frame), originals.at(pts), frame),
+                _photo(_samples(reader, frame), original, frame),
                 pts,
                 timing.duration(number),
+                originals.pix_fmt,
+                original is None or original.size_px == (frame.width, frame.height),
             )
     finally:
         originals.close()
@@ -83,6 +91,8 @@ class _Originals:
 
     def __init__(self, source: str, info: VideoInfo) -> None:
         self._info = info
+        self.pix_fmt = info.pix_fmt
+        """Pixel format of the picture that was read last."""
         self._reader = PictureReader(source, 1)
         self._pictures: Iterator[av.VideoFrame] | None = self._reader.pictures()
         self._rgb = RegionReader(info.color)
@@ -91,6 +101,7 @@ class _Originals:
     def at(self, pts: int) -> _Original | None:
         """Return the source's picture at a pts; call it with increasing pts."""
         for picture in self._pictures or ():
+            self.pix_fmt = picture.format.name
             if not _has_more_than_planes(picture):
                 self._pictures = None
                 return None
@@ -121,6 +132,11 @@ class _Original:
     before: RgbImage
     """The picture in the graph's pixel format."""
     has_alpha: bool
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.rgba.shape[1], self.rgba.shape[0]
 
     def with_changes(self, after: npt.NDArray[Any]) -> RgbImage:
         """Return RGB or RGBA with the changes of `after`; in its place if it has that form."""

@@ -12,7 +12,6 @@ from PIL import Image
 from upath import UPath
 
 import pipeline
-from nodes.errors import MediaError
 from nodes.media.picture_formats import PICTURE_FORMATS, AnimationFormat, PhotoFormat, PictureFormat
 from nodes.picture.view import PictureView
 from pipeline.containers.probe import is_media
@@ -135,15 +134,3 @@ def test_a_suffix_without_a_row_is_no_picture(tmp_path: Path) -> None:
     waves().save(tmp_path / "in.png")
     with pytest.raises(OutputError, match=r"\.dib is no container written here"):
         run(tmp_path / "in.png", tmp_path / "out.dib")
-
-
-def test_colours_of_print_are_refused_where_a_row_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = tmp_path / "in.tif"
-    waves().convert("CMYK").save(source)
-    run(source, tmp_path / "out.png")  # its row does not
-    row = PictureFormat(PhotoFormat("TIFF", may_be_cmyk=True))
-    monkeypatch.setitem(PICTURE_FORMATS, ".tif", row)
-    with pytest.raises(MediaError, match="is in CMYK, for print; convert it to RGB"):
-        run(source, tmp_path / "again.png")

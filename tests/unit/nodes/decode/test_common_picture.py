@@ -116,7 +116,9 @@ def test_without_knowing_what_comes_pictures_fit_the_first(tmp_path: Path) -> No
     path = make_changing(tmp_path / "v.ts", [SMALL, LARGE])
     info, _, report = decode(path)
     assert (info.width_px, info.height_px) == (160, 90)
-    assert report["conversions"] == [{"what": "320x180 yuv420p to 160x90 yuv420p", "frames": 6}]
+    assert report["conversions"] == [
+        {"what": "320x180 yuv420p to 160x90 yuv420p", "frames": 6, "same_size": False}
+    ]
 
 
 def test_a_segment_in_the_small_part_has_the_frame_of_the_whole(tmp_path: Path) -> None:

@@ -206,7 +206,10 @@ def test_pictures_that_cannot_be_edited_are_converted_and_told(tmp_path: Path) -
     assert (info.pix_fmt, info.bit_depth) == ("yuv444p", 8)
     assert (info.color.matrix, info.color.range) == (1, 2)
     assert {frame.picture.format.name for frame in frames} == {"yuv444p"}
-    assert report["conversions"] == [{"what": "64x48 rgb24 to 64x48 yuv444p", "frames": 3}]
+    assert report["conversions"] == [
+        {"what": "64x48 rgb24 to 64x48 yuv444p", "frames": 3, "same_size": True}
+    ]
+    assert report["format_warnings"] == report["warnings"]
     back = frames[0].picture.reformat(
         format="rgb24", src_colorspace=1, src_color_range=2, dst_color_range=2
     )
@@ -239,7 +242,10 @@ def test_a_size_change_in_mid_stream_is_brought_to_the_first_size(tmp_path: Path
 
     assert (info.width_px, len(frames)) == (64, 9)
     assert {frame.picture.width for frame in frames} == {64}
-    assert report["conversions"] == [{"what": "96x48 yuv420p to 64x48 yuv420p", "frames": 5}]
+    assert report["conversions"] == [
+        {"what": "96x48 yuv420p to 64x48 yuv420p", "frames": 5, "same_size": False}
+    ]
+    assert report["format_warnings"] == []
 
 
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.ts", "v.avi"])

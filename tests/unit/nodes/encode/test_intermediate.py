@@ -80,6 +80,6 @@ def test_only_such_a_file_is_of_the_experimental_version() -> None:
     assert plan.options["level"] == "3"
     assert plan_intermediate(plan).options["level"] == "4"
     gray = plan_encoder(EncodeConfig(codec="ffv1"), info_of("gray16le"), 2)
-    assert plan_intermediate(gray) == gray
+    assert plan_intermediate(gray).options == gray.options
     other = plan_encoder(EncodeConfig(codec="x264"), replace(info_of("yuv420p"), still=False), 2)
-    assert plan_intermediate(other) == other
+    assert plan_intermediate(other).options == other.options

@@ -1,0 +1,73 @@
+"""What pictures lose in the format of their file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from av.video.format import VideoFormat
+
+from nodes.media.picture_formats import Samples, animation_format, photo_format
+from nodes.types import RgbImage, VideoInfo
+from pipeline.pictures.metadata import HDR_TRANSFERS, PictureMetadata
+
+__all__ = ["animation_losses", "conversion", "hdr_losses"]
+
+_PALETTE = "a palette"
+
+
+def hdr_losses(info: VideoInfo, kind: Samples) -> list[str]:
+    """Return what a format cannot say of HDR colours, for the user.
+
+    Args:
+        info: the video that pictures are written from.
+        kind: their format.
+    """
+    if kind.hdr:
+        return []
+    losses: list[str] = []
+    if info.color.transfer in HDR_TRANSFERS:
+        losses.append("left out: that colours are HDR (PQ or HLG); viewers show them pale")
+    if info.hdr is not None:
+        losses.append("left out: the HDR10 mastering display and light levels; .png has them")
+    return losses
+
+
+def animation_losses(source: str) -> list[str]:
+    """Return what metadata of a picture's file its animation does not get.
+
+    Args:
+        source: path or URL.
+    """
+    if (photo_format(source) or animation_format(source)) is None or not Path(source).is_file():
+        return []
+    return [f"left out: {what}" for what in PictureMetadata.read(Path(source)).beyond({})]
+
+
+def conversion(source: str, pix_fmt: str, samples: RgbImage, kind: Samples) -> str | None:
+    """Return in words what kind of pixels became of another one; None if it is the same.
+
+    Args:
+        source: path or URL of the source.
+        pix_fmt: libav's name of its pixel format.
+        samples: what is written.
+        kind: the format of the file.
+    """
+    channels = 1 if samples.ndim == 2 else samples.shape[2]
+    known, before = animation_format(source), VideoFormat(pix_fmt)
+    if before.has_palette or (known is not None and known.palette):
+        was = _PALETTE + _alpha(channels == 4)
+    else:
+        parts = len(before.components)
+        was = _words(max(part.bits for part in before.components), parts < 3, parts in (2, 4))
+    bits = min(8 * samples.itemsize, kind.bits)
+    now = _words(bits, channels == 1 and kind.grey, channels == 4 and kind.alpha)
+    now = _PALETTE + _alpha(channels == 4) if kind.palette else now
+    return None if was == now else f"{was} written as {now}"
+
+
+def _words(bits: int, grey: bool, alpha: bool) -> str:
+    return f"{bits}-bit {'grey' if grey else 'colour'}" + _alpha(alpha)
+
+
+def _alpha(alpha: bool) -> str:
+    return " with transparency" if alpha else ""
