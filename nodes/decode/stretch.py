@@ -143,8 +143,8 @@ class Stretch:
         first = next(pictures, None)
         if first is None and is_photo(self._reader.container):
             raise MediaError(
-                f"{name}: cannot be decoded: it is damaged, or has pixels of a kind that is not"
-                " read here, such as 32 bits; check that it opens, and save it with 8 or 16 bits"
+                f"{name}: cannot be decoded: it is damaged, or no picture of a kind that is read"
+                " here; check that it opens, and save it as PNG"
             )
         if first is None:
             raise MediaError(
