@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from upath import UPath
@@ -77,8 +78,16 @@ def test_a_url_without_a_bucket_names_no_folder_here(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_absolute_key_of_a_store_is_planned_below_the_output_folder(out: Path) -> None:
+def test_an_absolute_key_of_a_store_is_planned_below_the_output_folder(
+    out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = UPath("memory://bucket-of-absolute-keys")
+
+    def listed(fs: Any, path: str, **_: object) -> dict[str, Any]:
+        return {key: fs.info(key) for key in fs.store if key.startswith(path + "/")}
+
+    # Object stores list keys; the memory of fsspec 2024 walks folders, and misses empty names.
+    monkeypatch.setattr(type(store.fs), "find", listed)
     store.fs.pipe_file(store.path + "/in//etc/a.mp4", b"x")
     store.fs.pipe_file(store.path + "/in/b.mp4", b"x")
     files = plan_files([str(store / "in")], UPath(out))

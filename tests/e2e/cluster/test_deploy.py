@@ -48,7 +48,8 @@ TOKEN = secrets.token_hex(32)
 @dataclass(frozen=True)
 class Cluster:
     dashboard: str
-    metrics: str
+    metrics: tuple[str, str]
+    """Of both nodes: each shows its own actors."""
 
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -82,7 +83,8 @@ def started(folder: str, *words: str) -> subprocess.Popen[bytes]:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
+    *of_head, of_second = free_ports(len(PORTS) + 1)
+    ports = dict(zip(PORTS, of_head, strict=True))
     # Ray's sockets lie below it, whose names must be short.
     with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
         told = [f"--{name}={port}" for name, port in ports.items()]
@@ -90,13 +92,18 @@ def cluster() -> Iterator[Cluster]:
         second = None
         made = Cluster(
             f"http://127.0.0.1:{ports['dashboard-port']}",
-            f"http://127.0.0.1:{ports['metrics-export-port']}/metrics",
+            (
+                f"http://127.0.0.1:{ports['metrics-export-port']}/metrics",
+                f"http://127.0.0.1:{of_second}/metrics",
+            ),
         )
         try:
             # The metrics are the last thing to be there.
-            wait_for(made.metrics, head)
+            wait_for(made.metrics[0], head)
             wait_for(f"{made.dashboard}/api/version", head)
-            second = started(folder, f"--address=127.0.0.1:{ports['port']}")
+            address = f"--address=127.0.0.1:{ports['port']}"
+            second = started(folder, address, f"--metrics-export-port={of_second}")
+            wait_for(made.metrics[1], second)
             wait_for_nodes(made.dashboard, 2)
             yield made
         finally:
@@ -168,14 +175,15 @@ def test_a_submitted_job_does_its_work_and_is_counted(cluster: Cluster, tmp_path
 
 def values(cluster: Cluster) -> dict[str, float]:
     """Return our metrics as they are now, added up over the actors."""
-    try:
-        with urllib.request.urlopen(cluster.metrics) as answer:  # noqa: S310
-            text = answer.read().decode()
-    except OSError:
-        return {}
     found: dict[str, float] = {}
-    for name, value in re.findall(r"^(ray_aminet_\w+)(?:\{.*\})? (\S+)$", text, re.MULTILINE):
-        found[name] = found.get(name, 0.0) + float(value)
+    for url in cluster.metrics:
+        try:
+            with urllib.request.urlopen(url) as answer:  # noqa: S310
+                text = answer.read().decode()
+        except OSError:
+            continue
+        for name, value in re.findall(r"^(ray_aminet_\w+)(?:\{.*\})? (\S+)$", text, re.MULTILINE):
+            found[name] = found.get(name, 0.0) + float(value)
     return found
 
 
