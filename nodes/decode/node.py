@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 from av.container import InputContainer
 
 from nodes.decode.config import DecodeConfig
-from nodes.decode.stretch import Stretch, warnings_of
+from nodes.decode.messages import warnings_of
+from nodes.decode.stretch import Stretch
 from nodes.errors import MediaError
 from nodes.media.reader import PacketHandler
 from nodes.node import NodeSpec, Outputs, Port, Segment, SourceNode

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from fractions import Fraction
 from itertools import chain, islice
@@ -18,8 +18,10 @@ from av.video.frame import PictureType
 from nodes.decode.carried import further_pages, lost_facts
 from nodes.decode.common_picture import PictureFitter, common_info
 from nodes.decode.config import DecodeConfig
+from nodes.decode.messages import warnings_of
 from nodes.decode.timestamps import RESTART_S, PresentationClock
 from nodes.errors import MediaError, NodeConfigError
+from nodes.media.hardware_reader import HardwareReader
 from nodes.media.open import (
     FALLBACK_RATE,
     clockwise_rotation_deg,
@@ -33,10 +35,9 @@ from nodes.node import Segment
 from nodes.picture.captions import Captions
 from nodes.picture.formats import bit_depth, editable_format
 from nodes.picture.interlaced import deinterlaced
-from nodes.reports import counted
 from nodes.types import ColorTags, Frame, PictureForm, VideoInfo
 
-__all__ = ["MAX_NAMED_EVENTS", "Stretch", "warnings_of"]
+__all__ = ["MAX_NAMED_EVENTS", "Stretch"]
 
 MOST_UNTIMED = 32
 """Most pictures without a pts at the start of a video that are kept until one has a pts."""
@@ -74,18 +75,13 @@ class Stretch:
         self._damage: list[dict[str, Any]] = []
         self._damage_count = 0
         self._conversions: dict[str, int] = {}
+        self._asked_for = config.hardware
+        self._decoded_by: dict[str, int] = {}
         self._emitted = 0
         self._warmup_frames = 0
         self._first_pts: int | None = None
         self._last_pts: int | None = None
-        self._reader = PictureReader(
-            segment.input,
-            segment.threads,
-            self._note_damage,
-            on_other,
-            live_until,
-            config.video,
-        )
+        self._reader = self._reader_of(segment, config, on_other, live_until)
         try:
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
@@ -119,6 +115,22 @@ class Stretch:
             self._reader.seek(self._first)
             self._pictures = self._reader.pictures()
             self._damage_count, self._damage = 0, []
+
+    def _reader_of(
+        self,
+        segment: Segment,
+        config: DecodeConfig,
+        on_other: PacketHandler | None,
+        live_until: threading.Event | None,
+    ) -> PictureReader:
+        name, threads, told = segment.input, segment.threads, self._note_damage
+        if config.hardware == "off":
+            return PictureReader(name, threads, told, on_other, live_until, config.video)
+        if on_other is None and live_until is None:
+            return HardwareReader(name, threads, told, config.video, config.hardware)
+        reader = PictureReader(name, threads, told, on_other, live_until, config.video)
+        reader.why_software = "it can be read only once"
+        return reader
 
     def _lost_facts(self, name: str, first: av.VideoFrame, *, still: bool) -> list[str]:
         if still:
@@ -236,6 +248,8 @@ class Stretch:
         else:
             self._first_pts = pts if self._first_pts is None else self._first_pts
             self._last_pts = pts
+            decoder = self._reader.decoder
+            self._decoded_by[decoder] = self._decoded_by.get(decoder, 0) + 1
         return frame
 
     def _note_damage(self, what: str, pts: int | None) -> None:
@@ -256,6 +270,9 @@ class Stretch:
             "time_base": str(self.info.time_base),
             "container_frame_count": self.info.frame_count_hint,
             "damage": {"count": self._damage_count, "events": self._damage},
+            "decoded_by": self._decoded_by,
+            "hardware": self._asked_for,
+            "why_software": self._reader.why_software,
             "lost_counted": self._reader.counts_lost,
             "lost": self._reader.lost,
             "repeats": self._reader.repeats,
@@ -284,41 +301,6 @@ class Stretch:
         """Close the file, and free its pictures."""
         self._reader.close()
         self._pictures = iter(())
-
-
-def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
-    """Return messages for the user; `whole`: whether the report is of the whole video."""
-    lines: list[str] = []
-    damage = report["damage"]
-    if damage["events"]:
-        first = damage["events"][0]
-        at = "" if first["time_s"] is None else f" at {first['time_s']:.2f} s"
-        lines.append(
-            f"damaged in {counted(damage['count'], 'place')}, the first{at}, before frame"
-            f" {first['before_frame']} ({first['what']}); carried on"
-        )
-    claimed, frames = report["container_frame_count"], report["frames"]
-    # Where fields are packets of their own, more are claimed than there are pictures.
-    unseen = (claimed or 0) - report["repeats"] - frames
-    lost = report["lost"] if report["lost_counted"] else unseen
-    if whole and claimed is not None and lost > 0:
-        lines.append(f"damaged: {lost} of the {claimed} frames it claims could not be decoded")
-    if report["ended_early"]:
-        lines.append("ends early: the file is cut off")
-    made = report["synthesised_pts"]
-    if made["missing"] + made["repeated_or_backward"]:
-        count = made["missing"] + made["repeated_or_backward"]
-        rate = f"{float(Fraction(made['rate'])):.6g} a second"
-        untimed = counted(count, "frame")
-        lines.append(f"{untimed} without a usable time got one from the frame rate, {rate}")
-    if report["restarts"]:
-        lines.append(
-            f"its clock starts again {counted(len(report['restarts']), 'time')}, as of recordings"
-            " that were joined: they are shown one after the other"
-        )
-    lines.extend(f"left out: {what}" for what in report.get("left_out", ()))
-    lines.extend(f"{c['what']} in {counted(c['frames'], 'frame')}" for c in report["conversions"])
-    return lines
 
 
 def _conversion(picture: av.VideoFrame, width_px: int, height_px: int, pix_fmt: str) -> str:
