@@ -47,7 +47,7 @@ class DecodeConfig(NodeConfig):
 
     hardware: HardwareKind = "off"
     """Decode on a graphics card of this kind, or of any (`auto`), where its pictures are those of
-    the software decoder; see docs/decoding.md. Else in software: the report says why."""
+    the software decoder (docs/cost.md). Else in software: the report says why."""
 
     @property
     def trims(self) -> bool:
