@@ -5,7 +5,7 @@ No card is at hand: a stand-in decodes in software, and hands on pictures as a c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,10 +19,11 @@ from av.stream import Stream
 from nodes.media import hardware_reader
 from nodes.media.hardware import HardwareError, Rearranger, card_for
 from nodes.media.hardware_reader import HardwareReader
+from nodes.media.lost_pictures import LostPictures
 from nodes.media.reader import PictureReader
 from nodes.picture.layout import plane_codes
 from tests.support.cut_videos import VIDEOS
-from tests.support.media import QUIET_X265, Video, corrupt_packets, make_video, planes
+from tests.support.media import QUIET_X265, Video, corrupt_packets, make_video, planes, truncate
 from tests.support.side_facts import captions_of, make_captioned
 from tests.support.video_nodes import decode, same_pixels
 
@@ -148,11 +149,17 @@ def test_a_segment_begins_and_ends_at_the_same_frames(
     assert same_pixels([f.picture for f in frames], [f.picture for f in expected])
 
 
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("noise.mp4", lambda path: corrupt_packets(path, [23])),
+        ("cut.ts", lambda path: truncate(path, 0.6)),
+    ],
+)
 def test_damage_is_patched_and_told_by_the_software_decoder(
-    tmp_path: Path, card: Callable[[Spoil], None]
+    tmp_path: Path, name: str, damage: Callable[[Path], Path], card: Callable[[Spoil], None]
 ) -> None:
-    path = make_video(tmp_path / "a.mp4", Video(frames=40, gop_frames=10, b_frames=2))
-    corrupt_packets(path, [23])
+    path = damage(make_video(tmp_path / name, Video(frames=40, gop_frames=10, b_frames=2)))
     expected, known = decode(path)[1:]
     card(same)
     frames, report = decode(path, hardware="cuda")[1:]
@@ -161,6 +168,25 @@ def test_damage_is_patched_and_told_by_the_software_decoder(
     assert report["damage"] == known["damage"]
     assert report["lost"] == known["lost"]
     assert [f.pts for f in frames] == [f.pts for f in expected]
+    assert same_pixels([f.picture for f in frames], [f.picture for f in expected])
+
+
+def test_a_picture_that_only_the_card_loses_is_not_lost(
+    tmp_path: Path, card: Callable[[Spoil], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(tmp_path / "a.mp4", Video(frames=20))
+    expected = decode(path)[1]
+    card(same)
+    show, shown = LostPictures.show, list[int | None]()
+
+    def loses_one(lost: LostPictures, pts: int | None, *, of_fields: bool) -> Iterable[int]:
+        shown.append(pts)
+        return [0] if len(shown) == 12 else show(lost, pts, of_fields=of_fields)
+
+    monkeypatch.setattr(LostPictures, "show", loses_one)
+    frames, report = decode(path, hardware="cuda")[1:]
+    assert report["why_software"] == "picture could not be decoded"
+    assert report["damage"]["count"] == 0
     assert same_pixels([f.picture for f in frames], [f.picture for f in expected])
 
 
