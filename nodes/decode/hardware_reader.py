@@ -151,4 +151,4 @@ class HardwareReader(PictureReader):
     def close(self) -> None:
         """See `PictureReader`."""
         super().close()
-        self._rearranger = None
+        self._tell, self._rearranger = self._on_damage, None

@@ -5,6 +5,7 @@ No card is at hand: a stand-in decodes in software, and hands on pictures as a c
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
@@ -272,3 +273,16 @@ def test_a_machine_without_a_card_decodes_in_software(
         assert (report["why_software"] is None) == (kind == "off")
         assert any("in software" in line for line in report["warnings"]) == (kind == "cuda")
         assert same_pixels([f.picture for f in frames], [f.picture for f in expected])
+
+
+def test_a_closed_reader_lets_go_of_who_listens(tmp_path: Path) -> None:
+    class Listener:
+        def heard(self, what: str, pts: int | None) -> None: ...
+
+    listener = Listener()
+    reader = HardwareReader(str(make_video(tmp_path / "a.mp4")), 1, listener.heard, None, "auto")
+    next(reader.pictures())
+    reader.close()
+    kept = weakref.ref(listener)
+    del listener
+    assert kept() is None
