@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -24,7 +24,7 @@ from aminet.cost import count_macs, count_parameters
 from aminet.errors import AminetError, WeightsError, did_you_mean, first_line
 from aminet.files import Reader, read_file
 from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
-from aminet.settings import explain
+from aminet.settings import Settings, explain
 
 __all__ = [
     "CARD_SIDE_PX",
@@ -55,10 +55,8 @@ MOST_REASON: Final = 300
 """Most characters of torch's message about weights that do not fit, which names every tensor."""
 
 
-class Alignment(BaseModel):
+class Alignment(Settings):
     """How faces must be aligned in the network's input. Lengths are for a side of 128 px."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     canvas_px: int = 128
     eye_distance_px: tuple[float, float] = (24.0, 64.0)
@@ -69,10 +67,8 @@ class Alignment(BaseModel):
     """Largest offset of the face from the template."""
 
 
-class ModelCard(BaseModel):
+class ModelCard(Settings):
     """Description of a weights file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -90,9 +86,9 @@ class ModelCard(BaseModel):
     """How the training faces were degraded: "bicubic" or "camera"."""
     generative: bool = False
     """Whether it was trained with an adversarial loss, and so adds plausible detail."""
-    training: dict[str, Any] = {}
+    training: dict[str, Any] = Field(default_factory=dict)
     """Data, steps, seed, time, command."""
-    scores: dict[str, Any] = {}
+    scores: dict[str, Any] = Field(default_factory=dict)
     """Measured figures, with the command that measures them."""
     notes: str = ""
     """Intended use and limits."""

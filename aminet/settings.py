@@ -1,23 +1,29 @@
 """Settings from a YAML file and from `key.path=value` texts, checked against a model.
 
+The models derive from `Settings`, which takes only numbers for numbers, and only truth values for
+truth values.
+
 Run files, training configs and graph files are all read with these functions. The caller passes the
 class of error to raise.
 """
 
 from __future__ import annotations
 
+import re
 import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeGuard, TypeVar, cast, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema
 
 from aminet.errors import AminetError, did_you_mean
 from aminet.files import read_regular
 
 __all__ = [
+    "Settings",
     "check_settings",
     "explain",
     "line_of",
@@ -44,6 +50,41 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
 # PyYAML raises ValueError for impossible dates and RecursionError for deeply nested brackets.
 _BAD_YAML = (yaml.YAMLError, ValueError, RecursionError)
+
+
+def _make_strict(part: Any) -> None:
+    if isinstance(part, list):
+        for deeper in cast("list[Any]", part):
+            _make_strict(deeper)
+    elif isinstance(part, dict):
+        schema = cast("dict[str, Any]", part)
+        if schema.get("type") in ("int", "float", "bool"):
+            schema["strict"] = True
+        for key, deeper in schema.items():
+            # Keys of `--set encode.convert.1=flac` are texts.
+            if key not in ("default", "metadata", "keys_schema"):
+                _make_strict(deeper)
+
+
+class Settings(BaseModel):
+    """Base of settings: immutable; unknown keys, and values of another type, are errors.
+
+    Pydantic would take `true` and `"1"` for the number 1, and `1` and `"no"` for truth values. Here
+    only whole numbers become fractions. Lists become tuples, and texts paths, as usual.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Return pydantic's schema, with all numbers and truth values in it strict."""
+        schema = handler(source)
+        _make_strict(schema)
+        return schema
 
 
 def read_settings(file: Path, what: str, error: type[AminetError]) -> dict[str, Any]:
@@ -241,6 +282,14 @@ class _Loader(yaml.SafeLoader):
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
+
+
+# YAML 1.2 and everybody's expectation; PyYAML takes it for text unless there is a point and a sign.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?\d[\d_]*(?:\.[\d_]*)?[eE][-+]?\d+"),
+    list("-+0123456789"),
+)
 
 
 def _loaded(text: str, name: str) -> Any:

@@ -26,9 +26,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
-
 from aminet.files import Reader
+from aminet.settings import Settings
 from nodes.join import SegmentPart
 from nodes.reports import sum_reports
 from nodes.types import PictureForm, VideoInfo
@@ -144,12 +143,8 @@ class NodeSpec:
     api_version: int = API_VERSION
 
 
-class NodeConfig(BaseModel):
-    """Base of every node's configuration: immutable, unknown keys are errors."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
+class NodeConfig(Settings):
+    """Base of every node's configuration: immutable; unknown keys and other types are errors."""
 
     def uncut_reason(self) -> str | None:
         """Return why a video must not be split with these settings, or None if it may be."""

@@ -22,9 +22,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, Unpack, cast
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, field_validator
+from pydantic import ByteSize, Field, field_validator
 
-from aminet.settings import check_settings, read_settings, read_value, set_value
+from aminet.settings import Settings, check_settings, read_settings, read_value, set_value
 from pipeline.errors import ConfigError, GraphError
 from pipeline.graph.build import build_graph
 from pipeline.graph.files import available_graphs, graph_file, shipped_configs
@@ -53,16 +53,12 @@ _HOST_AND_PORT: Final = re.compile(r"(?:ray://)?[\w\[][\w.:%\]-]{0,252}:(\d{1,5}
 """An address that Ray can join."""
 
 
-class RunOptions(BaseModel):
+class RunOptions(Settings):
     """How a graph is run.
 
     Only `segment_s` and `threads` affect the output: encoders are restarted for each segment, and
     the output of some depends on the number of threads.
     """
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
     runner: Literal["auto", "local", "ray"] = "auto"
     """`auto` uses Ray for several videos, for a long one on many cores, or if `address` is set."""
@@ -121,6 +117,14 @@ class RunOptions(BaseModel):
             raise ValueError("expected HOST:PORT, ray://HOST:PORT or auto")
         return address
 
+    @field_validator("scratch_bytes", mode="before")
+    @classmethod
+    def _no_truth_value(cls, size: object) -> object:
+        """Refuse what pydantic's `ByteSize` takes for 1."""
+        if isinstance(size, bool):
+            raise ValueError("expected a number of bytes, such as 20GB")
+        return size
+
     @field_validator("scratch_dir")
     @classmethod
     def _same_on_every_machine(cls, folder: Path | None) -> Path | None:
@@ -138,10 +142,8 @@ class RunOptions(BaseModel):
         )
 
 
-class RunConfig(BaseModel):
+class RunConfig(Settings):
     """The whole configuration of a run."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     graph: str | GraphSpec = _DEFAULT_GRAPH
     """Name of a graph that ships with the program, a graph file (in a run's file counted from where

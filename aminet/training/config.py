@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from aminet.data.batches import CANVAS_PX, BatchPlan, Stage
 from aminet.device import DEVICE_PATTERN
 from aminet.errors import TrainConfigError
 from aminet.network import PRESETS, SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINetConfig
-from aminet.settings import check_settings, read_settings, read_value, set_value
+from aminet.settings import Settings, check_settings, read_settings, read_value, set_value
 
 __all__ = [
     "AdversarySection",
@@ -24,11 +24,7 @@ __all__ = [
 ]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataSection(_Section):
+class DataSection(Settings):
     """The folders of the pictures, and how they are loaded."""
 
     train: Path
@@ -39,7 +35,7 @@ class DataSection(_Section):
     """Loader processes; 0 loads in the training process."""
 
 
-class StageSection(_Section):
+class StageSection(Settings):
     """A part of training with one patch size and one batch size."""
 
     steps: Annotated[int, Field(ge=1)]
@@ -47,7 +43,7 @@ class StageSection(_Section):
     batch: Annotated[int, Field(ge=1)]
 
 
-class OptimiserSection(_Section):
+class OptimiserSection(Settings):
     """The optimiser, with warm-up and cosine decay."""
 
     kind: Literal["adamw", "muon"] = "adamw"
@@ -63,7 +59,7 @@ class OptimiserSection(_Section):
     """Share of the averaged weights kept at each step."""
 
 
-class LossSection(_Section):
+class LossSection(Settings):
     """Weights of the loss terms; the Charbonnier distance has the weight 1."""
 
     epsilon: Annotated[float, Field(gt=0)] = 1e-3
@@ -86,7 +82,7 @@ class LossSection(_Section):
         return self
 
 
-class AdversarySection(_Section):
+class AdversarySection(Settings):
     """The discriminator; used if `loss.adversarial` is above 0."""
 
     width: Annotated[int, Field(ge=1)] = 32
@@ -97,7 +93,7 @@ class AdversarySection(_Section):
     """Steps in which only the discriminator learns; its weight then rises over as many steps."""
 
 
-class TrainConfig(_Section):
+class TrainConfig(Settings):
     """One training run."""
 
     preset: str = "aminet-s"

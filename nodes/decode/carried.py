@@ -26,6 +26,9 @@ _MISREAD: Final = {
 _BASES = {1: "HDR10", 2: "SDR", 4: "HLG", 6: "HDR10"}
 """What Dolby Vision's pictures are without its metadata, by its compatibility number."""
 
+_PARTS: Final = {"TIFF": "page", "MPO": "picture"}
+"""What files that hold several single pictures are made of, by Pillow's name of the format."""
+
 
 def lost_facts(source: str, facts: ContainerFacts, first: av.VideoFrame) -> list[str]:
     """Return what will be lost, one text each.
@@ -76,17 +79,17 @@ def check_colors(source: str) -> None:
 
 
 def further_pages(source: str) -> list[str]:
-    """Return that the pages of a TIFF after its first one are left out, if it has more.
+    """Return that the pages of a TIFF, or the pictures of an MPO, after the first are left out.
 
     Args:
         source: path or URL of a single picture.
     """
-    path = Path(source)
-    if path.suffix.lower() not in (".tif", ".tiff") or is_url(source):
+    if is_url(source):
         return []
     try:
-        with pillow_image(path) as image:
-            pages = getattr(image, "n_frames", 1)
+        with pillow_image(Path(source)) as image:
+            what = _PARTS.get(image.format or "")
+            pages = 1 if what is None else getattr(image, "n_frames", 1)
     except Exception:  # noqa: BLE001 - libav has read the first page, which is what counts
         return []
-    return [counted(pages - 1, "further page")] if pages > 1 else []
+    return [counted(pages - 1, f"further {what}")] if pages > 1 else []

@@ -7,19 +7,20 @@ from typing import Annotated, Final, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from nodes.decode.hardware import HardwareKind
 from nodes.node import NodeConfig
 
 __all__ = ["DecodeConfig", "Seconds"]
 
 
 def _seconds(value: object) -> object:
-    """Convert `1:02:03.5` and `02:03.5` to seconds; return other values unchanged."""
+    """Convert `1:02:03.5`, `02:03.5` and `3.5` to seconds; return other values unchanged."""
     if not isinstance(value, str) or not _CLOCK.fullmatch(value):
         return value
     return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
 
 
-_CLOCK: Final = re.compile(r"(\d{1,9}:)?\d{1,2}:\d{1,2}(\.\d*)?")
+_CLOCK: Final = re.compile(r"((\d{1,9}:)?\d{1,2}:\d{1,2}|\d{1,9})(\.\d*)?", re.ASCII)
 
 MOST_S: Final = 1e8
 """Longest time, s: three years. libav counts microseconds in 64 bits."""
@@ -43,6 +44,10 @@ class DecodeConfig(NodeConfig):
     copied as they are."""
     deinterlace: bool = False
     """Deinterlace interlaced pictures, keeping their number; else they stay interlaced."""
+
+    hardware: HardwareKind = "off"
+    """Decode on a graphics card of this kind, or of any (`auto`), where its pictures are those of
+    the software decoder (docs/cost.md). Else in software: the report says why."""
 
     @property
     def trims(self) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 from av.container import InputContainer
 from av.format import ContainerFormat
 from av.video import VideoStream
-from PIL import Image, ImageSequence
+from PIL import Image, ImageSequence, UnidentifiedImageError
 
 from aminet.errors import first_line
 from nodes.errors import MediaError
@@ -161,6 +161,8 @@ def pillow_image(path: Path, content: BinaryIO | None = None) -> Generator[Image
     """
     try:
         image = Image.open(content or path)
+    except UnidentifiedImageError as error:
+        raise MediaError(f"{path}: a kind of picture that Pillow does not know") from error
     except Exception as error:
         raise MediaError(f"{path}: its header cannot be read ({first_line(error)})") from error
     with image:

@@ -15,6 +15,10 @@ MOST_CHARACTERS: Final = 4000
 """Longest message on standard error; the rest is cut."""
 
 
+_WIDTH: Final = 80
+"""Columns of a terminal that does not say how many it has."""
+
+
 class _Stream:
     """Standard output or error, which may be closed or on a full disk.
 
@@ -53,9 +57,18 @@ class _Stream:
 
 _stdout: Final = _Stream("stdout")
 _stderr: Final = _Stream("stderr")
-out: Final = Console(file=cast("IO[str]", _stdout))
+
+
+def _console(stream: _Stream) -> Console:
+    console = Console(file=cast("IO[str]", stream))
+    if console.width < 1:  # of `COLUMNS=0`, as programs without a terminal set it
+        console.width = _WIDTH
+    return console
+
+
+out: Final = _console(_stdout)
 """Standard output."""
-_err: Final = Console(file=cast("IO[str]", _stderr))
+_err: Final = _console(_stderr)
 
 
 def failure() -> OSError | None:

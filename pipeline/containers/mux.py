@@ -24,7 +24,7 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Discard, Stream
 
-from nodes.errors import MediaError
+from nodes.errors import MediaError, WriteError
 from nodes.media.container_facts import container_facts
 from nodes.media.open import open_media, open_whole, read_packets, video_stream
 from nodes.media.urls import file_url
@@ -118,7 +118,8 @@ def mux(
     Raises:
         MediaError: a file cannot be read, the segments cannot be joined, or frames are missing in
             the target, or other ones where packets were copied.
-        OutputError: the target cannot be written, or its container cannot hold the streams; see
+        WriteError: the target cannot be written.
+        OutputError: its container cannot hold the streams; see
             `pipeline.containers.formats.check_target`.
     """
     name = container or container_format(target)
@@ -154,7 +155,7 @@ def mux(
             job.write(target)
         except (FFmpegError, OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise OutputError(f"{target}: cannot write ({reason})") from error
+            raise WriteError(f"{target}: cannot write ({reason})") from error
     report, ticks = job.report(target)
     if len(files) < len(pieces):
         prove(target, ticks, pieces, source, info, exact, cuts)

@@ -21,8 +21,9 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import Field, PlainValidator, WithJsonSchema
 
+from aminet.settings import Settings
 from nodes.node import Node
 
 __all__ = ["GraphSpec", "NodeEntry", "graph_schema"]
@@ -36,10 +37,8 @@ def _node_type(given: object) -> str | type[Node[Any]]:
     raise ValueError("expected the name of a node type, or a subclass of nodes.node.Node")
 
 
-class NodeEntry(BaseModel):
+class NodeEntry(Settings):
     """One node of a graph file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     type: Annotated[str | type[Any], PlainValidator(_node_type), WithJsonSchema({"type": "string"})]
     """Registered name of the node type, such as `aminet.track`; in Python also its class."""
@@ -57,10 +56,8 @@ class NodeEntry(BaseModel):
         return self.type if isinstance(self.type, str) else self.type.spec.type_name
 
 
-class GraphSpec(BaseModel):
+class GraphSpec(Settings):
     """A graph that is not checked against the nodes' specs yet."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     name: str
     description: str = ""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from upath import UPath
 
@@ -16,13 +18,16 @@ from pipeline.storage.private import folder_below
 
 __all__ = ["check_location", "check_names", "make_folder"]
 
+_NOT_IN_LISTS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""Characters that XML 1.0, in which object stores answer, does not have."""
+
 
 def check_location(video: VideoFiles) -> None:
     """Check that an output is inside the output folder.
 
     Raises:
         OutputError: its name is absolute, or has a part that is empty, `.` or `..`; or no file can
-            have the name of the object that is read.
+            have the name of the object that is read, or no object that of the output.
     """
     name = video.name_below
     parts = name.split("/")
@@ -30,6 +35,11 @@ def check_location(video: VideoFiles) -> None:
         raise OutputError(
             f"{video.source}: expected a name to write it by below the output folder, without empty"
             " parts and without '..'; rename it"
+        )
+    if is_remote(video.target) and _NOT_IN_LISTS.search(name):
+        raise OutputError(
+            f"{video.source}: expected a name without control characters, which an object store's"
+            " lists of names cannot hold; rename it"
         )
     # Objects are copied to a file of their name.
     if stored_at(video.source) is not None and not _can_be_a_file(video.source.rpartition("/")[2]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from av.filter import Graph
 from av.filter.context import FilterContext
 from av.video import VideoStream
 
+from nodes.errors import MediaError
 from nodes.media.picture_files import pillow_image
 from nodes.media.picture_formats import AnimationFormat, animation_format
 from nodes.media.urls import file_url
@@ -98,7 +100,8 @@ def _repeats(source: str, kind: AnimationFormat) -> dict[str, str]:
     """Return the muxer's option for the number of repetitions; infinite for a video."""
     loops: int | None = 0
     if animation_format(source) is not None:
-        with pillow_image(Path(source)) as image:
+        # A video that is named like a picture is still a video.
+        with suppress(MediaError), pillow_image(Path(source)) as image:
             loops = image.info.get("loop")
     return {kind.loop_option: str(kind.loop_once if loops is None else loops)}
 

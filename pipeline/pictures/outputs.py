@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Final, Literal
 
+from nodes.encode.encoder_table import ENCODERS
 from nodes.errors import MediaError
 from nodes.media.open import codec_name, is_photo, open_media, video_stream
 from nodes.media.picture_files import is_numbered, numbered, numbered_name
@@ -120,6 +121,11 @@ def check_pictures(
 
 
 def _check_size(output_kind: OutputKind, target: PurePath, size_px: tuple[int, int]) -> None:
+    if max(size_px) > min(ENCODERS[EXACT_CODEC].max_px):
+        raise OutputError(
+            f"{target}: the picture has {size_px[0]}x{size_px[1]} pixels, expected at most"
+            f" {min(ENCODERS[EXACT_CODEC].max_px)} in a row; divide it"
+        )
     kind = _format(output_kind, target)
     most_px = None if kind is None else kind.most_side_px
     if most_px is not None and max(size_px) > most_px:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from nodes.encode import Encode
 from nodes.encode.report import parts_in
+from nodes.errors import MediaError
 from nodes.node import Segment
-from nodes.types import PictureForm
+from nodes.types import PictureForm, VideoInfo
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph
 from pipeline.pieces.packets import packet_times
@@ -104,6 +105,13 @@ def _check(folder: Path, graph: Graph, result: SegmentResult, interval: Interval
             _check_parts(sink_folder(folder, node.name), node.name, result, interval)
 
 
+def _times(file: Path, info: VideoInfo) -> list[int]:
+    try:
+        return list(packet_times(file, info))
+    except MediaError as error:
+        raise RunFailedError(f"cannot be read back: {error}; was it removed?") from error
+
+
 def _check_parts(folder: Path, node: str, result: SegmentResult, interval: Interval) -> None:
     frames = 0
     for part in parts_in(result.reports[node]):
@@ -111,7 +119,7 @@ def _check_parts(folder: Path, node: str, result: SegmentResult, interval: Inter
         if part.file is None:
             times = [part.first_pts, part.last_pts]
         else:
-            times = list(packet_times(folder / part.file, result.infos[node]))
+            times = _times(folder / part.file, result.infos[node])
             if len(times) != part.frames:
                 raise RunFailedError(
                     f"{folder / part.file}: holds {len(times)} of {part.frames} frames, thrown away"

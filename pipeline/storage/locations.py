@@ -50,7 +50,7 @@ MOST_NAME_BYTES: Final = 255
 MOST_PATH_BYTES: Final = 4095
 """Longest path on Linux, bytes."""
 
-_SCHEME: Final = re.compile(r"([a-z][a-z0-9+.-]*)://")
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _LOCAL: Final = frozenset({"file", "local"})
 _STORES: Final = frozenset(available_implementations()) - frozenset(
     """data file ftp github http https local simplecache tar zip""".split()  # noqa: SIM905
@@ -79,21 +79,25 @@ def location_of(path: str | os.PathLike[str] | UPath) -> UPath:
     found = _SCHEME.match(text)
     if found is None:
         return UPath(Path(text))
-    if found[1] in _LOCAL:
-        return UPath(Path(text[found.end() :]))
-    if found[1] not in _STORES:
+    scheme, rest = found[1].lower(), text[found.end() :]
+    if scheme in _LOCAL:
+        return UPath(Path(rest))
+    if scheme not in _STORES:
         known = ", ".join(f"{scheme}://" for scheme in sorted(_STORES))
         raise StorageError(f"{text}: expected a path, or a URL that begins with one of {known}")
-    if not text[found.end() :].strip("/"):
-        raise StorageError(
-            f"{text}: names no bucket; expected one, such as {found[1]}://bucket/folder"
-        )
     # Listings must not be cached, because other machines write meanwhile.
-    return UPath(text.rstrip("/"), use_listings_cache=False)
+    location = UPath(f"{scheme}://{rest.rstrip('/')}", use_listings_cache=False)
+    if not rest.strip("/") or not (location.drive or location.name):
+        raise StorageError(
+            f"{text}: names no bucket; expected one, such as {scheme}://bucket/folder"
+        )
+    return location
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """Return an absolute path; a URL is returned unchanged. Links and `..` are not resolved.
+    """Return an absolute path, or a URL with its scheme in lower case.
+
+    Links and `..` are not resolved.
 
     Raises:
         StorageError: no file can have this name.
@@ -103,8 +107,8 @@ def absolute(path: str | os.PathLike[str]) -> str:
         raise StorageError("a name is empty: expected a path or a URL, such as . for this folder")
     if "\0" in text:
         raise StorageError(f"{text!r}: a name with a zero byte; expected a path or a URL")
-    if _SCHEME.match(text):
-        return text
+    if (url := _SCHEME.match(text)) is not None:
+        return url[0].lower() + text[url.end() :]
     found = Path(text).absolute()
     if len(os.fsencode(found)) > MOST_PATH_BYTES or any(
         len(os.fsencode(part)) > MOST_NAME_BYTES for part in found.parts
@@ -119,7 +123,7 @@ def absolute(path: str | os.PathLike[str]) -> str:
 def stored_at(source: str) -> UPath | None:
     """Return the location of a source given by a URL; None for a path and for a libav URL."""
     found = _SCHEME.match(source)
-    if found is None or found[1] not in _STORES | _LOCAL:
+    if found is None or found[1].lower() not in _STORES | _LOCAL:
         return None
     return location_of(source)
 

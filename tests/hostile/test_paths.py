@@ -15,7 +15,7 @@ from pipeline.errors import OutputError, StorageError
 from pipeline.job.files import VideoFiles, check_outputs, plan_files
 from pipeline.job.output_paths import check_location, check_names, make_folder
 from pipeline.segments.store import SegmentStore
-from pipeline.storage.locations import location_of, remove, write
+from pipeline.storage.locations import absolute, location_of, remove, stored_at, write
 from pipeline.storage.lock import holding
 from pipeline.storage.private import private_folder
 from pipeline.storage.scratch import scratch_of
@@ -66,7 +66,18 @@ def test_an_object_whose_name_no_file_can_have_is_refused(
         check_location(given)
 
 
-@pytest.mark.parametrize("url", ["s3://", "memory://", "s3:///", "gs://", "memory:////"])
+@pytest.mark.parametrize("name", ["a\x1b[2J.mp4", "\1.mp4", "a/\x0c.mp4", "\ufffe.mp4"])
+def test_an_object_whose_name_no_list_can_hold_is_refused(name: str, out: Path) -> None:
+    store = location_of("memory://bucket/out")
+    given = VideoFiles(f"/in/{name}", store / "x", named=False, key=name)
+    with pytest.raises(OutputError, match="without control characters"):
+        check_location(given)
+    check_location(VideoFiles(f"/in/{name}", UPath(out) / "x", named=False, key=name))
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://", "memory://", "s3:///", "gs://", "memory:////", "S3://", "s3:///a.mp4"]
+)
 def test_a_url_without_a_bucket_names_no_folder_here(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,6 +87,15 @@ def test_a_url_without_a_bucket_names_no_folder_here(
     with pytest.raises(StorageError, match="names no bucket"):
         plan_files([url], UPath(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_scheme_of_a_url_may_be_in_capitals() -> None:
+    assert location_of("Memory://Bucket/a.MP4") == location_of("memory://Bucket/a.MP4")
+    assert absolute("S3://Bucket/a.mp4") == "s3://Bucket/a.mp4"
+    assert stored_at("S3://Bucket/a.mp4") == stored_at("s3://Bucket/a.mp4") is not None
+    assert location_of("FILE:///in/a.mp4") == UPath(Path("/in/a.mp4"))
+    with pytest.raises(StorageError, match="begins with one of"):
+        location_of("HTTPS://example.com/a.mp4")
 
 
 def test_an_absolute_key_of_a_store_is_planned_below_the_output_folder(

@@ -14,6 +14,7 @@ from nodes.errors import MediaError
 from nodes.media.hdr import read_hdr_facts
 from pipeline.job.report import VideoReport
 from tests.hostile.test_picture_metadata import run
+from tests.support.media import Video, make_video
 from tests.support.png import png_chunk, write_png
 
 HDR = (
@@ -147,3 +148,12 @@ def test_texts_that_have_no_place_are_told(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", png_chunk(b"tEXt", b"Comment\0said"))
     (video,) = run(tmp_path / "a.png", tmp_path / "out.jpg")
     assert "texts (JPEG has no place for it)" in told(video)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".gif", ".webp"])
+def test_a_film_that_is_named_like_a_picture_becomes_an_animation(
+    suffix: str, tmp_path: Path
+) -> None:
+    film = make_video(tmp_path / "film.mp4", Video(frames=3)).rename(tmp_path / f"film{suffix}")
+    (video,) = run(film, tmp_path / f"out{suffix}")
+    assert (video.status, video.frames) == ("done", 3)

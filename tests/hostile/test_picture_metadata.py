@@ -168,11 +168,14 @@ def test_texts_with_names_of_other_metadata_are_not_taken_for_it(
         made.load()
 
 
-def test_further_pages_of_a_tiff_are_told(tmp_path: Path) -> None:
+def test_further_pages_and_pictures_of_a_file_are_told(tmp_path: Path) -> None:
     page = Image.new("RGB", (64, 48))
     page.save(tmp_path / "a.tif", save_all=True, append_images=[page, page])
     (video,) = run(tmp_path / "a.tif", tmp_path / "a.png")
     assert "decode: left out: 2 further pages" in video.notes
+    page.save(tmp_path / "b.jpg", format="MPO", save_all=True, append_images=[page.copy()])
+    (video,) = run(tmp_path / "b.jpg", tmp_path / "out.jpg")
+    assert "decode: left out: 1 further picture" in video.notes
 
 
 def test_a_picture_too_wide_for_its_format_is_refused_before_the_work(tmp_path: Path) -> None:
@@ -180,3 +183,6 @@ def test_a_picture_too_wide_for_its_format_is_refused_before_the_work(tmp_path: 
     with pytest.raises(OutputError, match="16383"):
         run(tmp_path / "a.png", tmp_path / "a.webp")
     assert not (tmp_path / "a.webp").exists()
+    write_png(tmp_path / "b.png", width_px=65_535, height_px=2)
+    with pytest.raises(OutputError, match="at most 65534 in a row"):
+        run(tmp_path / "b.png", tmp_path / "out.png")

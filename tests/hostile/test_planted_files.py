@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import pytest
 import torch
 from torch import nn
@@ -18,13 +19,16 @@ from aminet.files import read_file
 from aminet.model_files import load_network, save_weights
 from aminet.network import AMINet
 from nodes.media.open import tagged_end_s
-from pipeline.errors import OutputError
+from nodes.types import Frame
+from pipeline.cli import console
+from pipeline.errors import OutputError, RunFailedError, exit_code
 from pipeline.job.report import read_video, read_videos
 from pipeline.segments.store import SegmentStore
+from pipeline.segments.task import _times
 from pipeline.storage.locations import location_of, read
 from pipeline.storage.lock import holding
 from tests.support import ROOT
-from tests.support.faces import TINY
+from tests.support.faces import TINY, info_of
 from tests.support.media import Video, make_video
 
 DEEP = b'{"videos": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
@@ -175,3 +179,19 @@ def test_ends_that_are_closed_or_full(words: str, ends: str, code: int, tmp_path
     assert "Exception" not in ran.stderr
     # What is done is done, whether or not it could be said.
     assert (tmp_path / "c.mkv").exists() == ("c.mkv" in words)
+
+
+@pytest.mark.parametrize("columns", ["0", "-1", "x", ""])
+def test_a_terminal_without_width_is_written_to(
+    columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    console._console(console._Stream("stdout")).print("said", soft_wrap=True)
+    assert capsys.readouterr().out == "said\n"
+
+
+def test_an_encoded_file_that_is_removed_is_no_damaged_input(tmp_path: Path) -> None:
+    frame = Frame(0, 0, 1, av.VideoFrame(64, 48, "yuv420p"))
+    with pytest.raises(RunFailedError, match="was it removed") as caught:
+        _times(tmp_path / "encoded.video", info_of(frame))
+    assert exit_code(caught.value) == 4

@@ -54,7 +54,7 @@ WALLS: Final = {
             aminet aminet.errors aminet.settings aminet.device aminet.data aminet.judge""",
         "nodes.errors": "aminet.errors",
         "nodes.values": "",
-        "nodes": "aminet.errors aminet.files nodes.picture",
+        "nodes": "aminet.errors aminet.files aminet.settings nodes.picture",
         "nodes.models": "",
         "nodes.geometry": "nodes nodes.picture",
         "nodes.rows": "",
@@ -74,7 +74,8 @@ WALLS: Final = {
         "pipeline.containers": """
             pipeline.errors pipeline.pieces nodes nodes.media nodes.picture nodes.encode""",
         "pipeline.pictures": """
-            pipeline.errors pipeline.pieces pipeline.containers nodes nodes.media nodes.picture""",
+            pipeline.errors pipeline.pieces pipeline.containers nodes nodes.media nodes.picture
+            nodes.encode""",
         "pipeline.quality": """
             pipeline.errors nodes nodes.geometry nodes.media nodes.decode nodes.track
             nodes.paste""",

@@ -12,10 +12,9 @@ import av
 import pytest
 
 from nodes.encode.encoders import EncodeConfig
-from nodes.errors import MediaError
+from nodes.errors import MediaError, WriteError
 from pipeline.containers.formats import default_suffix
 from pipeline.containers.mux import mux
-from pipeline.errors import OutputError
 from tests.support.media import (
     AudioTrack,
     Subtitle,
@@ -232,7 +231,7 @@ def test_a_target_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> 
     source = make_video(tmp_path / "v.mp4", Video(frames=2))
     info, frames, _ = decode(source)
     video, _ = encode(info, frames, tmp_path / "work", X264)
-    with pytest.raises(OutputError, match="cannot write") as caught:
+    with pytest.raises(WriteError, match="cannot write") as caught:
         mux([video], str(source), tmp_path / "nowhere" / "out.mp4", info)
     assert "\n" not in str(caught.value)
 
