@@ -12,7 +12,8 @@ _PASSWORD: Final = re.compile(
     r":(?:[^/\s]{0,256}|(?!\d{1,5}/)[^\s@]{0,256})@"
 )
 """The password of `scheme://user:password@host`, which may contain an `@`, or a `/` that somebody
-forgot to encode; then what is before it is no port. Lengths are bounded, because long texts would take hours."""
+forgot to encode; then what is before it is no port. Lengths are bounded, because long texts would
+take hours."""
 
 _NAMES: Final = (
     r"signature|token|secret|passw|passphrase|pwd|loginpas|credential|session|jwt|authorization"
