@@ -7,6 +7,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from nodes.decode.hardware import HardwareKind
 from nodes.node import NodeConfig
 
 __all__ = ["DecodeConfig", "Seconds"]
@@ -43,6 +44,10 @@ class DecodeConfig(NodeConfig):
     copied as they are."""
     deinterlace: bool = False
     """Deinterlace interlaced pictures, keeping their number; else they stay interlaced."""
+
+    hardware: HardwareKind = "off"
+    """Decode on a graphics card of this kind, or of any (`auto`), where its pictures are those of
+    the software decoder (docs/cost.md). Else in software: the report says why."""
 
     @property
     def trims(self) -> bool:

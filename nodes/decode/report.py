@@ -32,6 +32,8 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
         lines.append(f"damaged: {lost} of the {claimed} frames it claims could not be decoded")
     if report["ended_early"]:
         lines.append("ends early: the file is cut off")
+    if report["why_software"] is not None and report["hardware"] != "auto":
+        lines.append(f"decoded in software, not by {report['hardware']}: {report['why_software']}")
     made = report["synthesised_pts"]
     if made["missing"] + made["repeated_or_backward"]:
         count = made["missing"] + made["repeated_or_backward"]

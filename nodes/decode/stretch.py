@@ -18,6 +18,7 @@ from av.video.frame import PictureType
 from nodes.decode.carried import check_colors, further_pages, lost_facts
 from nodes.decode.common_picture import PictureFitter, common_info
 from nodes.decode.config import DecodeConfig
+from nodes.decode.hardware_reader import HardwareReader
 from nodes.decode.report import conversion, conversion_text, warnings_of
 from nodes.decode.timestamps import RESTART_S, PresentationClock
 from nodes.errors import MediaError, NodeConfigError
@@ -75,18 +76,13 @@ class Stretch:
         self._damage: list[dict[str, Any]] = []
         self._damage_count = 0
         self._conversions: dict[tuple[str, bool], int] = {}
+        self._asked_for = config.hardware
+        self._decoded_by: dict[str, int] = {}
         self._emitted = 0
         self._warmup_frames = 0
         self._first_pts: int | None = None
         self._last_pts: int | None = None
-        self._reader = PictureReader(
-            segment.input,
-            segment.threads,
-            self._note_damage,
-            on_other,
-            live_until,
-            config.video,
-        )
+        self._reader = self._reader_of(segment, config, on_other, live_until)
         try:
             if is_photo(self._reader.container) or is_numbered(segment.input):
                 check_colors(segment.input)
@@ -123,6 +119,22 @@ class Stretch:
             self._reader.seek(self._first)
             self._pictures = self._reader.pictures()
             self._damage_count, self._damage = 0, []
+
+    def _reader_of(
+        self,
+        segment: Segment,
+        config: DecodeConfig,
+        on_other: PacketHandler | None,
+        live_until: threading.Event | None,
+    ) -> PictureReader:
+        name, threads, told = segment.input, segment.threads, self._note_damage
+        if config.hardware == "off":
+            return PictureReader(name, threads, told, on_other, live_until, config.video)
+        if on_other is None and live_until is None:
+            return HardwareReader(name, threads, told, config.video, config.hardware)
+        reader = PictureReader(name, threads, told, on_other, live_until, config.video)
+        reader.why_software = "it can be read only once"
+        return reader
 
     def _lost_facts(self, name: str, first: av.VideoFrame, *, still: bool) -> list[str]:
         if still:
@@ -252,6 +264,8 @@ class Stretch:
         else:
             self._first_pts = pts if self._first_pts is None else self._first_pts
             self._last_pts = pts
+            decoder = self._reader.decoder
+            self._decoded_by[decoder] = self._decoded_by.get(decoder, 0) + 1
         return frame
 
     def _note_damage(self, what: str, pts: int | None) -> None:
@@ -272,6 +286,9 @@ class Stretch:
             "time_base": str(self.info.time_base),
             "container_frame_count": self.info.frame_count_hint,
             "damage": {"count": self._damage_count, "events": self._damage},
+            "decoded_by": self._decoded_by,
+            "hardware": self._asked_for,
+            "why_software": self._reader.why_software,
             "lost_counted": self._reader.counts_lost,
             "lost": self._reader.lost,
             "repeats": self._reader.repeats,

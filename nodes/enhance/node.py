@@ -41,8 +41,8 @@ LOOKS: Final[dict[Look, str]] = {"faithful": "aminet", "sharp": "aminet-sharp"}
 
 _SIDE_PX: Final = 128
 """Side of faces of which a batch is full; batches of larger ones have fewer."""
-_MOST_ON_CPU: Final = 16
-"""Default batch size on a CPU; larger batches are not faster."""
+_MOST_ON_CPU: Final = 8
+"""Default batch size on a CPU: 16 take as long and 100 MiB more, 4 take 1.16 times as long."""
 _MOST_ON_GPU: Final = 128
 """Default batch size on a GPU, where launching dominates: 16 faces take as long as 64."""
 

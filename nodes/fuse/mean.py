@@ -12,6 +12,7 @@ Colours are RGB code values of the patch; planes are (H, W) float32.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,6 +36,8 @@ _ONE: Final = 255
 _JUDGED_PX: Final = 48
 """Approximate side of the square on which agreement is computed, px; it varies slowly."""
 
+_NEIGHBOURS: Final = np.ones((3, 3), np.uint8)
+
 _NOISE_LEVELS: Final = (1.2, 6.0)
 """Smallest and largest mean difference that counts as noise, in 8-bit levels. This and the next
 constants are also in `aminet.data.tracks`, so that networks train with the same weights."""
@@ -54,18 +57,18 @@ _LIGHT_ROUNDS: Final = 3
 _LIGHT_BELIEVED: Final = 2.0
 """A part that differs by this many times the typical residual has a quarter of the weight."""
 _LEAST_LIGHT: Final = 0.1
-_RIDGE: Final = 1e-3
+_LIGHT_RIDGE: Final = 1e-3 * np.eye(3, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fused:
     """The mean of a face over several frames."""
 
-    rgb: npt.NDArray[np.float32]
+    rgb: RgbImage
     """Shape (f H, f W, 3), in code values: the mean of the current frame and those that agree, on a
     grid f times as fine as the patch's; see `FaceHistory.fused_rgb`."""
-    weight: Plane
-    """Shape (H, W): n / (n + 1) where n earlier frames agree, 0 to 1."""
+    weight: npt.NDArray[np.uint8]
+    """Shape (H, W): 255 n / (n + 1) where n earlier frames agree."""
     newest_share: float
     """Share of the face in which the newest earlier frame agrees, 0 to 1."""
     noise: float
@@ -127,57 +130,116 @@ def fuse(
     """
     height, width = rgb.shape[:2]
     finer = 1 if finer_rgb is None else _FINER
-    factor = max(1, int(side_px / _JUDGED_PX))
+    factor = _judged_factor(side_px)
     # Padded, because whole blocks are averaged several times as fast.
     below, right = -height % factor, -width % factor
-    own = _with_edge(rgb) if finer_rgb is None else finer_rgb
-    current = cv2.copyMakeBorder(own, 0, finer * below, 0, finer * right, cv2.BORDER_REPLICATE)
     face = _smaller(cv2.copyMakeBorder(oval, 0, below, 0, right, cv2.BORDER_CONSTANT), factor)
-    size = current.shape[1], current.shape[0]
-    drawn = [_drawn(patch, transform, size, finer) for patch, transform in earlier]
-    level = 255 / ((1 << bit_depth) - 1)
-    moved, inside = _compared(current, drawn, finer * factor, level)
-    light = light_changes(moved, _f32(inside * face))
+    own = _with_edge(rgb) if finer_rgb is None else finer_rgb
+    shape = finer * (height + below), finer * (width + right)
+    pictures = _on_one_grid(own, earlier, shape, finer)
+    level = np.float32(255 / ((1 << bit_depth) - 1))
+    moved, covered = _compared(pictures, finer * factor, level)
+    light = light_changes(moved, covered * face)
     differences = _averaged(np.abs(moved - light), side_px / factor)
     noise = noise_of(differences[-1], face, noise_before)
-    agreed = _f32(agreements(differences, noise) * inside)
-    total = _weighted_sum(current, drawn, agreed)
-    brighter = (agreed * light).sum(axis=0) / (level * (1 + agreed.sum(axis=0)))
-    mean = cv2.divide(total, cv2.merge([total[..., 3]] * 4), scale=np.iinfo(rgb.dtype).max)
-    cv2.subtract(mean, cv2.merge([cv2.resize(brighter, size)] * 4), mean)
+    agreed = agreements(differences, noise) * covered
+    shares = agreed / (1 + agreed.sum(axis=0))
+    mean, own_share = _weighted_mean(pictures, shares, (shares * light).sum(axis=0) / level)
     newest = float((agreed[-1] * face).sum() / max(float(face.sum()), 1e-6))
-    one = np.float32(np.iinfo(rgb.dtype).max * _ONE)
-    weight = 1 - one / total[: finer * height : finer, : finer * width : finer, 3]
-    picture = cv2.cvtColor(mean[: finer * height, : finer * width], cv2.COLOR_RGBA2RGB)
-    return Fused(_f32(picture), weight, newest, noise)
+    picture: Any = cv2.cvtColor(mean[: finer * height, : finer * width], cv2.COLOR_RGBA2RGB)
+    picture = picture if bit_depth == 8 else np.minimum(picture, (1 << bit_depth) - 1)
+    weight = _ONE - own_share[: finer * height : finer, : finer * width : finer]
+    return Fused(picture, weight.astype(np.uint8), newest, noise)
+
+
+def _judged_factor(side_px: float) -> int:
+    """Return by how much pictures are reduced to compare them: a power of 2."""
+    return 2 ** max(0, round(math.log2(side_px / _JUDGED_PX)))
+
+
+def _on_one_grid(
+    own: npt.NDArray[Any],
+    earlier: Sequence[tuple[npt.NDArray[Any], Matrix]],
+    shape: tuple[int, int],
+    finer: int,
+) -> npt.NDArray[Any]:
+    """Resample earlier patches on a grid `finer` times as fine as the current one.
+
+    Returns:
+        Shape (K + 1, *shape, 4); the last is the current patch, whose edge is repeated. Together,
+        because most of the time goes into calls, not into pixels.
+    """
+    pictures = np.empty((len(earlier) + 1, *shape, own.shape[2]), own.dtype)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    for (patch, now_from_patch), picture in zip(earlier, pictures, strict=False):
+        inverse = _FINER * on_pixel_indices(invert(now_from_patch))
+        inverse[:, :2] /= finer
+        cv2.warpAffine(patch, inverse, shape[::-1], picture, flags)
+    below, right = shape[0] - own.shape[0], shape[1] - own.shape[1]
+    cv2.copyMakeBorder(own, 0, below, 0, right, cv2.BORDER_REPLICATE, pictures[-1])
+    return pictures
 
 
 def _compared(
-    current: npt.NDArray[Any], drawn: Sequence[npt.NDArray[Any]], factor: int, level: float
+    pictures: npt.NDArray[Any], factor: int, level: np.float32
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Return the difference of each picture from the current one, and its mask of valid pixels.
+    """Return the difference of each picture from the last one, and its mask of valid pixels.
 
-    Both are (K, H / factor, W / factor); the first in 8-bit levels, the second 0 or 1.
+    Both are (K, H / factor, W / factor); the first in 8-bit levels, the second 0 or 1. A pixel is
+    valid where the picture covers it and its neighbours, so that weights can be interpolated.
     """
-    small = np.stack([_smaller(picture, factor) for picture in (*drawn, current)])
-    weights = np.array([level / 3, level / 3, level / 3, 0], np.float32)
-    grey = small.astype(np.float32) @ weights
-    inside = small[:-1, ..., 3] == np.iinfo(current.dtype).max
-    return _f32(grey[:-1] - grey[-1]), _f32(inside)
+    count, height, width, channels = pictures.shape
+    small = _smaller(pictures.reshape(-1, width, channels), factor)
+    shape = count, height // factor, width // factor
+    third = level / 3
+    weights = np.array([third, third, third, 0], np.float32)
+    grey = (small.astype(np.float32).reshape(-1, channels) @ weights).reshape(shape)
+    # Interpolation at the edge errs by a code or two, otherwise in 8 bits than in 16.
+    whole = np.iinfo(pictures.dtype).max * (1 - 1 / 128)
+    covered = np.greater(cv2.extractChannel(small, 3), whole)
+    around = cv2.erode(covered.astype(np.uint8), _NEIGHBOURS).reshape(shape)
+    return grey[:-1] - grey[-1], around[:-1].astype(np.float32)
 
 
-def _weighted_sum(
-    current: npt.NDArray[Any],
-    drawn: Sequence[npt.NDArray[Any]],
-    agreed: npt.NDArray[np.float32],
-) -> npt.NDArray[np.float32]:
-    """Return `_ONE` times the weighted sum of the pictures; the fourth channel sums the weights."""
-    size = current.shape[1], current.shape[0]
-    total = _f32(current) * _ONE
-    for picture, share in zip(drawn, np.rint(agreed * _ONE).astype(current.dtype), strict=True):
-        shares = cv2.resize(share, size, interpolation=cv2.INTER_LINEAR)
-        cv2.accumulateProduct(picture, cv2.merge([shares] * 4), total)
-    return total
+def _weighted_mean(
+    pictures: npt.NDArray[Any], shares: npt.NDArray[np.float32], brighter: Plane
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return the weighted mean of the pictures, and the weight of the last one in `_ONE` parts.
+
+    Args:
+        pictures: (K + 1, H, W, 4).
+        shares: weights of all but the last, (K, h, w) on a coarser grid; their sum is below 1.
+        brighter: (h, w), what to subtract from the mean.
+    """
+    *earlier, current = pictures
+    shape = current.shape[:2]
+    offset = cv2.resize(np.float32(-_ONE) * brighter, shape[::-1], interpolation=cv2.INTER_LINEAR)
+    # Not by `merge`, which writes past the caches, so that reading takes longer than all else.
+    total = cv2.cvtColor(offset, cv2.COLOR_GRAY2RGBA)
+    rest = np.full(shape, _ONE, current.dtype)
+    # Their sums are rounded, not they themselves, which would be too little in seven equal parts.
+    up_to = np.rint(shares.cumsum(axis=0) * _ONE).astype(current.dtype)
+    parts = up_to.copy()
+    parts[1:] -= up_to[:-1]
+    parts = _finer(parts, shape)
+    for picture, part in zip(earlier, parts, strict=True):
+        cv2.accumulateProduct(picture, cv2.cvtColor(part, cv2.COLOR_GRAY2RGBA), total)
+        # The weights must sum to 1 exactly, although each of them is rounded.
+        cv2.subtract(rest, part, rest)
+    cv2.accumulateProduct(current, cv2.cvtColor(rest, cv2.COLOR_GRAY2RGBA), total)
+    depth = cv2.CV_8U if current.dtype == np.uint8 else cv2.CV_16U
+    return cv2.addWeighted(total, 1 / _ONE, total, 0, 0, dtype=depth), rest
+
+
+def _finer(planes: npt.NDArray[Any], shape: tuple[int, int]) -> npt.NDArray[Any]:
+    """Interpolate planes (K, h, w) on a finer grid, in one call: (K, *shape)."""
+    count, height, width = planes.shape
+    # With a row above and below each of them, so that they do not mix.
+    tall = np.concatenate([planes[:, :1], planes, planes[:, -1:]], axis=1).reshape(-1, width)
+    factor = shape[0] // height
+    size = shape[1], factor * len(tall)
+    drawn = cv2.resize(tall, size, interpolation=cv2.INTER_LINEAR)
+    return drawn.reshape(count, -1, shape[1])[:, factor:-factor]
 
 
 def noise_of(difference: Plane, oval: Plane, before: float | None) -> float:
@@ -191,7 +253,9 @@ def noise_of(difference: Plane, oval: Plane, before: float | None) -> float:
         before: the noise in the frame before, if known.
     """
     face = oval > 0.5
-    usual = float(np.median(difference[face])) if face.any() else 0.0
+    on_face = difference[face]
+    middle = len(on_face) // 2
+    usual = float(np.partition(on_face, middle)[middle]) if len(on_face) else 0.0
     most = _NOISE_LEVELS[1] if before is None else _NOISE_GROWTH * before
     return min(max(usual, _NOISE_LEVELS[0]), most, _NOISE_LEVELS[1])
 
@@ -211,13 +275,17 @@ def agreements(differences: npt.NDArray[np.float32], noise: float) -> npt.NDArra
         (K, H, W): 1 where the difference is no more than noise, else down to 0.
     """
     allowed = _TOLERANCE * noise
-    return _f32(1 / (1 + _DISTRUST * np.maximum((differences / allowed) ** 2 - 1, 0)))
+    excess = np.maximum((differences * np.float32(1 / allowed)) ** 2 - 1, 0)
+    return _f32(1 / (1 + _DISTRUST * excess))
 
 
 def _averaged(differences: npt.NDArray[np.float32], side_px: float) -> npt.NDArray[np.float32]:
     """Average over windows, so that noise does not look like a change."""
     window = 2 * max(1, int(side_px * _WINDOW / 2)) + 1
-    return np.stack([_f32(cv2.blur(plane, (window, window))) for plane in differences])
+    averages = np.empty_like(differences)
+    for plane, average in zip(differences, averages, strict=True):
+        cv2.blur(plane, (window, window), average)
+    return averages
 
 
 def light_changes(
@@ -233,27 +301,32 @@ def light_changes(
         (K, H, W), the fitted planes; the fit is robust against moving parts.
     """
     frames, height, width = moved.shape
-    counts = _parts(weights)
-    means = _parts(_f32(moved * weights)) / np.maximum(counts, 1e-3)
-    basis = _plane_basis(_LIGHT_GRID, _LIGHT_GRID)
-    products = (basis[:, :, None] * basis[:, None, :]).reshape(-1, 9)
-    trust, planes = counts, np.zeros((frames, 3))
+    counts, sums = _parts(weights), _parts(moved * weights)
+    means = sums / np.maximum(counts, 1e-3)
+    basis, products = _plane_basis(_LIGHT_GRID, _LIGHT_GRID), _light_products()
+    least = np.maximum(counts.sum(axis=1), 1e-3)
+    trust, planes = counts, np.zeros((frames, 3), np.float32)
     for _ in range(_LIGHT_ROUNDS):
-        normal = (trust @ products).reshape(-1, 3, 3) + _RIDGE * np.eye(3)
-        planes = np.linalg.solve(normal, ((trust * means) @ basis)[..., None])[..., 0]
+        normal = (trust @ products).reshape(-1, 3, 3) + _LIGHT_RIDGE
+        planes = _f32(np.linalg.solve(normal, ((trust * means) @ basis)[..., None])[..., 0])
         off = np.abs(means - planes @ basis.T)
-        usual = (off * counts).sum(axis=1) / np.maximum(counts.sum(axis=1), 1e-3)
+        usual = np.einsum("kp,kp->k", off, counts) / least
         spread = _LIGHT_BELIEVED * np.maximum(usual, _LEAST_LIGHT)[:, None]
-        trust = counts / (1 + (off / spread) ** 2) ** 2
-    drawn = planes.astype(np.float32) @ _plane_basis(height, width).T
-    return _f32(drawn.reshape(frames, height, width))
+        trust = counts / np.square(1 + np.square(off / spread))
+    return _f32(planes @ _plane_basis(height, width).T).reshape(frames, height, width)
 
 
 def _parts(planes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Return the mean of each part of each plane: (K, H, W) to (K, parts)."""
     height, width = planes.shape[1:]
-    means = _pooling(height) @ planes @ _pooling(width).T
-    return _f32(means.reshape(len(planes), -1))
+    return _f32(_pooling(height) @ planes @ _pooling(width).T).reshape(len(planes), -1)
+
+
+@lru_cache(maxsize=1)
+def _light_products() -> npt.NDArray[np.float32]:
+    """Return the products of the basis in the parts: (parts, 9)."""
+    basis = _plane_basis(_LIGHT_GRID, _LIGHT_GRID)
+    return _f32(basis[:, :, None] * basis[:, None, :]).reshape(-1, 9)
 
 
 @lru_cache(maxsize=64)
@@ -274,19 +347,13 @@ def _plane_basis(height: int, width: int) -> npt.NDArray[np.float32]:
     )
 
 
-def _drawn(
-    patch: npt.NDArray[Any], now_from_patch: Matrix, size: tuple[int, int], finer: int
-) -> npt.NDArray[Any]:
-    """Resample an earlier patch on a grid `finer` times as fine as the current one."""
-    inverse = _FINER * on_pixel_indices(invert(now_from_patch))
-    inverse[:, :2] /= finer
-    return cv2.warpAffine(patch, inverse, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-
-
 def _smaller(picture: npt.NDArray[Any], factor: int) -> npt.NDArray[Any]:
-    """Average blocks of pixels."""
-    size = picture.shape[1] // factor, picture.shape[0] // factor
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    """Average blocks of pixels; `factor` is a power of 2."""
+    while factor > 1:
+        # By 2 at a time, for which OpenCV is many times as fast as by 4.
+        size = picture.shape[1] // 2, picture.shape[0] // 2
+        picture, factor = cv2.resize(picture, size, interpolation=cv2.INTER_AREA), factor // 2
+    return picture
 
 
 def _f32(numbers: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

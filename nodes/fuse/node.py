@@ -156,7 +156,7 @@ class Fuse(MapNode[FuseConfig]):
             else:
                 finer = fused.rgb.shape[0] // luma.shape[0]
                 luma = _luma(fused.rgb[::finer, ::finer], patch.bit_depth)
-                patch = replace(patch, history=_history(fused, patch))
+                patch = replace(patch, history=FaceHistory(fused.rgb, fused.weight))
         newest = _Earlier(pts, own, _IDENTITY)
         kept = self._kept((*earlier, newest), budget_bytes)
         noise = None if fused is None else fused.noise
@@ -193,15 +193,9 @@ def _fused(
     return fused if fused.newest_share >= _LEAST_SHARE else None
 
 
-def _history(fused: Fused, patch: FacePatch) -> FaceHistory:
-    top = (1 << patch.bit_depth) - 1
-    codes: Any = np.rint(fused.rgb).clip(0, top).astype(patch.rgb.dtype)
-    return FaceHistory(codes, np.rint(255 * fused.weight).astype(np.uint8))
-
-
 def _luma(rgb: npt.NDArray[Any], bit_depth: int) -> Plane:
     luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    return luma.astype(np.float32) / np.float32((1 << bit_depth) - 1)
+    return np.multiply(luma, np.float32(1 / ((1 << bit_depth) - 1)), dtype=np.float32)
 
 
 def _square_of(patch: FacePatch, before: FacePatch) -> Matrix:

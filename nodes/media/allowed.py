@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from nodes.errors import MediaError
@@ -90,7 +91,11 @@ def allowing(formats: Iterable[str], protocols: str) -> dict[str, str]:
 
 
 def open_allowed(
-    source: str, *, demuxer: str | None = None, options: Mapping[str, str] | None = None
+    source: str,
+    *,
+    demuxer: str | None = None,
+    options: Mapping[str, str] | None = None,
+    hwaccel: HWAccel | None = None,
 ) -> InputContainer:
     """Open a file, a pipe such as `pipe:0`, or a URL for reading.
 
@@ -100,6 +105,7 @@ def open_allowed(
         source: path or URL; text without a scheme and `://` at the start is a path.
         demuxer: libav's name, None to let libav detect it.
         options: options of the demuxer.
+        hwaccel: the device to decode with; None: the CPU.
 
     Raises:
         MediaError: the scheme of the URL is not allowed.
@@ -129,4 +135,5 @@ def open_allowed(
         container_options=allowing(formats, protocols) | more,
         metadata_errors="surrogateescape",
         timeout=timeout_s,
+        hwaccel=hwaccel,
     )

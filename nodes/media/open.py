@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError
 from av.format import ContainerFormat, Flags
@@ -80,7 +81,9 @@ _BOTTOM_FIRST = frozenset({3, 4})
 """AVFieldOrder values with the bottom field shown first."""
 
 
-def open_media(source: str, *, probe_bytes: int | None = None) -> InputContainer:
+def open_media(
+    source: str, *, probe_bytes: int | None = None, hwaccel: HWAccel | None = None
+) -> InputContainer:
     """Open a file or URL for reading; see `nodes.media.allowed`.
 
     Metadata that is not UTF-8 is decoded with surrogate escapes, so that it can be written back
@@ -89,12 +92,14 @@ def open_media(source: str, *, probe_bytes: int | None = None) -> InputContainer
     Args:
         source: path or URL.
         probe_bytes: how far libav may read to find its streams; None: 5 MB, or 5 seconds.
+        hwaccel: the device to decode with; None: the CPU.
 
     Raises:
-        MediaError: the file does not exist, is empty, or cannot be read.
+        MediaError: the file does not exist, is empty, or cannot be read; or the device cannot be
+            opened.
     """
     try:
-        return _open(source, probe_bytes)
+        return _open(source, probe_bytes, hwaccel)
     except MediaError:
         raise
     except PermissionError as error:
@@ -142,7 +147,7 @@ def _lacks_facts(container: InputContainer) -> bool:
     return any(context is not None and not context.sample_rate for context in known)
 
 
-def _open(source: str, probe_bytes: int | None) -> InputContainer:
+def _open(source: str, probe_bytes: int | None, hwaccel: HWAccel | None) -> InputContainer:
     if is_numbered(source):
         return open_numbered(source)
     path = Path(source)
@@ -160,7 +165,7 @@ def _open(source: str, probe_bytes: int | None) -> InputContainer:
         if (png := open_sound_png(path)) is not None:
             return png
     options = {} if probe_bytes is None else _probing(probe_bytes)
-    return open_allowed(source, options=options)
+    return open_allowed(source, options=options, hwaccel=hwaccel)
 
 
 def _probing(probe_bytes: int) -> dict[str, str]:

@@ -10,6 +10,7 @@ from fractions import Fraction
 from itertools import chain
 
 import av
+from av.container import InputContainer
 from av.error import EOFError as AvEOFError
 from av.error import FFmpegError
 from av.packet import Packet
@@ -90,13 +91,17 @@ class PictureReader:
         self._on_other = on_other
         self._live_until = live_until
         self._live: LivePackets | None = None
+        self.decoder = "software"
+        """What decodes: `software`, or the kind of a device."""
+        self.why_software: str | None = None
+        """Why the software decoder decodes all or the rest, if a device was to do so."""
         self.ended_early = False
         """Whether reading ended with an error, with an incomplete packet, or before the end given
         in the container's header."""
         self._open()
 
     def _open(self) -> None:
-        self.container = open_media(self._source)
+        self.container = self._opened()
         try:
             self.stream: VideoStream = video_stream(self.container, self._source, self._video)
         except BaseException:
@@ -131,6 +136,9 @@ class PictureReader:
         """Number of announced pictures that are the one before once more: AVI's empty chunks."""
         self._at_end = False
         self._landed: Iterator[av.VideoFrame] | None = None
+
+    def _opened(self) -> InputContainer:
+        return open_media(self._source)
 
     def _counted_codec(self) -> str:
         """Return the codec, or nothing where packets and pictures have no times in common."""

@@ -84,7 +84,7 @@ def with_detail(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         rgb: shape (height, width, 3).
     """
     picture = rgb.astype(np.float32)
-    luma = picture @ _LUMA
+    luma = cv2.transform(picture, _LUMA[None])
     soft, softer = (cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in _FINE_PX)
     fine, coarse = float(np.square(luma - soft).mean()), float(np.square(soft - softer).mean())
     ratio = (fine / max(coarse, 1e-6)) ** 0.5

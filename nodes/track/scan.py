@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from nodes.track.contrast import Luma, structure
+from nodes.track.contrast import Luma, percentiles, structure
 from nodes.track.views import Square
 from nodes.types import Box
 
@@ -212,8 +213,8 @@ class RollingScan:
         self._reference = reference = _in_light_of(reference, luma)
         change = luma - reference
         # Without its median, so that flickering light is not motion.
-        change = np.abs(change - np.median(change))
-        noise = float(np.median(change))
+        change = np.abs(change - _median(change))
+        noise = _median(change)
         level = _MOVED_LEVEL * float(np.clip(luma.std() / _USUAL_SPREAD, _LEAST_SPREAD, 1))
         level += _NOISE_FACTOR * noise if noise < _MOST_NOISE else 0
         changed = change > level
@@ -235,8 +236,7 @@ class RollingScan:
 
     def _count(self, changed: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
         """Count the changed samples in every square, with a summed-area table."""
-        table = np.zeros((changed.shape[0] + 1, changed.shape[1] + 1), np.int64)
-        np.cumsum(changed.cumsum(axis=0, dtype=np.int64), axis=1, out=table[1:, 1:])
+        table = cv2.integral(changed.view(np.uint8)).astype(np.int64)
         left, top, right, bottom, _ = self._windows
         return table[bottom, right] - table[top, right] - table[bottom, left] + table[top, left]
 
@@ -252,6 +252,11 @@ class RollingScan:
         top, bottom = (np.clip(side[:, 1], 0, rows) for side in (low, high))
         area = (right - left) * (bottom - top)
         return np.stack([left, top, right, bottom, area]).astype(np.int64)
+
+
+def _median(samples: Luma) -> float:
+    """Return what `np.median` does, in a tenth of its time: this is done for every frame."""
+    return percentiles(samples.ravel(), (50.0,))[0]
 
 
 def _refilled(budget: float, passed_s: float, rate_per_s: float) -> float:

@@ -1,4 +1,4 @@
-"""An enhancer on a GPU: the network's share of the matrix rate, the bare loop, and through Ray.
+"""A GPU: the network's share of the matrix rate, the bare loop, through Ray, and decoding.
 
     python -m tests.bench.gpu OUT.json [--tiny] [--compile] [--seconds 60]
 
@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from aminet.precision import autocast_dtype
+from tests.bench.gpu.decoding import decoding_rates
 from tests.bench.gpu.device import peaks
 from tests.bench.gpu.enhancer import measure_enhancers
 from tests.bench.gpu.network import SHARE, benchmarked, compiled, deviations, network_rates
@@ -60,6 +61,8 @@ def measure(plan: Plan) -> dict[str, Any]:
         for name in PRESETS:
             with attempt(plan, f"compile {name}"):
                 plan.note(f"torch.compile graph {name}", compiled(plan, name))
+    with attempt(plan, "decoding"):
+        plan.note("decoding", decoding_rates(plan))
     return plan.found
 
 

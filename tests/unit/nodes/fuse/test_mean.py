@@ -35,7 +35,8 @@ def test_it_is_the_mean_that_networks_are_trained_on() -> None:
     tensor = torch.from_numpy(frames).permute(0, 3, 1, 2)[None] / 255
     x = with_history(tensor, torch.ones(1, 3, 1, SIDE, SIDE))[0].numpy()
     face = OVAL > 0.5
-    assert x[6][face].mean() - 0.1 < result.weight[face].mean() <= x[6][face].mean()
+    weight = result.weight[face].mean() / 255
+    assert x[6][face].mean() - 0.1 < weight <= x[6][face].mean()
     off = result.rgb / 255 - x[3:6].transpose(1, 2, 0)
     assert np.abs(off[face]).mean() < 0.25 * np.abs(x[:3] - x[3:6]).mean()
 
@@ -46,8 +47,8 @@ def test_an_earlier_patch_is_drawn_where_it_belongs(move: tuple[float, float]) -
     earlier = [(drawable(before), geometry.translation(*move))]
     result = fuse(now, None, earlier, OVAL, bit_depth=8, side_px=SIDE, noise_before=None)
     face = OVAL > 0.5
-    assert np.abs(result.rgb - now)[face].max() < 3
-    assert result.weight[face].mean() > 0.48
+    assert np.abs(result.rgb.astype(int) - now)[face].max() < 4
+    assert result.weight[face].mean() / 255 > 0.48
     assert result.newest_share > 0.95
 
 
@@ -86,8 +87,8 @@ def test_a_patch_is_unchanged_where_it_did_not_move(finer: int) -> None:
     earlier = [(own, geometry.translation(0, 0))] * 3
     given = own if finer == 2 else None
     result = fuse(rgb, given, earlier, OVAL, bit_depth=8, side_px=SIDE, noise_before=None)
-    assert result.rgb[::finer, ::finer] == pytest.approx(rgb, abs=1e-3)
-    assert result.weight == pytest.approx(np.full((SIDE, SIDE), 0.75), abs=1e-3)
+    assert np.array_equal(result.rgb[::finer, ::finer], rgb)
+    assert (result.weight == round(0.75 * 255)).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 7), (127, 94), (200, 151)])
@@ -96,7 +97,7 @@ def test_any_size_of_patch_is_fused(size: tuple[int, int]) -> None:
     oval = np.ones(size, np.float32)
     earlier = [(drawable(rgb), geometry.translation(0, 0))]
     result = fuse(rgb, None, earlier, oval, bit_depth=8, side_px=max(size), noise_before=None)
-    assert result.rgb == pytest.approx(rgb, abs=1e-3)
+    assert np.array_equal(result.rgb, rgb)
 
 
 def test_trust_falls_with_the_energy_of_what_is_no_noise() -> None:
