@@ -7,22 +7,37 @@ from typing import Any, Final
 
 __all__ = ["redacted", "redacted_values"]
 
-_PASSWORD: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/\s:@]*):[^/\s]*@")
-"""The password of `scheme://user:password@host`, which may contain an `@`."""
+_PASSWORD: Final = re.compile(
+    r"((?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/\s:@\[]{0,256})"
+    r":(?:[^/\s]{0,256}|(?!\d{1,5}/)[^\s@]{0,256})@"
+)
+"""The password of `scheme://user:password@host`, which may contain an `@`, or a `/` that somebody
+forgot to encode; then what is before it is no port. Lengths are bounded, because long texts would
+take hours."""
 
+_NAMES: Final = (
+    r"signature|token|secret|passw|passphrase|pwd|loginpas|credential|session|jwt|authorization"
+    r"|api[_-]?key|access[_-]?key"
+)
 _PARAMETER: Final = re.compile(
-    r"([?&;](?:[\w.-]*(?:signature|token|secret|passw|passphrase|pwd|credential|api_?key|access_?key)[\w.-]*"
-    r"|sig|key|auth|pass)=)[^&;#\s'\"]+",
+    rf"([?&;#/](?:[\w.\[\]-]{{0,64}}(?:{_NAMES})[\w.\[\]-]{{0,64}}|sig|key|auth|pass)="
+    rf"|\s\w{{0,64}}(?:{_NAMES})\w{{0,64}}=)[^&;#\s'\"]+",
     re.IGNORECASE,
 )
-"""Secret parameters of a query, such as in signed URLs."""
+"""Secret parameters of a query, such as in signed URLs, of a fragment, or of RTMP."""
+
+_CAMERA: Final = re.compile(
+    r"(_(?:password|passwd|pass|pwd)=)(?:(?!_[^\W_]+=)[^&;#/\s'\"])+", re.IGNORECASE
+)
+"""The password in the path of cameras' URLs: `/user=admin_password=secret_channel=1.sdp`."""
 
 
 def redacted(text: str) -> str:
     """Return a text with `***` in place of passwords and keys in URLs."""
     if "://" not in text:
         return text
-    return _PARAMETER.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
+    text = _PASSWORD.sub(r"\1:***@", text)
+    return _CAMERA.sub(r"\1***", _PARAMETER.sub(r"\1***", text))
 
 
 def redacted_values(value: Any) -> Any:

@@ -28,7 +28,7 @@ from nodes.errors import MediaError
 from nodes.media.allowed import allowing, open_allowed
 from nodes.media.picture_formats import PICTURE_FORMATS
 from nodes.media.urls import is_url
-from nodes.picture.png_chunks import PNG_SIGNATURE, sound_png
+from nodes.picture.png_chunks import read_png_metadata, sound_chunks, sound_png
 
 __all__ = [
     "files_of",
@@ -183,7 +183,10 @@ def open_animated_webp(path: Path) -> InputContainer:
                 _write_video(image, video)
         except (OSError, ValueError, SyntaxError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise MediaError(f"{path}: no space left in {folder} to decode it") from error
+                raise MediaError(
+                    f"{path}: no space left in {folder} to decode it; set TMPDIR to a"
+                    " folder that has it"
+                ) from error
             why = first_line(error)
             raise MediaError(f"{path}: a damaged animation ({why}); copy it again") from error
         return av.open(video, "r", container_options=allowing({"mov"}, "file"))
@@ -208,12 +211,11 @@ def _write_video(animation: Image.Image, file: str) -> None:
 def open_sound_png(path: Path) -> InputContainer | None:
     """Open a PNG or APNG some of whose metadata cannot be read without it; None if all can."""
     with path.open("rb") as file:
-        if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+        facts = read_png_metadata(file)
+        if facts is None or len(list(sound_chunks(facts))) == len(facts):
             return None
-    content = path.read_bytes()
-    sound = sound_png(content)
-    if sound is content:
-        return None
+        file.seek(0)
+        sound = sound_png(file.read())
     return av.open(io.BytesIO(sound), "r", container_options=allowing({"png_pipe", "apng"}, ""))
 
 

@@ -34,7 +34,13 @@ SILENT_S: Final = 90.0
 """How long a connection may carry nothing, s; libav gives up earlier."""
 
 _CHUNK_BYTES: Final = 1 << 16
-_NAT64: Final = IPv6Network("64:ff9b::/96")
+_EMBEDDING: Final = tuple(
+    IPv6Network(prefix) for prefix in ("64:ff9b::/96", "64:ff9b:1::/48", "::/96", "::ffff:0:0:0/96")
+)
+"""IPv6 networks whose addresses end with an IPv4 address: of NAT64, and of older translations."""
+
+_UNICAST: Final = IPv6Network("2000::/3")
+"""Where all public IPv6 addresses are."""
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _DROPPED: Final = frozenset({"connection", "proxy-connection", "proxy-authorization", "keep-alive"})
 """Headers for the proxy itself."""
@@ -76,14 +82,15 @@ def reach_of(address: str) -> Reach:
     found = _unwrapped(ip_address(address.partition("%")[0]))
     if found.is_loopback or found.is_link_local or found.is_unspecified or found.is_multicast:
         return Reach.OWN
-    return Reach.PUBLIC if found.is_global else Reach.PRIVATE
+    is_public = found.is_global and (isinstance(found, IPv4Address) or found in _UNICAST)
+    return Reach.PUBLIC if is_public else Reach.PRIVATE
 
 
 def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     """Return the IPv4 address that an IPv6 address stands for, if it does."""
-    if isinstance(address, IPv4Address):
+    if isinstance(address, IPv4Address) or address.is_loopback:
         return address
-    if address in _NAT64:
+    if any(address in network for network in _EMBEDDING):
         return IPv4Address(int(address) & 0xFFFF_FFFF)
     return address.ipv4_mapped or address.sixtofour or address
 

@@ -7,10 +7,11 @@ copied to another file.
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import BinaryIO, Final
 
 import av
 from av.error import FFmpegError
@@ -24,6 +25,7 @@ __all__ = [
     "png_chunk",
     "png_chunks",
     "png_metadata",
+    "read_png_metadata",
     "sound_chunks",
     "sound_packet",
     "sound_png",
@@ -46,7 +48,7 @@ _ONCE: Final = PNG_METADATA - {b"tEXt", b"zTXt", b"iTXt"}
 """Those of which a file may have one."""
 
 MOST_INFLATED_BYTES: Final = 1 << 24
-"""Size of the largest compressed chunk of metadata that is read, bytes, expanded."""
+"""Most bytes of compressed metadata of a file that are read, expanded, in all."""
 
 _STEP_BYTES: Final = 1 << 16
 
@@ -64,6 +66,24 @@ def png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:
         (length,) = struct.unpack_from(">I", content, at)
         yield content[at + 4 : at + 8], content[at : at + 12 + length]
         at += 12 + length
+
+
+def read_png_metadata(file: BinaryIO) -> list[tuple[bytes, bytes]] | None:
+    """Return what `png_metadata` does, without reading the pixels; None if it is no PNG.
+
+    Args:
+        file: at its beginning.
+    """
+    if file.read(len(PNG_SIGNATURE)) != PNG_SIGNATURE:
+        return None
+    found: list[tuple[bytes, bytes]] = []
+    while len(header := file.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", header)
+        if kind in PNG_METADATA:
+            found.append((kind, header + file.read(length + 4)))
+        else:
+            file.seek(length + 4, os.SEEK_CUR)
+    return found
 
 
 def png_metadata(content: bytes) -> list[tuple[bytes, bytes]]:
@@ -102,23 +122,28 @@ def sound_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes,
     So is a second one of a kind that a file may have once.
     """
     seen: set[bytes] = set()
+    spare_bytes = MOST_INFLATED_BYTES
     for kind, chunk in chunks:
         if kind in _ONCE and kind in seen:
             continue
         seen.add(kind)
-        if kind not in PNG_METADATA or _is_sound(chunk):
+        expanded_bytes = _expanded_bytes(chunk, spare_bytes) if kind in PNG_METADATA else 0
+        if expanded_bytes is not None:
+            spare_bytes -= expanded_bytes
             yield kind, chunk
 
 
-def _is_sound(chunk: bytes) -> bool:
-    """Return whether a chunk of metadata is whole, can be read, and is of a size to be read."""
+def _expanded_bytes(chunk: bytes, most: int) -> int | None:
+    """Return what a chunk of metadata takes more, expanded; None if it cannot be read.
+
+    Nor can one that takes more than `most` bytes.
+    """
     kind, data = chunk[4:8], chunk[8:-4]
     if chunk != png_chunk(kind, data):
-        return False
+        return None
     packed = _packed(kind, data)
-    if packed is not None and not _inflates(packed):
-        return False
-    return kind not in _REFUSED or _is_decodable(chunk)
+    expanded_bytes = 0 if packed is None else _inflated_bytes(packed, most)
+    return None if kind in _REFUSED and not _is_decodable(chunk) else expanded_bytes
 
 
 def _packed(kind: bytes, data: bytes) -> bytes | None:
@@ -130,17 +155,17 @@ def _packed(kind: bytes, data: bytes) -> bytes | None:
     return None
 
 
-def _inflates(packed: bytes) -> bool:
+def _inflated_bytes(packed: bytes, most: int) -> int | None:
     inflate, total = zlib.decompressobj(), 0
     try:
-        while not inflate.eof and total <= MOST_INFLATED_BYTES:
+        while not inflate.eof and total <= most:
             found = inflate.decompress(packed, _STEP_BYTES)
             packed, total = inflate.unconsumed_tail, total + len(found)
             if not found and not packed:
-                return False
+                return None
     except zlib.error:
-        return False
-    return inflate.eof
+        return None
+    return total if inflate.eof and total <= most else None
 
 
 def _is_decodable(chunk: bytes) -> bool:

@@ -36,7 +36,7 @@ _EMPTY: Final = (
 )
 _REPLACED: Final = r"\w+:(?:DigitalSourceType|AISystemUsed|AISystemVersionUsed|Instructions)"
 _ATTRIBUTE: Final = re.compile(rf"\s{_REPLACED}\s*=\s*(?:\"[^\"]*\"|'[^']*')")
-_ELEMENT: Final = re.compile(rf"<({_REPLACED})\b(?:[^<>]*/>|[^<>]*>.*?</\1\s*>)", re.DOTALL)
+_TAG: Final = re.compile(rf"<(/?)({_REPLACED})\b[^<>]*>")
 _END: Final = re.compile(r"</(?:[\w.-]+:)?RDF\s*>")
 
 
@@ -91,13 +91,27 @@ def _packet(own: bytes | None, label: PictureLabel) -> bytes:
     )
     if said in text:
         return usable
-    text = _ELEMENT.sub("", _ATTRIBUTE.sub("", text))
+    text = _without_elements(_ATTRIBUTE.sub("", text))
     end = _END.search(text)
     if end is None:
         text = _EMPTY
         end = _END.search(text)
     assert end is not None  # noqa: S101 - for the type checker
     return (text[: end.start()] + said + text[end.start() :]).encode()
+
+
+def _without_elements(text: str) -> str:
+    """Return XMP without the elements that are replaced, in one pass, however many are open."""
+    kept, at, opened = list[str](), 0, None
+    for tag in _TAG.finditer(text):
+        if opened is None and not tag[1]:
+            opened = tag
+        if opened is None or tag[2] != opened[2]:
+            continue
+        if tag[1] or (tag is opened and tag[0].endswith("/>")):
+            kept.append(text[at : opened.start()])
+            at, opened = tag.end(), None
+    return "".join([*kept, text[at:]])
 
 
 def _jpeg(content: bytes, merge: _Merge) -> bytes:

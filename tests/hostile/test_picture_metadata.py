@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from nodes.media.open import open_media
-from nodes.picture.png_chunks import png_chunks, sound_png
+from nodes.picture.png_chunks import png_chunks, png_metadata, read_png_metadata, sound_png
 from pipeline.config import RunConfig, RunOptions
 from pipeline.errors import OutputError
 from pipeline.job.job import run_job
@@ -44,6 +44,7 @@ DAMAGED = {
     "profile-twice": icc_chunk() * 3,
     "text-huge": png_chunk(b"iTXt", b"Comment\0\1\0\0\0" + zlib.compress(bytes(40_000_000))),
     "text-bomb": png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(40_000_000))),
+    "texts-many": png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1 << 20))) * 20,
     "text-cut": png_chunk(b"zTXt", b"Comment\0\0" + zlib.compress(b"said" * 99)[:9]),
 }
 
@@ -138,6 +139,22 @@ def test_sound_metadata_is_not_touched(tmp_path: Path) -> None:
     assert "left out of" not in "".join(video.notes)
     made = {chunk for _, chunk in png_chunks((tmp_path / "b.png").read_bytes())}
     assert {chunk for kind, chunk in png_chunks(content) if kind in b"eXIf iCCP tEXt"} <= made
+
+
+def test_what_lies_between_the_metadata_is_not_read(tmp_path: Path) -> None:
+    content = write_png(tmp_path / "a.png", icc_chunk() + exif_chunk()).read_bytes()
+    for whole in (
+        content,
+        content[:-3],
+        content[:40],
+        content[:8],
+        content[:3],
+        content + b"behind",
+    ):
+        told = read_png_metadata(io.BytesIO(whole))
+        assert told == (png_metadata(whole) if whole[:8] == content[:8] else None)
+    lie = content[:33] + struct.pack(">I4s", 0xFFFF_FFFF, b"IDAT") + content[33:]
+    assert read_png_metadata(io.BytesIO(lie)) == []
 
 
 def test_what_follows_the_pixels_stays(tmp_path: Path) -> None:

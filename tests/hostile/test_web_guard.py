@@ -215,6 +215,13 @@ def test_a_host_that_is_not_found_is_told(caplog: pytest.LogCaptureFixture) -> N
         ("::ffff:127.0.0.1", Reach.OWN),
         ("::ffff:10.0.0.1", Reach.PRIVATE),
         ("64:ff9b::7f00:1", Reach.OWN),
+        ("64:ff9b:1::7f00:1", Reach.OWN),
+        ("64:ff9b::808:808", Reach.PUBLIC),
+        ("::7f00:1", Reach.OWN),
+        ("::ffff:0:7f00:1", Reach.OWN),
+        ("::ffff:0:a00:1", Reach.PRIVATE),
+        ("fec0::1", Reach.PRIVATE),
+        ("5f00::1", Reach.PRIVATE),
         ("2002:7f00:1::", Reach.OWN),
     ],
 )
