@@ -290,17 +290,15 @@ def _unaligned(
     """
     import torch
 
-    from nodes.enhance.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
+    from nodes.enhance.back_projection import back_project, tolerance
     from nodes.enhance.separable import on_device
     from nodes.enhance.warp import cut_to_regions, regions_of, unalign_residuals
 
     on_grid = unalign_residuals(masked, patches, bucket)
     sources = regions_of(patches, bucket, masked.device)
     blurs_px = torch.tensor([patch.blur_px for patch in patches])
-    tight = [generative or not patch.lossy for patch in patches]
-    tolerances = on_device(
-        torch.tensor([TOLERANCE if each else LOSSY_TOLERANCE for each in tight]), masked.device
-    )
+    allowed = [tolerance(patch.strength, tight=generative or not patch.lossy) for patch in patches]
+    tolerances = on_device(torch.tensor(allowed), masked.device)
     faithful, consistency_db = back_project(on_grid, bucket.scale, sources, blurs_px, tolerances)
     return [
         RestoredPatch(

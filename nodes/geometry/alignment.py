@@ -55,7 +55,7 @@ _PITCH_DEG: Final = 106.0
 
 _OVAL_CENTRE: Final = (64 / 128, 66 / 128)
 _OVAL_RADII: Final = (52 / 128, 60 / 128)
-_OVAL_FEATHER: Final = 0.2
+_OVAL_FEATHER: Final = 0.1
 """Share of the radius over which the mask falls from 1 to 0."""
 _HEAD_DEPTH: Final = 0.6
 """Distance of the head's centre behind the eyes, in eye distances; shifts the mask with yaw."""

@@ -32,7 +32,7 @@ from torch import Tensor
 from aminet import restorer
 from nodes.crop import Crop, CropConfig
 from nodes.enhance import Enhance, EnhanceConfig
-from nodes.enhance.back_projection import LOSSY_TOLERANCE, TOLERANCE, back_project
+from nodes.enhance.back_projection import back_project, tolerance
 from nodes.enhance.warp import (
     align_patches,
     bucket_of,
@@ -225,7 +225,7 @@ def stages(bench: Bench, restore: Restorer) -> dict[str, list[float]]:
             scale,
             regions_of(one, bucket, CPU),
             torch.tensor([patch.blur_px]),
-            torch.tensor([LOSSY_TOLERANCE if patch.lossy else TOLERANCE]),
+            torch.tensor([tolerance(patch.strength, tight=not patch.lossy)]),
         )
         for name, added in (
             ("geometry", unalign_residuals(residual, one, bucket)),

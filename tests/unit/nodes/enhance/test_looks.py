@@ -25,7 +25,9 @@ class Invents(Enhance):
         return (0.4 * torch.sin(columns / 6)).expand(aligned[:, :3].shape).clone()
 
 
-def restored_by(folder: Path, name: str, *, generative: bool) -> tuple[RestoredPatch, Enhance]:
+def restored_by(
+    folder: Path, name: str, *, generative: bool, strength: float = 1.0
+) -> tuple[RestoredPatch, Enhance]:
     torch.manual_seed(0)
     network = AMINet(AMINetConfig(width=8, depths=(1, 0, 0, 1), heads=(1, 1, 1, 1), stem_factor=4))
     file = folder / f"{name}.safetensors"
@@ -33,7 +35,7 @@ def restored_by(folder: Path, name: str, *, generative: bool) -> tuple[RestoredP
     node = Invents(EnhanceConfig(weights=str(file), device="cpu"))
     node.prepare(read_file)
     node.setup(1)
-    lossy = replace(CASES["medium, quarter turn"], lossy=True)
+    lossy = replace(CASES["medium, quarter turn"], lossy=True, strength=strength)
     ((face,),) = restore(node, frames([lossy]))
     return face, node
 
@@ -78,3 +80,11 @@ def test_what_is_generative_agrees_more_closely_with_a_lossy_source(tmp_path: Pa
     assert plain.consistency_db is not None
     assert drawn.consistency_db is not None
     assert drawn.consistency_db > plain.consistency_db + 3
+
+
+def test_a_face_that_needs_little_agrees_more_closely_with_its_source(tmp_path: Path) -> None:
+    soft, _ = restored_by(tmp_path, "a", generative=False)
+    sharp, _ = restored_by(tmp_path, "b", generative=False, strength=0.1)
+    assert soft.consistency_db is not None
+    assert sharp.consistency_db is not None
+    assert sharp.consistency_db > soft.consistency_db + 4
