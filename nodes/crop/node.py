@@ -23,6 +23,7 @@ from nodes.crop.config import CropConfig
 from nodes.crop.gates import detail_shares, gated, reason_in_words, shares
 from nodes.crop.softness import softness
 from nodes.geometry.alignment import (
+    WINDOW_FEATHER,
     Matrix,
     apply,
     bounding_box,
@@ -216,7 +217,8 @@ class Crop(MapNode[CropConfig]):
         pts: int,
     ) -> tuple[float, float]:
         """Return a face's blur, px, and its block artefacts, both smoothed over time."""
-        oval = face_oval_on_grid(square_from_region, luma.shape, yaw_deg(face.points_px))
+        yaw = yaw_deg(face.points_px)
+        oval = face_oval_on_grid(square_from_region, luma.shape, yaw, WINDOW_FEATHER)
         if self._interlaced:
             # One field only, because the two differ where something moves.
             field, part = (_halved(plane[::2]) for plane in (luma, oval))

@@ -17,6 +17,8 @@ from nodes.types import EYES_OF_SIZE, Box
 
 __all__ = [
     "ALIGNED_POINTS",
+    "MASK_FEATHER",
+    "WINDOW_FEATHER",
     "Matrix",
     "apply",
     "bounding_box",
@@ -55,8 +57,10 @@ _PITCH_DEG: Final = 106.0
 
 _OVAL_CENTRE: Final = (64 / 128, 66 / 128)
 _OVAL_RADII: Final = (52 / 128, 60 / 128)
-_OVAL_FEATHER: Final = 0.1
-"""Share of the radius over which the mask falls from 1 to 0."""
+MASK_FEATHER: Final = 0.1
+"""Share of the radius over which the face mask falls from 1 to 0: what is restored."""
+WINDOW_FEATHER: Final = 0.2
+"""The same where faces are measured, so that hair and outline count less."""
 _HEAD_DEPTH: Final = 0.6
 """Distance of the head's centre behind the eyes, in eye distances; shifts the mask with yaw."""
 _OVAL_EDGE: Final = 1 / 128
@@ -180,7 +184,10 @@ def pitch_deg(points_px: npt.NDArray[np.floating]) -> float:
 
 
 def face_oval(
-    x: npt.NDArray[np.floating], y: npt.NDArray[np.floating], yaw_deg: float
+    x: npt.NDArray[np.floating],
+    y: npt.NDArray[np.floating],
+    yaw_deg: float,
+    feather: float = MASK_FEATHER,
 ) -> npt.NDArray[np.float32]:
     """Return the value of the face mask at positions in the aligned square.
 
@@ -188,6 +195,7 @@ def face_oval(
         x: horizontal position, in sides of the square; broadcast against `y`.
         y: vertical position, in sides of the square.
         yaw_deg: yaw of the face, -90 to 90.
+        feather: share of the radius over which it falls, above 0.
 
     Returns:
         1 on the face, falling smoothly to exactly 0 before the edge of the square.
@@ -196,7 +204,7 @@ def face_oval(
         (x - _oval_middle(yaw_deg)) / _OVAL_RADII[0],
         (y - _OVAL_CENTRE[1]) / _OVAL_RADII[1],
     )
-    inside = np.clip((1 - np.hypot(across, down)) / _OVAL_FEATHER, 0, 1)
+    inside = np.clip((1 - np.hypot(across, down)) / feather, 0, 1)
     return (inside * inside * (3 - 2 * inside)).astype(np.float32)
 
 
@@ -213,7 +221,10 @@ def face_oval_extent(yaw_deg: float) -> Box:
 
 
 def face_oval_on_grid(
-    square_from_grid: Matrix, shape: tuple[int, int], yaw_deg: float
+    square_from_grid: Matrix,
+    shape: tuple[int, int],
+    yaw_deg: float,
+    feather: float = MASK_FEATHER,
 ) -> npt.NDArray[np.float32]:
     """Return the face mask on the grid of a picture; shape (height, width).
 
@@ -221,10 +232,12 @@ def face_oval_on_grid(
         square_from_grid: from coordinates of the picture to the aligned square of side 1.
         shape: of the picture, (height, width).
         yaw_deg: yaw of the face, -90 to 90.
+        feather: share of the radius over which it falls, above 0.
     """
     (xx, xy, x0), (yx, yy, y0) = square_from_grid
     columns, rows = np.arange(shape[1])[None, :] + 0.5, np.arange(shape[0])[:, None] + 0.5
-    return face_oval(xx * columns + xy * rows + x0, yx * columns + yy * rows + y0, yaw_deg)
+    x, y = xx * columns + xy * rows + x0, yx * columns + yy * rows + y0
+    return face_oval(x, y, yaw_deg, feather)
 
 
 def face_oval_mask(size_px: int, yaw_deg: float = 0.0) -> npt.NDArray[np.float32]:

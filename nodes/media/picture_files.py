@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import re
 import tempfile
 from collections.abc import Generator, Iterable
@@ -45,7 +46,8 @@ __all__ = [
     "pillow_image",
 ]
 
-_NUMBER: Final = re.compile(r"%(0\d+)?d")
+# More digits than a file's name can have are no number.
+_NUMBER: Final = re.compile(r"%(0\d{1,2})?d")
 
 _SUFFIXES: Final = PICTURE_FORMATS.keys() | {
     f".{name}" for name in ContainerFormat("image2", "w").extensions
@@ -72,8 +74,11 @@ def is_numbered(name: str) -> bool:
 def numbered(pattern: str | Path) -> dict[int, Path]:
     """Return the existing files of a pattern, by number, in order."""
     pattern = Path(pattern)
-    names = [path.name for path in pattern.parent.iterdir()] if pattern.parent.is_dir() else []
-    found = numbers_among(pattern.name, names)
+    if not pattern.parent.is_dir():
+        return {}
+    with os.scandir(pattern.parent) as entries:
+        # Folders cannot be read, and pipes would be waited for.
+        found = numbers_among(pattern.name, [entry.name for entry in entries if entry.is_file()])
     return {number: pattern.with_name(name) for number, name in found.items()}
 
 

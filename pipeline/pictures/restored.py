@@ -18,6 +18,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from nodes.media.open import open_media
+from nodes.media.picture_files import is_numbered
 from nodes.media.reader import PictureReader
 from nodes.picture.formats import PictureConverter
 from nodes.picture.layout import pixel_layout, plane_codes
@@ -95,6 +96,7 @@ class _Originals:
         """Pixel format of the picture that was read last."""
         self._reader = PictureReader(source, 1)
         self._pictures: Iterator[av.VideoFrame] | None = self._reader.pictures()
+        self._may_differ = is_numbered(source)
         self._rgb = RegionReader(info.color)
         self._converter: PictureConverter | None = None
 
@@ -102,11 +104,12 @@ class _Originals:
         """Return the source's picture at a pts; call it with increasing pts."""
         for picture in self._pictures or ():
             self.pix_fmt = picture.format.name
-            if not _has_more_than_planes(picture):
+            needed = _has_more_than_planes(picture)
+            if not needed and not self._may_differ:
                 self._pictures = None
                 return None
             if picture.pts == pts:
-                return self._original(picture)
+                return self._original(picture) if needed else None
         return None
 
     def _original(self, picture: av.VideoFrame) -> _Original:

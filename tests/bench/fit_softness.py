@@ -19,7 +19,7 @@ from PIL import Image
 from scipy.optimize import minimize
 
 from nodes.crop import softness as model
-from nodes.geometry.alignment import crop_from_frame, face_oval_on_grid
+from nodes.geometry.alignment import WINDOW_FEATHER, crop_from_frame, face_oval_on_grid
 from tests.bench.oracle_sources import CODINGS, Condition, draw_scene, list_people, luma_of
 
 EYES_PX: Final = (10, 14, 20, 28, 40, 56)
@@ -35,7 +35,8 @@ def drawn(people: Sequence[Image.Image], condition: Condition) -> Drawn:
     scene = draw_scene(people, condition)
     luma = luma_of(scene.source)
     squares = [crop_from_frame(face.points_px, 1) for face in scene.faces]
-    return [(luma, face_oval_on_grid(square, luma.shape, 0).astype(float)) for square in squares]
+    windows = [face_oval_on_grid(square, luma.shape, 0, WINDOW_FEATHER) for square in squares]
+    return [(luma, window.astype(float)) for window in windows]
 
 
 def mean_energies(people: Sequence[Image.Image]) -> dict[tuple[int, float], Array]:

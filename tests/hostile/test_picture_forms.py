@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -12,6 +14,7 @@ from PIL import Image
 
 from nodes.errors import MediaError
 from nodes.media.hdr import read_hdr_facts
+from pipeline.errors import OutputError
 from pipeline.job.report import VideoReport
 from tests.hostile.test_picture_metadata import run
 from tests.support.media import Video, make_video
@@ -157,3 +160,30 @@ def test_a_film_that_is_named_like_a_picture_becomes_an_animation(
     film = make_video(tmp_path / "film.mp4", Video(frames=3)).rename(tmp_path / f"film{suffix}")
     (video,) = run(film, tmp_path / f"out{suffix}")
     assert (video.status, video.frames) == ("done", 3)
+
+
+def test_numbered_pictures_may_each_be_of_another_kind(tmp_path: Path) -> None:
+    for number, mode in enumerate(("RGB", "L", "RGBA")):
+        ramp(mode).save(tmp_path / f"a{number}.png")
+    (video,) = run(tmp_path / "a%d.png", tmp_path / "b%d.png")
+    assert told(video).count("grey") == 1
+    assert "8-bit grey written as 8-bit colour in 1 picture" in told(video)
+    with Image.open(tmp_path / "a2.png") as before, Image.open(tmp_path / "b2.png") as after:
+        assert np.array_equal(np.asarray(before), np.asarray(after))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["a pipe", "a folder"])
+def test_what_is_no_file_among_numbered_ones_is_missing(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    for number in (0, 2):
+        ramp("RGB").save(tmp_path / f"a{number}.png")
+    make(tmp_path / "a1.png")
+    with pytest.raises(MediaError, match="number 1 is missing"):
+        run(tmp_path / "a%d.png", tmp_path / "b%d.png")
+
+
+def test_a_number_of_more_digits_than_a_name_has_is_none(tmp_path: Path) -> None:
+    film = make_video(tmp_path / "film.mkv", Video(frames=2))
+    with pytest.raises(OutputError, match="one picture cannot hold a video"):
+        run(film, tmp_path / "a%0999999999d.png")

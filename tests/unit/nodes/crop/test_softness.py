@@ -35,7 +35,8 @@ def measured(eyes_px: float, blur_px: float, noise: float = 0.0) -> Softness:
     x, y = EYES_MIDDLE_PX
     face = face_at(shrink * x, shrink * y, eyes_px)
     square = geometry.crop_from_frame(face.points_px, 1)
-    return softness(luma, geometry.face_oval_on_grid(square, luma.shape, 0), eyes_px)
+    window = geometry.face_oval_on_grid(square, luma.shape, 0, geometry.WINDOW_FEATHER)
+    return softness(luma, window, eyes_px)
 
 
 @pytest.mark.parametrize("eyes_px", [10, 16, 25])
