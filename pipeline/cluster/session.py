@@ -38,6 +38,10 @@ _ABOUT_TOKENS: Final = (
     "; if the cluster asks for a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN or"
     " RAY_AUTH_TOKEN_PATH, if it has none, RAY_AUTH_MODE=disabled"
 )
+_REFUSED: Final = (
+    "; it asks for a token, and this machine has none or another one: set RAY_AUTH_MODE=token, and"
+    " RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the one with which it was started"
+)
 
 _PACKAGES: Final = (aminet.__file__, nodes.__file__, __file__)
 
@@ -60,6 +64,7 @@ def connect(address: str | None, threads: int) -> bool:
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a run contacts no one else
     logging.getLogger("ray").setLevel(logging.ERROR)  # before `init` sets its level
+    about = "" if address is None else _ABOUT_TOKENS
     try:
         if address is None:
             # Without an address ray.init() would join the last cluster of this machine.
@@ -74,29 +79,35 @@ def connect(address: str | None, threads: int) -> bool:
             # The packages come from the job's runtime environment.
             _init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
-            with interruptible():
-                probe(address)
-                with_token = asks_for_token(address)
+            with_token = _asks_for_token(address)
             # `ray.init` uses this machine's token for a cluster that it starts, but not for one
             # that it joins, unless RAY_AUTH_MODE says so.
             if with_token:
+                about = _REFUSED
                 maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
-            # The packages are sent to the workers, because `nodes` and `pipeline` are common names,
-            # and paths may differ between machines.
-            _init(
-                address=address,
-                runtime_env={"py_modules": [str(Path(file or "").parent) for file in _PACKAGES]},
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+            _init(address=address, runtime_env=_packages(), **quiet)
     except Exception as error:  # Ray raises a bare one when its own start takes too long
         where = "start Ray on this machine" if address is None else f"join Ray at {address!r}"
         reason = " ".join(str(error).split()) or type(error).__name__
-        told = "" if address is None else _ABOUT_TOKENS
         raise ClusterError(
-            f"cannot {where}: {reason}{told}; --runner local works without"
+            f"cannot {where}: {reason}{about}; --runner local works without"
         ) from error
     return True
+
+
+def _asks_for_token(address: str) -> bool:
+    with interruptible():
+        probe(address)
+        return asks_for_token(address)
+
+
+def _packages() -> dict[str, Any]:
+    """Return the runtime environment that sends the packages to the workers.
+
+    `nodes` and `pipeline` are common names, and paths may differ between machines.
+    """
+    return {"py_modules": [str(Path(file or "").parent) for file in _PACKAGES]}
 
 
 def _init(**settings: Any) -> None:
