@@ -15,8 +15,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeGuard, TypeVar, cast, get_args
 
+import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import CoreSchema
 
 from aminet.errors import AminetError, did_you_mean
@@ -66,6 +73,16 @@ def _make_strict(part: Any) -> None:
                 _make_strict(deeper)
 
 
+def _python_values(given: object) -> object:
+    if isinstance(given, np.generic):
+        return given.item()
+    if isinstance(given, dict):
+        return {k: _python_values(v) for k, v in cast("dict[Any, object]", given).items()}
+    if isinstance(given, (list, tuple)):
+        return [_python_values(each) for each in cast("Sequence[object]", given)]
+    return given
+
+
 class Settings(BaseModel):
     """Base of settings: immutable; unknown keys, and values of another type, are errors.
 
@@ -85,6 +102,12 @@ class Settings(BaseModel):
         schema = handler(source)
         _make_strict(schema)
         return schema
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_numpy(cls, given: object) -> object:
+        """Take NumPy's numbers and truth values for Python's."""
+        return _python_values(given)
 
 
 def read_settings(file: Path, what: str, error: type[AminetError]) -> dict[str, Any]:

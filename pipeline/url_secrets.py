@@ -9,7 +9,7 @@ __all__ = ["redacted", "redacted_values"]
 
 _PASSWORD: Final = re.compile(
     r"((?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{0,30}://[^/\s:@\[]{0,256})"
-    r":(?:[^/\s]{0,256}|(?!\d{1,5}/)[^\s@]{0,256})@"
+    r":(?:[^/\s]{0,8192}|(?!\d{1,5}/)[^\s@]{0,256})@"
 )
 """The password of `scheme://user:password@host`, which may contain an `@`, or a `/` that somebody
 forgot to encode; then what is before it is no port. Lengths are bounded, because long texts would
@@ -20,11 +20,21 @@ _NAMES: Final = (
     r"|api[_-]?key|access[_-]?key"
 )
 _PARAMETER: Final = re.compile(
-    rf"([?&;#/](?:[\w.\[\]-]{{0,64}}(?:{_NAMES})[\w.\[\]-]{{0,64}}|sig|key|auth|pass)="
+    rf"([?&;#](?:[\w.\[\]-]{{0,64}}(?:{_NAMES})[\w.\[\]-]{{0,64}}|sig|key|auth|pass)="
     rf"|\s\w{{0,64}}(?:{_NAMES})\w{{0,64}}=)[^&;#\s'\"]+",
     re.IGNORECASE,
 )
 """Secret parameters of a query, such as in signed URLs, of a fragment, or of RTMP."""
+
+_WITH_PATHS: Final = re.compile(
+    r"(?<![A-Za-z0-9+.-])(?:https?|rtsps?|rtm\w{1,4})://\S*", re.IGNORECASE
+)
+"""URLs that may have parameters in the path. Not those of object stores, where `session=2024` is
+the name of a folder."""
+_IN_PATH: Final = re.compile(
+    rf"(/(?:[\w.\[\]-]{{0,64}}(?:{_NAMES})[\w.\[\]-]{{0,64}}|sig|key|auth|pass)=)[^&;#/\s'\"]+",
+    re.IGNORECASE,
+)
 
 _CAMERA: Final = re.compile(
     r"(_(?:password|passwd|pass|pwd)=)(?:(?!_[^\W_]+=)[^&;#/\s'\"])+", re.IGNORECASE
@@ -37,6 +47,7 @@ def redacted(text: str) -> str:
     if "://" not in text:
         return text
     text = _PASSWORD.sub(r"\1:***@", text)
+    text = _WITH_PATHS.sub(lambda url: _IN_PATH.sub(r"\1***", url[0]), text)
     return _CAMERA.sub(r"\1***", _PARAMETER.sub(r"\1***", text))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from nodes.node import NodeConfig
 from nodes.types import Box
@@ -30,6 +31,14 @@ def _in_order(times_s: tuple[float, float]) -> tuple[float, float]:
     return times_s
 
 
+def _counted(value: object) -> object:
+    """Convert the text of a whole number, as on the command line; return other values unchanged."""
+    return int(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value
+
+
+_NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
+
+
 class CropConfig(NodeConfig):
     """Which faces are restored, and at which size of the network's input."""
 
@@ -53,7 +62,9 @@ class CropConfig(NodeConfig):
     """Least blur of a face to restore: standard deviation in output pixels, relative to a sharp
     face of its size. From two and a half times as much on it is restored fully. Sharper ones are
     restored as far as they show block artefacts. 0 disables it."""
-    faces: Literal["all", "largest"] | Annotated[int, Field(ge=1)] = "all"
+    faces: Annotated[
+        Literal["all", "largest"] | Annotated[int, Field(ge=1)], BeforeValidator(_counted)
+    ] = "all"
     """How many faces per frame to restore: `all`, the `largest`, or a number of the largest. Chosen
     in each frame; use `track_ids` to restore the same faces in all frames."""
     track_ids: tuple[int, ...] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Annotated, Final, Self
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -15,12 +16,16 @@ __all__ = ["DecodeConfig", "Seconds"]
 
 def _seconds(value: object) -> object:
     """Convert `1:02:03.5`, `02:03.5` and `3.5` to seconds; return other values unchanged."""
-    if not isinstance(value, str) or not _CLOCK.fullmatch(value):
+    if not isinstance(value, str):
+        return value
+    if not _CLOCK.fullmatch(value):
+        with suppress(ValueError):
+            return float(value)
         return value
     return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
 
 
-_CLOCK: Final = re.compile(r"((\d{1,9}:)?\d{1,2}:\d{1,2}|\d{1,9})(\.\d*)?", re.ASCII)
+_CLOCK: Final = re.compile(r"(\d{1,9}:)?\d{1,2}:\d{1,2}(\.\d*)?", re.ASCII)
 
 MOST_S: Final = 1e8
 """Longest time, s: three years. libav counts microseconds in 64 bits."""

@@ -67,9 +67,12 @@ class HardwareReader(PictureReader):
             codec = video_stream(container, self._source, self._video).codec_context.codec
             card = card_for(self._kind, codec)
             by_card = open_media(self._source, hwaccel=HWAccel(card, allow_software_fallback=False))
-        except (HardwareError, MediaError) as error:
+        except (HardwareError, MediaError, RuntimeError) as error:  # PyAV: no stream for the device
             self._give_up(error)
             return container
+        except BaseException:
+            container.close()
+            raise
         container.close()
         self.decoder = card
         return by_card
@@ -96,7 +99,12 @@ class HardwareReader(PictureReader):
     def seek(self, pts: int) -> None:
         """See `PictureReader`."""
         self._sought = pts
-        super().seek(pts)
+        try:
+            super().seek(pts)
+        except HardwareError as error:  # it reads packets, to see where it came
+            self._give_up(error)
+            self.reopen()
+            super().seek(pts)
 
     def _decoded(self) -> Iterator[av.VideoFrame]:
         if not self._by_card:

@@ -46,10 +46,11 @@ _PASSES: Final = 3
 def tolerance(strength: float, *, tight: bool) -> float:
     """Return the deviation from the source that a face may have: RMS over the mask, of full scale.
 
-    It falls with the strength, to a half. A face of little strength is sharp by all that is known
-    of it, so that what deviates from it is more likely wrong: of training people without blur the
-    worst face through JPEG at quality 55 loses 0.11 dB with `LOSSY_TOLERANCE` and nothing with half
-    of it; the mean gain through H.264 changes by less than 0.05 dB.
+    It falls with the strength, to a half. Most faces of little strength are sharp, others small,
+    turned or hardly seen, and what deviates from any of these is more likely wrong. Measured on
+    sharp ones: of training people without blur the worst face through JPEG at quality 55 loses
+    0.11 dB with `LOSSY_TOLERANCE` and nothing with half of it; the mean gain through H.264 changes
+    by less than 0.05 dB.
 
     Args:
         strength: of the restoration, 0 to 1 (`FacePatch.strength`).

@@ -39,8 +39,9 @@ _ABOUT_TOKENS: Final = (
     " RAY_AUTH_TOKEN_PATH, if it has none, RAY_AUTH_MODE=disabled"
 )
 _REFUSED: Final = (
-    "; it asks for a token, and this machine has none or another one: set RAY_AUTH_MODE=token, and"
-    " RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the one with which it was started"
+    "; it asks for a token, of which this machine may have none or another one: if so, set"
+    " RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the one with which it was"
+    " started"
 )
 
 _PACKAGES: Final = (aminet.__file__, nodes.__file__, __file__)

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from aminet.model_files import Alignment, ModelCard
 from aminet.settings import Settings
 from aminet.training import config as training
+from nodes.crop.config import CropConfig
+from nodes.decode.config import DecodeConfig
 from nodes.registry import find_node, registered_nodes
 from pipeline.config import RunOptions, load_graph, merge_settings
 
@@ -24,6 +27,9 @@ MODELS = [
     *(section for section in SECTIONS if section is not Settings),
     *(find_node(name).Config for name in registered_nodes()),
 ]
+
+AS_TEXT = ("from_s", "to_s", "faces")
+"""Settings with an option of their own on the command line, whose values are texts."""
 
 
 def kinds(annotation: Any) -> Iterator[Any]:
@@ -49,7 +55,7 @@ def test_no_setting_takes_another_type(model: type[BaseModel]) -> None:
         name, taken = facts.alias or field, set(kinds(facts.annotation))
         if taken & {int, float} and bool not in taken:
             assert refused(model, name, True), name
-        if taken & {int, float} and not taken & {str} and name not in ("from_s", "to_s"):
+        if taken & {int, float} and not taken & {str} and name not in AS_TEXT:
             assert refused(model, name, "1"), name
         if int in taken and float not in taken:
             assert refused(model, name, 1.0), name
@@ -96,3 +102,44 @@ def test_numbers_as_people_write_them_are_taken(tmp_path: Path) -> None:
     configs: dict[str, Any] = {node.name: node.config for node in nodes}
     assert configs["decode"].from_s == 90
     assert configs["encode"].convert == {1: "flac"}
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("3", 3), ("all", "all"), ("largest", "largest"), (2, 2)]
+)
+def test_the_number_of_faces_is_taken_from_the_command_line(text: object, number: object) -> None:
+    assert CropConfig.model_validate({"faces": text}).faces == number
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "2.0", "", "true", "some", "9" * 12])
+def test_other_texts_are_no_number_of_faces(text: str) -> None:
+    with pytest.raises(ValidationError):
+        CropConfig.model_validate({"faces": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90", 90), (".5", 0.5), ("1e0", 1), ("1e-1", 0.1), ("01:30", 90), ("1:00:00.5", 3600.5)],
+)
+def test_a_time_is_a_number_or_a_clock(text: str, seconds: float) -> None:
+    assert DecodeConfig.model_validate({"from_s": text}).from_s == seconds
+
+
+@pytest.mark.parametrize("text", ["-5", "nan", "inf", "1:99:00:00", "ten", "", "1e99"])
+def test_other_texts_are_no_time(text: str) -> None:
+    with pytest.raises(ValidationError):
+        DecodeConfig.model_validate({"from_s": text})
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    crop = CropConfig.model_validate(
+        {"scale": np.int64(2), "faces": np.int32(3), "track_ids": [np.int64(1)]}
+    )
+    assert (crop.scale, crop.faces, crop.track_ids) == (2, 3, (1,))
+    assert (
+        RunOptions.model_validate({"threads": np.int64(4), "segment_s": np.float32(2)}).threads == 4
+    )
+    with pytest.raises(ValidationError):
+        CropConfig.model_validate({"scale": np.float64(2.0)})
+    with pytest.raises(ValidationError):
+        CropConfig.model_validate({"scale": np.bool_(True)})

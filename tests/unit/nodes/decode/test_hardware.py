@@ -286,3 +286,24 @@ def test_a_closed_reader_lets_go_of_who_listens(tmp_path: Path) -> None:
     kept = weakref.ref(listener)
     del listener
     assert kept() is None
+
+
+def test_where_a_seek_fails_the_software_decoder_goes_on(
+    tmp_path: Path, card: Callable[[Spoil], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A seek reads packets, to see where it came, and what cannot be read is damage."""
+    path = make_video(tmp_path / "closed.mp4", VIDEOS["closed.mp4"])
+    start = decode(path)[1][17].pts
+    expected = decode(path, start_pts=start)[1]
+    card(same)
+    seek = PictureReader.seek
+
+    def failing(reader: PictureReader, pts: int) -> None:
+        if isinstance(reader, HardwareReader) and reader.why_software is None:
+            cast("Any", reader)._note_damage("cannot read", None)
+        seek(reader, pts)
+
+    monkeypatch.setattr(PictureReader, "seek", failing)
+    frames, report = decode(path, start_pts=start, hardware="cuda")[1:]
+    assert report["why_software"] == "cannot read"
+    assert [f.pts for f in frames] == [f.pts for f in expected]
