@@ -25,7 +25,7 @@ def _seconds(value: object) -> object:
     return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
 
 
-_CLOCK: Final = re.compile(r"(\d{1,9}:)?\d{1,2}:\d{1,2}(\.\d*)?", re.ASCII)
+_CLOCK: Final = re.compile(r"(?:\d{1,9}:[0-5]?\d|\d{1,9}):[0-5]?\d(\.\d*)?", re.ASCII)
 
 MOST_S: Final = 1e8
 """Longest time, s: three years. libav counts microseconds in 64 bits."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -108,9 +109,12 @@ def credentials_of(
         raise ConfigError(f"--sign-tsa {redacted(url)}: expected http://... or https://...")
     made = Credentials(_algorithm(chain, secret), chain, secret, url)
     try:
-        _signer(made).close()
-    except c2pa.C2paError as error:
-        raise ConfigError(f"{files[0]}: cannot be signed with ({error})") from error
+        _try_to_sign(made)
+    except (c2pa.C2paError, RunFailedError) as error:
+        raise ConfigError(
+            f"{files[0]}: cannot be signed with ({error.__cause__ or error}); a certificate of an"
+            " authority is needed, with those above it in the same file"
+        ) from error
     return made
 
 
@@ -163,6 +167,15 @@ def sign(
     beside = folder / f"{file.name}{CREDENTIALS}"
     beside.write_bytes(manifest)
     return beside
+
+
+def _try_to_sign(credentials: Credentials) -> None:
+    """Sign a file of one byte, without a timestamp: only that shows whether C2PA takes them."""
+    with TemporaryDirectory() as folder:
+        file, signed = Path(folder, "a.bin"), Path(folder, "signed")
+        file.write_bytes(b"\0")
+        signed.mkdir()
+        sign(file, file, replace(credentials, timestamp_url=None), restored=False, folder=signed)
 
 
 def media_type_of(file: Path) -> str | None:

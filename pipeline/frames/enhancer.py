@@ -159,8 +159,10 @@ class Enhancer:
                 "this Enhancer is busy with a stream: close that first, or make another Enhancer"
             )
         frames = iter(frames)
-        first = next(frames, None)
-        if first is None:
+        try:
+            # None is not the end: OpenCV gives it for a picture that it cannot read.
+            first = next(frames)
+        except StopIteration:
             return
         maker = FrameMaker(rate)
         info = maker.info(first, still=still)

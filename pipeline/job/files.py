@@ -254,7 +254,7 @@ def check_outputs(
             raise OutputError(f"{count} inputs would both become {target}: rename them")
     for video in videos:
         taken = [out for out in video.outputs if written(out) or is_folder(out)]
-        made = [*video.existing_sides(endings), *taken]
+        made = [*taken, *video.existing_sides(endings)]
         files = [
             *made,
             *(out.with_name(name) for out in taken for name in written(out)),

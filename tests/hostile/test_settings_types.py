@@ -119,13 +119,24 @@ def test_other_texts_are_no_number_of_faces(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), (".5", 0.5), ("1e0", 1), ("1e-1", 0.1), ("01:30", 90), ("1:00:00.5", 3600.5)],
+    [
+        ("90", 90),
+        (".5", 0.5),
+        ("1e0", 1),
+        ("1e-1", 0.1),
+        ("01:30", 90),
+        ("90:00", 5400),
+        ("1:00:00.5", 3600.5),
+    ],
 )
 def test_a_time_is_a_number_or_a_clock(text: str, seconds: float) -> None:
     assert DecodeConfig.model_validate({"from_s": text}).from_s == seconds
 
 
-@pytest.mark.parametrize("text", ["-5", "nan", "inf", "1:99:00:00", "ten", "", "1e99"])
+@pytest.mark.parametrize(
+    "text",
+    ["-5", "nan", "inf", "1:99:00:00", "1:99", "0:75", "1:60:00", "1:00:60", "ten", "", "1e99"],
+)
 def test_other_texts_are_no_time(text: str) -> None:
     with pytest.raises(ValidationError):
         DecodeConfig.model_validate({"from_s": text})

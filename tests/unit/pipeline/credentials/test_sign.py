@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -200,6 +201,19 @@ def test_files_come_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mon
     assert made is not None
     assert made.chain_pem == cert.read_bytes()
     assert "PRIVATE" not in repr(made)
+
+
+def test_a_certificate_of_no_authority_is_refused_at_once(tmp_path: Path) -> None:
+    cert_file, key_file = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=a"
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=a"
+    )
+    words = [*command.split(), "-keyout", str(key_file), "-out", str(cert_file)]
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl")
+    subprocess.run(words, check=True, capture_output=True)
+    with pytest.raises(ConfigError, match="self-signed"):
+        credentials_of(cert_file, key_file)
 
 
 def test_what_cannot_be_signed_with_is_said_at_once(

@@ -187,6 +187,7 @@ def test_an_error_of_a_node_names_it() -> None:
         (np.zeros((8, 8, 3), np.float32), r"type float32.*255 \* picture"),
         (np.zeros((0, 8, 3), np.uint8), "expected"),
         ("picture.png", "got a str, expected a NumPy array"),
+        (None, "got a NoneType, expected a NumPy array"),
     ],
 )
 def test_what_is_no_picture_is_refused_with_what_to_do(picture: Any, said: str) -> None:
