@@ -40,7 +40,8 @@ def animation_losses(source: str) -> list[str]:
     """
     if (photo_format(source) or animation_format(source)) is None or not Path(source).is_file():
         return []
-    return [f"left out: {what}" for what in PictureMetadata.read(Path(source)).beyond({})]
+    metadata = PictureMetadata.read(Path(source))
+    return [f"left out: {what}" for what in (*metadata.lost, *metadata.beyond({}))]
 
 
 def conversion(source: str, pix_fmt: str, samples: RgbImage, kind: Samples) -> str | None:
