@@ -33,10 +33,15 @@ _WORDS: Final = {
     "icc_profile": "the colour profile",
     "xmp": "XMP",
     "comment": "the comment",
+    "extra": "IPTC",
     "eXIf": "EXIF",
     "iCCP": "the colour profile",
 }
 """Names of metadata for the user, by Pillow's and PNG's."""
+
+_PHOTOSHOP: Final = b"Photoshop 3.0\0"
+_IPTC: Final = 0x0404
+"""Number of IPTC among the resources of a JPEG's Photoshop segment."""
 
 _BYTES: Final = ("exif", "icc_profile", "xmp")
 """Names of what must be bytes to be copied."""
@@ -111,7 +116,13 @@ class PictureMetadata:
             names: Pillow's names of what the format holds.
         """
         lost = [_WORDS[name] for name in _WORDS if name in self.info and name not in names]
-        texts = [c for kind, c in self.chunks or () if kind in _TEXTS and PNG_XMP not in c]
+        # Pillow knows a text with this name as the comment.
+        elsewhere = (PNG_XMP, *([b"comment\0"] if "comment" in self.info else []))
+        texts = [
+            kind
+            for kind, chunk in self.chunks or ()
+            if kind in _TEXTS and not chunk[8:].startswith(elsewhere)
+        ]
         return [*lost, *["texts"] * bool(texts)]
 
     def as_png(self) -> Iterator[tuple[bytes, bytes]]:
@@ -157,9 +168,20 @@ def _pillow_info(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
         info |= {"exif": exif} if exif else {}
     if "exif" in info:
         info["exif"] = without_thumbnail(info["exif"])
+    iptc = info.get("photoshop", {}).get(_IPTC) if image.format in ("JPEG", "MPO") else None
+    if iptc:
+        info["extra"] = _iptc_segment(iptc)
     if not _is_density(info.get("dpi")):
         info.pop("dpi", None)
     return info, [f"{_WORDS[name]} (damaged)" for name in bad]
+
+
+def _iptc_segment(iptc: bytes) -> bytes:
+    """Return the segment of a JPEG with IPTC, without Photoshop's thumbnail of the picture."""
+    # Padding may make it longer than a segment; `among` then leaves it out.
+    resource = b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+    content = _PHOTOSHOP + resource
+    return b"\xff\xed" + struct.pack(">H", (len(content) + 2) & 0xFFFF) + content
 
 
 def _tiff_exif(image: Image.Image) -> bytes | None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from nodes.media.picture_formats import photo_format
 from nodes.types import ColorTags, VideoInfo
@@ -74,3 +75,51 @@ def test_tags_of_an_unusual_type_are_left_out(
         image, said = encoded(source, suffix)
         assert image.size == (8, 8)
         assert said == [lost]
+
+
+def app13(*resources: tuple[int, bytes]) -> bytes:
+    """Return Photoshop's segment of a JPEG, with its resources by number."""
+    content = b"Photoshop 3.0\0" + b"".join(
+        b"8BIM" + struct.pack(">HHI", code, 0, len(data)) + data for code, data in resources
+    )
+    return b"\xff\xed" + struct.pack(">H", len(content) + 2) + content
+
+
+def test_iptc_is_kept_in_jpeg_and_else_said_to_be_lost(tmp_path: Path) -> None:
+    source, iptc = tmp_path / "a.jpg", b"\x1c\x02\x05\0\x05title"
+    thumbnail = (0x040C, b"the thumbnail!")
+    Image.fromarray(GREY).save(source, extra=app13(thumbnail, (0x0404, iptc)))
+
+    image, lost = encoded(source, ".jpg")
+    assert image.info["photoshop"] == {0x0404: iptc}
+    assert lost == []
+    assert encoded(source, ".png")[1] == ["IPTC (PNG has no place for it)"]
+    assert encoded(source, ".webp")[1] == ["IPTC (WEBP has no place for it)"]
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"), [(65_506, []), (65_507, ["IPTC (too long for JPEG)"])]
+)
+def test_iptc_that_does_not_fit_when_it_is_padded_is_left_out(
+    tmp_path: Path, length: int, expected: list[str]
+) -> None:
+    source = tmp_path / "a.jpg"
+    Image.fromarray(GREY).save(source, extra=app13((0x0404, b"x" * length)))
+    image, lost = encoded(source, ".jpg")
+    assert lost == expected
+    assert ("photoshop" in image.info) == (not expected)
+
+
+def test_a_comment_of_a_png_becomes_that_of_a_jpeg_and_other_texts_are_lost(
+    tmp_path: Path,
+) -> None:
+    source, texts = tmp_path / "a.png", PngInfo()
+    texts.add_text("comment", "gate 4")
+    Image.fromarray(GREY).save(source, pnginfo=texts)
+    image, lost = encoded(source, ".jpg")
+    assert (image.info["comment"], lost) == (b"gate 4", [])
+    assert encoded(source, ".webp")[1] == ["the comment (WEBP has no place for it)"]
+
+    texts.add_text("Title", "a gate")
+    Image.fromarray(GREY).save(source, pnginfo=texts)
+    assert encoded(source, ".jpg")[1] == ["texts (JPEG has no place for it)"]
