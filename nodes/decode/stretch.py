@@ -85,7 +85,8 @@ class Stretch:
         self._reader = self._reader_of(segment, config, on_other, live_until)
         try:
             if is_photo(self._reader.container) or is_numbered(segment.input):
-                check_colors(segment.input)
+                # Segments after the first are of pictures that were looked at for the plan.
+                check_colors(segment.input, whole=segment.first_pts is None)
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
             if config.rate is not None:
