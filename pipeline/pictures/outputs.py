@@ -70,7 +70,8 @@ def output_kind_of(target: PurePath, source: str) -> OutputKind | None:
 def _moves(source: str) -> bool:
     if is_numbered(source):
         return True
-    if photo_format(source) is None or not Path(source).is_file():
+    is_there = is_url(source) or Path(source).is_file()
+    if photo_format(source) is None or not is_there:
         return animation_format(source) is not None
     with open_media(source) as container:
         return not is_photo(container)
@@ -116,10 +117,10 @@ def check_pictures(
             for stream in container.streams
             if stream is not main
         ]
-    if output_kind == "photo" and is_url(source):
+    if is_url(source) and (is_single or picture_format(source) is not None):
         others.append(
-            "left out: EXIF, colour profile and other metadata, which are read from files only;"
-            " to keep them, download the picture first"
+            "left out: EXIF, colour profile and other metadata, which are read from files only"
+            + "; to keep them, download the picture first" * is_single
         )
     if output_kind == "numbered" and not is_numbered(source) and not is_single:
         others.append("numbered pictures hold no times: those are in the source only")

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from nodes.encode.encoders import EncodeConfig
-from pipeline.pictures.outputs import check_pictures, write_pictures
+from pipeline.pictures.outputs import check_pictures, output_kind_of, write_pictures
 from tests.support.video_nodes import decode, encode
 
 
@@ -54,3 +54,17 @@ def test_a_picture_from_a_url_is_written(
     assert "left out: EXIF, colour profile and other metadata" in notes[0]
     with Image.open(target) as image:
         assert np.abs(np.asarray(image).astype(int) - samples).max() <= 2
+
+
+def test_a_png_from_a_url_becomes_an_animation_only_if_it_is_one(
+    tmp_path: Path, served: tuple[Path, str]
+) -> None:
+    folder, address = served
+    still, other = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
+    still.save(folder / "still.png")
+    still.save(folder / "moving.png", save_all=True, append_images=[other], duration=40)
+    target = tmp_path / "out.png"
+    assert output_kind_of(target, f"{address}/still.png") == "photo"
+    assert output_kind_of(target, f"{address}/moving.png") == "animation"
+    (note,) = check_pictures("animation", f"{address}/moving.png", target, "auto", (64, 48))
+    assert note.startswith("left out: EXIF, colour profile and other metadata")
