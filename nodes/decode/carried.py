@@ -16,12 +16,16 @@ from nodes.reports import counted
 
 __all__ = ["check_colors", "further_pages", "lost_facts"]
 
-_MISREAD: Final = {
-    "CMYK": "CMYK, for print",
-    "LAB": "CIELAB",
-    "PA": "palette colours with transparency",
+_REFUSED: Final = {
+    "CMYK": "CMYK, for print, whose colours only its colour profile tells",
+    "LAB": "CIELAB, which is read as if it were another kind",
+    "PA": "palette colours with transparency, which are read as if they were another kind",
 }
-"""Kinds of pixels that libav reads as if they were others, by Pillow's name."""
+"""Kinds of pixels that are not read, and why, by Pillow's name.
+
+libav converts CMYK to RGB without its profile, and that profile would be copied into a file of RGB.
+LAB and PA it reads as if they were others.
+"""
 
 _BASES = {1: "HDR10", 2: "SDR", 4: "HLG", 6: "HDR10"}
 """What Dolby Vision's pictures are without its metadata, by its compatibility number."""
@@ -59,23 +63,25 @@ def lost_facts(source: str, facts: ContainerFacts, first: av.VideoFrame) -> list
     return lost
 
 
-def check_colors(source: str) -> None:
-    """Refuse pictures whose colours libav would take for others.
+def check_colors(source: str, *, whole: bool) -> None:
+    """Refuse pictures whose colours would be others in the output.
 
     Args:
         source: path or URL of a single picture, or the pattern of numbered ones.
+        whole: whether to look at all of the numbered ones, by their headers, or at the first only.
 
     Raises:
-        MediaError: the picture, or the first of them, is in such colours.
+        MediaError: a picture is in such colours.
     """
-    for path in [] if is_url(source) else files_of(source)[:1]:
+    files = [] if is_url(source) else files_of(source)
+    for path in files if whole else files[:1]:
         try:
             with pillow_image(path) as image:
                 mode = image.mode
         except MediaError:
             continue  # libav reads more formats, and tells what is wrong with the others
-        if mode in _MISREAD:
-            raise MediaError(f"{path}: is in {_MISREAD[mode]}; convert it to RGB first")
+        if mode in _REFUSED:
+            raise MediaError(f"{path}: is in {_REFUSED[mode]}; convert it to RGB first")
 
 
 def further_pages(source: str) -> list[str]:

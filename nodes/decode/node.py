@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from av.container import InputContainer
 
 from nodes.decode.config import DecodeConfig
-from nodes.decode.report import warnings_of
+from nodes.decode.report import format_warnings, summed_conversions, warnings_of
 from nodes.decode.stretch import Stretch
 from nodes.errors import MediaError
 from nodes.media.reader import PacketHandler
@@ -100,12 +100,16 @@ class Decode(SourceNode[DecodeConfig]):
     def merge_reports(cls, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """Add the counts; take the first pts of the first segment and the last pts of the last."""
         known = [report for report in reports if report["first_pts"] is not None] or reports
-        merged = sum_reports(reports) | {
+        summed = sum_reports(reports)
+        conversions = summed_conversions(summed["conversions"])
+        merged = summed | {
             "first_pts": known[0]["first_pts"],
             "last_pts": known[-1]["last_pts"],
             "container_frame_count": reports[0]["container_frame_count"],
             "left_out": reports[0].get("left_out", []),
             "changes": reports[0].get("changes", []),
             "new_format": reports[0].get("new_format"),
+            "conversions": conversions,
+            "format_warnings": format_warnings(conversions),
         }
         return merged | {"warnings": warnings_of(merged, whole=True)}

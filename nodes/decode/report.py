@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +11,7 @@ import av
 
 from nodes.reports import counted
 
-__all__ = ["conversion", "conversion_text", "warnings_of"]
+__all__ = ["conversion", "format_warnings", "summed_conversions", "warnings_of"]
 
 
 def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
@@ -46,12 +47,27 @@ def warnings_of(report: Mapping[str, Any], *, whole: bool) -> list[str]:
             " that were joined: they are shown one after the other"
         )
     lines.extend(f"left out: {what}" for what in report.get("left_out", ()))
-    lines.extend(map(conversion_text, report["conversions"]))
+    lines.extend(map(_conversion_text, report["conversions"]))
     return lines
 
 
-def conversion_text(conversion: Mapping[str, Any]) -> str:
-    """Return the message about an entry of a report's `conversions`."""
+def format_warnings(conversions: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return those messages about a report's `conversions` that are of a pixel format alone."""
+    return [_conversion_text(done) for done in conversions if done["same_size"]]
+
+
+def summed_conversions(conversions: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the `conversions` of several segments, with each kind once."""
+    frames = Counter[tuple[str, bool]]()
+    for done in conversions:
+        frames[done["what"], done["same_size"]] += done["frames"]
+    return [
+        {"what": what, "frames": count, "same_size": same_size}
+        for (what, same_size), count in frames.items()
+    ]
+
+
+def _conversion_text(conversion: Mapping[str, Any]) -> str:
     return f"{conversion['what']} in {counted(conversion['frames'], 'frame')}"
 
 

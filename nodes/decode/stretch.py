@@ -19,7 +19,7 @@ from nodes.decode.carried import check_colors, further_pages, lost_facts
 from nodes.decode.common_picture import PictureFitter, common_info
 from nodes.decode.config import DecodeConfig
 from nodes.decode.hardware_reader import HardwareReader
-from nodes.decode.report import conversion, conversion_text, warnings_of
+from nodes.decode.report import conversion, format_warnings, warnings_of
 from nodes.decode.timestamps import RESTART_S, PresentationClock
 from nodes.errors import MediaError, NodeConfigError
 from nodes.media.open import (
@@ -85,7 +85,8 @@ class Stretch:
         self._reader = self._reader_of(segment, config, on_other, live_until)
         try:
             if is_photo(self._reader.container) or is_numbered(segment.input):
-                check_colors(segment.input)
+                # Segments after the first are of pictures that were looked at for the plan.
+                check_colors(segment.input, whole=segment.first_pts is None)
             first, pictures = self._first_picture(segment.input)
             source = describe_video(self._reader.container, self._reader.stream, first)
             if config.rate is not None:
@@ -245,13 +246,6 @@ class Stretch:
             self._note_damage("picture damaged, patched by the decoder", pts)
         duration = max(0, picture.duration)
         converted = self._fitter.fit(picture, self._reader.sample_aspect_ratio)
-        if converted is not picture:
-            size_px = (converted.width, converted.height)
-            what = (
-                conversion(picture, *size_px, converted.format.name),
-                size_px == (picture.width, picture.height),
-            )
-            self._conversions[what] = self._conversions.get(what, 0) + 1
         converted.pts, converted.time_base = pts, self.info.time_base
         # An encoder would use the source's picture type.
         converted.pict_type = PictureType.NONE
@@ -266,7 +260,16 @@ class Stretch:
             self._last_pts = pts
             decoder = self._reader.decoder
             self._decoded_by[decoder] = self._decoded_by.get(decoder, 0) + 1
+            if converted is not picture:
+                self._note_conversion(picture, converted)
         return frame
+
+    def _note_conversion(self, before: av.VideoFrame, after: av.VideoFrame) -> None:
+        size_px = (after.width, after.height)
+        what = conversion(before, *size_px, after.format.name)
+        same_size = size_px == (before.width, before.height)
+        count = self._conversions.get((what, same_size), 0)
+        self._conversions[what, same_size] = count + 1
 
     def _note_damage(self, what: str, pts: int | None) -> None:
         if pts is not None and self._counts_from is not None and pts < self._counts_from:
@@ -310,11 +313,9 @@ class Stretch:
             ],
         }
         result["conversions"] += [
-            {"what": what, "frames": self._emitted, "same_size": False} for what in self._changes
+            {"what": what, "frames": result["frames"], "same_size": False} for what in self._changes
         ]
-        result["format_warnings"] = [
-            conversion_text(done) for done in result["conversions"] if done["same_size"]
-        ]
+        result["format_warnings"] = format_warnings(result["conversions"])
         result["warnings"] = warnings_of(result, whole=self._first is None and self._end is None)
         return result
 

@@ -77,9 +77,19 @@ def numbered(pattern: str | Path) -> dict[int, Path]:
     if not pattern.parent.is_dir():
         return {}
     with os.scandir(pattern.parent) as entries:
-        # Folders cannot be read, and pipes would be waited for.
-        found = numbers_among(pattern.name, [entry.name for entry in entries if entry.is_file()])
-    return {number: pattern.with_name(name) for number, name in found.items()}
+        by_name = {entry.name: entry for entry in entries}
+    found = numbers_among(pattern.name, by_name)
+    return {
+        number: pattern.with_name(name) for number, name in found.items() if _is_file(by_name[name])
+    }
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Return whether an entry can be read: folders cannot, and pipes would be waited for."""
+    try:
+        return entry.is_file()
+    except OSError:  # a link in a circle, or into a folder that may not be entered
+        return False
 
 
 def numbers_among(pattern: str, names: Iterable[str]) -> dict[int, str]:

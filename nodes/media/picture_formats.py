@@ -100,6 +100,8 @@ _JPEG = PictureFormat(
             "xmp": _SEGMENT_BYTES - 29,
             "comment": _SEGMENT_BYTES,
             "dpi": None,
+            # Whole segments; the only one is of IPTC.
+            "extra": 2 + 2 + _SEGMENT_BYTES,
         },
         alpha=False,
         grey=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from av.video.format import VideoFormat
 
 from nodes.media.picture_formats import Samples, animation_format, photo_format
@@ -40,7 +41,8 @@ def animation_losses(source: str) -> list[str]:
     """
     if (photo_format(source) or animation_format(source)) is None or not Path(source).is_file():
         return []
-    return [f"left out: {what}" for what in PictureMetadata.read(Path(source)).beyond({})]
+    metadata = PictureMetadata.read(Path(source))
+    return [f"left out: {what}" for what in (*metadata.lost, *metadata.beyond({}))]
 
 
 def conversion(source: str, pix_fmt: str, samples: RgbImage, kind: Samples) -> str | None:
@@ -54,14 +56,18 @@ def conversion(source: str, pix_fmt: str, samples: RgbImage, kind: Samples) -> s
     """
     channels = 1 if samples.ndim == 2 else samples.shape[2]
     known, before = animation_format(source), VideoFormat(pix_fmt)
+    has_alpha = channels == 4
     if before.has_palette or (known is not None and known.palette):
-        was = _PALETTE + _alpha(channels == 4)
+        # libav decodes every palette as one with transparency.
+        top = np.iinfo(samples.dtype).max
+        has_alpha = has_alpha and bool((samples[..., 3] < top).any())
+        was = _PALETTE + _alpha(has_alpha)
     else:
         parts = len(before.components)
         was = _words(max(part.bits for part in before.components), parts < 3, parts in (2, 4))
     bits = min(8 * samples.itemsize, kind.bits)
-    now = _words(bits, channels == 1 and kind.grey, channels == 4 and kind.alpha)
-    now = _PALETTE + _alpha(channels == 4) if kind.palette else now
+    now = _words(bits, channels == 1 and kind.grey, has_alpha and kind.alpha)
+    now = _PALETTE + _alpha(has_alpha) if kind.palette else now
     return None if was == now else f"{was} written as {now}"
 
 

@@ -33,10 +33,18 @@ _WORDS: Final = {
     "icc_profile": "the colour profile",
     "xmp": "XMP",
     "comment": "the comment",
+    "extra": "IPTC",
     "eXIf": "EXIF",
     "iCCP": "the colour profile",
 }
 """Names of metadata for the user, by Pillow's and PNG's."""
+
+_PHOTOSHOP: Final = b"Photoshop 3.0\0"
+_IPTC: Final = 0x0404
+"""Number of IPTC among the resources of a JPEG's Photoshop segment."""
+
+_BYTES: Final = ("exif", "icc_profile", "xmp")
+"""Names of what must be bytes to be copied."""
 
 _TEXTS: Final = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 
@@ -81,11 +89,12 @@ class PictureMetadata:
         lossless = not content.startswith(b"RIFF") or _is_lossless_webp(content)
         try:
             with pillow_image(source, io.BytesIO(sound)) as image:
-                info, tables = _pillow_info(image), getattr(image, "quantization", None)
+                info, damaged = _pillow_info(image)
+                tables = getattr(image, "quantization", None)
         except MediaError as error:
             lost = lost if chunks is not None else (f"all metadata ({error})",)
             return cls(chunks=chunks, lossless=lossless, lost=lost)
-        return cls(info, chunks, tables, bool(info.get("progressive")), lossless, lost)
+        return cls(info, chunks, tables, bool(info.get("progressive")), lossless, (*lost, *damaged))
 
     def among(
         self, limits: Mapping[str, int | None], quality: int
@@ -107,7 +116,13 @@ class PictureMetadata:
             names: Pillow's names of what the format holds.
         """
         lost = [_WORDS[name] for name in _WORDS if name in self.info and name not in names]
-        texts = [c for kind, c in self.chunks or () if kind in _TEXTS and PNG_XMP not in c]
+        # Pillow knows a text with this name as the comment.
+        elsewhere = (PNG_XMP, *([b"comment\0"] if "comment" in self.info else []))
+        texts = [
+            kind
+            for kind, chunk in self.chunks or ()
+            if kind in _TEXTS and not chunk[8:].startswith(elsewhere)
+        ]
         return [*lost, *["texts"] * bool(texts)]
 
     def as_png(self) -> Iterator[tuple[bytes, bytes]]:
@@ -138,22 +153,54 @@ def hdr_chunks(info: VideoInfo) -> Iterator[tuple[bytes, bytes]]:
         yield b"cLLI", png_chunk(b"cLLI", struct.pack(">2I", *levels))
 
 
-def _pillow_info(image: Image.Image) -> dict[str, Any]:
-    # Texts of a PNG may have the names of Pillow's arguments.
-    info = {
-        str(key): value
-        for key, value in image.info.items()
-        if key == "comment" or not isinstance(value, str)
-    }
+def _pillow_info(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
+    """Return what is known of a picture by Pillow's names, and in words what is damaged."""
+    # A TIFF may give any tag any type. Pillow passes it on, and fails itself if it is not bytes.
+    known = image.info
+    if image.format == "PNG":  # whose texts may have the names of Pillow's arguments
+        known = {k: v for k, v in known.items() if k == "comment" or not isinstance(v, str)}
+    bad = [name for name in _BYTES if not isinstance(known.get(name, b""), bytes)]
+    image.info = {key: value for key, value in known.items() if key not in bad}
+    info = {str(key): value for key, value in image.info.items()}
     if image.format == "TIFF":
+        exif = _tiff_exif(image)
+        bad += ["exif"] * (exif is None)
+        info |= {"exif": exif} if exif else {}
+    if "exif" in info:
+        info["exif"] = without_thumbnail(info["exif"])
+    iptc = info.get("photoshop", {}).get(_IPTC) if image.format in ("JPEG", "MPO") else None
+    if iptc:
+        info["extra"] = _iptc_segment(iptc)
+    if not _is_density(info.get("dpi")):
+        info.pop("dpi", None)
+    return info, [f"{_WORDS[name]} (damaged)" for name in bad]
+
+
+def _iptc_segment(iptc: bytes) -> bytes:
+    """Return the segment of a JPEG with IPTC, without Photoshop's thumbnail of the picture."""
+    # Padding may make it longer than a segment; `among` then leaves it out.
+    resource = b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
+    content = _PHOTOSHOP + resource
+    return b"\xff\xed" + struct.pack(">H", (len(content) + 2) & 0xFFFF) + content
+
+
+def _tiff_exif(image: Image.Image) -> bytes | None:
+    """Return the tags of a TIFF that describe it; None if they are damaged."""
+    try:
         exif = image.getexif()
         for tag in exif.keys() - _DESCRIPTIVE:
             del exif[tag]
-        if exif:
-            info["exif"] = exif.tobytes()
-    if "exif" in info:
-        info["exif"] = without_thumbnail(info["exif"])
-    return info
+        return exif.tobytes() if exif else b""
+    except Exception:  # noqa: BLE001 - Pillow passes on what its parser meets, of any kind
+        return None
+
+
+def _is_density(dpi: Any) -> bool:
+    """Return whether Pillow can write a value as pixels per inch."""
+    try:
+        return len(dpi) == 2 and all(0 <= float(value) <= 0xFFFF for value in dpi)
+    except (TypeError, ValueError, ArithmeticError):
+        return False
 
 
 def _is_lossless_webp(content: bytes) -> bool:

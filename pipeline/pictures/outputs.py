@@ -25,6 +25,7 @@ from nodes.media.picture_formats import (
     photo_format,
     picture_format,
 )
+from nodes.media.urls import is_url
 from nodes.reports import counted
 from nodes.types import VideoInfo
 from pipeline.containers.mux import MuxReport
@@ -69,7 +70,8 @@ def output_kind_of(target: PurePath, source: str) -> OutputKind | None:
 def _moves(source: str) -> bool:
     if is_numbered(source):
         return True
-    if photo_format(source) is None or not Path(source).is_file():
+    is_there = is_url(source) or Path(source).is_file()
+    if photo_format(source) is None or not is_there:
         return animation_format(source) is not None
     with open_media(source) as container:
         return not is_photo(container)
@@ -115,6 +117,11 @@ def check_pictures(
             for stream in container.streams
             if stream is not main
         ]
+    if is_url(source) and (is_single or picture_format(source) is not None):
+        others.append(
+            "left out: EXIF, colour profile and other metadata, which are read from files only"
+            + "; to keep them, download the picture first" * is_single
+        )
     if output_kind == "numbered" and not is_numbered(source) and not is_single:
         others.append("numbered pictures hold no times: those are in the source only")
     return others
@@ -253,7 +260,8 @@ def _write_photos(
     kind = photo_format(target)
     assert kind is not None  # noqa: S101 - `check_pictures` and `output_kind_of` saw to that
     originals = numbered(source) if is_numbered(source) else {}
-    single = Path(source) if info.still or photo_format(source) is not None else None
+    is_picture = info.still or photo_format(source) is not None
+    single = Path(source) if is_picture and not is_url(source) else None
     first, lost, converted = next(iter(originals), 1), Counter[str](), Counter[str]()
     for count, picture in enumerate(pictures):
         # The pts of a numbered picture is its position in the sequence.

@@ -1,8 +1,8 @@
 """Writing a single picture, with the metadata of the source.
 
 A JPEG is written from the frame's own planes, with the quantisation tables of the source if that is
-a JPEG, so that unchanged blocks stay the same. EXIF (with the orientation), colour profile, XMP and
-comments are copied from the source unchanged, except that the EXIF thumbnail is removed.
+a JPEG, so that unchanged blocks stay the same. EXIF (with the orientation), colour profile, XMP,
+IPTC and comments are copied from the source unchanged, but for thumbnails, which are removed.
 """
 
 from __future__ import annotations
@@ -146,4 +146,5 @@ def _with_metadata(
     copied = list(sound_chunks(wanted))
     own = [chunk for kind, chunk in png_chunks(content) if kind not in PNG_METADATA]
     made = b"".join([PNG_SIGNATURE, own[0], *(chunk for _, chunk in copied), *own[1:]])
-    return made, [*metadata.lost, *broken(wanted, copied)]
+    iptc = ["IPTC (PNG has no place for it)"] * ("extra" in metadata.info)
+    return made, [*metadata.lost, *broken(wanted, copied), *iptc]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import pipeline
 from nodes.encode.encoders import EncodeConfig
@@ -56,6 +57,13 @@ def test_captions_go_through_the_whole_program(tmp_path: Path) -> None:
         source, tmp_path / "out.ts", scale=2, runner="local", settings=("enhance.weights=bicubic",)
     )
     assert captions_of(decode_all(tmp_path / "out.ts")) == captions_of(decode_all(source))
+
+
+def test_a_numbered_picture_for_print_is_refused_wherever_it_is(tmp_path: Path) -> None:
+    for number, mode in enumerate(("RGB", "RGB", "CMYK")):
+        Image.new(mode, (64, 48)).save(tmp_path / f"f_{number}.jpg")
+    with pytest.raises(MediaError, match=r"f_2.jpg: is in CMYK, for print, whose colours only its"):
+        decode(tmp_path / "f_%d.jpg")
 
 
 def test_dolby_vision_without_colours_of_its_own_is_refused(tmp_path: Path) -> None:

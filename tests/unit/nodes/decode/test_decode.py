@@ -11,6 +11,7 @@ import av
 import pytest
 from av.error import FFmpegError
 
+from nodes.decode import Decode
 from nodes.errors import MediaError
 from tests.support.media import (
     AudioTrack,
@@ -246,6 +247,23 @@ def test_a_size_change_in_mid_stream_is_brought_to_the_first_size(tmp_path: Path
         {"what": "96x48 yuv420p to 64x48 yuv420p", "frames": 5, "same_size": False}
     ]
     assert report["format_warnings"] == []
+
+
+def test_conversions_of_segments_are_told_once_and_without_their_warm_up(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "v.mov", Video(codec="png", pix_fmt="rgb24", frames=12))
+    info, frames, _ = decode(path)
+    starts = [None, frames[4].pts, frames[8].pts, None]
+    warmups = [None, frames[1].pts, frames[5].pts]
+    reports = [
+        decode(path, start_pts=start, end_pts=end, warmup_pts=warmup)[2]
+        for start, end, warmup in zip(starts, starts[1:], warmups, strict=False)
+    ]
+    merged = Decode.merge_reports(reports)
+
+    what = f"64x48 rgb24 to 64x48 {info.pix_fmt}"
+    assert [report["warmup_frames"] for report in reports] == [0, 3, 3]
+    assert merged["conversions"] == [{"what": what, "frames": 12, "same_size": True}]
+    assert merged["format_warnings"] == merged["warnings"] == [f"{what} in 12 frames"]
 
 
 @pytest.mark.parametrize("name", ["v.mp4", "v.mkv", "v.ts", "v.avi"])

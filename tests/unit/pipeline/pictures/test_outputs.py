@@ -1,0 +1,70 @@
+"""Writing pictures: what needs the source's file is left out, and said, if there is none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nodes.encode.encoders import EncodeConfig
+from pipeline.pictures.outputs import check_pictures, output_kind_of, write_pictures
+from tests.support.video_nodes import decode, encode
+
+
+class _Silent(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own name
+        """Be silent."""
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder, and the URL where it is served."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = partial(_Silent, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield folder, f"http://127.0.0.1:{http.server_port}"
+        http.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("a.tif", "TIFF"), ("a.bmp", "BMP"), ("a.jpg", "JPEG"), ("snapshot", "JPEG")]
+)
+def test_a_picture_from_a_url_is_written(
+    tmp_path: Path, served: tuple[Path, str], name: str, form: str
+) -> None:
+    folder, address = served
+    samples = np.full((48, 64, 3), (90, 120, 150), np.uint8)
+    Image.fromarray(samples).save(folder / name, form)
+    source, target = f"{address}/{name}", tmp_path / "out.png"
+    info, frames, _ = decode(source)
+    made, _ = encode(info, frames, tmp_path / "work", EncodeConfig(codec="ffv1"))
+
+    notes = check_pictures("photo", source, target, "auto", (64, 48))
+    write_pictures("photo", [made], source, target, info, last_duration_ticks=1, quality=90)
+
+    assert len(notes) == 1
+    assert "left out: EXIF, colour profile and other metadata" in notes[0]
+    with Image.open(target) as image:
+        assert np.abs(np.asarray(image).astype(int) - samples).max() <= 2
+
+
+def test_a_png_from_a_url_becomes_an_animation_only_if_it_is_one(
+    tmp_path: Path, served: tuple[Path, str]
+) -> None:
+    folder, address = served
+    still, other = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
+    still.save(folder / "still.png")
+    still.save(folder / "moving.png", save_all=True, append_images=[other], duration=40)
+    target = tmp_path / "out.png"
+    assert output_kind_of(target, f"{address}/still.png") == "photo"
+    assert output_kind_of(target, f"{address}/moving.png") == "animation"
+    (note,) = check_pictures("animation", f"{address}/moving.png", target, "auto", (64, 48))
+    assert note.startswith("left out: EXIF, colour profile and other metadata")
