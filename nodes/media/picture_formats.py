@@ -33,6 +33,8 @@ class Samples:
     """Whether it supports transparency."""
     grey: bool = False
     """Whether it has pictures without colour."""
+    exact: bool = True
+    """Whether each sample stays as it is; of a photograph that takes `lossless`, if asked for."""
     palette: bool = False
     """Whether each picture has 256 colours, and pixels are transparent or not."""
     hdr: bool = False
@@ -105,6 +107,7 @@ _JPEG = PictureFormat(
         },
         alpha=False,
         grey=True,
+        exact=False,
         most_side_px=65_500,
     )
 )
@@ -135,6 +138,7 @@ PICTURE_FORMATS: dict[str, PictureFormat] = {
         animation=AnimationFormat(
             "gif",
             "gif",
+            exact=False,
             palette=True,
             tick_s=Fraction(1, 100),
             loop_once=-1,

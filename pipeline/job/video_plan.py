@@ -138,7 +138,7 @@ def _plan_video(
         if output_kind is not None:
             output = target.with_suffix(suffix) if suffix else target
             size_px = (into.width_px, into.height_px)
-            said = check_pictures(output_kind, source, name_of(output), config.codec, size_px)
+            said = check_pictures(output_kind, source, name_of(output), config, size_px)
             losses += picture_losses(output_kind, name_of(output), into)
         else:
             encoder = plan_encoder(config, into, threads)

@@ -86,7 +86,7 @@ class PictureMetadata:
             all_chunks = png_metadata(content)
             chunks = tuple(sound_chunks(all_chunks))
             lost = broken(all_chunks, chunks)
-        lossless = not content.startswith(b"RIFF") or _is_lossless_webp(content)
+        lossless = is_lossless(content)
         try:
             with pillow_image(source, io.BytesIO(sound)) as image:
                 info, damaged = _pillow_info(image)
@@ -203,8 +203,10 @@ def _is_density(dpi: Any) -> bool:
         return False
 
 
-def _is_lossless_webp(content: bytes) -> bool:
-    """Return whether the first picture of a WebP is lossless."""
+def is_lossless(content: bytes) -> bool:
+    """Return whether a picture of WebP is lossless, by its first one; True for other formats."""
+    if not content.startswith(b"RIFF"):
+        return True
     kinds = [content.find(kind) for kind in (b"VP8L", b"VP8 ")]
     return kinds[0] >= 0 and (kinds[1] < 0 or kinds[0] < kinds[1])
 

@@ -14,9 +14,10 @@ from pathlib import Path, PurePath
 from typing import Final, Literal
 
 from nodes.encode.encoder_table import ENCODERS
+from nodes.encode.encoders import EncodeConfig
 from nodes.errors import MediaError
 from nodes.media.open import codec_name, is_photo, open_media, video_stream
-from nodes.media.picture_files import is_numbered, numbered, numbered_name
+from nodes.media.picture_files import files_of, is_numbered, numbered, numbered_name
 from nodes.media.picture_formats import (
     PICTURE_FORMATS,
     AnimationFormat,
@@ -33,6 +34,7 @@ from pipeline.errors import OutputError
 from pipeline.pictures.animation import write_animation
 from pipeline.pictures.label import PictureLabel, labelled
 from pipeline.pictures.losses import animation_losses, conversion, hdr_losses
+from pipeline.pictures.metadata import is_lossless
 from pipeline.pictures.photo import encode_photo
 from pipeline.pictures.restored import RestoredPicture, restored_pictures
 from pipeline.pieces.timing import VideoTiming, deviation, read_timing
@@ -78,7 +80,11 @@ def _moves(source: str) -> bool:
 
 
 def check_pictures(
-    output_kind: OutputKind, source: str, target: PurePath, codec: str, size_px: tuple[int, int]
+    output_kind: OutputKind,
+    source: str,
+    target: PurePath,
+    config: EncodeConfig,
+    size_px: tuple[int, int],
 ) -> list[str]:
     """Check before the run that pictures can be written; return notes about what they lose.
 
@@ -86,21 +92,26 @@ def check_pictures(
         output_kind: kind of the output.
         source: path or URL of the source.
         target: the output.
-        codec: value of `encode.codec`.
+        config: settings of the node whose pictures they are.
         size_px: width and height of the pictures to write.
 
     Raises:
         OutputError: the pictures cannot be written.
     """
-    if codec != "auto":
+    if config.codec != "auto":
         raise OutputError(
-            f"{target}: encode.codec is {codec}, but the output is pictures, not video; leave it"
-            " out, or choose an output ending in .mkv"
+            f"{target}: encode.codec is {config.codec}, but the output is pictures, not video;"
+            " leave it out, or choose an output ending in .mkv"
         )
     if output_kind == "numbered" and photo_format(target) is None:
         ends = sorted(suffix for suffix, known in PICTURE_FORMATS.items() if known.photo)
         raise OutputError(f"{target}: numbered pictures end in {', '.join(ends)} here")
     _check_size(output_kind, target, size_px)
+    if config.lossless and _loses(output_kind, source, target):
+        raise OutputError(
+            f"{target}: would not be lossless, as --evidence or encode.lossless asks for; choose"
+            " .png"
+        )
     with open_media(source) as container:
         main = video_stream(container, source)
         is_single = is_photo(container)
@@ -140,6 +151,16 @@ def _check_size(output_kind: OutputKind, target: PurePath, size_px: tuple[int, i
             f"{target}: the picture has {size_px[0]}x{size_px[1]} pixels, {target.suffix} holds at"
             f" most {most_px} in a row; choose .png"
         )
+
+
+def _loses(output_kind: OutputKind, source: str, target: PurePath) -> bool:
+    kind = _format(output_kind, target)
+    if kind is None or not kind.exact:
+        return True
+    if not isinstance(kind, PhotoFormat) or "lossless" not in kind.takes or is_url(source):
+        return False
+    # Such a picture is lossless if the source is, of which the first file stands for all.
+    return any(not is_lossless(file.read_bytes()) for file in files_of(source)[:1])
 
 
 def write_pictures(

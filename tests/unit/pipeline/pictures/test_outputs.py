@@ -13,7 +13,9 @@ import pytest
 from PIL import Image
 
 from nodes.encode.encoders import EncodeConfig
-from pipeline.pictures.outputs import check_pictures, output_kind_of, write_pictures
+from pipeline.errors import OutputError
+from pipeline.pictures.outputs import OutputKind, check_pictures, output_kind_of, write_pictures
+from tests.support.faces import scene
 from tests.support.video_nodes import decode, encode
 
 
@@ -47,7 +49,7 @@ def test_a_picture_from_a_url_is_written(
     info, frames, _ = decode(source)
     made, _ = encode(info, frames, tmp_path / "work", EncodeConfig(codec="ffv1"))
 
-    notes = check_pictures("photo", source, target, "auto", (64, 48))
+    notes = check_pictures("photo", source, target, EncodeConfig(), (64, 48))
     write_pictures("photo", [made], source, target, info, last_duration_ticks=1, quality=90)
 
     assert len(notes) == 1
@@ -66,5 +68,34 @@ def test_a_png_from_a_url_becomes_an_animation_only_if_it_is_one(
     target = tmp_path / "out.png"
     assert output_kind_of(target, f"{address}/still.png") == "photo"
     assert output_kind_of(target, f"{address}/moving.png") == "animation"
-    (note,) = check_pictures("animation", f"{address}/moving.png", target, "auto", (64, 48))
+    (note,) = check_pictures("animation", f"{address}/moving.png", target, EncodeConfig(), (64, 48))
     assert note.startswith("left out: EXIF, colour profile and other metadata")
+
+
+@pytest.mark.parametrize(
+    ("kind", "source", "name", "loses"),
+    [
+        ("photo", "JPEG", "a.jpg", True),
+        ("photo", "PNG", "a.jpeg", True),
+        ("photo", "JPEG", "a.png", False),
+        ("photo", "JPEG", "a.webp", False),
+        ("photo", "WEBP", "a.webp", True),
+        ("numbered", "PNG", "a_%03d.jpg", True),
+        ("numbered", "PNG", "a_%03d.png", False),
+        ("animation", "PNG", "a.gif", True),
+        ("animation", "PNG", "a.apng", False),
+        ("animation", "PNG", "a.webp", False),
+    ],
+)
+def test_what_is_asked_for_without_loss_is_not_written_with_it(
+    tmp_path: Path, kind: OutputKind, source: str, name: str, loses: bool
+) -> None:
+    given = tmp_path / "given"
+    scene(64, 48).save(given, source)
+    config, target = EncodeConfig(lossless=True), tmp_path / name
+    if loses:
+        with pytest.raises(OutputError, match="would not be lossless"):
+            check_pictures(kind, str(given), target, config, (64, 48))
+    else:
+        check_pictures(kind, str(given), target, config, (64, 48))
+    check_pictures(kind, str(given), target, EncodeConfig(), (64, 48))
