@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["counted", "generative_faces", "left_alone", "sum_reports"]
+__all__ = ["counted", "generative_faces", "left_alone", "restored_faces", "sum_reports"]
 
 
 def counted(count: int, what: str) -> str:
@@ -49,6 +49,20 @@ def generative_faces(reports: Iterable[Mapping[str, Any]]) -> int:
         reports: of the nodes of a graph; each may have the count as `generative_faces`.
     """
     return sum(report.get("generative_faces", 0) for report in reports)
+
+
+def restored_faces(reports: Iterable[Mapping[str, Any]], made: int) -> int:
+    """Return how many faces of the pictures are restored ones, over all frames.
+
+    Args:
+        reports: of the nodes of a graph. Those that put faces into pictures count them as `faces`,
+            beside `generative_faces`.
+        made: faces that restorers made, which count where no node puts them into pictures.
+    """
+    pasted = [
+        report["faces"] for report in reports if {"faces", "generative_faces"} <= report.keys()
+    ]
+    return max(pasted, default=made)
 
 
 def _sum(before: Any, after: Any) -> Any:

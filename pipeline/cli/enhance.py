@@ -189,16 +189,18 @@ def _go(
 
 def _tell_stream(source: str, output: str, result: SegmentResult) -> None:
     """Say what became of a stream."""
-    from nodes.reports import generative_faces, left_alone
+    from nodes.reports import generative_faces, left_alone, restored_faces
     from pipeline.job.monitors import left_alone_lines
 
-    frames, patches = result.progress.frames, result.progress.faces
+    frames = result.progress.frames
+    patches = restored_faces(result.reports.values(), result.progress.faces)
     say_error(f"{source} -> {output}: {frames} frames, {patches} patches restored")
     for line in left_alone_lines(left_alone(result.reports.values())):
         say_error(line)
     if generative_faces(result.reports.values()):
         say_error(f"  note: {GENERATIVE_NOTE}")
-    say_error(NOTE)
+    if patches:
+        say_error(NOTE)
 
 
 def _tell(report: RunReport) -> None:
@@ -210,4 +212,5 @@ def _tell(report: RunReport) -> None:
     say(f"report: {report.path}")
     if report.page is not None:
         say(f"to read: {report.page}")
-    say(report.note)
+    if any(video.faces for video in report.videos):
+        say(report.note)

@@ -15,7 +15,7 @@ from aminet.errors import AminetError
 from nodes.encode import EncodeConfig
 from nodes.join import SHEET, SHOTS, TRACKS
 from nodes.media.picture_files import files_of
-from nodes.reports import generative_faces, left_alone
+from nodes.reports import generative_faces, left_alone, restored_faces
 from nodes.types import Restart
 from pipeline.config import RunOptions
 from pipeline.containers.arrangement import losses_averted
@@ -144,7 +144,7 @@ def _sign(
     if credentials is None:
         return Signed()
     outputs = [Unsigned(out.file, video.infix(out.node, out.target)) for out in made]
-    restored = merged.progress.faces > 0
+    restored = _label(merged) is not None
     signed = sign_outputs(outputs, source, credentials, folder, restored=restored)
     files = {file.name: file for output in made for file in files_of(output.file)}
     for file in signed.files:
@@ -201,7 +201,7 @@ def _join_video(
     config, info = encode.config, merged.infos[encode.name]
     assert isinstance(config, EncodeConfig)  # noqa: S101 - for the type checker
     last_ticks = merged.reports[encode.name]["last_duration_ticks"]
-    label = _label(merged) if merged.progress.faces else None
+    label = _label(merged)
     if plan.output_kind is None:
         read = merged.reports[graph.source.name]
         muxed = mux(
@@ -237,8 +237,14 @@ def _join_video(
     return muxed
 
 
-def _label(merged: SegmentResult) -> str:
-    """Return what a file with restored faces says."""
+def _restored(merged: SegmentResult) -> int:
+    return restored_faces(merged.reports.values(), merged.progress.faces)
+
+
+def _label(merged: SegmentResult) -> str | None:
+    """Return what a file says in whose pictures are faces that a network restored; else None."""
+    if not merged.progress.faces or not _restored(merged):
+        return None
     generative = generative_faces(merged.reports.values())
     return f"{LABEL}; {GENERATIVE_NOTE}" if generative else LABEL
 
@@ -292,7 +298,7 @@ def _report(
         output=next(iter(outputs.values()), None),
         status="done",
         frames=frames,
-        faces=merged.progress.faces,
+        faces=_restored(merged),
         generative_faces=generative,
         left_alone=left_alone(merged.reports.values()),
         tracks=tracks_followed(graph, segments.results),

@@ -216,7 +216,8 @@ def _summary(video: VideoFiles, report: VideoReport) -> list[str]:
     """Return the lines to show when a video has ended."""
     if report.status == "failed":
         return [f"{video.source}: FAILED: {report.error}"]
-    facts = (f"{report.frames} frames", *_faces(report), f"{report.frames_per_s:.1f} frames/s")
+    frames = counted(report.frames, "frame")
+    facts = (frames, *_faces(report), f"{report.frames_per_s:.1f} frames/s")
     made = ", ".join(report.outputs.values()) or f"{len(report.beside)} files beside"
     done = f"{video.source} -> {made}: {', '.join(facts)}"
     notes = (f"  note: {note}" for note in report.notes)
@@ -235,7 +236,8 @@ def left_alone_lines(left_alone: Mapping[str, int]) -> list[str]:
 def _faces(report: VideoReport) -> tuple[str, ...]:
     """Return texts about faces; none for a graph without face nodes."""
     followed = (f"{counted(report.tracks, 'face')} followed",) if report.tracks else ()
-    restored = (f"{report.faces} patches restored",) if report.tracks or report.faces else ()
+    count = f"{report.faces} patch{'' if report.faces == 1 else 'es'} restored"
+    restored = (count,) if report.tracks or report.faces else ()
     if report.tracks == 0 and not report.faces:
         return ("no face found", _unchanged(report))
     return (*followed, *restored, *_copied(report))

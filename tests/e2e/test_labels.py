@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -74,3 +75,15 @@ def test_the_change_map_is_gray_outside_of_the_faces(made: Path) -> None:
         luma[y0:y1, x0:x1] = 126
         assert set(np.unique(luma)) == {126}
         assert np.count_nonzero(inside != 126) > 100
+
+
+def test_a_video_without_a_restored_face_does_not_say_that_it_has_some(tmp_path: Path) -> None:
+    target = tmp_path / "a.mp4"
+    settings = ("encode.preset=ultrafast",)
+    report = pipeline.enhance(
+        SAMPLES / "portrait.mp4", target, strength=0, to_s=0.2, runner="local", settings=settings
+    )
+    assert report.videos[0].faces == 0
+    assert report.videos[0].tracks
+    with av.open(target) as container:
+        assert "comment" not in container.metadata
