@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from upath import UPath
 
+from nodes.decode.config import DecodeConfig
 from nodes.encode.encoders import EncodeConfig, plan_encoder
 from nodes.encode.report import encoding_losses
+from nodes.errors import NodeConfigError
 from nodes.media.urls import is_url
 from nodes.node import Segment
 from nodes.types import PictureForm, VideoInfo
@@ -94,7 +96,7 @@ def plan_video(
 
     Raises:
         MediaError: the source cannot be read as video, or is too large for this machine.
-        NodeConfigError: the encoder's settings are invalid.
+        NodeConfigError: the encoder's settings are invalid, or the wanted part is beyond the end.
         UnsupportedFormatError: no encoder supports the pixel format.
         OutputError: the target's container cannot hold the video or its other streams.
         StorageError: the source's object store cannot be used.
@@ -117,6 +119,8 @@ def _plan_video(
 ) -> VideoPlan:
     number = video_number(graph)
     scan = None if is_url(source) else scan_packets(source, number)
+    if scan is not None:
+        _check_part(graph, scan, video.source)
     pictures = () if scan is None else scan.pictures
     info, read = _describe(source, graph, threads, pictures)
     written = [graph.video_into(encode.name, info) for encode in encode_nodes(graph)]
@@ -237,6 +241,22 @@ def _describe(
         finally:
             node.close()
     return info, node.report()
+
+
+def _check_part(graph: Graph, scan: PacketScan, name: str) -> None:
+    """Raise `NodeConfigError` if the part that is wanted begins after the last picture."""
+    config = graph.source.config
+    if not isinstance(config, DecodeConfig) or config.from_s is None or not scan.shown_pts:
+        return
+    # Where times are missing, or start again, only the decoder knows them.
+    if scan.missing_pts or scan.backward_dts:
+        return
+    last_s = float((scan.shown_pts[-1] - scan.shown_pts[0]) * scan.time_base)
+    if config.from_s > last_s:
+        raise NodeConfigError(
+            f"{name}: its last picture is at {last_s:.2f} s, so nothing is left from"
+            f" {config.from_s:g} s on (--from)"
+        )
 
 
 def _frame_count(info: VideoInfo, scan: PacketScan | None) -> int | None:

@@ -9,7 +9,7 @@ import av
 import pytest
 
 import pipeline
-from nodes.errors import MediaError
+from nodes.errors import NodeConfigError
 from pipeline.errors import GraphError
 from pipeline.job.report import RunReport
 from tests.support.media import (
@@ -114,8 +114,10 @@ def test_texts_and_chapters_are_cut_and_counted_from_the_start(tmp_path: Path) -
 
 def test_a_part_that_is_not_there_is_told(tmp_path: Path) -> None:
     source = make_video(tmp_path / "v.mp4")
-    with pytest.raises(MediaError, match="no frame in the part that was asked for"):
+    with pytest.raises(NodeConfigError, match=r"last picture is at \d\.\d\d s, so nothing is left"):
         restore(source, tmp_path / "out.mp4", 60, None)
+    last_s = 0.44  # of 12 frames at 25 a second
+    restore(source, tmp_path / "last.mp4", last_s, None)
     with pytest.raises(GraphError, match="to_s is 3, expected more than 5"):
         restore(source, tmp_path / "out.mp4", 5, 3)
     with pytest.raises(GraphError, match="from_s"):
