@@ -116,10 +116,10 @@ def test_a_part_that_is_not_there_is_told(tmp_path: Path) -> None:
     source = make_video(tmp_path / "v.mp4")
     with pytest.raises(NodeConfigError, match=r"last picture is at \d\.\d\d s, so nothing is left"):
         restore(source, tmp_path / "out.mp4", 60, None)
-    last_s = 0.44  # of 12 frames at 25 a second
-    restore(source, tmp_path / "last.mp4", last_s, None)
     with pytest.raises(GraphError, match="to_s is 3, expected more than 5"):
         restore(source, tmp_path / "out.mp4", 5, 3)
     with pytest.raises(GraphError, match="from_s"):
         restore(source, tmp_path / "out.mp4", "soon", None)
     assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+    last_s = 0.44  # of 12 frames at 25 a second
+    assert restore(source, tmp_path / "last.mp4", last_s, None).videos[0].frames == 1
