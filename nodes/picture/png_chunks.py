@@ -110,7 +110,10 @@ def sound_packet(packet: Packet[Stream]) -> Packet[Stream] | None:
     sound = sound_png(content)
     if sound is content:
         return None
-    made: Packet[Stream] = Packet(sound)
+    # Of a size, and then filled: what PyAV makes from bytes is freed by Python, so that a decoder's
+    # thread would wait for the interpreter, and who closes the decoder, in it, for the thread.
+    made: Packet[Stream] = Packet(len(sound))
+    made.update(sound)
     made.pts, made.dts, made.duration = packet.pts, packet.dts, packet.duration
     made.time_base = packet.time_base
     return made
