@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from pipeline.errors import OutputError
 from pipeline.job.job import run_job
 from pipeline.job.monitors import SilentMonitor
 from pipeline.job.report import VideoReport
+from tests.support import ROOT
 from tests.support.exif import HEADER, noise_jpeg
 from tests.support.png import exif_chunk, icc_chunk, png_chunk, write_png
 
@@ -203,3 +206,22 @@ def test_a_picture_too_wide_for_its_format_is_refused_before_the_work(tmp_path: 
     write_png(tmp_path / "b.png", width_px=65_535, height_px=2)
     with pytest.raises(OutputError, match="at most 65534 in a row"):
         run(tmp_path / "b.png", tmp_path / "out.png")
+
+
+CLOSE = """
+import sys
+from nodes.media.reader import PictureReader
+for _ in range(20):
+    reader = PictureReader(sys.argv[1], 4)
+    next(reader.pictures())
+    reader.close()
+    del reader
+"""
+
+
+def test_a_reader_can_be_closed_while_threads_decode(tmp_path: Path) -> None:
+    for number in range(12):
+        write_png(tmp_path / f"p{number}.png", DAMAGED["exif-garbage"])
+    # In a process of its own: threads that wait for each other cannot be interrupted.
+    words = [sys.executable, "-c", CLOSE, str(tmp_path / "p%d.png")]
+    subprocess.run(words, cwd=ROOT, check=True, timeout=60)
