@@ -19,8 +19,9 @@ _NAMES: Final = (
     r"signature|token|secret|passw|passphrase|pwd|loginpas|credential|session|jwt|authorization"
     r"|api[_-]?key|access[_-]?key"
 )
+_NAMED: Final = rf"(?:[\w.\[\]-]{{0,64}}(?:{_NAMES})[\w.\[\]-]{{0,64}}|sig|key|auth|pass)="
 _PARAMETER: Final = re.compile(
-    rf"([?&;#](?:[\w.\[\]-]{{0,64}}(?:{_NAMES})[\w.\[\]-]{{0,64}}|sig|key|auth|pass)="
+    rf"([?&;#]{_NAMED}"
     rf"|\s\w{{0,64}}(?:{_NAMES})\w{{0,64}}=)[^&;#\s'\"]+",
     re.IGNORECASE,
 )
@@ -31,10 +32,7 @@ _WITH_PATHS: Final = re.compile(
 )
 """URLs that may have parameters in the path. Not those of object stores, where `session=2024` is
 the name of a folder."""
-_IN_PATH: Final = re.compile(
-    rf"(/(?:[\w.\[\]-]{{0,64}}(?:{_NAMES})[\w.\[\]-]{{0,64}}|sig|key|auth|pass)=)[^&;#/\s'\"]+",
-    re.IGNORECASE,
-)
+_IN_PATH: Final = re.compile(rf"(/{_NAMED})[^&;#/\s'\"]+", re.IGNORECASE)
 
 _CAMERA: Final = re.compile(
     r"(_(?:password|passwd|pass|pwd)=)(?:(?!_[^\W_]+=)[^&;#/\s'\"])+", re.IGNORECASE

@@ -26,7 +26,7 @@ from nodes.picture.png_chunks import (
 from nodes.types import HdrFacts, VideoInfo
 from pipeline.pictures.exif import without_thumbnail
 
-__all__ = ["HDR_TRANSFERS", "PictureMetadata", "broken", "hdr_chunks"]
+__all__ = ["HDR_TRANSFERS", "PictureMetadata", "broken", "hdr_chunks", "is_lossless"]
 
 _WORDS: Final = {
     "exif": "EXIF",
