@@ -7,7 +7,7 @@ from nodes.encode import Encode, EncodeConfig
 from pipeline.errors import GraphError
 from pipeline.graph.graph import Graph, GraphNode
 
-__all__ = ["encode_node", "encode_nodes", "is_beside", "video_number"]
+__all__ = ["encode_node", "encode_nodes", "is_beside", "start_s", "video_number"]
 
 
 def encode_nodes(graph: Graph) -> tuple[GraphNode, ...]:
@@ -43,3 +43,9 @@ def video_number(graph: Graph) -> int | None:
     """Return the index of the video stream that a graph reads, None for the best one."""
     config = graph.source.config
     return config.video if isinstance(config, DecodeConfig) else None
+
+
+def start_s(graph: Graph) -> float | None:
+    """Return from which second on a graph reads a video, None from its first picture on."""
+    config = graph.source.config
+    return config.from_s if isinstance(config, DecodeConfig) else None

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from upath import UPath
 
-from nodes.decode.config import DecodeConfig
 from nodes.encode.encoders import EncodeConfig, plan_encoder
 from nodes.encode.report import encoding_losses
 from nodes.errors import NodeConfigError
@@ -25,7 +24,7 @@ from pipeline.containers.sound_scan import SoundScan
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.errors import OutputError
 from pipeline.graph.graph import Graph, GraphNode
-from pipeline.graph.roles import encode_nodes, video_number
+from pipeline.graph.roles import encode_nodes, start_s, video_number
 from pipeline.job.files import VideoFiles
 from pipeline.job.merge import why_uncut
 from pipeline.pictures.outputs import OutputKind, check_pictures, output_kind_of, picture_losses
@@ -245,17 +244,17 @@ def _describe(
 
 def _check_part(graph: Graph, scan: PacketScan, name: str) -> None:
     """Raise `NodeConfigError` if the part that is wanted begins after the last picture."""
-    config = graph.source.config
-    if not isinstance(config, DecodeConfig) or config.from_s is None or not scan.shown_pts:
+    from_s = start_s(graph)
+    if from_s is None or not scan.shown_pts:
         return
     # Where times are missing, or start again, only the decoder knows them.
     if scan.missing_pts or scan.backward_dts:
         return
     last_s = float((scan.shown_pts[-1] - scan.shown_pts[0]) * scan.time_base)
-    if config.from_s > last_s:
+    if from_s > last_s:
         raise NodeConfigError(
             f"{name}: its last picture is at {last_s:.2f} s, so nothing is left from"
-            f" {config.from_s:g} s on (--from)"
+            f" {from_s:g} s on (--from)"
         )
 
 
