@@ -26,7 +26,7 @@ from tests.support.faces import face_at, frame_of, info_of, scene, segment_in
 
 def patch_of(track_id: int) -> FacePatch:
     rgb, to_crop = np.zeros((8, 8, 3), np.uint8), np.eye(2, 3)
-    return FacePatch(track_id, rgb, 8, (0, 0, 8, 8), to_crop, 192, 1)
+    return FacePatch(track_id, rgb, 8, (0, 0, 8, 8), to_crop, 192, 1, blur_px=0.678)
 
 
 def restored_of(track_id: int) -> RestoredPatch:
@@ -65,6 +65,7 @@ def test_a_row_says_where_a_face_was_and_what_was_done(tmp_path: Path) -> None:
         "roll_deg": 0.0,
         "gate": None,
         "patch_px": 192,
+        "blur_px": 0.68,
         "strength": 0.75,
         "consistency_db": 41.23,
     }
@@ -74,9 +75,10 @@ def test_faces_that_were_left_alone_have_rows_with_the_reason(tmp_path: Path) ->
     faces = FrameFaces(0, (face_at(9, 9, 4, track_id=1), face_at(60, 9, 9, track_id=0)))
     gates = (GatedFace(1, "too_small"), GatedFace(0, "unconfirmed"))
     rows = written(tmp_path, (0, faces, FramePatches(0, (), gates)))
-    assert [(row["track_id"], row["gate"], row["patch_px"], row["strength"]) for row in rows] == [
-        (1, "too_small", None, None),
-        (0, "unconfirmed", None, None),
+    keys = "track_id", "gate", "patch_px", "blur_px", "strength"
+    assert [tuple(row[key] for key in keys) for row in rows] == [
+        (1, "too_small", None, None, None),
+        (0, "unconfirmed", None, None, None),
     ]
 
 
