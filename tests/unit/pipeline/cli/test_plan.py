@@ -67,7 +67,7 @@ def test_plan_takes_every_option_of_enhance() -> None:
         (("--faces", "nonsense"), "faces"),
         (("--set", "crop.faces=0"), "faces"),
         (("--runner", "spark"), "runner"),
-        (("--from", "later"), "from_s"),
+        (("--from", "later"), "--from"),
         (("--set", "nosuch.key=1"), "nosuch"),
     ],
 )
