@@ -31,7 +31,8 @@ def verify(
             "--sample",
             parser=number(int, 0),
             metavar="N",
-            help="Make only so many frames again, chosen at random; 0: none.",
+            help="Check only so many frames, chosen at random, each made again with those before"
+            " it in its segment; 0: none.",
         ),
     ] = None,
 ) -> None:
