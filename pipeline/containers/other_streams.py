@@ -59,7 +59,7 @@ class CopiedStream:
             times = counted(self.retimed_packets, "time")
             lines.append(f"{name}: {times} went back or stood still: moved up")
         if self.lost_packets:
-            lines.append(f"{name}: {self.lost_packets} of {self.packets} packets were lost")
+            lines.append(f"{name}: lost {self.lost_packets} of {counted(self.packets, 'packet')}")
         if self.max_deviation_s > OFF_S:
             lines.append(f"{name}: up to {self.max_deviation_s:.3f} s from where it belongs")
         return lines
