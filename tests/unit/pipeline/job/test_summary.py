@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.job.report import VideoReport
-from pipeline.job.summary import face_facts, summary_lines
+from pipeline.job.report import VideoReport, face_facts, summary_lines
 
 
 def told(**facts: Any) -> str:
