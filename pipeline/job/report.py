@@ -238,7 +238,7 @@ def summary_lines(source: str, report: VideoReport) -> list[str]:
         report: of it.
     """
     if report.status == "failed":
-        return [f"{source}: FAILED: {report.error}"]
+        return [f"{source}: FAILED: {(report.error or '').removeprefix(f'{report.source}: ')}"]
     facts = [
         counted(report.frames, "frame"),
         *face_facts(report.tracks, report.faces, report.left_alone),
