@@ -41,7 +41,7 @@ class DecodeConfig(NodeConfig):
     """Start at the first frame at or after this time; None: at the start."""
     to_s: Seconds | None = None
     """End before the first frame at or after this time; None: at the end."""
-    rate: float | None = Field(default=None, gt=0, le=1000)
+    rate: float | None = Field(default=None, ge=0.001, le=1000)
     """Frame rate of sources without times, 1/s: numbered pictures (None: 25) and raw streams such
     as .h264 (None: the rate in the header, else 25)."""
     video: int | None = Field(default=None, ge=0)

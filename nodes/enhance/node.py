@@ -61,7 +61,7 @@ class EnhanceConfig(NodeConfig):
     """`auto` takes the first GPU, else the CPU; or `cpu`, `cuda`, `cuda:1`."""
     max_batch: int | None = Field(default=None, ge=1)
     """Most faces in one batch, of 128 px per side; of larger ones as many as have as many pixels.
-    None: 16 on a CPU, 128 on a GPU."""
+    None: 8 on a CPU, 128 on a GPU."""
     exact: bool = False
     """Restore each face by itself, on one CPU thread: the last bits of what comes out then depend
     on nothing but the face and the weights. Takes longer."""

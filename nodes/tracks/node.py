@@ -113,6 +113,7 @@ class Tracks(SinkNode[TracksConfig]):
                 | {
                     "gate": gates.get(face.track_id),
                     "patch_px": patch.size_px if patch else None,
+                    "blur_px": round(patch.blur_px, 2) if patch else None,
                     "strength": round(done.strength, 3) if done else None,
                     "consistency_db": (
                         round(done.consistency_db, 2)

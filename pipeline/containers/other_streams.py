@@ -207,7 +207,10 @@ class OtherStreams:
             if clock is None or copy.kind not in _COMPARED:
                 found.append(copy)
                 continue
-            lost, off_s = clock.compared(written.get(copy.target_index, Written()))
+            there = written.get(copy.target_index, Written())
+            lost, off_s = clock.compared(there)
+            if is_cover(self._copies[copy.source_index]):
+                off_s = 0.0  # it has no time
             found.append(replace(copy, lost_packets=lost, max_deviation_s=off_s))
         return tuple(found)
 

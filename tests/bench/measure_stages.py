@@ -374,6 +374,8 @@ def main() -> None:
     parser.add_argument("--lenses", type=float, nargs="*", default=LENSES_PX)
     parser.add_argument("--codings", nargs="*", choices=CODINGS, default=CODINGS)
     arguments = parser.parse_args()
+    # Of single faces; more threads mostly wait for each other.
+    torch.set_num_threads(1)
     people = list_people(arguments.faces, arguments.people)
     chosen = conditions(arguments.eyes, arguments.codings, arguments.lenses)
     rows = measure(people, chosen, arguments.weights)

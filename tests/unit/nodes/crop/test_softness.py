@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from nodes.crop.softness import Softness, softness
+from nodes.crop.softness import Softness, energies, softness
 from nodes.geometry import alignment as geometry
 from tests.support.faces import face_at, still
 
@@ -83,3 +84,14 @@ def test_a_large_face_is_measured_as_fast_as_a_small_one() -> None:
 
 def test_a_flat_picture_says_nothing() -> None:
     assert softness(np.full((40, 40), 0.5), np.ones((40, 40)), 12) == Softness(0.0, 0.0)
+
+
+@pytest.mark.parametrize("side", [31, 60, 150])
+def test_bands_are_differences_of_gaussians(side: int) -> None:
+    luma = np.asarray(still("face_woman.jpg").convert("L").resize((side, side)), np.float64)
+    y, x = (np.indices(luma.shape) + 0.5) / side - 0.5
+    weights = np.clip(1.6 - 4 * np.hypot(x, y), 0, 1)
+    edges_px = (0.7, 1.4, 2.8, 5.6, 11.2)
+    soft = [luma] + [gaussian_filter(luma, s, mode="reflect", truncate=3) for s in edges_px]
+    wanted = [(np.square(a - b) * weights).sum() / weights.sum() for a, b in pairwise(soft)]
+    assert energies(luma, weights) == pytest.approx(np.array(wanted), rel=0.03)

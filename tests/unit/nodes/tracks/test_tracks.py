@@ -26,7 +26,7 @@ from tests.support.faces import face_at, frame_of, info_of, scene, segment_in
 
 def patch_of(track_id: int) -> FacePatch:
     rgb, to_crop = np.zeros((8, 8, 3), np.uint8), np.eye(2, 3)
-    return FacePatch(track_id, rgb, 8, (0, 0, 8, 8), to_crop, 192, 1)
+    return FacePatch(track_id, rgb, 8, (0, 0, 8, 8), to_crop, 192, 1, blur_px=0.678)
 
 
 def restored_of(track_id: int) -> RestoredPatch:
@@ -65,6 +65,7 @@ def test_a_row_says_where_a_face_was_and_what_was_done(tmp_path: Path) -> None:
         "roll_deg": 0.0,
         "gate": None,
         "patch_px": 192,
+        "blur_px": 0.68,
         "strength": 0.75,
         "consistency_db": 41.23,
     }
@@ -74,9 +75,10 @@ def test_faces_that_were_left_alone_have_rows_with_the_reason(tmp_path: Path) ->
     faces = FrameFaces(0, (face_at(9, 9, 4, track_id=1), face_at(60, 9, 9, track_id=0)))
     gates = (GatedFace(1, "too_small"), GatedFace(0, "unconfirmed"))
     rows = written(tmp_path, (0, faces, FramePatches(0, (), gates)))
-    assert [(row["track_id"], row["gate"], row["patch_px"], row["strength"]) for row in rows] == [
-        (1, "too_small", None, None),
-        (0, "unconfirmed", None, None),
+    keys = "track_id", "gate", "patch_px", "blur_px", "strength"
+    assert [tuple(row[key] for key in keys) for row in rows] == [
+        (1, "too_small", None, None, None),
+        (0, "unconfirmed", None, None, None),
     ]
 
 
@@ -109,6 +111,27 @@ def test_parquet_holds_the_same_rows(tmp_path: Path) -> None:
     rows = written(tmp_path, (0, faces, patches))
     assert write_parquet(tmp_path / TRACKS_NAME, tmp_path / "tracks.parquet")
     assert parquet.read_table(tmp_path / "tracks.parquet").to_pylist() == rows
+
+
+def test_parquet_holds_the_rows_of_several_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("nodes.tracks.rows._BLOCK_BYTES", 2000)
+    frames = [
+        (
+            pts,
+            FrameFaces(pts, (face_at(99, 99, 20, track_id=1),)),
+            FramePatches(pts, (patch_of(1),)),
+        )
+        for pts in range(40)
+    ]
+    rows = written(tmp_path, *frames)
+    assert write_parquet(tmp_path / TRACKS_NAME, tmp_path / "tracks.parquet")
+    table = parquet.read_table(tmp_path / "tracks.parquet")
+    assert parquet.ParquetFile(tmp_path / "tracks.parquet").num_row_groups > 2
+    assert table.to_pylist() == rows
+    assert str(table.schema.field("points_px").type).count("fixed_size_list") == 2
 
 
 def test_without_rows_there_is_no_parquet(tmp_path: Path) -> None:
