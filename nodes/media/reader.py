@@ -282,8 +282,7 @@ class PictureReader:
         if end_s is None or self._last_pts is None:
             return False
         step = frame_step_ticks(self.stream)
-        end_pts = self._last_pts + max(self._last_duration, step)
-        return (end_pts + step) * self.time_base < end_s
+        return (self._last_pts + max(self._last_duration, step) + step) * self.time_base < end_s
 
     def _seen(self, picture: av.VideoFrame) -> av.VideoFrame:
         if not self.stores_times:
