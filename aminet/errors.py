@@ -30,11 +30,20 @@ __all__ = [
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return `: did you mean 'x'?` to put behind an unknown name, empty if nothing is like it."""
-    known = list(known)
-    swapped = [other for other in known if sorted(other) == sorted(name)]
-    close = swapped or difflib.get_close_matches(name, known, n=1)
-    return f": did you mean {close[0]!r}?" if close else ""
+    """Return `: did you mean 'x'?` to put behind an unknown name, empty if nothing is like it.
+
+    Upper and lower case are alike, and names in a namespace may be meant without it: `blur` for
+    `aminet.blur`.
+    """
+    whole = {other.casefold(): other for other in known}
+    last = {other.rpartition(".")[2]: whole[other] for other in whole}
+    for names in (whole, last):
+        wanted = name.casefold()
+        swapped = [other for other in names if sorted(other) == sorted(wanted)]
+        close = swapped or difflib.get_close_matches(wanted, names, n=1)
+        if close:
+            return f": did you mean {names[close[0]]!r}?"
+    return ""
 
 
 def first_line(error: BaseException) -> str:

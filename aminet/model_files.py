@@ -24,7 +24,8 @@ from aminet.cost import count_macs, count_parameters
 from aminet.errors import AminetError, WeightsError, did_you_mean, first_line
 from aminet.files import Reader, read_file
 from aminet.network import SIDE_MULTIPLE, SMALLEST_SIDE_PX, AMINet, AMINetConfig
-from aminet.settings import Settings, explain
+from aminet.setting_errors import explain
+from aminet.settings import Settings
 
 __all__ = [
     "CARD_SIDE_PX",

@@ -10,10 +10,9 @@ class of error to raise.
 from __future__ import annotations
 
 import re
-import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeGuard, TypeVar, cast, get_args
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import yaml
@@ -26,14 +25,13 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from aminet.errors import AminetError, did_you_mean
+from aminet.errors import AminetError
 from aminet.files import read_regular
+from aminet.setting_errors import explain, shortened
 
 __all__ = [
     "Settings",
     "check_settings",
-    "explain",
-    "line_of",
     "lines_of",
     "read_settings",
     "read_value",
@@ -50,10 +48,6 @@ MOST_LEVELS: Final = 100
 """Deepest nesting of a file of settings."""
 MOST_CHARACTERS: Final = 4096
 """Longest single value; Python converts no numbers of more than 4300 digits."""
-
-_SHORT: Final = reprlib.Repr()
-"""Shortens values in messages."""
-_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 120
 
 # PyYAML raises ValueError for impossible dates and RecursionError for deeply nested brackets.
 _BAD_YAML = (yaml.YAMLError, ValueError, RecursionError)
@@ -150,7 +144,7 @@ def read_value(setting: str, text: str, error: type[AminetError]) -> Any:
     try:
         return _loaded(text, setting)
     except _BAD_YAML as cause:
-        raise error(f"--set {_SHORT.repr(setting)}: the value is not valid YAML") from cause
+        raise error(f"--set {shortened(setting)}: the value is not valid YAML") from cause
 
 
 def set_value(
@@ -201,91 +195,6 @@ def check_settings(
     except ValidationError as cause:
         said = explain(cause, lines_of(file) if file else {}, model=model)
         raise error(f"{where}: {said}" if where else said) from cause
-
-
-_WORDS: Final = {
-    "missing": "is missing",
-    "int_type": "expected a whole number",
-    "int_parsing": "expected a whole number",
-    "int_from_float": "expected a whole number",
-    "float_type": "expected a number",
-    "float_parsing": "expected a number",
-    "finite_number": "expected a finite number",
-    "bool_type": "expected true or false",
-    "bool_parsing": "expected true or false",
-    "string_type": "expected text",
-    "list_type": "expected a list",
-    "tuple_type": "expected a list",
-    "dict_type": "expected a mapping",
-    "mapping_type": "expected a mapping",
-    "model_type": "expected a mapping",
-    "literal_error": "expected {expected}",
-    "greater_than": "expected more than {gt}",
-    "greater_than_equal": "expected at least {ge}",
-    "less_than": "expected less than {lt}",
-    "less_than_equal": "expected at most {le}",
-    "value_error": "{error}",
-}
-"""What pydantic's kinds of errors are called here."""
-
-
-_CHOICES: Final = ("literal[", "constrained-", "function-", "tuple[", "list[")
-"""How steps begin that pydantic puts behind a key for each kind that its value may be of."""
-
-
-def explain(
-    error: ValidationError,
-    lines: Mapping[tuple[str, ...], int] | None = None,
-    *,
-    model: type[BaseModel] | None = None,
-) -> str:
-    """Return a pydantic error as one line: each key, what is wrong with it, and the value got.
-
-    Args:
-        error: what pydantic raised.
-        lines: where keys are in the file, from `lines_of`.
-        model: what was checked, to suggest a name in place of an unknown one.
-    """
-    parts: dict[tuple[str, str], list[str]] = {}
-    for issue in error.errors(include_url=False):
-        keys = [str(step) for step in issue["loc"] if not str(step).startswith(_CHOICES)]
-        of_all = not keys and issue["type"] == "value_error"
-        key = "" if of_all else f"{'.'.join(keys) or 'top level'}: "
-        got = (
-            ""
-            if of_all or issue["type"] in {"missing", "extra_forbidden"}
-            else f" (got {_SHORT.repr(issue['input'])})"
-        )
-        if issue["type"] == "extra_forbidden":
-            text = "unknown key" + did_you_mean(str(issue["loc"][-1]), _keys(model, issue["loc"]))
-        else:
-            known = _WORDS.get(issue["type"])
-            text = known.format(**issue.get("ctx", {})) if known else issue["msg"]
-        line = line_of([str(step) for step in issue["loc"]], lines or {})
-        parts.setdefault((f"line {line}: {key}" if line else key, got), []).append(text)
-    return "; ".join(f"{where}{_either(texts)}{got}" for (where, got), texts in parts.items())
-
-
-def _either(texts: Sequence[str]) -> str:
-    """Return what is expected by each of the kinds that a value may be of."""
-    first, *others = dict.fromkeys(texts)
-    return ", or ".join([first, *(text.removeprefix("expected ") for text in others)])
-
-
-def _keys(model: type[BaseModel] | None, loc: Sequence[int | str]) -> list[str]:
-    """Return the keys that there are beside an unknown one."""
-    kind: object = model
-    for step in loc[:-1]:
-        if _is_model(kind):
-            field = kind.model_fields.get(str(step))
-            kind = None if field is None else field.annotation
-        else:  # a list or a mapping of models: the step is a place in it
-            kind = next(filter(_is_model, get_args(kind)), None)
-    return list(kind.model_fields) if _is_model(kind) else []
-
-
-def _is_model(kind: object) -> TypeGuard[type[BaseModel]]:
-    return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
 def _one_line(error: BaseException) -> str:
@@ -372,9 +281,3 @@ def lines_of(file: Path) -> dict[tuple[str, ...], int]:
             found[below] = key.start_mark.line + 1
             waiting.append((below, value))
     return found
-
-
-def line_of(path: Sequence[str], lines: Mapping[tuple[str, ...], int]) -> int | None:
-    """Return the line of the innermost key of a path that a file has, None if it has none."""
-    keys = (tuple(path[:depth]) for depth in range(len(path), 0, -1))
-    return next((lines[key] for key in keys if key in lines), None)

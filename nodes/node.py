@@ -249,7 +249,7 @@ class Node(ABC, Generic[ConfigT_co]):
         """Return this node's entry for the segment in `report.json`. Called after `close`.
 
         A list of texts under `warnings` is also shown to the user, and so is what lies under
-        `left_alone`: why faces were not restored, in words -> how many. With a count
+        `left_alone`: why faces were not restored, in words -> how often. With a count
         `generative_faces` above 0 the output is labelled as generative. Frames before
         `segment.start_pts` must not be counted: another segment counts them.
         """

@@ -84,7 +84,7 @@ class Paste(MapNode[PasteConfig]):
         if self.config.scale not in (None, scale):
             raise NodeConfigError(
                 f"paste.scale is {self.config.scale}, but the faces are cut out for scale {scale}"
-                " (crop.scale): set params.scale, and remove paste.scale"
+                " (crop.scale): set --scale, and remove paste.scale"
             )
         self._scaler = VideoReformatter()
         self._threads = max(1, segment.threads)

@@ -6,7 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-__all__ = ["counted", "generative_faces", "left_alone", "restored_faces", "sum_reports"]
+__all__ = [
+    "counted",
+    "found_faces",
+    "generative_faces",
+    "left_alone",
+    "restored_faces",
+    "sum_reports",
+]
 
 
 def counted(count: int, what: str) -> str:
@@ -31,7 +38,7 @@ def sum_reports(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def left_alone(reports: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    """Return why faces were left as they were, in words, and how many, the most common one first.
+    """Return why faces were left as they were, in words, and how often, the most common one first.
 
     Args:
         reports: of the nodes of a graph; each may have a mapping `left_alone`.
@@ -40,6 +47,16 @@ def left_alone(reports: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     for report in reports:
         counts.update(report.get("left_alone", {}))
     return dict(counts.most_common())
+
+
+def found_faces(reports: Iterable[Mapping[str, Any]]) -> int | None:
+    """Return how many faces were found, each counted once; None if nothing tracks faces.
+
+    Args:
+        reports: of the nodes of a graph, for a whole video; trackers may have the count as
+            `tracks`.
+    """
+    return max((report["tracks"] for report in reports if "tracks" in report), default=None)
 
 
 def generative_faces(reports: Iterable[Mapping[str, Any]]) -> int:

@@ -22,8 +22,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, TypedDict, Unpack, cast
 
-from pydantic import ByteSize, Field, field_validator
+from pydantic import ByteSize, Field, ValidationError, field_validator
 
+from aminet.setting_errors import wrong_values
 from aminet.settings import Settings, check_settings, read_settings, read_value, set_value
 from pipeline.errors import ConfigError, GraphError
 from pipeline.graph.build import build_graph
@@ -40,6 +41,7 @@ __all__ = [
     "RunConfig",
     "RunOptions",
     "available_graphs",
+    "flag_key",
     "graph_flags",
     "load_config",
     "load_graph",
@@ -199,6 +201,11 @@ class Flags(GraphFlags, total=False):
     """URL of a timestamp authority to ask for each signature."""
 
 
+def flag_key(name: str) -> str:
+    """Return the key of a `RunConfig` that a flag sets, such as `params.scale`."""
+    return f"params.{name}" if name in GraphFlags.__annotations__ else f"run.{name}"
+
+
 def graph_flags(flags: Flags) -> GraphFlags:
     """Return those of some flags that a stream takes too."""
     return cast("GraphFlags", {k: v for k, v in flags.items() if k in GraphFlags.__annotations__})
@@ -222,10 +229,7 @@ def merge_settings(
     for name in flags.keys() - known.keys():
         raise TypeError(f"unexpected argument {name!r}; expected one of {', '.join(known)}")
     graph = flags.pop("graph", None)
-    dotted: dict[str, Any] = {
-        f"params.{name}" if name in GraphFlags.__annotations__ else f"run.{name}": value
-        for name, value in flags.items()
-    }
+    dotted: dict[str, Any] = {flag_key(name): value for name, value in flags.items()}
     if isinstance(graph, Mapping):
         graph = check_settings(GraphSpec, graph, "graph", GraphError)
     dotted["graph"] = os.fspath(graph) if isinstance(graph, os.PathLike) else graph
@@ -266,7 +270,12 @@ def load_config(
     for key, value in (flags or {}).items():
         if value is not None:
             set_value(data, _path_of(key, bound), value, ConfigError)
-    return check_settings(RunConfig, data, str(file) if file else "", ConfigError, file=file)
+    try:
+        return check_settings(RunConfig, data, str(file) if file else "", ConfigError, file=file)
+    except ConfigError as error:
+        if isinstance(error.__cause__, ValidationError):
+            error.wrong = wrong_values(error.__cause__, RunConfig)
+        raise
 
 
 def load_graph(config: RunConfig) -> Graph:

@@ -20,6 +20,8 @@ optional keyword arguments, because required ones do not survive pickling.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from aminet.errors import AminetError, DataError, DeviceError, TrainConfigError, WeightsError
 from nodes.errors import MediaError, NodeConfigError, WriteError
 
@@ -51,12 +53,26 @@ class PipelineError(AminetError):
 class ConfigError(PipelineError, ValueError):
     """A configuration file or an option has an unknown key or an invalid value."""
 
+    def __init__(self, message: str = "", *, wrong: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.wrong = wrong or {}
+        """What is wrong, by the key of a `RunConfig`, such as `run.runner` and `params.scale`;
+        empty if the message alone says it."""
+
 
 class GraphError(PipelineError, ValueError):
     """A graph is not a valid dataflow."""
 
-    def __init__(self, message: str = "", *, at: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        at: tuple[str, ...] | None = None,
+        wrong: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
+        self.wrong = wrong or {}
+        """See `ConfigError.wrong`."""
         self.at = at
         """The keys that lead to what is wrong in the graph's file, such as `("nodes", "encode",
         "config", "crf")`; none for the file as a whole; None if what is wrong is not in the

@@ -62,7 +62,7 @@ def list_pictures(folder: Path, split: Split | None = None) -> list[FacePicture]
     """
     if not folder.is_dir():
         raise DataError(
-            f"no folder at {folder}; set data.train (and data.val) to a folder of face pictures",
+            f"no folder at {folder}; expected a folder of face pictures",
             path=str(folder),
         )
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -11,6 +13,8 @@ from PIL import Image
 from nodes.types import Box
 
 __all__ = ["detail"]
+
+Plane = npt.NDArray[np.float32]
 
 _MARGIN: Final = 1 / 6
 """Share of the box that is left out at each side: hair and background may be sharper."""
@@ -44,14 +48,35 @@ def detail(luma: npt.NDArray[np.floating], shrink: float, box: Box) -> float:
         slice(int(rows * _MARGIN), rows - int(rows * _MARGIN)),
         slice(int(columns * _MARGIN), columns - int(columns * _MARGIN)),
     )
-    contrast = float(face[inside].std())
+    contrast = _deviation(face[inside])
     if contrast == 0:
         return 0.0
-    image = Image.fromarray(face)
-    sizes = (max(2, round(columns * shrink)), rows), (columns, max(2, round(rows * shrink)))
-    lost: list[float] = []
-    for size in sizes:
-        small = image.resize(size, Image.Resampling.BOX)
-        again = np.asarray(small.resize((columns, rows), Image.Resampling.BICUBIC))
-        lost.append(float((face - again)[inside].std()) / contrast)
-    return min(lost)
+    shrunk_across, enlarged_across = _there_and_back(columns, max(2, round(columns * shrink)))
+    shrunk_down, enlarged_down = _there_and_back(rows, max(2, round(rows * shrink)))
+    across = face[inside[0]] @ shrunk_across @ enlarged_across[:, inside[1]]
+    down = enlarged_down[:, inside[0]].T @ (shrunk_down.T @ face[:, inside[1]])
+    return min(_deviation(face[inside] - again) for again in (across, down)) / contrast
+
+
+def _deviation(plane: npt.NDArray[np.floating]) -> float:
+    """Return the standard deviation."""
+    return float(cv2.meanStdDev(plane)[1][0, 0])
+
+
+@lru_cache(maxsize=128)
+def _there_and_back(pixels: int, fewer: int) -> tuple[Plane, Plane]:
+    """Return the matrices that shrink lines of pixels by a box filter, and enlarge them again.
+
+    Resampling is linear, and a product with a narrow matrix takes a fraction of its time.
+
+    Returns:
+        Shapes (pixels, fewer) and (fewer, pixels).
+    """
+    units = (Image.fromarray(np.eye(count, dtype=np.float32)) for count in (pixels, fewer))
+    sizes = (fewer, pixels), (pixels, fewer)
+    filters = Image.Resampling.BOX, Image.Resampling.BICUBIC
+    shrunk, enlarged = (
+        np.asarray(image.resize(size, kind))
+        for image, size, kind in zip(units, sizes, filters, strict=True)
+    )
+    return shrunk, enlarged

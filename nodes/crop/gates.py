@@ -62,7 +62,7 @@ def reason_in_words(reason: GateReason, config: CropConfig) -> str:
 
 def _rising(value: float, none: float, full: float) -> float:
     """Return 0 up to `none`, 1 from `full` on, and interpolate linearly in between."""
-    return float(np.clip((value - none) / (full - none), 0, 1))
+    return min(max((value - none) / (full - none), 0.0), 1.0)
 
 
 def gated(faces: Sequence[Face], time_s: float, config: CropConfig) -> list[GateReason | None]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Final
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 from av.codec.codec import UnknownCodecError
@@ -29,7 +30,6 @@ from nodes.geometry.alignment import (
     bounding_box,
     compose,
     crop_from_frame,
-    face_oval_on_grid,
     invert,
     pitch_deg,
     scaling,
@@ -37,6 +37,7 @@ from nodes.geometry.alignment import (
     translation,
     yaw_deg,
 )
+from nodes.geometry.registration import Plane, oval_on_grid
 from nodes.node import Inputs, MapNode, NodeConfig, NodeSpec, Outputs, Port, Segment, State
 from nodes.picture.layout import Region, align_region, pixel_layout, resolve_color
 from nodes.picture.regions import RegionReader
@@ -54,7 +55,7 @@ from nodes.types import (
 
 __all__ = ["Crop"]
 
-_LUMA: Final = np.array([0.3, 0.59, 0.11], np.float32)
+_LUMA: Final = np.array([[0.3, 0.59, 0.11]], np.float32)
 _LOSSY_SHARE: Final = 0.85
 """Strength for sources with a lossy codec, some of whose artefacts AMINet takes for detail. On
 training faces through H.264 and JPEG the mean gain is the same from here to 1, but the worst face
@@ -178,7 +179,7 @@ class Crop(MapNode[CropConfig]):
         if region is None:
             return "outside"
         rgb = reader.rgb(picture, region)
-        luma = rgb @ _LUMA
+        luma = np.asarray(cv2.transform(rgb.astype(np.float32), _LUMA), np.float32)
         x0, y0, *_ = region
         square_from_region = compose(aligned, translation(x0, y0))
         blur_px, blocky = self._measured(face, luma, square_from_region, (x0, y0), pts)
@@ -211,14 +212,14 @@ class Crop(MapNode[CropConfig]):
     def _measured(
         self,
         face: Face,
-        luma: npt.NDArray[np.floating],
+        luma: Plane,
         square_from_region: Matrix,
         corner_px: tuple[int, int],
         pts: int,
     ) -> tuple[float, float]:
         """Return a face's blur, px, and its block artefacts, both smoothed over time."""
         yaw = yaw_deg(face.points_px)
-        oval = face_oval_on_grid(square_from_region, luma.shape, yaw, WINDOW_FEATHER)
+        oval = oval_on_grid(square_from_region, luma.shape, yaw, WINDOW_FEATHER)
         if self._interlaced:
             # One field only, because the two differ where something moves.
             field, part = (_halved(plane[::2]) for plane in (luma, oval))

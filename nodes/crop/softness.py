@@ -8,9 +8,9 @@ faces of any size.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import Final
 
 import cv2
@@ -25,6 +25,8 @@ _EDGES_PX: Final = (0.0, 0.7, 1.4, 2.8, 5.6, 11.2)
 """Each band is the difference of two Gaussian blurs with consecutive standard deviations, px."""
 _SLOPE_SIGMA_PX: Final = 1.0
 """Standard deviation of the blur before the slope is measured, px, so that noise counts little."""
+_ENOUGH_BLUR_PX: Final = 2.8
+"""What is blurred so far is computed further from every second pixel; one of `_EDGES_PX`."""
 _BLUR_REACH: Final = 3
 """Where Gaussian blurs end, in standard deviations."""
 SPECTRUM: Final = (0.48, 2.49, 1.22)
@@ -46,6 +48,12 @@ _NOISES: Final = np.concatenate([[0.0], np.geomspace(1e-4, 3.0, 16)])
 """Noise variances that are compared, relative to the energy of a sharp face's second band."""
 _PRIOR_NOISE: Final = 0.3
 """Scale of the prior on the noise's deviation, which prefers little noise; same unit."""
+_BLUR_OF_EACH_PX: Final = np.repeat(_BLURS_PX, len(_NOISES))
+"""The blur of each pair of blur and noise; shape (blurs * noises,)."""
+_UNLIKELY: Final = np.tile(2 * np.sqrt(_NOISES) / _PRIOR_NOISE, len(_BLURS_PX))
+"""What is added to the squared distance of each pair for its noise."""
+_SIZE_STEP: Final = 0.01
+"""Models of faces are kept for eye distances in steps of 1 %."""
 _FREQUENCIES: Final = (np.arange(96) + 0.5) / 96 * 0.62
 """Sampled frequencies in cycles per pixel, a little beyond 0.5 for the corners of the plane."""
 
@@ -82,24 +90,23 @@ def softness(
     seen = energies(luma, weights)
     if seen.min() <= 0:
         return Softness(0.0, 0.0)
-    eyes_px = round(eye_distance_px / reduced, 1)
-    wanted, noise = _model(eyes_px)
-    believed = trust(eyes_px)
-    off = np.log(seen) - np.log(wanted)
-    level = (off * believed).sum(axis=2, keepdims=True) / believed.sum()
-    badness = (believed * np.square(off - level)).sum(axis=2) / _SPREAD**2
-    badness += 2 * np.sqrt(_NOISES)[None, :] / _PRIOR_NOISE
+    seen = np.log(seen)
+    model = _model(round(math.log(eye_distance_px / reduced) / _SIZE_STEP))
+    level = model.shares @ seen - model.mean
+    # The variance of the differences from the model; only the products depend on the picture.
+    mean_square = model.mean_square + model.shares @ (seen * seen) - 2 * (model.weighted @ seen)
+    badness = model.certainty * (mean_square - level * level) + _UNLIKELY
     likely = np.exp(-0.5 * (badness - badness.min()))
     likely /= likely.sum()
-    blur_px = float((likely.sum(axis=1) * _BLURS_PX).sum()) * reduced
-    variance = (likely * np.exp(level[..., 0]) * noise).sum()
-    return Softness(blur_px, float(np.sqrt(variance)))
+    variance = likely @ (np.exp(level) * model.noise)
+    return Softness(float(likely @ _BLUR_OF_EACH_PX) * reduced, math.sqrt(variance))
 
 
-def _reduced(plane: npt.NDArray[np.floating], factor: int) -> npt.NDArray[np.floating]:
-    height, width = (side // factor * factor for side in plane.shape)
-    blocks = plane[:height, :width].reshape(height // factor, factor, width // factor, factor)
-    return blocks.mean(axis=(1, 3))
+def _reduced(plane: npt.NDArray[np.floating], factor: int) -> npt.NDArray[np.float32]:
+    height, width = (side // factor for side in plane.shape)
+    whole = plane[: height * factor, : width * factor]
+    smaller = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(smaller, np.float32)
 
 
 def energies(luma: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) -> Array:
@@ -107,19 +114,26 @@ def energies(luma: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) 
 
     Faces differ less at their edges than in the texture of their skin.
     """
-    soft = [luma.astype(np.float32)]
-    soft += [_blurred(soft[0], sigma_px) for sigma_px in _EDGES_PX[1:]]
-    sloped = weights * _slope(soft[0])
-    shares = sloped / max(float(sloped.sum()), 1e-9)
-    bands = [np.square(fine - coarse) for fine, coarse in pairwise(soft)]
-    return np.array([float((band * shares).sum(dtype=np.float64)) for band in bands])
+    plane = luma.astype(np.float32, copy=False)
+    mask = weights.astype(np.float32, copy=False) * _slope(plane)
+    fine, blur_px, step = plane, 0.0, 1
+    found: list[float] = []
+    for sigma_px in _EDGES_PX[1:]:
+        coarse = _blurred(plane, math.sqrt(sigma_px**2 - blur_px**2) / step)
+        band = np.square(fine - coarse)
+        found.append(float(np.vdot(band, mask)) / max(float(mask.sum()), 1e-9))
+        fine = coarse
+        if sigma_px == _ENOUGH_BLUR_PX:
+            fine, mask = fine[::2, ::2].copy(), mask[::2, ::2].copy()
+            plane, blur_px, step = fine, sigma_px, 2
+    return np.array(found)
 
 
 def _slope(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     smooth = _blurred(plane, _SLOPE_SIGMA_PX)
-    border = cv2.BORDER_REPLICATE
     along_x, along_y = (
-        cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, ksize=1, borderType=border) for dx in (1, 0)
+        cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, ksize=1, borderType=cv2.BORDER_REPLICATE)
+        for dx in (1, 0)
     )
     return np.asarray(cv2.magnitude(along_x, along_y), np.float32)
 
@@ -144,16 +158,42 @@ def expected(eyes_px: float, blurs_px: Array, spectrum: tuple[float, ...] = SPEC
     return blurred @ _PASSED.T
 
 
-@lru_cache(maxsize=1024)
-def _model(eyes_px: float) -> tuple[Array, Array]:
-    """Return the energies of faces of this size for each blur and noise.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Model:
+    """What faces of one size look like, with each blur and noise; shapes (blurs * noises,)."""
 
-    Returns:
-        Shape (blurs, noises, bands); and the noise's variance in the same unit, (blurs, noises).
-    """
+    shares: Array
+    """Weight of each band; shape (bands,), sums to 1."""
+    weighted: Array
+    """Logarithms of the energies, times the bands' weights; shape (blurs * noises, bands)."""
+    mean: Array
+    """Weighted mean over the bands of the logarithms."""
+    mean_square: Array
+    """Weighted mean of their squares."""
+    noise: Array
+    """Variance of the noise, in the unit of the energies."""
+    certainty: float
+    """Number of bands that count, over the variance between faces."""
+
+
+@lru_cache(maxsize=512)
+def _model(size_steps: int) -> _Model:
+    """Return the model of faces of a size, in steps of `_SIZE_STEP` of its logarithm."""
+    eyes_px = math.exp(size_steps * _SIZE_STEP)
     faces = expected(eyes_px, _BLURS_PX)
-    noise = faces[0, 1] * np.broadcast_to(_NOISES, (len(_BLURS_PX), len(_NOISES)))
-    return faces[:, None, :] + noise[:, :, None] * _PASSED.sum(axis=1), noise
+    noise = faces[0, 1] * np.tile(_NOISES, len(_BLURS_PX))
+    faces = np.repeat(faces, len(_NOISES), axis=0)
+    wanted = np.log(faces + noise[:, None] * _PASSED.sum(axis=1))
+    believed = trust(eyes_px)
+    shares = believed / believed.sum()
+    return _Model(
+        shares=shares,
+        weighted=wanted * shares,
+        mean=wanted @ shares,
+        mean_square=np.square(wanted) @ shares,
+        noise=noise,
+        certainty=float(believed.sum()) / _SPREAD**2,
+    )
 
 
 def _passed() -> Array:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from nodes.decode.hardware import HardwareKind
 from nodes.node import NodeConfig
@@ -15,13 +15,13 @@ __all__ = ["DecodeConfig", "Seconds"]
 
 
 def _seconds(value: object) -> object:
-    """Convert `1:02:03.5`, `02:03.5` and `3.5` to seconds; return other values unchanged."""
+    """Convert the texts `1:02:03.5`, `02:03.5` and `3.5` to seconds; return what is no text."""
     if not isinstance(value, str):
         return value
     if not _CLOCK.fullmatch(value):
         with suppress(ValueError):
             return float(value)
-        return value
+        raise ValueError("expected seconds, or a time such as 01:30 or 1:02:03.5")
     return sum(float(part) * 60**place for place, part in enumerate(reversed(value.split(":"))))
 
 
@@ -41,7 +41,7 @@ class DecodeConfig(NodeConfig):
     """Start at the first frame at or after this time; None: at the start."""
     to_s: Seconds | None = None
     """End before the first frame at or after this time; None: at the end."""
-    rate: float | None = Field(default=None, gt=0, le=1000)
+    rate: float | None = Field(default=None, ge=0.001, le=1000)
     """Frame rate of sources without times, 1/s: numbered pictures (None: 25) and raw streams such
     as .h264 (None: the rate in the header, else 25)."""
     video: int | None = Field(default=None, ge=0)
@@ -63,8 +63,10 @@ class DecodeConfig(NodeConfig):
         """See `NodeConfig`."""
         return "only a part of it is wanted" if self.trims else None
 
-    @model_validator(mode="after")
-    def _forwards(self) -> Self:
-        if self.to_s is not None and self.to_s <= (self.from_s or 0):
-            raise ValueError(f"to_s is {self.to_s:g}, expected more than {self.from_s or 0:g}")
-        return self
+    @field_validator("to_s")
+    @classmethod
+    def _after_its_start(cls, to_s: float | None, checked: ValidationInfo) -> float | None:
+        start_s = checked.data.get("from_s") or 0
+        if to_s is not None and to_s <= start_s:
+            raise ValueError(f"expected a time after the start, which is at {start_s:g} s")
+        return to_s

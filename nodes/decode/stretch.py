@@ -31,7 +31,7 @@ from nodes.media.open import (
     stores_times,
 )
 from nodes.media.picture_files import is_numbered
-from nodes.media.reader import PacketHandler, PictureReader
+from nodes.media.reader import UNDECODED, PacketHandler, PictureReader
 from nodes.node import Segment
 from nodes.picture.captions import Captions
 from nodes.picture.formats import bit_depth, editable_format
@@ -72,7 +72,7 @@ class Stretch:
             MediaError: the file is missing, empty, not a video, or no picture can be decoded.
             UnsupportedFormatError: the pixel format cannot be converted to an editable one.
         """
-        self._counts_from = segment.start_pts
+        self._counts_from = self._end = None
         self._damage: list[dict[str, Any]] = []
         self._damage_count = 0
         self._conversions: dict[tuple[str, bool], int] = {}
@@ -113,7 +113,7 @@ class Stretch:
             self._reader.close()
             raise
         self._fitter = fitter
-        self._first, self._end = _bounds(segment, self.info)
+        self._first, self._counts_from, self._end = _bounds(segment, self.info)
         self._name = segment.input
         self._pictures: Iterator[av.VideoFrame] = pictures
         if self._first is not None and on_other is None:
@@ -272,12 +272,18 @@ class Stretch:
         self._conversions[what, same_size] = count + 1
 
     def _note_damage(self, what: str, pts: int | None) -> None:
-        if pts is not None and self._counts_from is not None and pts < self._counts_from:
-            return  # another segment's
+        if pts is not None and self._is_outside(pts, exact=what == UNDECODED):
+            return  # another segment's, or of a part that is not wanted
         self._damage_count += 1
         if len(self._damage) < MAX_NAMED_EVENTS:
             time_s = None if pts is None else round(float(pts * self._reader.time_base), 6)
             self._damage.append({"what": what, "before_frame": self._emitted, "time_s": time_s})
+
+    def _is_outside(self, pts: int, *, exact: bool) -> bool:
+        first, end = self._counts_from, self._end if exact else None
+        outside = (first is not None and pts < first) or (end is not None and pts >= end)
+        # After a restart of its clock the source's times are others.
+        return outside and not self._clock.restarts
 
     def report(self) -> dict[str, Any]:
         """Return the report, as JSON types."""
@@ -293,7 +299,7 @@ class Stretch:
             "hardware": self._asked_for,
             "why_software": self._reader.why_software,
             "lost_counted": self._reader.counts_lost,
-            "lost": self._reader.lost,
+            "lost": self._reader.lost(self._counts_from, self._end),
             "repeats": self._reader.repeats,
             "ended_early": self._reader.ended_early,
             "synthesised_pts": {
@@ -370,16 +376,13 @@ def _trimmed(info: VideoInfo, config: DecodeConfig, first_pts: int) -> VideoInfo
     )
 
 
-def _bounds(segment: Segment, info: VideoInfo) -> tuple[int | None, int | None]:
-    """Return first and end pts of the segment with its warm-up, limited to `span_pts`."""
-    starts = [segment.first_pts]
-    ends = [segment.end_pts]
-    if info.span_pts is not None:
-        starts.append(info.span_pts[0])
-        ends.append(info.span_pts[1])
+def _bounds(segment: Segment, info: VideoInfo) -> tuple[int | None, int | None, int | None]:
+    """Return the first pts with and without warm-up, and the end, limited to `span_pts`."""
+    first, end = info.span_pts or (None, None)
     return (
-        max((pts for pts in starts if pts is not None), default=None),
-        min((pts for pts in ends if pts is not None), default=None),
+        max((pts for pts in (segment.first_pts, first) if pts is not None), default=None),
+        max((pts for pts in (segment.start_pts, first) if pts is not None), default=None),
+        min((pts for pts in (segment.end_pts, end) if pts is not None), default=None),
     )
 
 

@@ -163,8 +163,8 @@ def plan_encoder(choice: EncodeConfig, info: VideoInfo, threads: int) -> Encoder
         if choice.lossless and encoder.lossless is None:
             able = [key for key, row in ENCODERS.items() if row.lossless is not None]
             raise NodeConfigError(
-                f"encode.lossless: encoder {encoder.name} is not known to lose nothing; expected"
-                f" encode.codec auto, {', '.join(able)}"
+                f"encode.lossless (--evidence): encoder {encoder.name} is not known to lose"
+                f" nothing; expected encode.codec auto, {', '.join(able)}"
             )
         if encoder.max_bits is not None and bit_depth(wanted) > encoder.max_bits:
             encoder = ENCODERS[encoder.successors[0]]

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nodes.geometry.alignment import (
+    MASK_FEATHER,
     Matrix,
     compose,
     face_oval_mask,
@@ -73,19 +74,25 @@ def sampled(plane: Plane, out_from_plane: Matrix, shape: tuple[int, ...]) -> Pla
     return _plane(cv2.warpAffine(plane, moved, size, flags=cv2.INTER_LINEAR, borderValue=np.nan))
 
 
-def oval_on_grid(square_from_grid: Matrix, shape: tuple[int, int], yaw_deg: float) -> Plane:
+def oval_on_grid(
+    square_from_grid: Matrix,
+    shape: tuple[int, int],
+    yaw_deg: float,
+    feather: float = MASK_FEATHER,
+) -> Plane:
     """Return the face mask on the grid of a picture, resampled from a mask that is drawn once.
 
     Args:
         square_from_grid: from coordinates of the picture to the aligned square of side 1.
         shape: of the picture, (height, width).
         yaw_deg: yaw of the face, -90 to 90.
+        feather: share of the radius over which it falls, above 0.
 
     Returns:
         Shape `shape`, 1 on the face, falling to 0; a hundredth of the square beyond the mask's edge
         it may differ from 0.
     """
-    mask = face_oval_mask(_OVAL_PX, yaw_deg)
+    mask = face_oval_mask(_OVAL_PX, yaw_deg, feather)
     inverse = on_pixel_indices(compose(scaling(_OVAL_PX), square_from_grid))
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return _plane(cv2.warpAffine(mask, inverse, (shape[1], shape[0]), flags=flags))

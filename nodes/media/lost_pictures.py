@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from typing import Final
 
@@ -30,8 +31,8 @@ class LostPictures:
         """
         self.counts = codec in _PICTURE_EACH
         """Whether packets and pictures can be compared."""
-        self.count = 0
-        """How many pictures are lost so far."""
+        self._times = array("q")
+        """Of what is lost so far."""
         self._waiting: dict[int, int] = {}
         """Times of packets without a picture -> their numbers."""
         self._after: dict[int, int] = {}
@@ -40,6 +41,13 @@ class LostPictures:
         self._last_fed: int | None = None
         self._last_shown: int | None = None
         self._step = 0
+
+    def between(self, first_pts: int | None, end_pts: int | None) -> int:
+        """Return how many pictures of `first_pts <= pts < end_pts` are lost so far."""
+        return sum(
+            (first_pts is None or pts >= first_pts) and (end_pts is None or pts < end_pts)
+            for pts in self._times
+        )
 
     def feed(self, pts: int | None) -> None:
         """Note a packet, in the order of decoding."""
@@ -73,13 +81,13 @@ class LostPictures:
         gone = [time for time, fed in self._waiting.items() if fed < number and time < pts]
         for time in gone:
             del self._waiting[time]
-        self.count += len(gone)
+        self._times.extend(gone)
         yield from sorted(gone)
 
     def end(self) -> Iterator[int]:
         """Yield what is lost once the decoder is empty."""
         self._drop_second_field(self._last_shown)
-        self.count += len(self._waiting)
+        self._times.extend(self._waiting)
         yield from sorted(self._waiting)
         self._waiting.clear()
 

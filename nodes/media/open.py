@@ -204,7 +204,7 @@ def video_stream(container: InputContainer, source: str, number: int | None = No
                 return stream
         known = ", ".join(f"{s.index} ({codec_name(s)})" for s in decodable)
         raise NodeConfigError(
-            f"{source}: decode.video is {number}, expected the number of a video stream: {known}"
+            f"{source}: has no video stream {number} (--video), expected one of: {known}"
         )
     best = container.streams.best("video")
     return best if best in decodable and isinstance(best, VideoStream) else decodable[0]

@@ -33,7 +33,7 @@ from nodes.media.picture_files import is_cut_jpeg
 from nodes.picture.filters import PictureFilter
 from nodes.picture.png_chunks import sound_packet
 
-__all__ = ["DamageHandler", "PacketHandler", "PictureReader", "first_picture"]
+__all__ = ["UNDECODED", "DamageHandler", "PacketHandler", "PictureReader", "first_picture"]
 
 DamageHandler = Callable[[str, int | None], None]
 """Called with a description of the damage, and the nearest pts in stream ticks, if known."""
@@ -48,7 +48,8 @@ MAX_READ_ERRORS = 8
 """Read errors in a row after which a file counts as ended."""
 
 
-_UNDECODED = "picture could not be decoded"
+UNDECODED = "picture could not be decoded"
+"""Damage whose time is exact: with threads, an error of a decoder comes some packets late."""
 
 
 def _unheard(_what: str, _pts: int | None) -> None:
@@ -164,16 +165,15 @@ class PictureReader:
         """Whether pictures that could not be decoded are told of one by one."""
         return self._lost.counts
 
-    @property
-    def lost(self) -> int:
-        """Number of pictures that could not be decoded.
+    def lost(self, first_pts: int | None = None, end_pts: int | None = None) -> int:
+        """Return how many pictures of `first_pts <= pts < end_pts` could not be decoded.
 
         Pictures that the container announces and does not have are included once the file was read
         from its start to its end.
         """
         read = self._packets_read if self._at_end else None
         unread = 0 if read is None else max(0, self.stream.frames - read)
-        return unread + self._lost.count
+        return unread + self._lost.between(first_pts, end_pts)
 
     @property
     def sample_aspect_ratio(self) -> Fraction:
@@ -264,7 +264,7 @@ class PictureReader:
         if waiting > 0 and self._threads > 1:
             yield from self._lost_tail()
         for pts in self._lost.end():
-            self._on_damage(_UNDECODED, pts)
+            self._on_damage(UNDECODED, pts)
         self._at_end = True
         self.ended_early |= self._stops_short()
 
@@ -286,7 +286,7 @@ class PictureReader:
         if not self.stores_times:
             picture.pts = None
         for pts in self._lost.show(picture.pts, of_fields=picture.interlaced_frame):
-            self._on_damage(_UNDECODED, pts)
+            self._on_damage(UNDECODED, pts)
         if picture.pts is not None:
             self._last_pts = picture.pts
         return self._cropped(picture) if any(self.facts.crop_px) else picture
@@ -362,7 +362,7 @@ class PictureReader:
 
         def relay(what: str, pts: int | None) -> None:
             # What is lost is told at the end, by what of these pictures was seen here.
-            if what != _UNDECODED and (pts is None or pts > last):
+            if what != UNDECODED and (pts is None or pts > last):
                 self._on_damage(what, pts)
 
         single = PictureReader(self._source, 1, relay, video=self._video)

@@ -7,8 +7,10 @@ residual of 0 do not change.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -48,49 +50,59 @@ def add_rgb_residual(
     """
     layout = pixel_layout(picture.format.name)
     matrix, full = resolve_color(color, layout, picture.height)
-    weight_r, weight_b = LUMA_WEIGHTS[matrix]
     changed = _changed_part(residual, region_xyxy_px, layout)
     if changed is None:
         return
-    region, (red, green, blue) = changed
-    luma: Values = weight_r * red + (1 - weight_r - weight_b) * green + weight_b * blue
-    touched = (red != 0) | (green != 0) | (blue != 0)
+    region, change, touched = changed
+    luma, *chroma = (
+        np.asarray(plane, np.float32) for plane in cv2.split(cv2.transform(change, _planes(matrix)))
+    )
     unit, top = 1 << (layout.bit_depth - 8), (1 << layout.bit_depth) - 1
     legal = (0, top) if full else (16 * unit, 235 * unit)
     gain = top if full else 219 * unit
-    _add(region_samples(picture, layout, 0, region), luma * gain, touched, legal, layout.shift)
+    _add(region_samples(picture, layout, 0, region), gain * luma, touched, legal, layout.shift)
     if layout.chroma == "none":
         return
     legal = (0, top) if full else (16 * unit, 240 * unit)
     gain = top if full else 224 * unit
     blocks = _subsampled(touched.astype(np.float32), layout, (0.5, 0.5)) > 0
     _, *siting = chroma_siting(color)
-    changes = (
-        (blue - luma) * (gain / (2 - 2 * weight_b)),
-        (red - luma) * (gain / (2 - 2 * weight_r)),
-    )
-    for view, change in zip(chroma_samples(picture, layout, region), changes, strict=True):
-        _add(view, _subsampled(change, layout, siting), blocks, legal, layout.shift)
+    for view, plane in zip(chroma_samples(picture, layout, region), chroma, strict=True):
+        _add(view, gain * _subsampled(plane, layout, siting), blocks, legal, layout.shift)
+
+
+@lru_cache(maxsize=16)
+def _planes(matrix: int) -> npt.NDArray[np.float64]:
+    """Return the matrix from R, G and B to Y, Cb and Cr, all three of full scale 1."""
+    weight_r, weight_b = LUMA_WEIGHTS[matrix]
+    luma = np.array([weight_r, 1 - weight_r - weight_b, weight_b])
+    red, _, blue = np.eye(3)
+    return np.stack([luma, (blue - luma) / (2 - 2 * weight_b), (red - luma) / (2 - 2 * weight_r)])
 
 
 def _changed_part(
     residual: npt.NDArray[np.floating], region: Region, layout: PixelLayout
-) -> tuple[Region, Values] | None:
-    """Return the smallest region with the whole residual, and the residual there as (3, H, W)."""
-    changes = residual != 0
-    rows, columns = (np.flatnonzero(changes.any(axis=axes)) for axes in ((1, 2), (0, 2)))
-    if not rows.size:
+) -> tuple[Region, Values, npt.NDArray[np.bool_]] | None:
+    """Return the smallest region with the whole residual.
+
+    Returns:
+        The region, the residual there (H, W, 3), and which pixels it changes (H, W); None if none.
+    """
+    residual = residual.astype(np.float32, copy=False)
+    unchanged = cv2.inRange(residual, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    touched = np.equal(unchanged, 0)
+    left, above, width, height = cv2.boundingRect(touched.view(np.uint8))
+    if not width:
         return None
     x0, y0, x1, y1 = region
     # One more chroma sample on each side, because chroma depends on pixels beyond its block.
     grown_x, grown_y = 1 << layout.log2_sub_x, 1 << layout.log2_sub_y
-    left = max(0, columns[0] - grown_x) >> layout.log2_sub_x << layout.log2_sub_x
-    above = max(0, rows[0] - grown_y) >> layout.log2_sub_y << layout.log2_sub_y
-    right = min(x1 - x0, -(-(columns[-1] + 1 + grown_x) // grown_x) * grown_x)
-    below = min(y1 - y0, -(-(rows[-1] + 1 + grown_y) // grown_y) * grown_y)
-    part = residual[above:below, left:right].transpose(2, 0, 1)
-    box = (x0 + int(left), y0 + int(above), x0 + int(right), y0 + int(below))
-    return box, np.ascontiguousarray(part, np.float32)
+    right = min(x1 - x0, -(-(left + width + grown_x) // grown_x) * grown_x)
+    below = min(y1 - y0, -(-(above + height + grown_y) // grown_y) * grown_y)
+    left = max(0, left - grown_x) >> layout.log2_sub_x << layout.log2_sub_x
+    above = max(0, above - grown_y) >> layout.log2_sub_y << layout.log2_sub_y
+    part = slice(above, below), slice(left, right)
+    return (x0 + left, y0 + above, x0 + right, y0 + below), residual[part], touched[part]
 
 
 def _add(
@@ -114,28 +126,23 @@ def _subsampled(values: Values, layout: PixelLayout, siting: Sequence[float]) ->
         layout: the pixel layout.
         siting: horizontal and vertical siting; see `chroma_siting`.
     """
-    columns = _reduced(values.T, 1 << layout.log2_sub_x, siting[0]).T
-    return _reduced(columns, 1 << layout.log2_sub_y, siting[1])
+    steps = 1 << layout.log2_sub_x, 1 << layout.log2_sub_y
+    (across, x), (down, y) = (_taps(*each) for each in zip(steps, siting, strict=True))
+    means = cv2.sepFilter2D(
+        values, cv2.CV_32F, across, down, anchor=(x, y), borderType=cv2.BORDER_REPLICATE
+    )
+    return np.asarray(means, np.float32)[:: steps[1], :: steps[0]]
 
 
-def _reduced(values: Values, step: int, siting: float) -> Values:
-    """Reduce rows by `step`.
+@lru_cache(maxsize=16)
+def _taps(step: int, siting: float) -> tuple[Values, int]:
+    """Return the weights of the pixels of a block and around it, and the index of its first pixel.
 
-    Chroma that is centred between rows is the mean of its block. Chroma on a row is the weighted
-    mean of that row and its neighbours, with weights such as [1 2 1] / 4.
+    Chroma that is centred between pixels is the mean of its block. Chroma on a pixel is the
+    weighted mean of that and its neighbours, with weights such as [1 2 1] / 4.
     """
-    if step == 1:
-        return values
-    count = -(-len(values) // step)
+    if siting == 0.5 or step == 1:
+        return np.full(step, 1 / step, np.float32), 0
     centre = round(siting * (step - 1))
-    if siting == 0.5:
-        weights = dict.fromkeys(range(step), 1)
-    else:
-        weights = {centre + near: step - abs(near) for near in range(1 - step, step)}
-    before, after = -min(weights), max(weights) + (count - 1) * step + 1 - len(values)
-    padded = np.pad(values, ((max(0, before), max(0, after)), (0, 0)), mode="edge")
-    parts = [
-        padded[before + offset :: step][:count] * np.float32(weight)
-        for offset, weight in weights.items()
-    ]
-    return np.add.reduce(parts) / np.float32(sum(weights.values()))
+    weights = step - np.abs(np.arange(1 - step, step))
+    return (weights / weights.sum()).astype(np.float32), step - 1 - centre

@@ -13,6 +13,7 @@ from aminet.errors import AminetError
 from pipeline.cli import enhance, graphs, inspect, network, plan, quality, verify
 from pipeline.cli.console import failure, say, say_error
 from pipeline.cli.loudness import adjustable
+from pipeline.cli.naming import naming_options
 from pipeline.cli.wrapping import not_ended_by_others, wrap_commands
 from pipeline.errors import EXIT_RUN_FAILED, NodeFailedError, exit_code
 from pipeline.interrupts import EXIT_INTERRUPTED, interrupted, interruptible
@@ -31,6 +32,7 @@ app = typer.Typer(
 for commands in (enhance, plan, verify, inspect, graphs, network, quality):
     commands.register(app)
 wrap_commands(app, not_ended_by_others)
+wrap_commands(app, naming_options)
 wrap_commands(app, adjustable)
 
 

@@ -26,7 +26,7 @@ __all__ = ["register"]
 _BESIDE: Final = {
     SHEET: "before/after",
     TRACKS: "tracks",
-    PARQUET: "tracks",
+    PARQUET: "tracks, a table",
     FRAMES: "evidence",
 }
 """Labels of the files beside the output, by ending."""
@@ -189,17 +189,19 @@ def _go(
 
 def _tell_stream(source: str, output: str, result: SegmentResult) -> None:
     """Say what became of a stream."""
-    from nodes.reports import generative_faces, left_alone, restored_faces
-    from pipeline.job.monitors import left_alone_lines
+    from nodes.reports import counted, found_faces, generative_faces, left_alone, restored_faces
+    from pipeline.job.summary import face_facts, left_alone_lines
 
-    frames = result.progress.frames
-    patches = restored_faces(result.reports.values(), result.progress.faces)
-    say_error(f"{source} -> {output}: {frames} frames, {patches} patches restored")
-    for line in left_alone_lines(left_alone(result.reports.values())):
+    reports = result.reports.values()
+    restored, alone = restored_faces(reports, result.progress.faces), left_alone(reports)
+    facts = [counted(result.progress.frames, "frame")]
+    facts += face_facts(found_faces(reports), restored, alone)
+    say_error(f"{source} -> {output}: {', '.join(facts)}")
+    for line in left_alone_lines(alone):
         say_error(line)
-    if generative_faces(result.reports.values()):
+    if generative_faces(reports):
         say_error(f"  note: {GENERATIVE_NOTE}")
-    if patches:
+    if restored:
         say_error(NOTE)
 
 

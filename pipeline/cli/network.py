@@ -12,6 +12,7 @@ from rich.table import Table
 
 from aminet.errors import did_you_mean
 from pipeline.cli.console import out, say
+from pipeline.cli.numbers import number
 from pipeline.errors import ConfigError
 
 __all__ = ["register"]
@@ -70,7 +71,10 @@ def evaluate(
         typer.Option("--model", "-m", help="bicubic, lanczos, a network's name, or a file."),
     ] = None,
     scale: Annotated[
-        list[int] | None, typer.Option("--scale", min=2, max=16, help="Reductions to try.")
+        list[int] | None,
+        typer.Option(
+            "--scale", parser=number(int, 2, 16), metavar="2-16", help="Reductions to try."
+        ),
     ] = None,
     protocol: Annotated[
         str, typer.Option(help="bicubic, camera, track (seven frames), frame (its last), or all.")
@@ -126,7 +130,10 @@ def models(
         str | None,
         typer.Option(help="Average the export with this network, from which it was trained on."),
     ] = None,
-    share: Annotated[float, typer.Option(min=0, max=1, help="Share of that network.")] = 0.5,
+    share: Annotated[
+        float,
+        typer.Option(parser=number(float, 0, 1), metavar="0-1", help="Share of that network."),
+    ] = 0.5,
 ) -> None:
     """List the networks that ship, or export the weights of a training checkpoint."""
     from aminet.model_files import list_weights, load_network, mix_networks, save_weights

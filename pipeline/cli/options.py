@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.numbers import number
+
 __all__ = [
     "Address",
     "ChangeMap",
@@ -41,7 +43,10 @@ Output = Annotated[
     typer.Option("--output", "-o", help="A file for one input file, - for a pipe, else a folder."),
 ]
 Scale = Annotated[
-    int | None, typer.Option("--scale", min=1, max=4, help="Enlarge the picture: 1, 2, 3 or 4.")
+    int | None,
+    typer.Option(
+        "--scale", parser=number(int, 1, 4), metavar="1-4", help="Enlarge the picture by this much."
+    ),
 ]
 Look = Annotated[
     str | None,
@@ -49,7 +54,12 @@ Look = Annotated[
 ]
 Strength = Annotated[
     float | None,
-    typer.Option("--strength", min=0, max=1, help="How much of the restoration to apply."),
+    typer.Option(
+        "--strength",
+        parser=number(float, 0, 1),
+        metavar="0-1",
+        help="How much of the restoration to apply.",
+    ),
 ]
 Faces = Annotated[
     str | None,
@@ -61,7 +71,12 @@ From = Annotated[
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="End before here.")]
 Video = Annotated[
     int | None,
-    typer.Option("--video", min=0, help="Which video stream to restore, by `aminet probe`."),
+    typer.Option(
+        "--video",
+        parser=number(int, 0),
+        metavar="N",
+        help="Which video stream to restore, by `aminet probe`.",
+    ),
 ]
 Evidence = Annotated[
     bool,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from nodes.reports import counted
 from pipeline.cli import options as option
 from pipeline.cli.console import say
 from pipeline.errors import ConfigError
@@ -117,7 +118,7 @@ def _lines(job: JobPlan) -> Iterator[str]:
         yield "nothing is left to do"
         return
     runner, why = job.runner
-    yield f"{job.segments_left} segments to do, {runner} runner ({why})"
+    yield f"{counted(job.segments_left, 'segment')} to do, {runner} runner ({why})"
     sizing = job.sizing()
     if sizing:
         yield from _placements(sizing)
@@ -138,7 +139,7 @@ def _segments(plan: SegmentPlan, done: tuple[int, ...]) -> Iterator[str]:
         return
     frames = [interval.frames for interval in plan.intervals if interval.frames is not None]
     if frames:
-        yield f"  segments of {min(frames)} to {max(frames)} frames, cut at keyframes"
+        yield f"  segments of {min(frames)} to {counted(max(frames), 'frame')}, cut at keyframes"
     if done:
         yield f"  done: {', '.join(str(number + 1) for number in sorted(done))}"
 
@@ -161,8 +162,9 @@ def _placements(sizing: Sizing) -> Iterator[str]:
         name = placement.machine if " " in placement.machine else f"machine {placement.machine[:8]}"
         gpus = f" and {placement.enhancer_gpus:g} GPU" if placement.enhancer_gpus else ""
         yield (
-            f"  {name}: segment workers {placement.workers} x {placement.worker_threads} thread(s),"
-            f" enhancers {placement.enhancers} x {placement.enhancer_threads} thread(s){gpus}"
+            f"  {name}: segment workers {placement.workers} x"
+            f" {counted(placement.worker_threads, 'thread')}, enhancers {placement.enhancers} x"
+            f" {counted(placement.enhancer_threads, 'thread')}{gpus}"
         )
 
 
@@ -172,7 +174,7 @@ def _state(video: PlannedVideo, job: JobPlan) -> str:
     if video.finished is not None:
         signed = ", to be signed" if job.signs_finished(video) else ""
         return f"done by an earlier run{signed}"
-    frames = "" if video.plan.frames is None else f"{video.plan.frames} frames in "
-    total = len(video.plan.segments.intervals)
+    frames = "" if video.plan.frames is None else f"{counted(video.plan.frames, 'frame')} in "
+    total = counted(len(video.plan.segments.intervals), "segment")
     done = f", {len(video.done)} of them done" if video.done else ""
-    return f"{frames}{total} segment{'s' if total > 1 else ''}{done}"
+    return f"{frames}{total}{done}"

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import say
+from pipeline.cli.numbers import number
 from pipeline.errors import VerificationError
 
 __all__ = ["register"]
@@ -27,7 +28,11 @@ def verify(
     sample: Annotated[
         int | None,
         typer.Option(
-            "--sample", min=0, help="Make only so many frames again, chosen at random; 0: none."
+            "--sample",
+            parser=number(int, 0),
+            metavar="N",
+            help="Check only so many frames, chosen at random, each made again with those before"
+            " it in its segment; 0: none.",
         ),
     ] = None,
 ) -> None:

@@ -303,12 +303,13 @@ class _Mux:
             chapters = len(written.chapters())
             ticks, others = array("q"), defaultdict[int, Written](Written)
             for packet in written.demux():
-                if not packet.size or packet.pts is None:
+                if not packet.size or (packet.pts is None and not is_cover(packet.stream)):
                     continue
                 if packet.stream_index == self._video.index:
-                    ticks.append(packet.pts)
+                    ticks.append(packet.pts or 0)
                     continue
-                others[packet.stream_index].shown_s.append(float(packet.pts * packet.time_base))
+                shown_s = float((packet.pts or 0) * packet.time_base)
+                others[packet.stream_index].shown_s.append(shown_s)
                 others[packet.stream_index].bytes.append(packet.size)
         ticks, shown = sorted(ticks), self._timing.shown
         if len(ticks) != len(shown):

@@ -59,7 +59,7 @@ class CopiedStream:
             times = counted(self.retimed_packets, "time")
             lines.append(f"{name}: {times} went back or stood still: moved up")
         if self.lost_packets:
-            lines.append(f"{name}: {self.lost_packets} of {self.packets} packets were lost")
+            lines.append(f"{name}: lost {self.lost_packets} of {counted(self.packets, 'packet')}")
         if self.max_deviation_s > OFF_S:
             lines.append(f"{name}: up to {self.max_deviation_s:.3f} s from where it belongs")
         return lines
@@ -207,7 +207,10 @@ class OtherStreams:
             if clock is None or copy.kind not in _COMPARED:
                 found.append(copy)
                 continue
-            lost, off_s = clock.compared(written.get(copy.target_index, Written()))
+            there = written.get(copy.target_index, Written())
+            lost, off_s = clock.compared(there)
+            if is_cover(self._copies[copy.source_index]):
+                off_s = 0.0  # it has no time
             found.append(replace(copy, lost_packets=lost, max_deviation_s=off_s))
         return tuple(found)
 

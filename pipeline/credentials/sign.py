@@ -95,7 +95,10 @@ def credentials_of(
         return None
     for file, what in zip(files, ("--sign-cert", "--sign-key"), strict=True):
         if file is None:
-            raise ConfigError(f"to sign, a certificate and its key are needed: add {what}")
+            raise ConfigError(
+                "to sign (--sign-cert, --sign-key, --sign-tsa), a certificate and its key are"
+                f" needed: add {what}"
+            )
     try:
         import c2pa
     except ImportError as error:

@@ -6,7 +6,7 @@ import os
 import queue
 import tempfile
 import threading
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -35,6 +35,10 @@ PictureT = TypeVar("PictureT", npt.NDArray[np.uint8], av.VideoFrame)
 
 _WINDOW_FRAMES: Final = 8
 """Most frames of a stream in flight, as for live sources."""
+
+_LEAST_RATE: Final = 0.001
+_MOST_RATE: Final = 1000
+"""Frames a second, as of `decode.rate`."""
 
 
 class Enhancer:
@@ -96,6 +100,7 @@ class Enhancer:
             ends, prepared(ends), options, threads=self._threads
         )
         self._stream: _Stream | None = None
+        self._in_use = threading.Lock()
 
     def __call__(self, picture: PictureT) -> PictureT:
         """Restore the faces in one picture by itself, as in a photograph.
@@ -110,7 +115,7 @@ class Enhancer:
             MediaError: it is no such picture.
             RuntimeError: the enhancer is closed, or busy with a stream.
         """
-        (made,) = self._pass(iter([picture]), Fraction(1), still=True)
+        (made,) = self._pass([picture], Fraction(1), still=True)
         return made
 
     def stream(
@@ -123,7 +128,7 @@ class Enhancer:
 
         Args:
             frames: BGR arrays or PyAV frames of one size and format, in the order of showing.
-            rate: frames a second, for those without times (`pts`).
+            rate: frames a second, 0.001 to 1000, for those without times (`pts`).
 
         Yields:
             A picture for each, in order, of the same kind and with the same times.
@@ -131,9 +136,14 @@ class Enhancer:
         Raises:
             MediaError: a frame is of another kind than the first, or not later than the one before.
             RuntimeError: the enhancer is closed, or busy with another stream.
+            ValueError: `rate` is out of its range.
             AminetError: a node failed.
         """
-        yield from self._pass(iter(frames), Fraction(rate).limit_denominator(1001), still=False)
+        if not _LEAST_RATE <= rate <= _MOST_RATE:
+            raise ValueError(
+                f"rate is {rate}, expected {_LEAST_RATE} to {_MOST_RATE} frames a second"
+            )
+        yield from self._pass(frames, Fraction(rate).limit_denominator(1001), still=False)
 
     def close(self) -> None:
         """Free the network; a stream that is still open ends. May be called again."""
@@ -154,19 +164,26 @@ class Enhancer:
     ) -> Generator[PictureT]:
         if self._runner is None:
             raise RuntimeError("this Enhancer is closed: make another one")
-        if self._stream is not None:
+        # Claimed before the first picture is asked for, which may take long.
+        if not self._in_use.acquire(blocking=False):
             raise RuntimeError(
                 "this Enhancer is busy with a stream: close that first, or make another Enhancer"
             )
-        frames = iter(frames)
+        try:
+            yield from self._restored(self._runner, iter(frames), FrameMaker(rate), still=still)
+        finally:
+            self._in_use.release()
+
+    def _restored(
+        self, runner: LocalRunner, frames: Iterator[PictureT], maker: FrameMaker, *, still: bool
+    ) -> Generator[PictureT]:
         try:
             # None is not the end: OpenCV gives it for a picture that it cannot read.
             first = next(frames)
         except StopIteration:
             return
-        maker = FrameMaker(rate)
         info = maker.info(first, still=still)
-        stream = self._stream = _Stream(self._runner, self._source, self._sink, self._threads)
+        stream = self._stream = _Stream(runner, self._source, self._sink, self._threads)
         stream.start(info)
         try:
             for picture in chain([first], frames):

@@ -138,6 +138,11 @@ class FrameMaker:
                 f"picture {self._count} has pts {picture.pts}, expected more than {self._last_pts}:"
                 " give pictures in the order in which they are shown, or set the pts of all to None"
             )
+        if picture.time_base and picture.time_base != self._time_base:
+            raise MediaError(
+                f"picture {self._count} has time base {picture.time_base}, expected that of the"
+                f" first, {self._time_base}"
+            )
         return picture.pts, picture.duration or 0
 
 

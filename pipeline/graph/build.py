@@ -10,7 +10,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from aminet.errors import AminetError, did_you_mean, first_line
-from aminet.settings import explain
+from aminet.setting_errors import explain, wrong_values
 from nodes.errors import NodeConfigError
 from nodes.node import Node, NodeConfig, Port, SinkNode, SourceNode
 from nodes.registry import find_node
@@ -39,7 +39,12 @@ def build_graph(
     """
     values = dict(spec.params)
     for name, value in (params or {}).items():
-        _require(name, spec.params, f"graph {spec.name!r} has no parameter {name!r}")
+        if name not in spec.params:
+            has = f"the graph {spec.name!r} has no such parameter{_listed(spec.params)}"
+            raise GraphError(
+                f"graph {spec.name!r} has no parameter {name!r}{_suggest(name, spec.params)}",
+                wrong={f"params.{name}": has},
+            )
         values[name] = value
     overrides = overrides or {}
     for name in overrides:
@@ -54,8 +59,8 @@ def build_graph(
             continue
         entry = entries[name]
         config = {**_substitute(name, entry.config, values), **overrides.get(name, {})}
-        elsewhere = {*overrides.get(name, {}), *_bound_to(entry, params or {})}
-        made[name] = _make_node(name, entry, config, made, elsewhere)
+        given = dict.fromkeys(overrides.get(name, {}), "") | _bound_to(entry, params or {})
+        made[name] = _make_node(name, entry, config, made, given)
     graph = Graph(spec.name, tuple(made.values()), values)
     _check_ends(graph)
     return graph
@@ -64,7 +69,11 @@ def build_graph(
 def _suggest(name: str, known: Iterable[str]) -> str:
     """Return `: did you mean ...` or the list of what there is, to end a message with."""
     known = list(known)
-    return did_you_mean(name, known) or f"; there are: {', '.join(known) or 'none'}"
+    return did_you_mean(name, known) or _listed(known)
+
+
+def _listed(known: Iterable[str]) -> str:
+    return f"; there are: {', '.join(known) or 'none'}"
 
 
 def _require(
@@ -179,9 +188,18 @@ def _make_node(
     entry: NodeEntry,
     config: Mapping[str, Any],
     made: Mapping[str, GraphNode],
-    elsewhere: Collection[str],
+    given: Mapping[str, str],
 ) -> GraphNode:
-    """Return a node, checked; the settings in `elsewhere` are not those of the graph's file."""
+    """Return a node, checked.
+
+    Args:
+        name: of the node.
+        entry: what the graph says of it.
+        config: its settings.
+        made: the nodes before it.
+        given: the settings that are not those of the graph's file, and the parameter that gives
+            each, empty if none does.
+    """
     at, label = ("nodes", name), f"node {name!r} ({entry.type_name})"
     try:
         node_class = find_node(entry.type) if isinstance(entry.type, str) else entry.type
@@ -195,7 +213,12 @@ def _make_node(
         said = f"{label}: {explain(error, model=node_class.Config)}{_bound(entry, error)}"
         keys = tuple(str(step) for step in error.errors()[0]["loc"])
         raise GraphError(
-            said, at=None if {*keys[:1]} & {*elsewhere} else _written_at(name, entry, keys)
+            said,
+            at=None if {*keys[:1]} & given.keys() else _written_at(name, entry, keys),
+            wrong={
+                _key_of(name, key, given): text
+                for key, text in wrong_values(error, node_class.Config).items()
+            },
         ) from error
     ports = {port.name: port for port in node_class.spec.inputs}
     edges = {port: _parse_edge(name, port, source) for port, source in entry.inputs.items()}
@@ -228,10 +251,16 @@ def _written_at(name: str, entry: NodeEntry, keys: tuple[str, ...]) -> tuple[str
     return "nodes", name, "config", *keys
 
 
-def _bound_to(entry: NodeEntry, params: Collection[str]) -> set[str]:
-    """Return the settings of a node that are parameters of the graph, of those in `params`."""
+def _key_of(node: str, setting: str, given: Mapping[str, str]) -> str:
+    """Return the key of a `RunConfig` that a node's setting is given by."""
+    param = given.get(setting.partition(".")[0])
+    return f"params.{param}" if param else f"nodes.{node}.{setting}"
+
+
+def _bound_to(entry: NodeEntry, params: Collection[str]) -> dict[str, str]:
+    """Return the parameter of each setting of a node that takes one, of those in `params`."""
     return {
-        key
+        key: value[1:]
         for key, value in entry.config.items()
         if isinstance(value, str) and value.startswith("$") and value[1:] in params
     }

@@ -14,7 +14,8 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from aminet.errors import did_you_mean
-from aminet.settings import explain, lines_of, read_settings
+from aminet.setting_errors import explain
+from aminet.settings import lines_of, read_settings
 from pipeline.errors import ConfigError, GraphError
 from pipeline.graph.files import graph_file
 from pipeline.graph.locations import counted_from, keys_of_files

@@ -19,6 +19,7 @@ from nodes.reports import counted
 from pipeline.job.files import VideoFiles
 from pipeline.job.progress import Expected, RunProgress
 from pipeline.job.report import VideoReport
+from pipeline.job.summary import summary_lines
 from pipeline.run.contract import Progress
 from pipeline.terminal import printable
 
@@ -28,7 +29,6 @@ __all__ = [
     "LineMonitor",
     "Monitor",
     "SilentMonitor",
-    "left_alone_lines",
     "monitor_for",
 ]
 
@@ -97,7 +97,7 @@ class FailureMonitor(SilentMonitor):
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
         """See `Monitor`."""
         if report.status == "failed":
-            for line in _summary(video, report):
+            for line in summary_lines(video.source, report):
                 self._console.print(printable(line), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -114,7 +114,7 @@ class LineMonitor(SilentMonitor):
         """See `Monitor`."""
         self._last = time.monotonic()
         self._run_progress = RunProgress(videos)
-        self.noted(f"{len(videos)} video(s), {runner} runner ({why})")
+        self.noted(f"{counted(len(videos), 'video')}, {runner} runner ({why})")
 
     def advanced(self, video: VideoFiles, progress: Progress) -> None:
         """See `Monitor`."""
@@ -136,7 +136,7 @@ class LineMonitor(SilentMonitor):
     def ended(self, video: VideoFiles, report: VideoReport) -> None:
         """See `Monitor`."""
         self._moved.discard(video)
-        for line in _summary(video, report):
+        for line in summary_lines(video.source, report):
             self.noted(line)
 
     def noted(self, text: str) -> None:
@@ -161,7 +161,7 @@ class BarMonitor(SilentMonitor):
 
     def began(self, videos: Mapping[VideoFiles, Expected], runner: str, why: str) -> None:
         """See `Monitor`."""
-        self._bars.log(f"{len(videos)} video(s), {runner} runner ({why})")
+        self._bars.log(f"{counted(len(videos), 'video')}, {runner} runner ({why})")
         self._run_progress = RunProgress(videos)
         self._overall = self._bars.add_task("in all", total=self._run_progress.total, told="")
         for video, expected in videos.items():
@@ -191,7 +191,7 @@ class BarMonitor(SilentMonitor):
         """See `Monitor`."""
         if video in self._tasks:
             self._bars.update(self._tasks[video], visible=False)
-        for line in _summary(video, report):
+        for line in summary_lines(video.source, report):
             self.noted(line)
 
     def noted(self, text: str) -> None:
@@ -210,43 +210,3 @@ class BarMonitor(SilentMonitor):
 def monitor_for(console: Console) -> Monitor:
     """Return a `BarMonitor` for a terminal, else a `LineMonitor`."""
     return BarMonitor(console) if console.is_terminal else LineMonitor(console)
-
-
-def _summary(video: VideoFiles, report: VideoReport) -> list[str]:
-    """Return the lines to show when a video has ended."""
-    if report.status == "failed":
-        return [f"{video.source}: FAILED: {report.error}"]
-    frames = counted(report.frames, "frame")
-    facts = (frames, *_faces(report), f"{report.frames_per_s:.1f} frames/s")
-    made = ", ".join(report.outputs.values()) or f"{len(report.beside)} files beside"
-    done = f"{video.source} -> {made}: {', '.join(facts)}"
-    notes = (f"  note: {note}" for note in report.notes)
-    return [done, *left_alone_lines(report.left_alone), *notes]
-
-
-def left_alone_lines(left_alone: Mapping[str, int]) -> list[str]:
-    """Return a line for each reason why faces were left as they were.
-
-    Args:
-        left_alone: the reason in words -> how many faces, over all frames.
-    """
-    return [f"  {counted(count, 'face')} left alone: {why}" for why, count in left_alone.items()]
-
-
-def _faces(report: VideoReport) -> tuple[str, ...]:
-    """Return texts about faces; none for a graph without face nodes."""
-    followed = (f"{counted(report.tracks, 'face')} followed",) if report.tracks else ()
-    count = f"{report.faces} patch{'' if report.faces == 1 else 'es'} restored"
-    restored = (count,) if report.tracks or report.faces else ()
-    if report.tracks == 0 and not report.faces:
-        return ("no face found", _unchanged(report))
-    return (*followed, *restored, *_copied(report))
-
-
-def _unchanged(report: VideoReport) -> str:
-    return "copied, unchanged" if report.copied_frames == report.frames else "pictures unchanged"
-
-
-def _copied(report: VideoReport) -> tuple[str, ...]:
-    share = report.copied_frames / max(1, report.frames)
-    return (f"{share:.0%} copied",) if report.copied_frames else ()

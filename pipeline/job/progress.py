@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from nodes.reports import counted
 from pipeline.job.files import VideoFiles
 from pipeline.run.contract import Progress
 
@@ -82,13 +83,14 @@ class RunProgress:
         if self.left_s is not None:
             parts.append(f"{format_s(self.left_s)} left")
         if self.restarts:
-            parts.append(f"{self.restarts} workers lost and replaced")
+            parts.append(f"{counted(self.restarts, 'worker')} lost and replaced")
         return ", ".join(parts)
 
     def of(self, video: VideoFiles) -> str:
         """Return the progress of one video as text."""
         at, total = self._at[video], self._expected[video].frames
-        return f"frame {at.frames}{f'/{total}' if total else ''}, {at.faces} faces"
+        faces = f"faces restored {counted(at.faces, 'time')}"
+        return f"frame {at.frames}{f'/{total}' if total else ''}, {faces}"
 
     @property
     def _took_s(self) -> float:

@@ -55,13 +55,13 @@ class VideoReport:
     """The one-line reason of a failure."""
     frames: int = 0
     faces: int = 0
-    """Face patches restored, over all frames."""
+    """How often a face was restored: faces in all frames together."""
     generative_faces: int = 0
     """Those that a generative network restored, as its model card says."""
     left_alone: dict[str, int] = field(default_factory=dict[str, int])
-    """Why faces were left as they were, in words -> how many, over all frames."""
+    """Why faces were left as they were, in words -> how often: faces in all frames together."""
     tracks: int | None = 0
-    """Number of tracks, None if no node tracks faces."""
+    """Number of faces found, each counted once (tracks); None if no node tracks faces."""
     segments: int = 1
     segments_reused: int = 0
     """Segments that an earlier run had finished."""

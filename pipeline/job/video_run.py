@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from nodes.reports import counted
 from pipeline.config import RunOptions
 from pipeline.errors import NodeFailedError
 from pipeline.graph.graph import Graph
@@ -77,7 +78,8 @@ class VideoRun:
         """Messages for the user."""
         if not self._reused:
             return tuple(self._notes)
-        found = f"{self._reused} of {self.total} segments were finished by an earlier run"
+        segments = counted(self.total, "segment")
+        found = f"finished by an earlier run: {self._reused} of {segments}"
         return (*self._notes, found)
 
     @property
@@ -221,4 +223,4 @@ def _cost(result: SegmentResult) -> str:
     """Return what a segment cost, the dearest node first."""
     dearest = sorted(result.busy_s.items(), key=lambda node: -node[1])
     nodes = ", ".join(f"{name} {busy_s:.2f} s" for name, busy_s in dearest)
-    return f"{result.progress.frames} frames in {result.wall_s:.2f} s ({nodes})"
+    return f"{counted(result.progress.frames, 'frame')} in {result.wall_s:.2f} s ({nodes})"

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from nodes.reports import counted
 from nodes.sheet.page import GAIN
 from pipeline.page.gallery import Shot
 from pipeline.page.timeline import TrackTimes
@@ -77,6 +78,7 @@ def render(report: Mapping[str, Any], videos: Sequence[VideoPage]) -> str:
     folder = str(Path(report["path"]).parent)
     filters: dict[str, Callable[..., Any]] = {
         "shown": lambda value: printable(str(value)),
+        "counted": counted,
         "clock": _clock,
         "moment": lambda text: printable(str(text)).replace("T", " ").replace("+00:00", " UTC"),
         "file_name": lambda path: printable(Path(path).name),

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Final
 
 from nodes.media.open import stores_times
+from nodes.reports import counted
 from pipeline.containers.probe import PacketScan
 
 __all__ = ["Interval", "SegmentPlan", "irregular", "plan_segments"]
@@ -127,10 +128,10 @@ def irregular(scan: PacketScan) -> str | None:
         (scan.container.endswith("_pipe") or bool(names & _TIMELESS), "it stores no times"),
         (not stores_times(scan.container), "it stores no times"),
         ("mpeg" in names, "a program stream read from its middle has other times"),
-        (scan.missing_pts > 0, f"{scan.missing_pts} frames have no time"),
-        (repeated > 0, f"{repeated} frames have the time of another"),
-        (scan.backward_dts > 0, f"its times go back {scan.backward_dts} times"),
-        (scan.damaged_packets > 0, f"{scan.damaged_packets} packets are damaged"),
+        (scan.missing_pts > 0, f"{counted(scan.missing_pts, 'frame')} without a time"),
+        (repeated > 0, f"{counted(repeated, 'frame')} with the time of another"),
+        (scan.backward_dts > 0, f"its times go back {counted(scan.backward_dts, 'time')}"),
+        (scan.damaged_packets > 0, counted(scan.damaged_packets, "damaged packet")),
         (scan.ended_in_error, "it cannot be read to its end"),
     )
     return next((reason for found, reason in reasons if found), None)

@@ -31,6 +31,7 @@ from nodes.errors import NodeConfigError
 from nodes.media.open import video_stream
 from nodes.media.urls import file_url, is_url
 from nodes.node import Outputs, Segment
+from nodes.reports import counted
 from nodes.types import VideoInfo
 from pipeline.containers.other_streams import OtherStreams
 from pipeline.containers.stream_plan import StreamPolicy
@@ -94,8 +95,8 @@ class StreamDecode(Decode):
         if not self._late:
             return report
         warning = (
-            f"{self._late} frames were left out to stay within {self._max_latency_s:g} s of the"
-            " source (run.max_latency_s)"
+            f"left out {counted(self._late, 'frame')} to stay within {self._max_latency_s:g} s of"
+            " the source (run.max_latency_s)"
         )
         return {**report, "late": self._late, "warnings": [*report.get("warnings", ()), warning]}
 

@@ -14,6 +14,7 @@ from nodes.join import FRAMES
 from nodes.media.picture_formats import picture_format
 from nodes.media.urls import is_url
 from nodes.node import Node, NodeConfig
+from nodes.reports import counted
 from pipeline.config import RunOptions
 from pipeline.evidence.versions import pixel_versions
 from pipeline.graph.graph import Graph
@@ -66,7 +67,8 @@ def verify(
     Args:
         out: the output, the folder of several, or the report.
         source: where the only input is now; None: where it was.
-        sample: how many frames, chosen at random, to make again; 0 for none, None for all.
+        sample: how many frames, chosen at random, to check: they are made again with those before
+            them in their segments. 0 for none, None for all.
 
     Raises:
         pipeline.errors.ConfigError: there is no report.
@@ -170,7 +172,8 @@ def _repeated(
         yield failed("frames", f"the work cannot be done again: {error}")
         return
     exact = bool(graph.params.get("evidence"))
-    yield _check_frames(again, rows, exact=exact, whole=parts == list(work.segments))
+    whole = parts == list(work.segments)
+    yield _check_frames(again, rows, sample, exact=exact, whole=whole)
     yield _check_outside(again.compared)
     yield _check_pictures(again.compared, record, graph, exact=_is_exact(record))
 
@@ -191,15 +194,17 @@ def _do(
 
 
 def _check_frames(
-    again: Repetition, rows: Sequence[FrameRow], *, exact: bool, whole: bool
+    again: Repetition, rows: Sequence[FrameRow], sample: int | None, *, exact: bool, whole: bool
 ) -> Finding:
     recorded = {row["pts"]: row for row in rows}
     wrong = list(differing(again.rows, recorded))
-    done = f"{len(again.rows)} of {len(rows)} frames were made again"
+    done = f"{len(again.rows)} of {counted(len(rows), 'frame')} made again"
+    if sample is not None and not whole:
+        done += f" ({sample} chosen at random, and what comes before them in their segments)"
     if whole and len(again.rows) != len(rows):
         return failed("frames", f"{done}: the source has other frames than are recorded")
     if not wrong:
-        return ok("frames", f"{done}, each came out as recorded, bit by bit")
+        return ok("frames", f"{done}: each came out as recorded, bit by bit")
     what, pts = wrong[0]
     words = {
         "frame": "there was no such frame",
@@ -207,7 +212,7 @@ def _check_frames(
         "faces": "other regions are altered than are recorded",
         "written": "another picture came out than was recorded",
     }
-    text = f"{done}; at pts {pts} {words[what]} ({len(wrong)} frames differ)"
+    text = f"{done}; at pts {pts} {words[what]} ({counted(len(wrong), 'frame')} not as recorded)"
     if all(what == "written" for what, _ in wrong) and not exact:
         return unproven("frames", f"{text}: without --evidence, batches make single levels differ")
     return failed("frames", text)
@@ -215,9 +220,9 @@ def _check_frames(
 
 def _check_outside(compared: Compared) -> Finding:
     if compared.outside_pts:
-        text = f"{len(compared.outside_pts)} frames are altered outside the named regions"
+        text = f"altered outside the named regions: {counted(len(compared.outside_pts), 'frame')}"
         return failed("outside", f"{text}, the first at pts {compared.outside_pts[0]}")
-    text = f"in {compared.frames} frames no sample outside the named regions differs"
+    text = f"in {counted(compared.frames, 'frame')} no sample outside the named regions differs"
     return ok("outside", f"{text} from a plain decode of the source")
 
 

@@ -48,5 +48,5 @@ def test_a_stream_whose_frames_lack_times_loses_none(tmp_path: Path) -> None:
     drop_times(source, every=4)
     report = run(source, tmp_path / "out.mkv", 0.5)
     assert report.segments == 1
-    assert "frames have no time" in (report.why_whole or "")
+    assert "frames without a time" in (report.why_whole or "")
     assert len(decode_all(tmp_path / "out.mkv")) == 60

@@ -80,7 +80,7 @@ def test_a_killed_driver_run_again_does_only_what_is_missing(
     seen = times_while(again, target)
     output, errors = again.communicate(timeout=60)
     assert again.returncode == 0, errors
-    assert f"{len(kept)} of 5 segments were finished by an earlier run" in output
+    assert f"finished by an earlier run: {len(kept)} of 5 segments" in output
     for name, manifest in kept.items():
         assert seen[name]["finished_utc"] == manifest["finished_utc"]
     assert_complete(source, target)
@@ -117,7 +117,7 @@ def test_a_run_killed_around_its_end_knows_its_output_again(
     again = start(plugin, source, target, *more)
     output, errors = again.communicate(timeout=90)
     assert again.returncode == 0, errors
-    said = "done by an earlier run" if made else "2 of 2 segments were finished by an earlier run"
+    said = "done by an earlier run" if made else "finished by an earlier run: 2 of 2 segments"
     assert said in output
     assert not made or target.stat().st_mtime_ns == before
     report = json.loads((tmp_path / "out.report.json").read_text(encoding="utf-8"))

@@ -42,6 +42,7 @@ def aminet(monkeypatch: pytest.MonkeyPatch, *words: str | Path) -> int:
         "encode.bitrate_bps=" + "9" * 30,
         "encode.pix_fmt=nonsense",
         'encode.pix_fmt="yuv420p\\0"',
+        "decode.rate=1e-6",
         "decode.from_s=1e308",
         "decode.from_s=.inf",
         "decode.from_s='" + "9" * 4000 + ":00:00'",

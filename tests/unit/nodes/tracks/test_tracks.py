@@ -113,6 +113,27 @@ def test_parquet_holds_the_same_rows(tmp_path: Path) -> None:
     assert parquet.read_table(tmp_path / "tracks.parquet").to_pylist() == rows
 
 
+def test_parquet_holds_the_rows_of_several_blocks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    monkeypatch.setattr("nodes.tracks.rows._BLOCK_BYTES", 2000)
+    frames = [
+        (
+            pts,
+            FrameFaces(pts, (face_at(99, 99, 20, track_id=1),)),
+            FramePatches(pts, (patch_of(1),)),
+        )
+        for pts in range(40)
+    ]
+    rows = written(tmp_path, *frames)
+    assert write_parquet(tmp_path / TRACKS_NAME, tmp_path / "tracks.parquet")
+    table = parquet.read_table(tmp_path / "tracks.parquet")
+    assert parquet.ParquetFile(tmp_path / "tracks.parquet").num_row_groups > 2
+    assert table.to_pylist() == rows
+    assert str(table.schema.field("points_px").type).count("fixed_size_list") == 2
+
+
 def test_without_rows_there_is_no_parquet(tmp_path: Path) -> None:
     assert written(tmp_path, (0, FrameFaces(0, ()), FramePatches(0, ()))) == []
     assert not write_parquet(tmp_path / TRACKS_NAME, tmp_path / "tracks.parquet")

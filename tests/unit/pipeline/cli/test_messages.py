@@ -9,8 +9,9 @@ import pytest
 from aminet.errors import AminetError
 from aminet.model_files import load_network
 from nodes.encode.encoder_table import libav_encoder
-from nodes.errors import MediaError
+from nodes.errors import MediaError, NodeConfigError
 from nodes.media.open import open_media
+from nodes.registry import find_node
 from pipeline.cli.app import main
 from pipeline.config import load_config, load_graph
 from pipeline.containers.formats import check_target
@@ -55,7 +56,7 @@ def test_an_option_of_enhance_is_one_of_any_graph_that_has_it(
         words = ["run", graph, source, "-o", str(tmp_path / "o.mkv"), "--dry-run", option, *value]
         monkeypatch.setattr("sys.argv", ["aminet", *words])
         assert main() == code
-    assert f"graph 'redact' has no parameter '{option[2:]}'" in capsys.readouterr().err
+    assert f"{option}: the graph 'redact' has no such parameter" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -65,7 +66,10 @@ def test_an_option_of_enhance_is_one_of_any_graph_that_has_it(
             ["crop.faces=bigest"],
             "faces: expected 'all' or 'largest', or a whole number (got 'bigest')",
         ),
-        (["decode.from_s=5", "decode.to_s=2"], "to_s is 2, expected more than 5"),
+        (
+            ["decode.from_s=5", "decode.to_s=2"],
+            "to_s: expected a time after the start, which is at 5 s (got 2)",
+        ),
     ],
 )
 def test_values_of_several_kinds_are_explained_once(settings: list[str], said: str) -> None:
@@ -81,6 +85,9 @@ def test_mistyped_names_get_the_nearest_one(tmp_path: Path) -> None:
         libav_encoder("x246")
     with pytest.raises(ConfigError, match=r"no graph 'enhnce': did you mean 'enhance'\?"):
         graph_file("enhnce")
+    for name in ("blur", "Blur", "blurr", "aminet.blr", "AMINET.BLUR"):
+        with pytest.raises(NodeConfigError, match=r"did you mean 'aminet.blur'\?"):
+            find_node(name)
     source = str(make_video(tmp_path / "v.mp4", Video(frames=1)))
     (problem,) = check_target(source, Path("out.mk"), "h264")
     assert problem.message.startswith(".mk is no container written here: did you mean '.mkv'")

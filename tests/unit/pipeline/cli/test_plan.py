@@ -34,7 +34,7 @@ def test_plan_tells_segments_placement_and_that_nothing_is_done(tmp_path: Path) 
         "  segments of 10 to 20 frames, cut at keyframes",
         "  copied wherever no picture changes from keyframe to keyframe",
         "5 segments to do, ray runner (asked for)",
-        "  this machine: segment workers 4 x 1 thread(s), enhancers 1 x 4 thread(s)",
+        "  this machine: segment workers 4 x 1 thread, enhancers 1 x 4 threads",
         "how long that takes is not known before segments of it are finished",
     ]
     assert told("enhance", *words, *more, "--dry-run") == told("plan", *words, *more)
@@ -67,7 +67,7 @@ def test_plan_takes_every_option_of_enhance() -> None:
         (("--faces", "nonsense"), "faces"),
         (("--set", "crop.faces=0"), "faces"),
         (("--runner", "spark"), "runner"),
-        (("--from", "later"), "from_s"),
+        (("--from", "later"), "--from"),
         (("--set", "nosuch.key=1"), "nosuch"),
     ],
 )
@@ -105,13 +105,13 @@ def test_a_plan_says_what_stands_in_the_way(tmp_path: Path) -> None:
     for command in (("plan",), ("enhance", "--dry-run"), ("enhance",)):
         with pytest.raises(OutputError, match="add --overwrite"):
             told(*command, *words)
-    assert "1 segments to do" in told("plan", *words, "--overwrite")
+    assert "1 segment to do" in told("plan", *words, "--overwrite")
     assert (tmp_path / "out.mkv").read_bytes() == b"mine"
 
 
 def test_a_plan_makes_no_folder(tmp_path: Path) -> None:
     source = make_video(tmp_path / "v.mp4", Video(frames=5))
-    assert "1 segments to do" in told("plan", str(source), "-o", str(tmp_path / "new" / "out.mkv"))
+    assert "1 segment to do" in told("plan", str(source), "-o", str(tmp_path / "new" / "out.mkv"))
     assert not (tmp_path / "new").exists()
 
 

@@ -173,6 +173,7 @@ def test_a_cover_is_kept_or_told(tmp_path: Path, suffix: str, *, kept: bool) -> 
 
     assert report.frames == 12
     assert report.left_out == (() if kept else ("stream 1, video mjpeg",))
+    assert report.notes == ()
     with av.open(target) as container:
         covers = [s for s in container.streams if s.disposition & Disposition.attached_pic]
         assert len(covers) == kept

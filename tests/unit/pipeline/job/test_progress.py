@@ -12,7 +12,6 @@ from pipeline.job import monitors as module
 from pipeline.job.files import VideoFiles
 from pipeline.job.monitors import BarMonitor, LineMonitor
 from pipeline.job.progress import Expected, RunProgress, format_s
-from pipeline.job.report import VideoReport
 from pipeline.run.contract import Progress
 from pipeline.storage.locations import location_of
 
@@ -38,7 +37,7 @@ def test_what_an_earlier_run_did_counts_as_done_but_not_as_speed() -> None:
     assert (progress.frames, progress.frames_per_s, progress.faces_per_s) == (80, 4.0, 5.0)
     assert progress.left_s == 30.0
     assert progress.rates == "4.0 frames/s, 5.0 faces/s, 0:00:30 left"
-    assert progress.of(ONE) == "frame 60/100, 120 faces"
+    assert progress.of(ONE) == "frame 60/100, faces restored 120 times"
 
 
 def test_without_a_number_of_frames_no_time_is_promised() -> None:
@@ -48,7 +47,7 @@ def test_without_a_number_of_frames_no_time_is_promised() -> None:
     progress.advance(ONE, Progress(10, 0))
     assert (progress.total, progress.left_s) == (None, None)
     assert progress.rates == "5.0 frames/s, 0.0 faces/s"
-    assert progress.of(ONE) == "frame 10, 0 faces"
+    assert progress.of(ONE) == "frame 10, faces restored 0 times"
 
 
 def test_lost_workers_are_told() -> None:
@@ -70,16 +69,16 @@ def test_lines_tell_of_each_video_and_of_all(monkeypatch: pytest.MonkeyPatch) ->
     monitor.advanced(ONE, Progress(60, 120))
     monitor.noted("[bold] is no markup: [/x]")
     first, video, overall, noted = text.getvalue().splitlines()
-    assert first == "2 video(s), ray runner (asked for)"
-    assert video == "in/one.mp4: frame 60/100, 120 faces"
+    assert first == "2 videos, ray runner (asked for)"
+    assert video == "in/one.mp4: frame 60/100, faces restored 120 times"
     assert overall.startswith("in all: frame 60/200, ")
-    assert overall.endswith("1 workers lost and replaced")
+    assert overall.endswith("1 worker lost and replaced")
     assert noted == "[bold] is no markup: [/x]"
 
 
 def test_bars_show_all_and_each_video_under_way() -> None:
     text = io.StringIO()
-    console = Console(file=text, width=140, force_terminal=True, color_system=None)
+    console = Console(file=text, width=160, force_terminal=True, color_system=None)
     with BarMonitor(console) as monitor:
         monitor.began(VIDEOS, "ray", "asked for")
         monitor.advanced(ONE, Progress(60, 120))
@@ -87,15 +86,4 @@ def test_bars_show_all_and_each_video_under_way() -> None:
     assert "in all" in overall
     assert "faces/s" in overall
     assert "one.mp4" in video
-    assert "frame 60/100, 120 faces" in video
-
-
-def test_it_is_said_why_faces_were_left_alone() -> None:
-    text = io.StringIO()
-    left = {"too large (over 64 px between the eyes)": 60, "cut off": 1}
-    report = VideoReport("in/one.mp4", "out/one.mp4", "done", frames=60, tracks=2, left_alone=left)
-    LineMonitor(Console(file=text, width=40)).ended(ONE, report)
-    done, large, cut = text.getvalue().splitlines()
-    assert "2 faces followed, 0 patches restored" in done
-    assert large == "  60 faces left alone: too large (over 64 px between the eyes)"
-    assert cut == "  1 face left alone: cut off"
+    assert "frame 60/100, faces restored 120 times" in video

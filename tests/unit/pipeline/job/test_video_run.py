@@ -130,7 +130,7 @@ def test_what_an_earlier_run_finished_is_not_run_again(plan: VideoPlan, tmp_path
     tasks = run.start()
     assert len(tasks) == 1
     assert (run.expected.frames, run.expected.done) == (30, Progress(20, 0))
-    assert run.notes == ("2 of 3 segments were finished by an earlier run",)
+    assert run.notes == ("finished by an earlier run: 2 of 3 segments",)
     work(run, tasks)
     assert (work_dir(plan) / "00001" / "encode" / VIDEO_FILE).stat().st_mtime_ns == before
     report = run.finish()

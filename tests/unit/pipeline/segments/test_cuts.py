@@ -90,7 +90,7 @@ def test_a_stream_whose_frames_lack_times_is_not_cut_and_says_why(tmp_path: Path
     assert (scan.frames, scan.missing_pts > 0) == (60, True)
     plan = plan_segments(scan, segment_s=0.5, warmup_s=0)
     assert len(plan.intervals) == 1
-    assert f"{scan.missing_pts} frames have no time" in (plan.why_whole or "")
+    assert f"{scan.missing_pts} frames without a time" in (plan.why_whole or "")
     _, frames, _ = decode(path)
     assert len(frames) == 60
     times = [frame.pts for frame in frames]
