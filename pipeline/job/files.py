@@ -186,10 +186,8 @@ def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:
             video = VideoFiles(_existing(inputs[0]), output, named=True)
             return JobFiles((video,), beside(output, ".report.json"), ())
         if _is_named_video(output):
-            given = (
-                "the input is a folder" if len(inputs) == 1 else f"{len(inputs)} inputs go there"
-            )
-            raise OutputError(f"{output} is named like a single file, but {given}: give a folder")
+            several = f"{len(inputs)} inputs go there" if inputs[1:] else "the input is a folder"
+            raise OutputError(f"{output} is named like a single file, but {several}: give a folder")
     found: list[tuple[str, str]] = []
     skipped: list[str] = []
     for given, folder in zip(inputs, folders, strict=True):
