@@ -132,6 +132,7 @@ class PictureReader:
         self._lost = LostPictures(self._counted_codec())
         self._packets: Iterator[Packet[Stream]] = self._demux()
         self._last_pts: int | None = None
+        self._last_duration = 0
         self._packets_read: int | None = 0
         self.repeats = 0
         """Number of announced pictures that are the one before once more: AVI's empty chunks."""
@@ -280,7 +281,8 @@ class PictureReader:
         end_s = tagged_end_s(self.stream)
         if end_s is None or self._last_pts is None:
             return False
-        return (self._last_pts + 2 * frame_step_ticks(self.stream)) * self.time_base < end_s
+        step = frame_step_ticks(self.stream)
+        return (self._last_pts + max(self._last_duration, step) + step) * self.time_base < end_s
 
     def _seen(self, picture: av.VideoFrame) -> av.VideoFrame:
         if not self.stores_times:
@@ -288,7 +290,7 @@ class PictureReader:
         for pts in self._lost.show(picture.pts, of_fields=picture.interlaced_frame):
             self._on_damage(UNDECODED, pts)
         if picture.pts is not None:
-            self._last_pts = picture.pts
+            self._last_pts, self._last_duration = picture.pts, picture.duration
         return self._cropped(picture) if any(self.facts.crop_px) else picture
 
     def _cropped(self, picture: av.VideoFrame) -> av.VideoFrame:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
+from typing import Final
 
 from av.audio import AudioFrame
 from av.audio.codeccontext import AudioCodecContext
@@ -10,6 +12,9 @@ from av.error import EOFError as AvEOFError
 from av.filter import Graph
 
 __all__ = ["ContinuousSound"]
+
+_LONG_GAP_S: Final = 1
+"""The resampler makes a gap's silence in one piece, which is too large for one of hours."""
 
 
 class ContinuousSound:
@@ -31,18 +36,24 @@ class ContinuousSound:
         self._graph: Graph | None = None
         self._form: tuple[str, str, int] | None = None
 
-    def push(self, frame: AudioFrame) -> list[AudioFrame]:
-        """Return what can be encoded once `frame` is there."""
+    def push(self, frame: AudioFrame) -> Iterator[AudioFrame]:
+        """Yield what can be encoded once `frame` is there, in pieces of bounded length."""
+        end_s = self._end_s
         self._time(frame)
+        if end_s is not None:
+            for silent in _silence(end_s, frame):
+                yield from self._resampled(silent)
+        yield from self._resampled(frame)
+
+    def _resampled(self, frame: AudioFrame) -> Iterator[AudioFrame]:
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        before: list[AudioFrame] = []
         if form != self._form:
-            before, self._form = self.end(), form
-            self._graph = self._make(frame)
+            yield from self.end()
+            self._form, self._graph = form, self._make(frame)
         graph = self._graph
         assert graph is not None  # noqa: S101 - made with the first frame
         graph.push(frame)
-        return before + _pulled(graph)
+        yield from _pulled(graph)
 
     def _time(self, frame: AudioFrame) -> None:
         """Give a frame the time where the one before it ends, unless its own is there and right."""
@@ -80,6 +91,23 @@ class ContinuousSound:
             graph.add("abuffersink"),
         ).configure()
         return graph
+
+
+def _silence(end_s: Fraction, frame: AudioFrame) -> Iterator[AudioFrame]:
+    """Yield silence for a long gap between the end of the sound so far and a frame."""
+    rate_hz = frame.sample_rate
+    at, until = round(end_s * rate_hz), frame.pts or 0
+    if until - at <= _LONG_GAP_S * rate_hz:
+        return
+    while at < until:
+        samples = min(_LONG_GAP_S * rate_hz, until - at)
+        silent = AudioFrame(frame.format.name, frame.layout.name, samples)
+        level = b"\x80" if frame.format.packed.name == "u8" else b"\0"
+        for plane in silent.planes:
+            plane.update(level * plane.buffer_size)
+        silent.sample_rate, silent.pts, silent.time_base = rate_hz, at, Fraction(1, rate_hz)
+        yield silent
+        at += samples
 
 
 def _pulled(graph: Graph) -> list[AudioFrame]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Final, cast
 
@@ -113,11 +114,16 @@ class StreamConverter:
         self.stream.metadata.update(stream.metadata)
         self.stream.disposition = stream.disposition
 
-    def packets(self, packet: Packet[Stream] | None) -> list[Packet[Stream]]:
-        """Convert a packet; with None, flush the encoder."""
+    def packets(self, packet: Packet[Stream] | None) -> Iterator[Packet[Stream]]:
+        """Yield what becomes of a packet; with None, flush the encoder.
+
+        All of it has to be taken before the next packet.
+        """
         if isinstance(self.stream, SubtitleStream):
             text = None if packet is None else self._text(packet)
-            return [] if text is None else [text]
+            if text is not None:
+                yield text
+            return
         source = cast("AudioStream", self._source)
         try:
             frames = source.codec_context.decode(cast("Packet[AudioStream] | None", packet))
@@ -129,10 +135,12 @@ class StreamConverter:
             # AVI stores no times: what libav makes of some recorders' headers is far off.
             counts = source.container.format.name == "avi"
             self._sound = ContinuousSound(sound.codec_context, counts=counts)
-        pieces = [piece for frame in frames for piece in self._sound.push(frame)]
-        last = [] if packet is not None else [*self._sound.end(), None]
-        coded = [made for piece in (*pieces, *last) for made in sound.encode(piece)]
-        return cast("list[Packet[Stream]]", coded)
+        for frame in frames:
+            for piece in self._sound.push(frame):
+                yield from cast("list[Packet[Stream]]", sound.encode(piece))
+        if packet is None:
+            for piece in (*self._sound.end(), None):
+                yield from cast("list[Packet[Stream]]", sound.encode(piece))
 
     def _text(self, packet: Packet[Stream]) -> Packet[Stream] | None:
         shown = cast("SubtitleStream", self._source).codec_context.decode2(packet)

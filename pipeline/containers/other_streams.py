@@ -163,7 +163,7 @@ class OtherStreams:
             return
         if index in self._converters:
             self._packets[index] += 1
-            self._output.mux(self._converters[index].packets(packet))
+            self._convert(index, packet)
             return
         copy = self._copies.get(index)
         if copy is None or isinstance(copy, AttachmentStream):
@@ -179,8 +179,13 @@ class OtherStreams:
 
     def finish(self) -> None:
         """Flush the converted streams."""
-        for converter in self._converters.values():
-            self._output.mux(converter.packets(None))
+        for index in self._converters:
+            self._convert(index, None)
+
+    def _convert(self, index: int, packet: Packet[Stream] | None) -> None:
+        # One by one: silence in the place of hours would be too much at once.
+        for made in self._converters[index].packets(packet):
+            self._output.mux(made)
 
     @property
     def copied(self) -> tuple[CopiedStream, ...]:

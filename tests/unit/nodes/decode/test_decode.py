@@ -192,6 +192,14 @@ def test_a_file_cut_short_gives_what_it_holds(tmp_path: Path, threads: int, b_fr
     assert any("cut off" in warning for warning in report["warnings"])
 
 
+@pytest.mark.parametrize("name", ["v.mkv", "v.webm", "v.mp4", "v.ts"])
+def test_a_last_picture_that_is_shown_long_is_no_cut(tmp_path: Path, name: str) -> None:
+    codec = "libvpx-vp9" if name == "v.webm" else "libx264"
+    path = make_video(tmp_path / name, Video(codec=codec, last_duration_ticks=100))
+    _, frames, report = decode(path)
+    assert (len(frames), report["ended_early"], report["warnings"]) == (12, False, [])
+
+
 def test_matroska_cut_between_packets_is_told(tmp_path: Path) -> None:
     path = truncate(make_video(tmp_path / "v.mkv", Video(frames=24)), 0.6)
     _, frames, report = decode(path)
