@@ -284,8 +284,8 @@ class FacePatch:
     @property
     def eye_distance_px(self) -> float:
         """Distance between the eye centres in the source frame, px, by the alignment."""
-        area = float(np.linalg.det(self.crop_from_region[:, :2]))
-        return self.size_px * EYES_OF_SIZE / math.sqrt(area)
+        (a, b, _), (c, d, _) = self.crop_from_region.tolist()
+        return self.size_px * EYES_OF_SIZE / math.sqrt(a * d - b * c)
 
 
 GateReason = Literal[

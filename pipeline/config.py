@@ -68,9 +68,9 @@ class RunOptions(Settings):
     """Ray cluster to join, such as `ray://head:10001` or `auto`; None starts one here."""
     threads: int | None = Field(default=None, ge=1, le=256)
     """CPU threads to use on this machine; None uses all cores available to this process."""
-    segment_s: float = Field(default=20.0, ge=0, le=1e8)
-    """Approximate length of a segment, s. A video shorter than 1.5 segments is not split; 0 never
-    splits."""
+    segment_s: float | None = Field(default=None, ge=0, le=1e8)
+    """Approximate length of a segment, s. None: a twentieth of the video, but 20 to 60. A video
+    shorter than 1.5 segments is not split; 0 never splits."""
     window_frames: int = Field(default=32, ge=2, le=10_000)
     """Most frames of a segment in flight."""
     window_mb: int = Field(default=128, ge=1, le=10**9)

@@ -50,6 +50,8 @@ class DecodeConfig(NodeConfig):
     deinterlace: bool = False
     """Deinterlace interlaced pictures, keeping their number; else they stay interlaced."""
 
+    exact: bool = False
+    """Decode in software only, which gives the same pictures everywhere: `--evidence`."""
     hardware: HardwareKind = "off"
     """Decode on a graphics card of this kind, or of any (`auto`), where its pictures are those of
     the software decoder (docs/cost.md). Else in software: the report says why."""
@@ -62,6 +64,16 @@ class DecodeConfig(NodeConfig):
     def uncut_reason(self) -> str | None:
         """See `NodeConfig`."""
         return "only a part of it is wanted" if self.trims else None
+
+    @field_validator("hardware")
+    @classmethod
+    def _not_if_exact(cls, hardware: HardwareKind, checked: ValidationInfo) -> HardwareKind:
+        if hardware != "off" and checked.data.get("exact"):
+            raise ValueError(
+                "expected off with --evidence (decode.exact), since damage that a graphics card"
+                " patches without a word is not found"
+            )
+        return hardware
 
     @field_validator("to_s")
     @classmethod

@@ -7,14 +7,17 @@ show its pictures without other files.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
+
+from nodes.picture.png_chunks import PNG_SIGNATURE, png_chunk
 
 __all__ = [
     "GAIN",
@@ -27,6 +30,8 @@ __all__ = [
 GAIN: Final = 8
 """How much changes are amplified where they are shown."""
 _INDEX: Final = "aminet_faces"
+_HEADER_BYTES: Final = len(PNG_SIGNATURE) + 25
+"""Signature and first chunk of a PNG, after which others may follow."""
 _CAPTION: Final = (
     "Left: the source, enlarged (bicubic). Right: restored by AMINet. A restored face is an"
     " estimate, not a proof of who it is."
@@ -38,8 +43,6 @@ _GENERATIVE: Final = (
 )
 _BACKGROUND: Final = (24, 24, 24)
 _TEXT: Final = (230, 230, 230)
-_COMPRESS_LEVEL: Final = 1
-"""Of PNG: the default takes several times as long, and saves a tenth."""
 _GAP_PX: Final = 12
 _LINE_PX: Final = 24
 
@@ -115,9 +118,18 @@ def write_page(
         index.append(_entry(pair, x, y + _LINE_PX))
     for line, text in enumerate(caption):
         draw.text((_GAP_PX, rows * cell_height + _GAP_PX + line * _LINE_PX), text, _TEXT, _font())
-    about = PngInfo()
-    about.add_text(_INDEX, json.dumps(index))
-    page.save(path, pnginfo=about, compress_level=_COMPRESS_LEVEL)
+    path.write_bytes(_png(page, {_INDEX: json.dumps(index)}))
+
+
+def _png(page: Image.Image, texts: Mapping[str, str]) -> bytes:
+    """Encode an RGB picture as PNG, with chunks of text in ASCII."""
+    # OpenCV's default takes a third of the time of Pillow at level 1, and no more space.
+    _, encoded = cv2.imencode(".png", cv2.cvtColor(np.asarray(page), cv2.COLOR_RGB2BGR))
+    content = encoded.tobytes()
+    chunks = [
+        png_chunk(b"tEXt", f"{keyword}\0{text}".encode("ascii")) for keyword, text in texts.items()
+    ]
+    return b"".join([content[:_HEADER_BYTES], *chunks, content[_HEADER_BYTES:]])
 
 
 def read_page(path: Path) -> list[PagePair]:
@@ -164,11 +176,13 @@ def _entry(pair: PagePair, x_px: int, y_px: int) -> dict[str, float | str | bool
     }
 
 
+@cache
 def _font() -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
     return ImageFont.load_default(16)
 
 
-def _wrapped(text: str, width_px: int) -> list[str]:
+@lru_cache(maxsize=16)
+def _wrapped(text: str, width_px: int) -> tuple[str, ...]:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -176,4 +190,4 @@ def _wrapped(text: str, width_px: int) -> list[str]:
             lines.append(word)
         else:
             lines[-1] = longer
-    return lines
+    return tuple(lines)

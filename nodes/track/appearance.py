@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -34,9 +35,9 @@ def appearance_of(rgb: npt.NDArray[np.uint8], box: Box) -> Appearance:
     x, y, half = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, _HEAD * (box[2] - box[0]) / 2
     top, bottom = max(0, int(y - half)), int(y + half) + 1
     left, right = max(0, int(x - half)), int(x + half) + 1
-    levels = (rgb[top:bottom, left:right] >> 5).reshape(-1, 3).astype(np.intp)
-    counts = np.bincount(levels @ (64, 8, 1), minlength=512)
-    return (counts / counts.sum()).astype(np.float32)
+    head = rgb[top:bottom, left:right]
+    counts = cv2.calcHist([head], [0, 1, 2], None, [8, 8, 8], [0, 256, 0, 256, 0, 256])
+    return np.asarray(counts / (head.shape[0] * head.shape[1]), np.float32).ravel()
 
 
 def mix(before: Appearance | None, seen: Appearance | None, share: float) -> Appearance | None:

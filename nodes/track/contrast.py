@@ -86,8 +86,8 @@ def with_detail(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     picture = rgb.astype(np.float32)
     luma = cv2.transform(picture, _LUMA[None])
     soft, softer = (cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in _FINE_PX)
-    fine, coarse = float(np.square(luma - soft).mean()), float(np.square(soft - softer).mean())
-    ratio = (fine / max(coarse, 1e-6)) ** 0.5
+    fine, coarse = (cv2.norm(*pair, cv2.NORM_L2SQR) for pair in ((luma, soft), (soft, softer)))
+    ratio = (fine / max(coarse, 1e-6 * luma.size)) ** 0.5
     lacking = (_SHARP_RATIO - ratio) / (_SHARP_RATIO - _SOFT_RATIO)
     amount = min(_SHARPENED * lacking, _MOST_SHARPENED)
     if amount <= 0:

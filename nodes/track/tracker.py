@@ -106,7 +106,8 @@ class Track:
     def expected_box(self, time_s: float) -> Box:
         """Return the expected box at `time_s`: the motion continues, but fades."""
         gap_s = min(time_s - self.last_seen_s, _COASTING_S)
-        return _moved(self.last.box_xyxy_px, self.velocity_px_s * gap_s)
+        x_px_s, y_px_s = self.velocity_px_s.tolist()
+        return _moved(self.last.box_xyxy_px, x_px_s * gap_s, y_px_s * gap_s)
 
     def unlikeness(self, found: Detection) -> float | None:
         """Return the difference of a detection's colours, 0 to 1; None if unknown."""
@@ -197,20 +198,24 @@ class Tracker:
     def _cost(self, track: Track, time_s: float, found: Detection) -> float:
         """Return the cost of assigning a detection to a track, in face sizes, or `_FORBIDDEN`."""
         params, gap_s = self._params, time_s - track.last_seen_s
-        unlike = track.unlikeness(found)
         if self._recent(track, time_s, self._frame):
             apart = _apart(track.expected_box(time_s), found.box_xyxy_px)
             if apart <= params.max_cost:
-                return apart + params.unlikeness_weight * (unlike or 0.0)
-        if not track.confirmed or unlike is None or unlike > params.max_unlikeness:
+                return apart + params.unlikeness_weight * (track.unlikeness(found) or 0.0)
+        if not track.confirmed:
             return _FORBIDDEN
+        (x_px_s, y_px_s), box = track.gait_px_s.tolist(), track.last.box_xyxy_px
         apart = min(
-            _apart(_moved(track.last.box_xyxy_px, track.gait_px_s * along), found.box_xyxy_px)
-            for along in np.linspace(0, gap_s, 5)
+            _apart(_moved(box, x_px_s * after_s, y_px_s * after_s), found.box_xyxy_px)
+            for after_s in (quarter * gap_s / 4 for quarter in range(5))
         )
         # Higher than for any visible track, so that hidden faces are matched last.
-        reach = _REACH[0] + _REACH[1] * gap_s
-        return params.max_cost + apart + unlike if apart <= reach else _FORBIDDEN
+        if apart > _REACH[0] + _REACH[1] * gap_s:
+            return _FORBIDDEN
+        unlike = track.unlikeness(found)
+        if unlike is None or unlike > params.max_unlikeness:
+            return _FORBIDDEN
+        return params.max_cost + apart + unlike
 
     def _see(self, track: Track, time_s: float, detection: Detection) -> Sighting:
         gap_s = time_s - track.last_seen_s
@@ -281,13 +286,17 @@ def _apart(expected: Box, seen: Box) -> float:
     size_a, size_b = expected[2] - expected[0], seen[2] - seen[0]
     if size_a <= 0 or size_b <= 0:
         return _FORBIDDEN
-    distance = float(np.hypot(*(_centre(expected) - _centre(seen))))
+    # In plain numbers: this is done for all pairs of faces.
+    x, y = (
+        expected[0] + expected[2] - seen[0] - seen[2],
+        expected[1] + expected[3] - seen[1] - seen[3],
+    )
+    distance = math.hypot(x, y) / 2
     return 2 * distance / (size_a + size_b) + 0.5 * abs(math.log(size_a / size_b))
 
 
-def _moved(box: Box, by_px: npt.NDArray[np.float64]) -> Box:
-    x, y = float(by_px[0]), float(by_px[1])
-    return (box[0] + x, box[1] + y, box[2] + x, box[3] + y)
+def _moved(box: Box, x_px: float, y_px: float) -> Box:
+    return (box[0] + x_px, box[1] + y_px, box[2] + x_px, box[3] + y_px)
 
 
 def _share(passed_s: float, time_s: float) -> float:

@@ -190,7 +190,7 @@ def _go(
 def _tell_stream(source: str, output: str, result: SegmentResult) -> None:
     """Say what became of a stream."""
     from nodes.reports import counted, found_faces, generative_faces, left_alone, restored_faces
-    from pipeline.job.summary import face_facts, left_alone_lines
+    from pipeline.job.report import face_facts, left_alone_lines
 
     reports = result.reports.values()
     restored, alone = restored_faces(reports, result.progress.faces), left_alone(reports)

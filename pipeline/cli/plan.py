@@ -95,6 +95,9 @@ def tell(
         raise ConfigError(f"{stream}: a stream cannot be looked at first, so there is no plan")
     given = [absolute(path) for path in inputs]
     job = plan_inputs(given, absolute(output), config, overwrite=overwrite, resume=resume)
+    if len(job.videos) == 1 and job.videos[0].error is not None:
+        # All that there is to say of it.
+        raise job.videos[0].error
     for line in _lines(job):
         say(line)
     if job.problem is not None:
@@ -115,7 +118,8 @@ def _lines(job: JobPlan) -> Iterator[str]:
         if video.redo_reason:
             yield f"  segments of an earlier run cannot be used: {video.redo_reason}"
     if not job.segments_left:
-        yield "nothing is left to do"
+        if all(video.error is None for video in job.videos):
+            yield "nothing is left to do"
         return
     runner, why = job.runner
     yield f"{counted(job.segments_left, 'segment')} to do, {runner} runner ({why})"
@@ -170,7 +174,7 @@ def _placements(sizing: Sizing) -> Iterator[str]:
 
 def _state(video: PlannedVideo, job: JobPlan) -> str:
     if video.plan is None:
-        return f"CANNOT BE DONE: {video.error}"
+        return f"CANNOT BE DONE: {str(video.error).removeprefix(f'{video.files.source}: ')}"
     if video.finished is not None:
         signed = ", to be signed" if job.signs_finished(video) else ""
         return f"done by an earlier run{signed}"

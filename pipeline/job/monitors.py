@@ -18,8 +18,7 @@ from rich.progress import Progress as RichProgress
 from nodes.reports import counted
 from pipeline.job.files import VideoFiles
 from pipeline.job.progress import Expected, RunProgress
-from pipeline.job.report import VideoReport
-from pipeline.job.summary import summary_lines
+from pipeline.job.report import VideoReport, summary_lines
 from pipeline.run.contract import Progress
 from pipeline.terminal import printable
 

@@ -113,7 +113,7 @@ def _plan_video(
     source: str,
     graph: Graph,
     threads: int,
-    segment_s: float,
+    segment_s: float | None,
     contents: Mapping[str, str],
 ) -> VideoPlan:
     number = video_number(graph)

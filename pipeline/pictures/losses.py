@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections import Counter
 
 import numpy as np
 from av.video.format import VideoFormat
 
+from nodes.media.picture_files import files_of
 from nodes.media.picture_formats import Samples, animation_format, photo_format
+from nodes.media.urls import is_url
+from nodes.reports import counted
 from nodes.types import RgbImage, VideoInfo
 from pipeline.pictures.metadata import HDR_TRANSFERS, PictureMetadata
 
@@ -29,20 +32,25 @@ def hdr_losses(info: VideoInfo, kind: Samples) -> list[str]:
     if info.color.transfer in HDR_TRANSFERS:
         losses.append("left out: that colours are HDR (PQ or HLG); viewers show them pale")
     if info.hdr is not None:
-        losses.append("left out: the HDR10 mastering display and light levels; .png has them")
+        losses.append(
+            "left out: the HDR10 mastering display and light levels; still .png files have them"
+        )
     return losses
 
 
 def animation_losses(source: str) -> list[str]:
-    """Return what metadata of a picture's file its animation does not get.
+    """Return what metadata of pictures' files their animation does not get.
 
     Args:
-        source: path or URL.
+        source: path, which may be one of numbered files, or URL.
     """
-    if (photo_format(source) or animation_format(source)) is None or not Path(source).is_file():
+    if (photo_format(source) or animation_format(source)) is None or is_url(source):
         return []
-    metadata = PictureMetadata.read(Path(source))
-    return [f"left out: {what}" for what in (*metadata.lost, *metadata.beyond({}))]
+    lost = Counter[str]()
+    for file in files_of(source):
+        metadata = PictureMetadata.read(file)
+        lost.update((*metadata.lost, *metadata.beyond({})))
+    return [f"left out of {counted(count, 'picture')}: {what}" for what, count in lost.items()]
 
 
 def conversion(source: str, pix_fmt: str, samples: RgbImage, kind: Samples) -> str | None:

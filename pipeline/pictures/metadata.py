@@ -25,6 +25,7 @@ from nodes.picture.png_chunks import (
 )
 from nodes.types import HdrFacts, VideoInfo
 from pipeline.pictures.exif import without_thumbnail
+from pipeline.pictures.iptc import iptc_of, iptc_segment
 
 __all__ = ["HDR_TRANSFERS", "PictureMetadata", "broken", "hdr_chunks", "is_lossless"]
 
@@ -38,10 +39,6 @@ _WORDS: Final = {
     "iCCP": "the colour profile",
 }
 """Names of metadata for the user, by Pillow's and PNG's."""
-
-_PHOTOSHOP: Final = b"Photoshop 3.0\0"
-_IPTC: Final = 0x0404
-"""Number of IPTC among the resources of a JPEG's Photoshop segment."""
 
 _BYTES: Final = ("exif", "icc_profile", "xmp")
 """Names of what must be bytes to be copied."""
@@ -89,7 +86,7 @@ class PictureMetadata:
         lossless = is_lossless(content)
         try:
             with pillow_image(source, io.BytesIO(sound)) as image:
-                info, damaged = _pillow_info(image)
+                info, damaged = _pillow_info(image, content)
                 tables = getattr(image, "quantization", None)
         except MediaError as error:
             lost = lost if chunks is not None else (f"all metadata ({error})",)
@@ -116,6 +113,8 @@ class PictureMetadata:
             names: Pillow's names of what the format holds.
         """
         lost = [_WORDS[name] for name in _WORDS if name in self.info and name not in names]
+        # Of what is there twice, one may be damaged, which is said already.
+        lost = [what for what in lost if not any(said.startswith(what) for said in self.lost)]
         # Pillow knows a text with this name as the comment.
         elsewhere = (PNG_XMP, *([b"comment\0"] if "comment" in self.info else []))
         texts = [
@@ -153,7 +152,7 @@ def hdr_chunks(info: VideoInfo) -> Iterator[tuple[bytes, bytes]]:
         yield b"cLLI", png_chunk(b"cLLI", struct.pack(">2I", *levels))
 
 
-def _pillow_info(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
+def _pillow_info(image: Image.Image, content: bytes) -> tuple[dict[str, Any], list[str]]:
     """Return what is known of a picture by Pillow's names, and in words what is damaged."""
     # A TIFF may give any tag any type. Pillow passes it on, and fails itself if it is not bytes.
     known = image.info
@@ -168,20 +167,13 @@ def _pillow_info(image: Image.Image) -> tuple[dict[str, Any], list[str]]:
         info |= {"exif": exif} if exif else {}
     if "exif" in info:
         info["exif"] = without_thumbnail(info["exif"])
-    iptc = info.get("photoshop", {}).get(_IPTC) if image.format in ("JPEG", "MPO") else None
+    iptc, is_damaged = iptc_of(image, content)
+    bad += ["extra"] * is_damaged
     if iptc:
-        info["extra"] = _iptc_segment(iptc)
+        info["extra"] = iptc_segment(iptc)
     if not _is_density(info.get("dpi")):
         info.pop("dpi", None)
     return info, [f"{_WORDS[name]} (damaged)" for name in bad]
-
-
-def _iptc_segment(iptc: bytes) -> bytes:
-    """Return the segment of a JPEG with IPTC, without Photoshop's thumbnail of the picture."""
-    # Padding may make it longer than a segment; `among` then leaves it out.
-    resource = b"8BIM" + struct.pack(">HHI", _IPTC, 0, len(iptc)) + iptc + b"\0" * (len(iptc) % 2)
-    content = _PHOTOSHOP + resource
-    return b"\xff\xed" + struct.pack(">H", (len(content) + 2) & 0xFFFF) + content
 
 
 def _tiff_exif(image: Image.Image) -> bytes | None:

@@ -48,6 +48,11 @@ __all__ = [
     "write_pictures",
 ]
 
+_ANIMATIONS: Final = frozenset(
+    known.animation.muxer for known in PICTURE_FORMATS.values() if known.animation is not None
+)
+"""libav's names of what animations are in."""
+
 OutputKind = Literal["photo", "numbered", "animation"]
 
 EXACT_CODEC: Final = "ffv1"
@@ -119,8 +124,7 @@ def check_pictures(
             ends = sorted(suffix for suffix, known in PICTURE_FORMATS.items() if not known.photo)
             raise OutputError(
                 f"{target}: one picture cannot hold a video; choose numbered files, such as"
-                f" {target.with_name(target.stem + '_%05d' + target.suffix)}, an animation"
-                f" ({', '.join(ends)}), or a video"
+                f" {_numbered_like(target)}, an animation ({', '.join(ends)}), or a video"
             )
         others = [
             f"{target.suffix} cannot hold {stream.type} stream {stream.index}"
@@ -128,14 +132,26 @@ def check_pictures(
             for stream in container.streams
             if stream is not main
         ]
-    if is_url(source) and (is_single or picture_format(source) is not None):
+        is_animation = container.format.name in _ANIMATIONS
+    if is_url(source) and (is_single or is_animation):
+        loops = " and how often it repeats," * (is_animation and output_kind == "animation")
         others.append(
-            "left out: EXIF, colour profile and other metadata, which are read from files only"
-            + "; to keep them, download the picture first" * is_single
+            f"left out: EXIF, colour profile and other metadata,{loops} which are read from files"
+            " only; to keep them, download the picture first"
+        )
+    if output_kind == "animation" and is_numbered(source) and photo_format(target) is not None:
+        others.append(
+            f"{target.name} becomes one animation of all pictures; for a file of each, give"
+            f" {_numbered_like(target).name}"
         )
     if output_kind == "numbered" and not is_numbered(source) and not is_single:
         others.append("numbered pictures hold no times: those are in the source only")
     return others
+
+
+def _numbered_like(target: PurePath) -> PurePath:
+    """Return a pattern of numbered files that are called like a single one."""
+    return target.with_name(f"{target.stem}_%05d{target.suffix}")
 
 
 def _check_size(output_kind: OutputKind, target: PurePath, size_px: tuple[int, int]) -> None:

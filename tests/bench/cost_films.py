@@ -1,4 +1,4 @@
-"""Five short films of the kinds that people have, for measuring what the program costs.
+"""Short films of the kinds that people have, and of a crowd, for measuring what the program costs.
 
 People walk and speak before drawn backdrops; the films are coded as the devices code them.
 """
@@ -63,6 +63,10 @@ def _tape(clips: Sequence[Clip], frames: int) -> Shot:
     return crowd(clips, [60, 80], PAL, seed=64, frames=2 * frames)
 
 
+def _crowd(clips: Sequence[Clip], frames: int) -> Shot:
+    return crowd(clips, range(16, 97, 8), FULL_HD, seed=66, frames=frames)
+
+
 def _large(clips: Sequence[Clip], frames: int) -> Shot:
     return crowd(clips, [220], UHD, seed=65, frames=frames)
 
@@ -83,6 +87,7 @@ KINDS: Final = (
     ),
     Kind("tape 576i MPEG-2", 50, CAST[4:6], _tape, "mpeg2video", {"b": "6M"}, interlaced=True),
     Kind("4K", 20, CAST[1:2], _large, "libx264", {"crf": "26", "preset": "veryfast"}),
+    Kind("crowd 1080p", 40, CAST[:6], _crowd, "libx264", {"crf": "23", "preset": "veryfast"}),
 )
 
 

@@ -1,4 +1,4 @@
-"""CPU time a frame of five kinds of film, stage by stage, over that of decoding and encoding them.
+"""CPU time a frame of six kinds of film, stage by stage, over that of decoding and encoding them.
 
     python -m tests.bench.measure_cost MEDIA_DIR OUT.json [--before FOLDER] [--only street ...]
 

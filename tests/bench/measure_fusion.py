@@ -4,7 +4,8 @@
 
 People speak, turn, walk and stand in small, noisy films, which go through H.264. The nodes follow
 and fuse their faces. One frame and the mean of several are compared with the picture before noise
-and compression, on the face's oval. The time is the CPU's for one face in one frame, on one thread.
+and compression, on the face's oval. The times are the CPU's for one face in one frame, on one
+thread: the median, and the fastest twentieth.
 """
 
 from __future__ import annotations
@@ -167,10 +168,16 @@ def rows_of(film: Film, clips: Sequence[Clip], frames: int, longest: Sequence[in
                     "one_frame_db": round(float(10 * np.log10(255**2 / one)), 2),
                     "gain_db": round(float(10 * np.log10(one / mean)), 2),
                     "weight": round(float(weight), 3),
-                    "ms": round(float(np.median([value[3] for value in values])), 2),
+                    **_times_ms(values),
                 }
             )
     return sorted(rows, key=lambda row: (row["eyes_px"], row["most_frames"]))
+
+
+def _times_ms(values: Sequence[tuple[float, ...]]) -> dict[str, float]:
+    """Return the median time and that of the fastest twentieth, which other programs slow least."""
+    median, fastest = np.percentile([value[3] for value in values], [50, 5])
+    return {"ms": round(float(median), 2), "fastest_ms": round(float(fastest), 2)}
 
 
 def main() -> None:

@@ -45,9 +45,10 @@ WALLS: Final = {
     for room, may in {
         "aminet.errors": "",
         "aminet.files": "",
-        "aminet.settings": "aminet.errors aminet.files",
+        "aminet.settings": "aminet.errors aminet.files aminet.setting_errors",
+        "aminet.setting_errors": "aminet.errors",
         "aminet.device": "aminet.errors",
-        "aminet": "aminet.errors aminet.files aminet.settings",
+        "aminet": "aminet.errors aminet.files aminet.settings aminet.setting_errors",
         "aminet.data": "aminet aminet.errors",
         "aminet.judge": "aminet aminet.errors aminet.device aminet.data",
         "aminet.training": """
@@ -81,9 +82,10 @@ WALLS: Final = {
             nodes.paste""",
         "pipeline.graph": """
             pipeline.errors pipeline.storage nodes nodes.decode nodes.encode aminet.settings
+            aminet.setting_errors
             aminet.errors""",
         "pipeline.config": """
-            pipeline.errors pipeline.sizing pipeline.graph aminet.settings""",
+            pipeline.errors pipeline.sizing pipeline.graph aminet.settings aminet.setting_errors""",
         "pipeline.run": """
             pipeline.errors pipeline.interrupts pipeline.graph pipeline.config nodes""",
         "pipeline.cluster": """

@@ -16,8 +16,9 @@ import pytest
 from av.codec.codec import Codec
 from av.packet import Packet
 from av.stream import Stream
+from pydantic import ValidationError
 
-from nodes.decode import hardware_reader
+from nodes.decode import DecodeConfig, hardware_reader
 from nodes.decode.hardware import HardwareError, Rearranger, card_for
 from nodes.decode.hardware_reader import HardwareReader
 from nodes.media.lost_pictures import LostPictures
@@ -307,3 +308,9 @@ def test_where_a_seek_fails_the_software_decoder_goes_on(
     frames, report = decode(path, start_pts=start, hardware="cuda")[1:]
     assert report["why_software"] == "cannot read"
     assert [f.pts for f in frames] == [f.pts for f in expected]
+
+
+def test_no_card_decodes_what_has_to_come_out_the_same_everywhere() -> None:
+    with pytest.raises(ValidationError, match="expected off with --evidence"):
+        DecodeConfig(exact=True, hardware="auto")
+    assert DecodeConfig(exact=True).hardware == "off"

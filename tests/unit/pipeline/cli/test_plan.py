@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from nodes.errors import MediaError
 from pipeline.cli import enhance as cli_enhance
 from pipeline.cli import plan as cli_plan
-from pipeline.cli.app import app
+from pipeline.cli.app import app, main
 from pipeline.errors import ConfigError, GraphError, OutputError, RunFailedError, exit_code
 from tests.support.changing import Part, make_changing
 from tests.support.media import Video, make_video
@@ -96,6 +96,25 @@ def test_what_cannot_be_done_has_the_exit_code_of_the_run(
     with pytest.raises(RunFailedError, match="1 of 2 videos") as failed:
         told(*words, str(folder), "-o", str(tmp_path / "out"), "--runner", "local")
     assert exit_code(failed.value) == 4
+
+
+def test_a_plan_says_once_why_nothing_can_be_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        (folder / name).write_bytes(b"no video")
+    for source, output in ((folder / "a.mp4", "out.mkv"), (folder, "out")):
+        words = ["aminet", "plan", str(source), "-o", str(tmp_path / output)]
+        monkeypatch.setattr("sys.argv", words)
+        main()
+        said = "".join(capsys.readouterr())
+        assert "nothing is left to do" not in said
+        for name in ("a.mp4", "b.mp4") if source == folder else ("a.mp4",):
+            (line,) = (line for line in said.splitlines() if f"{folder}/{name}" in line)
+            assert line.count(f"{folder}/{name}") == 1
+            assert "not a media file that can be read" in line
 
 
 def test_a_plan_says_what_stands_in_the_way(tmp_path: Path) -> None:

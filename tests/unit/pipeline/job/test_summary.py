@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.job.report import VideoReport
-from pipeline.job.summary import face_facts, summary_lines
+from pipeline.job.report import VideoReport, face_facts, summary_lines
 
 
 def told(**facts: Any) -> str:
@@ -41,6 +40,8 @@ def test_one_is_told_as_one() -> None:
 
 def test_a_failure_is_one_line() -> None:
     report = VideoReport("in.mp4", None, "failed", error="no video", left_alone={"turned": 3})
+    assert summary_lines("in.mp4", report) == ["in.mp4: FAILED: no video"]
+    report = VideoReport("in.mp4", None, "failed", error="in.mp4: no video")
     assert summary_lines("in.mp4", report) == ["in.mp4: FAILED: no video"]
 
 

@@ -97,6 +97,56 @@ def test_iptc_is_kept_in_jpeg_and_else_said_to_be_lost(tmp_path: Path) -> None:
     assert encoded(source, ".webp")[1] == ["IPTC (WEBP has no place for it)"]
 
 
+IPTC = b"\x1c\x02\x05\0\x05title\0\0"
+BYTE, LONG, UNDEFINED = 1, 4, 7
+
+
+@pytest.mark.parametrize(
+    ("tag", "kind", "value"),
+    [
+        (33723, UNDEFINED, IPTC),
+        (33723, BYTE, IPTC),
+        # As Photoshop writes it, in the file's order, and swapped as old programs left it.
+        (33723, LONG, IPTC),
+        (33723, LONG, b"".join(IPTC[at : at + 4][::-1] for at in range(0, len(IPTC), 4))),
+        (34377, BYTE, b"8BIM" + struct.pack(">HHI", 0x0404, 0, len(IPTC)) + IPTC),
+    ],
+)
+def test_iptc_of_a_tiff_is_kept_in_jpeg_and_else_said_to_be_lost(
+    tmp_path: Path, tag: int, kind: int, value: bytes
+) -> None:
+    count = len(value) // 4 if kind == LONG else len(value)
+    source = tiff(tmp_path / "a.tif", tag, kind, count, value)
+    image, lost = encoded(source, ".jpg")
+    assert image.info["photoshop"] == {0x0404: IPTC}
+    assert lost == []
+    assert encoded(source, ".png")[1] == ["IPTC (PNG has no place for it)"]
+    assert encoded(source, ".webp")[1] == ["IPTC (WEBP has no place for it)"]
+
+
+@pytest.mark.filterwarnings("ignore:Metadata Warning")
+@pytest.mark.parametrize(
+    ("tag", "kind", "count", "value"),
+    [
+        (33723, ASCII, 9, b"no bytes\0"),
+        (33723, SHORT, 3, struct.pack("<3H", 1, 2, 3)),
+        (33723, DOUBLE, 1, struct.pack("<d", 6.0)),
+        (33723, LONG, 1, struct.pack("<I", 7)),
+        (33723, BYTE, 6, b"no IIM"),
+        (34377, SHORT, 3, struct.pack("<3H", 1, 2, 3)),
+        (34377, ASCII, 9, b"no bytes\0"),
+    ],
+)
+def test_damaged_iptc_of_a_tiff_is_said_to_be_lost(
+    tmp_path: Path, tag: int, kind: int, count: int, value: bytes
+) -> None:
+    source = tiff(tmp_path / "a.tif", tag, kind, count, value)
+    for suffix in (".png", ".jpg", ".webp"):
+        image, said = encoded(source, suffix)
+        assert image.size == (8, 8)
+        assert said == ["IPTC (damaged)"]
+
+
 @pytest.mark.parametrize(
     ("length", "expected"), [(65_506, []), (65_507, ["IPTC (too long for JPEG)"])]
 )

@@ -16,6 +16,7 @@ from nodes.encode.encoders import EncodeConfig
 from pipeline.errors import OutputError
 from pipeline.pictures.outputs import OutputKind, check_pictures, output_kind_of, write_pictures
 from tests.support.faces import scene
+from tests.support.media import Video, make_video
 from tests.support.video_nodes import decode, encode
 
 
@@ -70,6 +71,51 @@ def test_a_png_from_a_url_becomes_an_animation_only_if_it_is_one(
     assert output_kind_of(target, f"{address}/moving.png") == "animation"
     (note,) = check_pictures("animation", f"{address}/moving.png", target, EncodeConfig(), (64, 48))
     assert note.startswith("left out: EXIF, colour profile and other metadata")
+    assert "and how often it repeats" in note
+
+
+@pytest.mark.parametrize("query", ["", "?token=1"])
+def test_that_an_animation_from_a_url_repeats_for_ever_is_told(
+    tmp_path: Path, served: tuple[Path, str], query: str
+) -> None:
+    folder, address = served
+    still, other = (Image.new("RGB", (64, 48), colour) for colour in ("red", "blue"))
+    still.save(folder / "a.gif", save_all=True, append_images=[other], duration=40, loop=3)
+    source = f"{address}/a.gif{query}"
+    (note,) = check_pictures("animation", source, tmp_path / "o.gif", EncodeConfig(), (64, 48))
+    assert "and how often it repeats" in note
+    (note, _) = check_pictures("numbered", source, tmp_path / "%d.png", EncodeConfig(), (64, 48))
+    assert "repeats" not in note
+
+
+@pytest.mark.parametrize(
+    ("name", "notes"),
+    [
+        ("f.png", ["f.png becomes one animation of all pictures; for a file of each, give"]),
+        ("f.webp", ["f.webp becomes one animation of all pictures; for a file of each, give"]),
+        # Nothing else can be meant by these.
+        ("f.apng", []),
+        ("f.gif", []),
+        ("f_%04d.png", []),
+    ],
+)
+def test_one_file_for_numbered_pictures_is_told_to_be_an_animation(
+    tmp_path: Path, name: str, notes: list[str]
+) -> None:
+    for number in range(2):
+        scene(64, 48).save(tmp_path / f"p_{number:04d}.png")
+    source, target = str(tmp_path / "p_%04d.png"), tmp_path / name
+    kind = output_kind_of(target, source)
+    assert kind is not None
+    said = check_pictures(kind, source, target, EncodeConfig(), (64, 48))
+    expected = [f"{note} {target.stem}_%05d{target.suffix}" for note in notes]
+    assert said == expected
+
+
+def test_a_video_is_no_single_picture(tmp_path: Path) -> None:
+    source = str(make_video(tmp_path / "v.mp4", Video(frames=2, width_px=64, height_px=48)))
+    with pytest.raises(OutputError, match=r"choose numbered files, such as .*/f_%05d\.png, an"):
+        check_pictures("photo", source, tmp_path / "f.png", EncodeConfig(), (64, 48))
 
 
 @pytest.mark.parametrize(

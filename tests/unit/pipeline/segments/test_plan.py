@@ -46,6 +46,23 @@ def test_a_video_hardly_longer_than_a_segment_stays_whole_and_says_why() -> None
     assert cuts_of(REGULAR, 25) == [None, 500]
 
 
+@pytest.mark.parametrize(
+    ("minutes", "segments", "longest_s"),
+    [(0.4, 1, 24), (1, 3, 20), (5, 15, 20), (10, 20, 30), (20, 20, 60), (60, 60, 60)],
+)
+def test_segments_of_long_videos_are_longer(
+    minutes: float, segments: int, longest_s: float
+) -> None:
+    frames = round(minutes * 60 * 25)
+    keys = range(0, frames, 50)
+    long = replace(REGULAR, frames=frames, shown_pts=range(frames), keyframe_pts=keys)
+    intervals = plan_segments(long, segment_s=None, warmup_s=1.0).intervals
+    assert len(intervals) == segments
+    assert max(interval.frames or 0 for interval in intervals) == pytest.approx(
+        25 * longest_s, abs=50
+    )
+
+
 def test_each_segment_but_the_first_is_warmed_up() -> None:
     plan = plan_segments(REGULAR, segment_s=10, warmup_s=1.0)
     assert [i.warmup_pts for i in plan.intervals] == [None, 225, 475, 725]
