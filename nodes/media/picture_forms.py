@@ -17,7 +17,7 @@ from av.video import VideoStream
 from av.video.codeccontext import VideoCodecContext
 
 from nodes.media.open import clockwise_rotation_deg, open_media, read_packets, video_stream
-from nodes.media.vp9_sizes import given_sizes
+from nodes.picture.vp9_sizes import given_sizes
 from nodes.values import PictureForm
 
 __all__ = ["FormScan", "picture_forms"]

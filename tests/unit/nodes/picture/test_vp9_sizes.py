@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import pytest
 
-from nodes.media.vp9_sizes import given_sizes
+from nodes.picture.vp9_sizes import given_sizes
 from tests.support.media import Video, make_video
 
 
