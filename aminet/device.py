@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from aminet.errors import DeviceError
@@ -30,10 +32,18 @@ def resolve_device(name: str) -> torch.device:
         name: `auto` for the first CUDA GPU or else the CPU; `cpu`, `cuda` or `cuda:N`.
 
     Raises:
-        DeviceError: the name is not one of these, or there is no such GPU.
+        DeviceError: the name is not one of these, or there is no such GPU; or this process was
+            forked from one that runs networks.
     """
     import torch
 
+    if _first_process() != os.getpid() and torch.get_num_threads() > 1:
+        raise DeviceError(
+            "this process was forked from one that runs networks, whose threads a fork does not"
+            " copy, so that it would wait for them for ever: start it with"
+            " multiprocessing.get_context('spawn')",
+            device=name,
+        )
     if not re.fullmatch(DEVICE_PATTERN, name):
         raise DeviceError(f"device is {name!r}, expected auto, cpu, cuda or cuda:N", device=name)
     count = gpu_count()
@@ -46,3 +56,9 @@ def resolve_device(name: str) -> torch.device:
             device=name,
         )
     return device
+
+
+@cache
+def _first_process() -> int:
+    """Return the process that was the first to choose a device, be it one that was forked later."""
+    return os.getpid()

@@ -104,9 +104,15 @@ def _issues(error: ValidationError, model: type[BaseModel] | None) -> Iterator[_
             text = "unknown key" + did_you_mean(str(loc[-1]), _keys(model, loc))
         else:
             known = _WORDS.get(kind)
-            text = known.format(**issue.get("ctx", {})) if known else issue["msg"]
+            limits = {name: _plain(limit) for name, limit in issue.get("ctx", {}).items()}
+            text = known.format(**limits) if known else issue["msg"]
         silent = kind in {"missing", "extra_forbidden"} or (not key and kind == "value_error")
         yield _Issue(loc, key, text, "" if silent else f" (got {shortened(issue['input'])})")
+
+
+def _plain(limit: object) -> object:
+    """Return 63 for 63.0."""
+    return int(limit) if isinstance(limit, float) and limit.is_integer() else limit
 
 
 def _either(texts: Sequence[str]) -> str:

@@ -126,7 +126,8 @@ def read_settings(file: Path, what: str, error: type[AminetError]) -> dict[str, 
     if data is None:
         return {}
     if not isinstance(data, dict):
-        raise error(f"{what} {file} holds a {type(data).__name__}, expected a mapping")
+        kind = "text" if isinstance(data, str) else type(data).__name__
+        raise error(f"{what} {file} holds a {kind}, expected a mapping, such as `key: value`")
     return cast("dict[str, Any]", data)
 
 

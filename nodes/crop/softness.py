@@ -23,10 +23,10 @@ Array = npt.NDArray[np.float64]
 
 _EDGES_PX: Final = (0.0, 0.7, 1.4, 2.8, 5.6, 11.2)
 """Each band is the difference of two Gaussian blurs with consecutive standard deviations, px."""
-_ENOUGH_BLUR_PX: Final = 2.8
-"""What is blurred so far is computed further from every second pixel; one of `_EDGES_PX`."""
 _SLOPE_SIGMA_PX: Final = 1.0
 """Standard deviation of the blur before the slope is measured, px, so that noise counts little."""
+_ENOUGH_BLUR_PX: Final = 2.8
+"""What is blurred so far is computed further from every second pixel; one of `_EDGES_PX`."""
 _BLUR_REACH: Final = 3
 """Where Gaussian blurs end, in standard deviations."""
 SPECTRUM: Final = (0.48, 2.49, 1.22)
@@ -131,9 +131,9 @@ def energies(luma: npt.NDArray[np.floating], weights: npt.NDArray[np.floating]) 
 
 def _slope(plane: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     smooth = _blurred(plane, _SLOPE_SIGMA_PX)
-    border = cv2.BORDER_REPLICATE
     along_x, along_y = (
-        cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, ksize=1, borderType=border) for dx in (1, 0)
+        cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, ksize=1, borderType=cv2.BORDER_REPLICATE)
+        for dx in (1, 0)
     )
     return np.asarray(cv2.magnitude(along_x, along_y), np.float32)
 

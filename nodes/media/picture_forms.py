@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from typing import Final
 
@@ -15,6 +17,7 @@ from av.video import VideoStream
 from av.video.codeccontext import VideoCodecContext
 
 from nodes.media.open import clockwise_rotation_deg, open_media, read_packets, video_stream
+from nodes.picture.vp9_sizes import given_sizes
 from nodes.values import PictureForm
 
 __all__ = ["FormScan", "picture_forms"]
@@ -69,7 +72,11 @@ def picture_forms(source: str, video: int | None = None) -> tuple[PictureForm, .
 
 
 class FormScan:
-    """Finds the forms of a stream's pictures: keyframes with another header are decoded."""
+    """Finds the forms of a stream's pictures: keyframes with another header are decoded.
+
+    VP9 and AV1 may change the size at any picture. VP9's have it in their headers. AV1 announces
+    the largest size: if the first picture has less, all are decoded.
+    """
 
     def __init__(self, stream: VideoStream) -> None:
         """Begin.
@@ -80,7 +87,9 @@ class FormScan:
         self._stream = stream
         context = stream.codec_context
         self._codec = context.codec.canonical_name
+        self._announced_px = (context.width, context.height)
         self._known: set[bytes] = set()
+        self._decoder: VideoCodecContext | None = None
         self._forms: dict[PictureForm, None] = {}
         chain = _FILTERS.get(self._codec)
         self._filter = BitStreamFilterContext(chain, stream) if chain else None
@@ -97,14 +106,40 @@ class FormScan:
 
     def add(self, packet: Packet[Stream]) -> None:
         """Look at a packet of the stream. It is not changed."""
-        if not packet.is_keyframe or not packet.size:
+        if not packet.size:
+            return
+        if self._decoder is not None:
+            self._note(_pictures(self._decoder, [Packet(bytes(packet))]))
+            return
+        if not packet.is_keyframe:
+            if self._codec == "vp9":
+                self._add_sizes(given_sizes(bytes(packet)))
             return
         header = self._header(packet)
         if header is None or header in self._known:
             return
         self._known.add(header)
-        for form in self._decoded(packet):
-            self._forms[form] = None
+        copy = Packet(bytes(packet))
+        if packet.has_sidedata("new_extradata"):
+            copy.set_sidedata(packet.get_sidedata("new_extradata"))
+        self._note(_pictures(self._made_decoder(), [copy, None]))
+        if self._codec == "av1" and self._forms and self._is_less_than_announced():
+            self._decoder = self._made_decoder()
+            _pictures(self._decoder, [Packet(bytes(packet))])
+
+    def _is_less_than_announced(self) -> bool:
+        form, (width_px, height_px) = next(iter(self._forms)), self._announced_px
+        return form.width_px < width_px or form.height_px < height_px
+
+    def _note(self, forms: Iterable[PictureForm]) -> None:
+        self._forms.update(dict.fromkeys(forms))
+
+    def _add_sizes(self, sizes_px: Iterable[tuple[int, int]]) -> None:
+        """Note sizes of pictures that are else like the latest one."""
+        for width_px, height_px in sizes_px:
+            if self._forms:
+                latest = next(reversed(self._forms))
+                self._note([replace(latest, width_px=width_px, height_px=height_px)])
 
     def _header(self, packet: Packet[Stream]) -> bytes | None:
         """Return what says the size and format of a keyframe, None if that is not known."""
@@ -127,25 +162,29 @@ class FormScan:
             header += _orientation(bytes(memoryview(filtered)[:_SEARCHED_BYTES]), mark)
         return header
 
-    def _decoded(self, packet: Packet[Stream]) -> list[PictureForm]:
+    def _made_decoder(self) -> VideoCodecContext:
         context = self._stream.codec_context
         decoder = av.CodecContext.create(context.codec.name, "r")
         assert isinstance(decoder, VideoCodecContext)  # noqa: S101 - for the type checker
         decoder.thread_count = 1
         if context.extradata:
             decoder.extradata = context.extradata
-        copy = Packet(bytes(packet))
-        if packet.has_sidedata("new_extradata"):
-            copy.set_sidedata(packet.get_sidedata("new_extradata"))
-        try:
-            pictures = [*decoder.decode(copy), *decoder.decode(None)]
-        except FFmpegError:
-            return []
-        ratio = decoder.sample_aspect_ratio or Fraction(1)
-        return [
-            PictureForm(p.width, p.height, p.format.name, ratio, clockwise_rotation_deg(p))
-            for p in pictures
-        ]
+        return decoder
+
+
+def _pictures(
+    decoder: VideoCodecContext, packets: Iterable[Packet[Stream] | None]
+) -> list[PictureForm]:
+    """Decode packets, with None to the end; return the forms of the pictures."""
+    try:
+        pictures = [picture for packet in packets for picture in decoder.decode(packet)]
+    except FFmpegError:
+        return []
+    ratio = decoder.sample_aspect_ratio or Fraction(1)
+    return [
+        PictureForm(p.width, p.height, p.format.name, ratio, clockwise_rotation_deg(p))
+        for p in pictures
+    ]
 
 
 def _orientation(content: bytes, mark: bytes) -> bytes:

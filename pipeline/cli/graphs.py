@@ -10,8 +10,11 @@ import typer
 import yaml
 from rich.table import Table
 
+from aminet.errors import did_you_mean
 from pipeline.cli import options as option
 from pipeline.cli.console import out, say
+from pipeline.cli.parsers import choice
+from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from pipeline.graph.graph import Graph
@@ -142,7 +145,13 @@ def draw(
     graph: GraphName = "enhance",
     settings: option.Settings = None,
     form: Annotated[
-        DrawForm, typer.Option("--form", help="mermaid, for Markdown; svg, a picture.")
+        DrawForm,
+        typer.Option(
+            "--form",
+            parser=choice(DrawForm),
+            metavar="FORM",
+            help="mermaid, for Markdown; svg, a picture.",
+        ),
     ] = DrawForm.MERMAID,
 ) -> None:
     """Print a graph as a Mermaid flowchart or as an SVG picture."""
@@ -157,10 +166,14 @@ def schema(
     kind: Annotated[str, typer.Argument(help="graph, run, or a node type.")] = "graph",
 ) -> None:
     """Print the JSON Schema of graph files, of runs' files, or of a node's settings."""
-    from nodes.registry import find_node
+    from nodes.registry import find_node, registered_nodes
     from pipeline.config import RunConfig
     from pipeline.graph.spec import graph_schema
 
+    known = ("graph", "run", *registered_nodes())
+    if kind not in known:
+        hint = did_you_mean(kind, known) or f"; there are: {', '.join(known)}"
+        raise ConfigError(f"no schema of {kind!r}{hint}")
     if kind == "graph":
         found = graph_schema()
     elif kind == "run":

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from aminet.errors import did_you_mean
 from pipeline.cli.console import out, say
-from pipeline.cli.numbers import number
+from pipeline.cli.parsers import number
 from pipeline.errors import ConfigError
 
 __all__ = ["register"]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.numbers import number
+from pipeline.cli.parsers import number
 
 __all__ = [
     "Address",

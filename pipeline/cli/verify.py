@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.console import say
-from pipeline.cli.numbers import number
+from pipeline.cli.parsers import number
 from pipeline.errors import VerificationError
 
 __all__ = ["register"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import queue
 import tempfile
 import threading
+import weakref
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from fractions import Fraction
 from itertools import chain
@@ -99,8 +101,10 @@ class Enhancer:
         self._runner: LocalRunner | None = LocalRunner(
             ends, prepared(ends), options, threads=self._threads
         )
+        self._process = os.getpid()
         self._stream: _Stream | None = None
         self._in_use = threading.Lock()
+        _OPEN.add(self)
 
     def __call__(self, picture: PictureT) -> PictureT:
         """Restore the faces in one picture by itself, as in a photograph.
@@ -147,6 +151,8 @@ class Enhancer:
 
     def close(self) -> None:
         """Free the network; a stream that is still open ends. May be called again."""
+        if self._process != os.getpid():
+            return
         if self._stream is not None:
             self._stream.stop()
         if self._runner is not None:
@@ -164,6 +170,11 @@ class Enhancer:
     ) -> Generator[PictureT]:
         if self._runner is None:
             raise RuntimeError("this Enhancer is closed: make another one")
+        if self._process != os.getpid():
+            raise RuntimeError(
+                "this Enhancer was made by another process, and its threads are there: make one in"
+                " each process, started with multiprocessing.get_context('spawn')"
+            )
         # Claimed before the first picture is asked for, which may take long.
         if not self._in_use.acquire(blocking=False):
             raise RuntimeError(
@@ -196,6 +207,16 @@ class Enhancer:
         finally:
             stream.stop()
             self._stream = None
+
+
+_OPEN: Final = weakref.WeakSet[Enhancer]()
+
+
+@atexit.register
+def _close_all() -> None:
+    """Close what a program leaves open: a thread that still works would abort it at its end."""
+    for enhancer in list(_OPEN):
+        enhancer.close()
 
 
 class _Stream:

@@ -177,12 +177,17 @@ def plan_files(inputs: Sequence[str], output: UPath) -> JobFiles:
 
     Raises:
         MediaError: an input does not exist, or a folder contains no video.
+        OutputError: the output is named like a video or picture, but holds several.
         StorageError: an object store does not answer.
     """
     folders = [_folder(given) for given in inputs]
-    if folders == [None] and output.suffix and not is_folder(output):
-        video = VideoFiles(_existing(inputs[0]), output, named=True)
-        return JobFiles((video,), beside(output, ".report.json"), ())
+    if output.suffix and not is_folder(output):
+        if folders == [None]:
+            video = VideoFiles(_existing(inputs[0]), output, named=True)
+            return JobFiles((video,), beside(output, ".report.json"), ())
+        if _is_named_video(output):
+            several = f"{len(inputs)} inputs go there" if inputs[1:] else "the input is a folder"
+            raise OutputError(f"{output} is named like a single file, but {several}: give a folder")
     found: list[tuple[str, str]] = []
     skipped: list[str] = []
     for given, folder in zip(inputs, folders, strict=True):
@@ -248,10 +253,13 @@ def check_outputs(
     endings = tuple(endings)
     sources = {*sources, *(video.source for video in videos)}
     inputs = {_identity(file) for source in sources for file in _input_files(source)}
+    for source, count in Counter(video.source for video in videos).items():
+        if count > 1:
+            raise OutputError(f"{source} is given {count} times: give it once")
     names = (name for video in videos for name in {video.target, *video.outputs})
     for target, count in Counter(names).items():
         if count > 1:
-            raise OutputError(f"{count} inputs would both become {target}: rename them")
+            raise OutputError(f"{count} inputs would become {target}: rename them")
     for video in videos:
         taken = [out for out in video.outputs if written(out) or is_folder(out)]
         made = [*taken, *video.existing_sides(endings)]
@@ -319,15 +327,20 @@ def _existing(given: str) -> str:
     elif is_remote(location) and size_of(location) is None:
         raise MediaError(f"no such file, folder or bucket: {given}")
     elif isinstance(location, Path) and not location.exists():
-        raise MediaError(f"no such file: {given}")
+        unmatched = "; no file matches this pattern" if set("*?[") & set(given) else ""
+        raise MediaError(f"no such file or folder: {given}{unmatched}")
     return given
 
 
 def _is_video(file: UPath) -> bool:
     """Decide by the suffix; local files with unknown suffixes are opened."""
-    if file.suffix.lower() in VIDEO_SUFFIXES or picture_format(file.name) is not None:
+    if _is_named_video(file):
         return True
     return isinstance(file, Path) and is_media(file)
+
+
+def _is_named_video(file: UPath) -> bool:
+    return file.suffix.lower() in VIDEO_SUFFIXES or picture_format(file.name) is not None
 
 
 def _files_below(folder: UPath, output: UPath) -> list[str]:

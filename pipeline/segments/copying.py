@@ -78,7 +78,7 @@ def plan_copying(
     plans = [_plan(scan, info, target) for target in targets if not _why_encoded(info, target)]
     if not plans:
         reasons = (_why_encoded(info, target) for target in targets)
-        return CopyPlan(None, next(reasons, "there is no encoder"))
+        return CopyPlan(None, next(reasons, "no video is written"))
     # What cannot be copied to one output is encoded for all.
     return min(plans, key=lambda plan: -1 if plan.cuts is None else len(plan.cuts))
 

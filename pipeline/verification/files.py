@@ -22,7 +22,19 @@ from pipeline.storage.locations import read
 from pipeline.verification.findings import Finding, failed, ok, unproven
 from pipeline.verification.record import Recorded
 
-__all__ = ["check_output", "check_rows", "check_sides", "check_signatures", "check_source"]
+__all__ = [
+    "check_output",
+    "check_rows",
+    "check_sides",
+    "check_signatures",
+    "check_source",
+    "not_there",
+]
+
+
+def not_there(source: str) -> Finding:
+    """Return the finding that a source is missing."""
+    return failed("source", f"{source} is not there: say with --source where it is")
 
 
 def check_source(source: str, recorded: Mapping[str, str]) -> Finding:
@@ -36,7 +48,7 @@ def check_source(source: str, recorded: Mapping[str, str]) -> Finding:
         return unproven("source", f"{source} came from the network, nothing is recorded of it")
     files = [file for file in files_of(source) if file.is_file()]
     if not files:
-        return failed("source", f"{source} is not there: name it with --source")
+        return not_there(source)
     # The names may have changed, the content and the number must not.
     now = Counter(file_sha256(file) for file in files)
     if now != Counter(recorded.values()):

@@ -52,6 +52,8 @@ def find_report(out: UPath) -> UPath:
     for candidate in candidates:
         if size_of(candidate) is not None:
             return candidate
+    if size_of(out) is None and not is_folder(out):
+        raise ConfigError(f"no such file or folder: {out}")
     looked = " and ".join(str(candidate) for candidate in candidates)
     raise ConfigError(f"{out}: has no report to verify it by; looked for {looked}")
 

@@ -30,6 +30,7 @@ from pipeline.verification.files import (
     check_sides,
     check_signatures,
     check_source,
+    not_there,
 )
 from pipeline.verification.findings import Finding, Verification, failed, ok, unproven
 from pipeline.verification.pictures import OutputPictures, check_lossless
@@ -98,7 +99,7 @@ def _of_video(
     with ExitStack() as stack:
         source = _staged(stack, moved or record.video.source, scratch)
         of_source = (
-            failed("source", f"{record.video.source} is not there: name it with --source")
+            not_there(moved or record.video.source)
             if source is None
             else check_source(source, record.evidence.source_sha256)
         )

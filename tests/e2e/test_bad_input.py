@@ -64,7 +64,7 @@ def assert_refused(done: Done, code: int, message: str, folder: Path) -> None:
 
 def test_a_missing_file(aminet: Run, tmp_path: Path) -> None:
     done = aminet("enhance", tmp_path / "none.mp4", "-o", tmp_path / "out.mp4")
-    assert_refused(done, 3, r"aminet: no such file: .*none\.mp4", tmp_path)
+    assert_refused(done, 3, r"aminet: no such file or folder: .*none\.mp4", tmp_path)
 
 
 def test_a_text_file_that_claims_to_be_video(tmp_path: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 from PIL import Image
-from scipy.ndimage import correlate1d, gaussian_filter
+from scipy.ndimage import gaussian_filter
 
 from nodes.crop.softness import Softness, energies, softness
 from nodes.geometry import alignment as geometry
@@ -32,12 +33,14 @@ def drawn(
 
 
 def measured(eyes_px: float, blur_px: float, noise: float = 0.0) -> Softness:
-    luma, shrink = drawn(eyes_px, blur_px, noise)
-    x, y = EYES_MIDDLE_PX
-    face = face_at(shrink * x, shrink * y, eyes_px)
-    square = geometry.crop_from_frame(face.points_px, 1)
-    window = geometry.face_oval_on_grid(square, luma.shape, 0, geometry.WINDOW_FEATHER)
-    return softness(luma, window, eyes_px)
+    luma, _ = drawn(eyes_px, blur_px, noise)
+    return softness(luma, window(luma.shape, eyes_px), eyes_px)
+
+
+def window(shape: tuple[int, int], eyes_px: float) -> npt.NDArray[np.float32]:
+    x_px, y_px = np.array(EYES_MIDDLE_PX) * eyes_px / EYES_PX
+    square = geometry.crop_from_frame(face_at(x_px, y_px, eyes_px).points_px, 1)
+    return geometry.face_oval_on_grid(square, shape, 0, geometry.WINDOW_FEATHER)
 
 
 @pytest.mark.parametrize("eyes_px", [10, 16, 25])
@@ -55,6 +58,15 @@ def test_noise_does_not_make_a_soft_face_sharp() -> None:
     noisy = measured(25, 2.0, noise=4 / 255)
     assert noisy.blur_px == pytest.approx(2.0, rel=0.3)
     assert noisy.noise == pytest.approx(4 / 255, rel=0.4)
+
+
+@pytest.mark.parametrize("eyes_px", [12, 20, 30, 40])
+def test_smooth_skin_is_not_taken_for_blur(eyes_px: float) -> None:
+    luma, _ = drawn(eyes_px, 0)
+    smooth = np.asarray(cv2.bilateralFilter(luma.astype(np.float32), 0, 12 / 255, 1.5), np.float32)
+    mask = window(luma.shape, eyes_px)
+    plain_px, smooth_px = (softness(face, mask, eyes_px).blur_px for face in (luma, smooth))
+    assert smooth_px <= plain_px
 
 
 def test_it_does_not_depend_on_light_or_contrast() -> None:
@@ -87,14 +99,13 @@ def test_a_flat_picture_says_nothing() -> None:
 
 
 @pytest.mark.parametrize("side", [31, 60, 150])
-def test_bands_are_differences_of_gaussians_weighted_by_the_slope(side: int) -> None:
+def test_bands_are_differences_of_gaussians(side: int) -> None:
     luma = np.asarray(still("face_woman.jpg").convert("L").resize((side, side)), np.float64)
     y, x = (np.indices(luma.shape) + 0.5) / side - 0.5
     weights = np.clip(1.6 - 4 * np.hypot(x, y), 0, 1)
     edges_px = (0.7, 1.4, 2.8, 5.6, 11.2)
     soft = [luma] + [gaussian_filter(luma, s, mode="reflect", truncate=3) for s in edges_px]
-    smooth = gaussian_filter(luma, 1, mode="reflect", truncate=3)
-    slopes = (correlate1d(smooth, [-1, 0, 1], axis, mode="nearest") for axis in (0, 1))
-    shares = weights * np.hypot(*slopes)
-    wanted = [(np.square(a - b) * shares).sum() / shares.sum() for a, b in pairwise(soft)]
+    down, across = np.gradient(gaussian_filter(luma, 1.0, mode="reflect", truncate=3))
+    sloped = weights * np.hypot(across, down)
+    wanted = [(np.square(a - b) * sloped).sum() / sloped.sum() for a, b in pairwise(soft)]
     assert energies(luma, weights) == pytest.approx(np.array(wanted), rel=0.05)

@@ -127,9 +127,13 @@ def test_an_option_that_a_graph_does_not_have_is_told_by_its_name(
         (("verify", "x", "--sample=2.5"), "expected a whole number, at least 0 (got '2.5')"),
         (("eval", "x", "--scale=x4"), "expected a whole number from 2 to 16 (got 'x4')"),
         (("models", "--share=50%"), "expected a number from 0 to 1 (got '50%')"),
+        (("graph", "draw", "--form=png"), "expected one of mermaid, svg (got 'png')"),
+        (("graph", "schema", "grahp"), "no schema of 'grahp': did you mean 'graph'?"),
+        (("graph", "schema", "blur"), "no schema of 'blur': did you mean 'aminet.blur'?"),
+        (("verify", "nowhere.mp4"), "no such file or folder: "),
     ],
 )
-def test_numbers_of_other_commands_are_told_alike(
+def test_what_other_commands_refuse_is_told_alike(
     words: tuple[str, ...],
     message: str,
     monkeypatch: pytest.MonkeyPatch,

@@ -86,13 +86,39 @@ def test_an_output_folder_inside_the_input_is_not_read(footage: Path) -> None:
 
 def test_two_inputs_with_one_output_are_an_error(footage: Path, tmp_path: Path) -> None:
     files = plan_files([str(footage), str(footage / "a.mp4")], UPath(tmp_path / "out"))
-    with pytest.raises(OutputError, match="2 inputs would both become"):
+    with pytest.raises(OutputError, match=r"a\.mp4 is given 2 times: give it once"):
         check_outputs(files.videos, endings=Sheet.endings, overwrite=True)
+
+
+def test_two_inputs_of_one_name_are_an_error(footage: Path, tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a.mp4").write_bytes(b"x")
+    given = [str(footage / "a.mp4"), str(tmp_path / "b" / "a.mp4")]
+    files = plan_files(given, UPath(tmp_path / "out"))
+    with pytest.raises(OutputError, match=r"2 inputs would become .*a\.mp4: rename them"):
+        check_outputs(files.videos, endings=Sheet.endings, overwrite=True)
+
+
+@pytest.mark.parametrize("name", ["out.mp4", "out.MKV", "out.png", "f_%04d.jpg"])
+def test_several_videos_do_not_go_into_a_folder_that_is_named_like_one(
+    footage: Path, tmp_path: Path, name: str
+) -> None:
+    two = [str(footage / "a.mp4"), str(footage / "deep" / "b.MKV")]
+    for inputs, why in ((two, "2 inputs go there"), ([str(footage)], "the input is a folder")):
+        with pytest.raises(
+            OutputError, match=f"named like a single file, but {why}: give a folder"
+        ):
+            plan_files(inputs, UPath(tmp_path / name))
+    (tmp_path / name).mkdir()
+    assert plan_files(two, UPath(tmp_path / name)).videos[0].target == tmp_path / name / "a.mp4"
+    assert plan_files(two, UPath(tmp_path / "take.2")).report == tmp_path / "take.2" / "report.json"
 
 
 def test_missing_and_empty_inputs_are_media_errors(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no such file"):
         plan_files([str(tmp_path / "none.mp4")], UPath(tmp_path / "out.mp4"))
+    with pytest.raises(MediaError, match="no file matches this pattern"):
+        plan_files([str(tmp_path / "*.mov")], UPath(tmp_path / "out"))
     (tmp_path / "empty").mkdir()
     with pytest.raises(MediaError, match="no video found"):
         plan_files([str(tmp_path / "empty")], UPath(tmp_path / "out"))

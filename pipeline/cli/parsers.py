@@ -1,15 +1,17 @@
-"""Numbers on the command line."""
+"""Parsers of options' values, which say what they expect."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import TypeVar
 
 import typer
 
-__all__ = ["number"]
+__all__ = ["choice", "number"]
 
 Number = TypeVar("Number", int, float)
+Word = TypeVar("Word", bound=StrEnum)
 
 
 def number(
@@ -34,5 +36,22 @@ def number(
         if not (least <= found and (most is None or found <= most)):
             raise typer.BadParameter(f"expected {wanted} (got {text!r})")
         return found
+
+    return parse
+
+
+def choice(words: type[Word]) -> Callable[[str], Word]:
+    """Return a parser for an option that takes one of a few words.
+
+    Args:
+        words: those that it takes.
+    """
+
+    def parse(text: str) -> Word:
+        try:
+            return words(text)
+        except ValueError:
+            known = ", ".join(word.value for word in words)
+            raise typer.BadParameter(f"expected one of {known} (got {text!r})") from None
 
     return parse
