@@ -200,10 +200,12 @@ def _files(inputs: Location | Sequence[Location], output: Location) -> tuple[lis
     """Return the inputs and the output as absolute paths and URLs.
 
     Raises:
-        ConfigError: one of them is a pipe or a live source.
+        ConfigError: there is no input, or one of them is a pipe or a live source.
     """
     paths = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
     given, target = [os.fspath(path) for path in paths], os.fspath(output)
+    if not given:
+        raise ConfigError("no input was given, expected at least one file, folder or URL")
     for source in given:
         if is_stream(source, target):
             stream = target if target == PIPE else source

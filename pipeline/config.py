@@ -261,7 +261,8 @@ def load_config(
     _bring_to_parameters(data, bound)
     if file:
         data = counted_from(file.parent, data, _file_keys(spec))
-    for setting in settings:
+    # A text is a sequence of texts, too.
+    for setting in (settings,) if isinstance(settings, str) else settings:
         key, equals, text = setting.partition("=")
         if not equals or "." not in key:
             raise ConfigError(f"--set {setting!r}: expected NODE.KEY=VALUE, such as encode.crf=20")

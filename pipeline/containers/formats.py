@@ -18,6 +18,7 @@ from nodes.media.open import (
     open_whole,
     video_stream,
 )
+from nodes.media.picture_formats import PICTURE_FORMATS
 from nodes.media.reader import first_picture
 from pipeline.containers.holding import is_cover
 from pipeline.containers.stream_plan import (
@@ -212,8 +213,9 @@ def _unwritable(target: PurePath) -> Problem:
     what = (
         "AVI stores no presentation times, the video's would be lost"
         if target.suffix.lower() == ".avi"
-        else f"{target.suffix or 'a name without suffix'} is no container written here"
+        else f"{target.suffix or 'a name without suffix'} is no format written here"
     )
-    guess = did_you_mean(target.suffix, _FORMATS).removeprefix(": ")
-    choice = f"choose an output ending in {', '.join(_FORMATS)}"
+    guess = did_you_mean(target.suffix, (*_FORMATS, *PICTURE_FORMATS)).removeprefix(": ")
+    pictures = f"or for pictures {', '.join(PICTURE_FORMATS)}"
+    choice = f"choose an output ending in {', '.join(_FORMATS)}, {pictures}"
     return Problem(None, what, f"{guess} {choice}".lstrip())

@@ -132,5 +132,5 @@ def test_an_animation_keeps_its_times_and_pictures(tmp_path: Path) -> None:
 
 def test_a_suffix_without_a_row_is_no_picture(tmp_path: Path) -> None:
     waves().save(tmp_path / "in.png")
-    with pytest.raises(OutputError, match=r"\.dib is no container written here"):
+    with pytest.raises(OutputError, match=r"\.dib is no format written here"):
         run(tmp_path / "in.png", tmp_path / "out.dib")

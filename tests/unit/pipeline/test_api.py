@@ -94,3 +94,9 @@ def test_a_stream_is_left_to_the_function_for_it(
     with pytest.raises(ConfigError, match=r"is a stream, .*: use pipeline\.enhance_stream"):
         call(source, output)
     assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+
+
+def test_a_call_without_inputs_is_told_as_one(tmp_path: Path) -> None:
+    for call in (pipeline.plan, pipeline.enhance):
+        with pytest.raises(ConfigError, match="no input was given"):
+            call([], tmp_path / "out")

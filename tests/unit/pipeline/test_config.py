@@ -135,3 +135,7 @@ def test_one_value_set_twice_in_a_file_is_refused(tmp_path: Path) -> None:
 def test_faces_that_mean_nothing_are_refused(faces: str) -> None:
     with pytest.raises(GraphError, match="faces"):
         load_graph(merge_settings(None, (), faces=faces))
+
+
+def test_one_setting_may_be_given_as_one_text() -> None:
+    assert load_config(settings="encode.crf=20").nodes == {"encode": {"crf": 20}}

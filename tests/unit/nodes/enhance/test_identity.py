@@ -64,12 +64,11 @@ def test_adding_nothing_changes_no_bit(
 ) -> None:
     frames = film(pix_fmt)
     info = replace(info_of(frames[0]), patch_scale=scale)
-    segment, streams = segment_in(tmp_path), dict.fromkeys(("frames", "faces"), info)
+    segment = segment_in(tmp_path)
     crop = Crop(CropConfig(scale=scale, min_blur_px=0, min_detail=0))
     fuse, steady, paste = Fuse(FuseConfig()), Steady(SteadyConfig()), Paste(PasteConfig())
-    crop.open(segment, streams)
-    for node in (fuse, steady, paste):
-        node.open(segment, {"patches": info, "restored": info, "frames": info})
+    for node in (crop, fuse, steady, paste):
+        node.open(segment, {"frames": info, "faces": info, "patches": info, "restored": info})
     faces = (face_at(100, 82, 19),)
     for frame in frames:
         cut = crop.process(Inputs({"frames": frame, "faces": FrameFaces(frame.pts, faces)}))

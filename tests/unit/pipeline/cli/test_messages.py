@@ -90,7 +90,12 @@ def test_mistyped_names_get_the_nearest_one(tmp_path: Path) -> None:
             find_node(name)
     source = str(make_video(tmp_path / "v.mp4", Video(frames=1)))
     (problem,) = check_target(source, Path("out.mk"), "h264")
-    assert problem.message.startswith(".mk is no container written here: did you mean '.mkv'")
+    assert problem.message.startswith(".mk is no format written here: did you mean '.mkv'")
+    for suffix, meant in ((".jgp", ".jpg"), (".pgn", ".png"), (".webpp", ".webp")):
+        (problem,) = check_target(source, Path(f"out{suffix}"), "h264")
+        assert f"did you mean '{meant}'" in problem.message
+    (problem,) = check_target(source, Path("out.tif"), "h264")
+    assert "or for pictures .jpg, .jpeg, .png" in problem.message
 
 
 @pytest.mark.parametrize("scheme", ["rtsp", "http", "tcp"])
