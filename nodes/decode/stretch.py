@@ -227,8 +227,7 @@ class Stretch:
         pictures = self._pictures
         if self._deinterlaces:
             pictures = deinterlaced(pictures, top_field_first=self._top_field_first)
-        for number, picture in enumerate(pictures):
-            own_pts = picture.pts
+        for number, (picture, own_pts) in enumerate(self._clock.believed(pictures)):
             pts = self._clock.next(number, own_pts)
             if self._first is not None and pts < self._first:
                 continue

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+
+import av
 
 from nodes.types import Restart
 
@@ -25,8 +28,9 @@ class PresentationClock:
     A frame without pts is placed one average frame after the previous one. A repeated or backward
     pts is placed half a frame after the previous one, so that following correct times are kept;
     after four of them in a row times continue at the average rate until the source's are ahead
-    again. If times go back by more than half a second and stay there, the source's clock has
-    restarted: the following times are shifted to begin one average frame after the previous one.
+    again. A pts that is far ahead of the next one counts as missing. If times go back by more than
+    half a second and stay there, the source's clock has restarted: the following times are shifted
+    to begin one average frame after the previous one.
     """
 
     step_ticks: Fraction
@@ -49,6 +53,36 @@ class PresentationClock:
         """Start this many frames before the first known pts; return the pts of the first frame."""
         self._last = known - (frames + 1) * self.step_ticks
         return int(known - frames * self.step_ticks)
+
+    def believed(
+        self, pictures: Iterable[av.VideoFrame]
+    ) -> Iterator[tuple[av.VideoFrame, int | None]]:
+        """Yield each picture with its own pts, None if the next one shows that it is too late.
+
+        All that follows such a pts would count as backward. `next` has to be called for each
+        picture before the next one is taken.
+        """
+        pictures = iter(pictures)
+        picture = next(pictures, None)
+        while picture is not None:
+            own, following = picture.pts, None
+            if own is not None and self._is_ahead(own):
+                following = next(pictures, None)
+                if following is not None and self._is_between(following.pts, own):
+                    own = None
+            yield picture, own
+            picture = next(pictures, None) if following is None else following
+
+    def _is_ahead(self, pts: int) -> bool:
+        return self._last is not None and pts + self._offset > self._last + 2 * self.step_ticks
+
+    def _is_between(self, pts: int | None, later: int) -> bool:
+        last = self._last
+        return (
+            last is not None
+            and pts is not None
+            and last < pts + self._offset < later + self._offset
+        )
 
     def next(self, index: int, pts: int | None) -> int:
         """Return the pts to use for frame `index`, whose own is `pts` (None if it has none)."""

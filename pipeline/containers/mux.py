@@ -33,7 +33,7 @@ from pipeline.containers.arrangement import Target, arrangement_kept, arrangemen
 from pipeline.containers.formats import container_format
 from pipeline.containers.holding import is_cover
 from pipeline.containers.other_streams import CopiedStream, OtherStreams
-from pipeline.containers.packet_clock import Written
+from pipeline.containers.packet_clock import SteadyTimes, Written
 from pipeline.containers.restarts import RestartedTimes
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.containers.trim import Trim
@@ -191,6 +191,7 @@ class _Mux:
         self._joined = joined_header(pieces, source)
         self._matrix = first_display_matrix(source, video)
         self._restarts = RestartedTimes(restarts, info.time_base, self._main)
+        self._steady = SteadyTimes()
 
     def write(self, target: Path) -> None:
         """Write the whole file."""
@@ -286,10 +287,9 @@ class _Mux:
         with suppress(FFmpegError):
             for packet in read_packets(self._original, *wanted):
                 self._restarts.move(packet)
-                if packet.stream_index == self._main.index:
-                    continue
-                if packet.size and self._is_wanted(packet):
-                    yield packet
+                if packet.size and packet.stream_index != self._main.index:
+                    yield from filter(self._is_wanted, self._steady.push(packet))
+        yield from filter(self._is_wanted, self._steady.end())
 
     def _is_wanted(self, packet: Packet[Stream]) -> bool:
         return self._trim is None or is_cover(packet.stream) or self._trim.keeps(packet)
@@ -330,7 +330,11 @@ class _Mux:
             copied=copied,
             left_out=tuple(self._others.left_out),
             chapters=chapters,
-            notes=(*self._lost, *(note for stream in copied for note in stream.notes)),
+            notes=(
+                *self._lost,
+                *self._steady.notes,
+                *(note for stream in copied for note in stream.notes),
+            ),
             kept=kept,
         )
         return report, ticks

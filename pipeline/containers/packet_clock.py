@@ -1,8 +1,10 @@
-"""Making the decoding times of a stream's packets strictly increasing in the output's ticks."""
+"""The times of packets of the streams beside the video: believed, and strictly increasing."""
 
 from __future__ import annotations
 
 from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Final
@@ -11,10 +13,14 @@ import numpy as np
 from av.packet import Packet
 from av.stream import Stream
 
-__all__ = ["PacketClock", "Written"]
+from nodes.reports import counted
 
+__all__ = ["PacketClock", "SteadyTimes", "Written"]
 
 _OVERLAP_S: Final = 0.1
+
+_AHEAD_S: Final = Fraction(1, 10)
+"""What is less ahead makes no difference that is heard."""
 
 
 @dataclass(slots=True)
@@ -95,3 +101,73 @@ class PacketClock:
         else:
             return missing, 0.0
         return 0, float(off_s.max(initial=0.0))
+
+
+class SteadyTimes:
+    """Moves such packets to where the sound before them ends.
+
+    A time is not believed if the next one goes back behind it: all that follows would be late or
+    cut. So a packet behind a gap is held until the next one of its stream comes.
+    """
+
+    def __init__(self) -> None:
+        self._end_s: dict[int, Fraction] = {}
+        self._held: defaultdict[int, list[Packet[Stream]]] = defaultdict(list)
+        self._moved: Counter[int] = Counter()
+
+    def push(self, packet: Packet[Stream]) -> Iterator[Packet[Stream]]:
+        """Yield the packets that are ready once this one came, in order."""
+        index, begin_s = packet.stream_index, _begin_s(packet)
+        if packet.stream.type != "audio" or (begin_s is None and not self._held[index]):
+            yield packet
+            return
+        if begin_s is None:
+            self._held[index].append(packet)
+            return
+        yield from self._settled(index, begin_s)
+        end_s = self._end_s.get(index)
+        if end_s is None or begin_s - end_s > _AHEAD_S:
+            self._held[index].append(packet)
+            return
+        yield self._seen(packet)
+
+    def end(self) -> Iterator[Packet[Stream]]:
+        """Yield what is held."""
+        for index in list(self._held):
+            yield from self._settled(index, None)
+
+    @property
+    def notes(self) -> list[str]:
+        """Messages for the user."""
+        return [
+            f"audio stream {index}: {counted(count, 'time')} far ahead of the next: moved back"
+            for index, count in self._moved.items()
+        ]
+
+    def _settled(self, index: int, next_s: Fraction | None) -> Iterator[Packet[Stream]]:
+        """Yield what is held of a stream, whose next packet begins at `next_s`."""
+        held = self._held.pop(index, [])
+        begin_s = _begin_s(held[0]) if held else None
+        if begin_s is not None and next_s is not None and next_s < begin_s:
+            length_s = sum((_length_s(packet) for packet in held), Fraction(0))
+            begin_s = self._end_s.get(index, next_s - length_s)
+            held[0].pts = held[0].dts = round(begin_s / held[0].time_base)
+            self._moved[index] += 1
+        for packet in held:
+            yield self._seen(packet)
+
+    def _seen(self, packet: Packet[Stream]) -> Packet[Stream]:
+        index, begin_s = packet.stream_index, _begin_s(packet)
+        begin_s = self._end_s.get(index) if begin_s is None else begin_s
+        if begin_s is not None:
+            self._end_s[index] = begin_s + _length_s(packet)
+        return packet
+
+
+def _begin_s(packet: Packet[Stream]) -> Fraction | None:
+    ticks = packet.pts if packet.dts is None else packet.dts
+    return None if ticks is None else ticks * packet.time_base
+
+
+def _length_s(packet: Packet[Stream]) -> Fraction:
+    return (packet.duration or 0) * packet.time_base

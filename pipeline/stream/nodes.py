@@ -34,6 +34,7 @@ from nodes.node import Outputs, Segment
 from nodes.reports import counted
 from nodes.types import VideoInfo
 from pipeline.containers.other_streams import OtherStreams
+from pipeline.containers.packet_clock import SteadyTimes
 from pipeline.containers.stream_plan import StreamPolicy
 from pipeline.containers.video_stream import facts_of
 
@@ -189,6 +190,7 @@ class _StreamWriter(Writer):
         self._target, self._muxer, self._original = target, container, source.container
         self._video = source.config.video
         self._lock = threading.Lock()
+        self._steady = SteadyTimes()
         at_once = replace(plan, options={**plan.facts.zero_latency, **plan.options})
         super().__init__(Path(target), at_once, info, threads)
         self._container.start_encoding()
@@ -244,7 +246,11 @@ class _StreamWriter(Writer):
     def finish(self) -> None:
         """Flush the converters of other streams and the encoder, and complete the file."""
         with self._lock:
+            for held in self._steady.end():
+                self._others.write(held)
             self._others.finish()
+        for note in self._steady.notes:
+            log.warning("%s", note)
         for stream in self._others.copied:
             if stream.retimed_packets:
                 log.warning(
@@ -257,4 +263,5 @@ class _StreamWriter(Writer):
     def copy(self, packet: Packet[Stream]) -> None:
         """Write a packet of another stream; libav interleaves packets by time."""
         with self._lock:
-            self._others.write(packet)
+            for ready in self._steady.push(packet):
+                self._others.write(ready)
