@@ -343,7 +343,7 @@ def test_without_a_report_nothing_can_be_verified(tmp_path: Path) -> None:
     (tmp_path / "door.mkv").write_bytes(b"a video")
     with pytest.raises(ConfigError, match="has no report to verify it by; looked for"):
         pipeline.verify(tmp_path / "door.mkv")
-    with pytest.raises(ConfigError, match="no such file or folder: .*none"):
+    with pytest.raises(ConfigError, match=r"no such file or folder: .*none"):
         pipeline.verify(tmp_path / "none.mkv")
 
 
