@@ -14,7 +14,7 @@ from upath import UPath
 from pipeline.errors import OutputError
 from pipeline.job.files import VideoFiles
 from pipeline.storage.locations import MOST_NAME_BYTES, is_remote, stored_at
-from pipeline.storage.private import folder_below
+from pipeline.storage.private import folder_below, not_writable
 
 __all__ = ["check_location", "check_names", "make_folder"]
 
@@ -98,5 +98,4 @@ def make_folder(video: VideoFiles, root: UPath) -> None:
     except OutputError:
         raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(f"cannot write to folder {folder}: {reason}") from error
+        raise not_writable(folder, error) from error

@@ -25,7 +25,7 @@ from pipeline.errors import OutputError
 from pipeline.storage.holder import Holding, are_in_conflict, describe_run, parse_holder, taken
 from pipeline.storage.lease import is_stale, leased
 from pipeline.storage.locations import names_in, read
-from pipeline.storage.private import open_lock_file
+from pipeline.storage.private import not_writable, open_lock_file
 
 __all__ = ["Holding", "holding"]
 
@@ -105,8 +105,7 @@ def _locked(file: Path, report: UPath, run: Mapping[str, Any]) -> Generator[Hold
     except OSError as error:
         if isinstance(error, OutputError):
             raise
-        reason = error.strerror or str(error)
-        raise OutputError(f"cannot write to folder {file.parent}: {reason}") from error
+        raise not_writable(file.parent, error) from error
     try:
         os.ftruncate(handle, 0)
         os.write(handle, json.dumps(run).encode())

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from pipeline.errors import OutputError, StorageError
 
-__all__ = ["create_file", "folder_below", "is_private", "open_lock_file", "private_folder"]
+__all__ = [
+    "create_file",
+    "folder_below",
+    "is_private",
+    "not_writable",
+    "open_lock_file",
+    "private_folder",
+]
 
 
 def private_folder(folder: Path) -> None:
@@ -86,3 +93,10 @@ def open_lock_file(file: Path) -> int:
         os.close(handle)
         raise OutputError(f"{file}: is not a lock file, which has one name only: remove it")
     return handle
+
+
+def not_writable(folder: Path, error: OSError) -> OutputError:
+    """Return the error to raise where an output's folder cannot be made or written to."""
+    in_the_way = isinstance(error, (FileExistsError, NotADirectoryError))
+    reason = "a file is in the way" if in_the_way else error.strerror or str(error)
+    return OutputError(f"cannot write to folder {folder}: {reason}")

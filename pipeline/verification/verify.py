@@ -232,8 +232,8 @@ def _check_pictures(compared: Compared, record: Recorded, graph: Graph, *, exact
     if compared.missing_pts is not None:
         return failed("pictures", f"{name} has no such picture at pts {compared.missing_pts}")
     told = (
-        f"{compared.pictures} pictures of {name} differ from those made again by at most"
-        f" {compared.largest} levels, and the mean of a {BLOCK_PX} px square by"
+        f"in {counted(compared.pictures, 'picture')} of {name} samples differ from those made again"
+        f" by at most {compared.largest} levels, and the mean of a {BLOCK_PX} px square by"
         f" {compared.block:.1f}"
     )
     if exact:
