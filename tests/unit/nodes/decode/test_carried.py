@@ -109,5 +109,5 @@ def test_a_chosen_camera_is_restored_and_the_others_are_copied(tmp_path: Path) -
 
 def test_a_camera_that_is_not_there_is_refused(tmp_path: Path) -> None:
     source = make_video(tmp_path / "v.mkv", Video(cameras=2))
-    with pytest.raises(NodeConfigError, match=r"video is 5, .* 0 \(h264\), 1 \(h264\)"):
+    with pytest.raises(NodeConfigError, match=r"no video stream 5 .* 0 \(h264\), 1 \(h264\)"):
         pipeline.enhance(source, tmp_path / "out.mkv", video=5, runner="local")
