@@ -21,6 +21,8 @@ _OVERLAP_S: Final = 0.1
 
 _AHEAD_S: Final = Fraction(1, 10)
 """Shorter gaps in the sound are not looked at, because such an error is hardly heard, s."""
+_MOST_HELD: Final = 256
+"""Packets without times after a gap; once there are so many, the time before them is believed."""
 
 
 @dataclass(slots=True)
@@ -124,6 +126,8 @@ class SteadyTimes:
             return
         if begin_s is None:
             self._held[index].append(packet)
+            if len(self._held[index]) >= _MOST_HELD:
+                yield from self._settled(index, None)
             return
         yield from self._settled(index, begin_s)
         end_s = self._end_s.get(index)
