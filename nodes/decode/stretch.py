@@ -279,10 +279,13 @@ class Stretch:
             self._damage.append({"what": what, "before_frame": self._emitted, "time_s": time_s})
 
     def _is_outside(self, pts: int, *, exact: bool) -> bool:
-        first, end = self._counts_from, self._end if exact else None
-        outside = (first is not None and pts < first) or (end is not None and pts >= end)
+        first, end = self._wanted_pts()
+        return (first is not None and pts < first) or (exact and end is not None and pts >= end)
+
+    def _wanted_pts(self) -> tuple[int | None, int | None]:
+        """Return the bounds of what is wanted, in the source's times, as far as they are known."""
         # After a restart of its clock the source's times are others.
-        return outside and not self._clock.restarts
+        return (None, None) if self._clock.restarts else (self._counts_from, self._end)
 
     def report(self) -> dict[str, Any]:
         """Return the report, as JSON types."""
@@ -298,7 +301,7 @@ class Stretch:
             "hardware": self._asked_for,
             "why_software": self._reader.why_software,
             "lost_counted": self._reader.counts_lost,
-            "lost": self._reader.lost(self._counts_from, self._end),
+            "lost": self._reader.lost(*self._wanted_pts()),
             "repeats": self._reader.repeats,
             "ended_early": self._reader.ended_early,
             "synthesised_pts": {
