@@ -12,7 +12,8 @@ A node is a class with a static `spec`, which is checked before anything runs, a
 
 There are four kinds. A `SourceNode` produces packets, a `MapNode` turns packets into packets, a
 `PoolNode` does so statelessly in batches from many frames and videos, and a `SinkNode` consumes
-packets and writes files. Packets are read-only, because several nodes may hold the same one.
+packets and writes files. Packets are read-only, because several nodes may hold the same one: a run
+ends with an error if a node of another package writes into pictures or arrays that it was given.
 Other packages register nodes under the entry-point group `aminet.nodes`, by a namespaced name such
 as `"acme.blur" = "acme_nodes.blur:Blur"`; see `nodes.registry`.
 """

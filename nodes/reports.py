@@ -56,7 +56,8 @@ def found_faces(reports: Iterable[Mapping[str, Any]]) -> int | None:
         reports: of the nodes of a graph, for a whole video; trackers may have the count as
             `tracks`.
     """
-    return max((report["tracks"] for report in reports if "tracks" in report), default=None)
+    counts = [report.get("tracks") for report in reports]
+    return max((count for count in counts if isinstance(count, int)), default=None)
 
 
 def generative_faces(reports: Iterable[Mapping[str, Any]]) -> int:
@@ -76,10 +77,8 @@ def restored_faces(reports: Iterable[Mapping[str, Any]], made: int) -> int:
             beside `generative_faces`.
         made: faces that restorers made, which count where no node puts them into pictures.
     """
-    pasted = [
-        report["faces"] for report in reports if {"faces", "generative_faces"} <= report.keys()
-    ]
-    return max(pasted, default=made)
+    pasted = [report.get("faces") for report in reports if "generative_faces" in report]
+    return max((count for count in pasted if isinstance(count, int)), default=made)
 
 
 def _sum(before: Any, after: Any) -> Any:

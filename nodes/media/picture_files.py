@@ -214,12 +214,17 @@ def _write_video(animation: Image.Image, file: str) -> None:
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = *animation.size, "rgba"
         context.time_base, time_ms = _MILLISECONDS, 0
+        # With one thread each picture is coded at once. The muxer knows how long the last one is
+        # shown only from its packet, and the encoder does not say it there.
+        context.thread_count = 1
         for shown in ImageSequence.Iterator(animation):
             picture = av.VideoFrame.from_ndarray(np.asarray(shown.convert("RGBA")), "rgba")
             picture.pts, picture.time_base = time_ms, _MILLISECONDS
-            picture.duration = max(1, round(shown.info.get("duration", 0)))
-            time_ms += picture.duration
-            container.mux(stream.encode(picture))
+            duration_ms = max(1, round(shown.info.get("duration", 0)))
+            time_ms += duration_ms
+            for packet in stream.encode(picture):
+                packet.duration = duration_ms
+                container.mux(packet)
         container.mux(stream.encode(None))
 
 

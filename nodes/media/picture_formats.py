@@ -5,11 +5,13 @@ libav reads all of them; a row describes how the format is written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
+
+from nodes.picture.webp import set_last_duration
 
 __all__ = [
     "PICTURE_FORMATS",
@@ -77,6 +79,8 @@ class AnimationFormat(Samples):
     final_delay: bool = False
     """Whether the muxer needs the duration of the last picture as `final_delay`, in ticks, or in
     seconds if times are fractions."""
+    set_last_duration: Callable[[BinaryIO, int], None] | None = None
+    """Writes the duration of the last picture, in ticks, into a file whose muxer takes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +135,7 @@ PICTURE_FORMATS: dict[str, PictureFormat] = {
             options={"lossless": "1"},
             pix_fmt="bgra",
             tick_s=Fraction(1, 1000),
+            set_last_duration=set_last_duration,
             most_side_px=_WEBP_PX,
         ),
     ),

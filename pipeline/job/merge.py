@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 import shutil
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from aminet.errors import AminetError
 from nodes.join import SegmentPart
@@ -17,6 +18,8 @@ from nodes.node import NodeConfig, SinkNode, State, TrackingNode
 from nodes.types import FrameChanges, FrameFaces, FramePatches, FrameRestored
 from pipeline.errors import RunFailedError
 from pipeline.graph.graph import Graph, GraphNode
+from pipeline.graph.naming import naming
+from pipeline.run.checks import check_report
 from pipeline.run.contract import Flow, Progress, SegmentResult, sink_folder
 
 __all__ = ["join_sinks", "merge_results", "side_endings", "tracks_followed", "why_uncut"]
@@ -163,10 +166,22 @@ def _joined(
         raise RunFailedError(
             f"{what} cannot join its files ({type(error).__name__}: {error})"
         ) from error
+    if not _names_files(files):
+        raise RunFailedError(
+            f"{what}: join returned {reprlib.repr(files)}, expected the path (pathlib.Path) of"
+            " each file to publish, by ending"
+        )
     missing = [ending for ending, file in files.items() if not file.is_file()]
     if missing:
         raise RunFailedError(f"{what} names a file {missing[0]!r} that it did not write")
     return files
+
+
+def _names_files(answer: object) -> bool:
+    return isinstance(answer, Mapping) and all(
+        isinstance(ending, str) and isinstance(file, Path)
+        for ending, file in cast("Mapping[object, object]", answer).items()
+    )
 
 
 def _check_ending(node: GraphNode, ending: str, taken: Mapping[str, Path]) -> None:
@@ -191,6 +206,11 @@ def _moveable(file: Path, folder: Path) -> Path:
     return twin
 
 
+def _merged_report(node: GraphNode, reports: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    with naming(node):
+        return check_report(node.node_class.merge_reports(reports))
+
+
 def merge_results(graph: Graph, results: Sequence[SegmentResult]) -> SegmentResult:
     """Merge the results of a video's segments.
 
@@ -210,7 +230,7 @@ def merge_results(graph: Graph, results: Sequence[SegmentResult]) -> SegmentResu
         wall_s=sum(result.wall_s for result in results),
         busy_s=dict(busy_s),
         reports={
-            node.name: node.node_class.merge_reports([r.reports[node.name] for r in results])
+            node.name: _merged_report(node, [r.reports[node.name] for r in results])
             for node in graph.nodes
         },
         flow=Flow(

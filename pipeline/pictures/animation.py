@@ -93,6 +93,9 @@ def write_animation(
             times.append(start)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    if kind.set_last_duration is not None:
+        with target.open("r+b") as file:
+            kind.set_last_duration(file, round(last_s / tick))
     return times, tick
 
 

@@ -11,9 +11,9 @@ import struct
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["without_thumbnail"]
+__all__ = ["EXIF_HEADER", "without_thumbnail"]
 
-_HEADER: Final = b"Exif\0\0"
+EXIF_HEADER: Final = b"Exif\0\0"
 _ENTRY_BYTES: Final = 12
 _LEAST_BYTES: Final = 8
 """Length of a TIFF header, bytes."""
@@ -29,7 +29,7 @@ def without_thumbnail(exif: bytes) -> bytes:
     Args:
         exif: with or without its `Exif` header; other data is returned unchanged.
     """
-    start = len(_HEADER) if exif.startswith(_HEADER) else 0
+    start = len(EXIF_HEADER) if exif.startswith(EXIF_HEADER) else 0
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[start : start + 4])
     if order is None:
         return exif

@@ -24,7 +24,7 @@ from nodes.picture.png_chunks import (
     sound_png,
 )
 from nodes.types import HdrFacts, VideoInfo
-from pipeline.pictures.exif import without_thumbnail
+from pipeline.pictures.exif import EXIF_HEADER, without_thumbnail
 from pipeline.pictures.iptc import iptc_of, iptc_segment
 
 __all__ = ["HDR_TRANSFERS", "PictureMetadata", "broken", "hdr_chunks", "is_lossless"]
@@ -166,7 +166,9 @@ def _pillow_info(image: Image.Image, content: bytes) -> tuple[dict[str, Any], li
         bad += ["exif"] * (exif is None)
         info |= {"exif": exif} if exif else {}
     if "exif" in info:
-        info["exif"] = without_thumbnail(info["exif"])
+        # WebP has it without the header, which JPEG needs; Pillow leaves out what a format has not.
+        plain = info["exif"].removeprefix(EXIF_HEADER)
+        info["exif"] = EXIF_HEADER + without_thumbnail(plain)
     iptc, is_damaged = iptc_of(image, content)
     bad += ["extra"] * is_damaged
     if iptc:
@@ -217,7 +219,7 @@ def _as_png(info: Mapping[str, Any]) -> Iterator[tuple[bytes, bytes]]:
     if profile := info.get("icc_profile"):
         yield b"iCCP", b"ICC profile\0\0" + zlib.compress(profile)
     if exif := info.get("exif"):
-        yield b"eXIf", exif.removeprefix(b"Exif\0\0")
+        yield b"eXIf", exif.removeprefix(EXIF_HEADER)
     if xmp := info.get("xmp"):
         yield b"iTXt", PNG_XMP + b"\0\0\0\0" + xmp
     if comment := info.get("comment"):

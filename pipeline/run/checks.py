@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import reprlib
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Annotated, Any, Final, cast
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from nodes.node import Node, NodeConfig, Outputs
 from nodes.types import VideoInfo
@@ -13,9 +16,20 @@ from pipeline.errors import NodeFailedError
 from pipeline.graph.graph import GraphNode
 from pipeline.graph.naming import naming
 
-__all__ = ["check_info", "check_outputs", "close_all", "report_of"]
+__all__ = ["check_info", "check_outputs", "check_report", "close_all", "report_of"]
 
 log = logging.getLogger(__name__)
+
+_STRICT: Final = ConfigDict(strict=True)
+_MEANINGS: Final[Mapping[str, tuple[TypeAdapter[Any], str]]] = {
+    "warnings": (TypeAdapter(list[str], config=_STRICT), "a list of texts"),
+    "left_alone": (
+        TypeAdapter(dict[str, Annotated[int, Field(ge=0)]], config=_STRICT),
+        "counts by reasons in words",
+    ),
+    "generative_faces": (TypeAdapter(Annotated[int, Field(ge=0)], config=_STRICT), "a count"),
+}
+"""Type, and the same in words, of what `nodes.node.Node.report` may contain for the whole run."""
 
 
 def check_info(info: object) -> VideoInfo:
@@ -76,15 +90,33 @@ def report_of(entry: GraphNode, node: Node[NodeConfig]) -> dict[str, Any]:
     """Return a node's report.
 
     Raises:
-        NodeFailedError: it is no mapping, or has keys that JSON cannot hold.
+        NodeFailedError: see `check_report`.
     """
     with naming(entry):
-        report = cast("object", node.report())
-        if not isinstance(report, dict):
-            got = type(report).__name__
-            raise NodeFailedError(f"report returned a {got}, expected a dict for JSON")
-        json.dumps(report, default=str)
-        return cast("dict[str, Any]", report)
+        return check_report(node.report())
+
+
+def check_report(report: object) -> dict[str, Any]:
+    """Return a node's report, or that of all segments.
+
+    Raises:
+        NodeFailedError: it is no mapping, has keys that JSON cannot hold, or gives what means the
+            same in all nodes' reports as something else.
+    """
+    if not isinstance(report, dict):
+        got = type(report).__name__
+        raise NodeFailedError(f"report returned a {got}, expected a dict for JSON")
+    json.dumps(report, default=str)
+    checked = cast("dict[str, Any]", report)
+    for key in _MEANINGS.keys() & checked.keys():
+        adapter, expected = _MEANINGS[key]
+        try:
+            adapter.validate_python(checked[key])
+        except ValidationError:
+            raise NodeFailedError(
+                f"report has {key}={reprlib.repr(checked[key])}, expected {expected}"
+            ) from None
+    return checked
 
 
 def close_all(opened: Mapping[str, tuple[GraphNode, Node[NodeConfig]]], *, failed: bool) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from nodes.node import Inputs, Outputs
+from nodes.node import Inputs, Outputs, Segment
 from nodes.types import VideoInfo
 
-__all__ = ["Flow", "PoolClient", "Progress", "SegmentResult", "sink_folder"]
+__all__ = ["Flow", "PoolClient", "Progress", "SegmentResult", "own_part", "sink_folder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,13 @@ class SegmentResult:
 def sink_folder(work_dir: Path, node: str) -> Path:
     """Return the folder of a sink's files in a segment's folder."""
     return work_dir / node
+
+
+def own_part(segment: Segment, node: str) -> Segment:
+    """Return the segment for a sink, with a folder of its own."""
+    folder = sink_folder(segment.work_dir, node)
+    folder.mkdir(parents=True, exist_ok=True)
+    return replace(segment, work_dir=folder)
 
 
 class PoolClient(Protocol):

@@ -18,9 +18,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import Future
-from dataclasses import replace
+from contextlib import contextmanager
 from typing import Final, cast
 
 from nodes.node import (
@@ -43,9 +43,10 @@ from pipeline.interrupts import interruptible, postponed, raise_pending
 from pipeline.run.byte_credits import ByteCredits
 from pipeline.run.channel import Channel, channels_of
 from pipeline.run.checks import check_info, check_outputs, close_all, report_of
-from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult, sink_folder
+from pipeline.run.contract import Flow, PoolClient, Progress, SegmentResult, own_part
 from pipeline.run.malloc import FreeMemory
 from pipeline.run.memory import check_fits, frames_at_once
+from pipeline.run.read_only import watched
 from pipeline.run.warmup import Warmup
 
 __all__ = ["SegmentExecutor"]
@@ -53,7 +54,7 @@ __all__ = ["SegmentExecutor"]
 POLL_S: Final = 0.1
 """Interval of progress reports and of checks for interrupts, s."""
 
-_Pending = tuple[int, Future[Outputs]]
+_Pending = tuple[int, Callable[[], None], Future[Outputs]]
 _END: Final = object()
 _ABORT: Final = object()
 
@@ -157,16 +158,9 @@ class SegmentExecutor:
         inputs = {port: infos[edge.node] for port, edge in entry.inputs.items()}
         with naming(entry):
             node = self._nodes[entry.name]
-            return check_info(node.open(_own_part(segment, entry), inputs))
-
-
-def _own_part(segment: Segment, entry: GraphNode) -> Segment:
-    """Return the segment for a node; that of a sink has its own folder."""
-    if not issubclass(entry.node_class, SinkNode):
-        return segment
-    folder = sink_folder(segment.work_dir, entry.name)
-    folder.mkdir(parents=True, exist_ok=True)
-    return replace(segment, work_dir=folder)
+            if isinstance(node, SinkNode):
+                segment = own_part(segment, entry.name)
+            return check_info(node.open(segment, inputs))
 
 
 class _Run:
@@ -297,9 +291,8 @@ class _Run:
     def _map(self, entry: GraphNode) -> None:
         node = cast("MapNode[NodeConfig]", self._nodes[entry.name])
         while (inputs := self._receive(entry)) is not None:
-            started = time.perf_counter()
-            outputs = node.process(inputs)
-            self.busy_s[entry.name] += time.perf_counter() - started
+            with self._working(entry, watched(entry, inputs)):
+                outputs = node.process(inputs)
             check_outputs(entry, outputs, inputs.pts)
             self._send(entry, outputs)
             self._end_of_path(entry, inputs.pts)
@@ -308,13 +301,20 @@ class _Run:
     def _sink(self, entry: GraphNode) -> None:
         node = cast("SinkNode[NodeConfig]", self._nodes[entry.name])
         while (inputs := self._receive(entry)) is not None:
-            started = time.perf_counter()
-            node.process(inputs)
-            self.busy_s[entry.name] += time.perf_counter() - started
+            with self._working(entry, watched(entry, inputs)):
+                node.process(inputs)
             self._end_of_path(entry, inputs.pts)
         started = time.perf_counter()
         node.finish()
         self.busy_s[entry.name] += time.perf_counter() - started
+
+    @contextmanager
+    def _working(self, entry: GraphNode, check: Callable[[], None]) -> Generator[None]:
+        """Count the time of a block as a node's, and call `check` after it."""
+        started = time.perf_counter()
+        yield
+        self.busy_s[entry.name] += time.perf_counter() - started
+        check()
 
     def _end_of_path(self, entry: GraphNode, pts: int) -> None:
         """Count that a node has finished a frame; after the last node the frame is done."""
@@ -338,15 +338,16 @@ class _Run:
             if not self._warmup.holds(inputs.pts):
                 self._faces += node.weight(inputs)
             self._byte_credits.take(inputs.pts, node.travel_bytes(inputs), self._check)
-            answer = inputs.pts, client.submit(inputs)
+            answer = inputs.pts, watched(entry, inputs), client.submit(inputs)
             self._answers[entry.name].put(answer, self._check)
         self._answers[entry.name].put_last(_END)
 
     def _collect(self, entry: GraphNode) -> None:
         """Send a pool's outputs in the order of the frames."""
         while (pending := self._take(self._answers[entry.name])) is not _END:
-            pts, answer = cast("_Pending", pending)
+            pts, check_unwritten, answer = cast("_Pending", pending)
             outputs = self._wait(answer)
+            check_unwritten()
             check_outputs(entry, outputs, pts)
             self._send(entry, outputs)
         self._send_end(entry)

@@ -112,6 +112,13 @@ def test_a_wrong_answer_names_node_and_port(
         ("info", None, "open returned a NoneType, expected the VideoInfo"),
         ("reported", [1], "report returned a list"),
         ("reported", {(1, 2): 3}, "TypeError: keys must be"),
+        ("reported", {"warnings": "text"}, "report has warnings='text', expected a list of texts"),
+        ("reported", {"warnings": None}, "report has warnings=None"),
+        ("reported", {"warnings": [{}]}, "expected a list of texts"),
+        ("reported", {"left_alone": 3}, "expected counts by reasons in words"),
+        ("reported", {"left_alone": {"dark": "often"}}, "expected counts"),
+        ("reported", {"generative_faces": "many"}, "expected a count"),
+        ("reported", {"generative_faces": -1}, "expected a count"),
         ("closing", RuntimeError("stuck"), "RuntimeError: stuck"),
     ],
 )
