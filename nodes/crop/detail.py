@@ -18,6 +18,8 @@ Plane = npt.NDArray[np.float32]
 
 _MARGIN: Final = 1 / 6
 """Share of the box that is left out at each side: hair and background may be sharper."""
+_TERMS_AT_ONCE: Final = 256
+"""How many products BLAS adds up, fewer than it splits."""
 
 
 def detail(luma: npt.NDArray[np.floating], shrink: float, box: Box) -> float:
@@ -53,14 +55,26 @@ def detail(luma: npt.NDArray[np.floating], shrink: float, box: Box) -> float:
         return 0.0
     shrunk_across, enlarged_across = _there_and_back(columns, max(2, round(columns * shrink)))
     shrunk_down, enlarged_down = _there_and_back(rows, max(2, round(rows * shrink)))
-    across = face[inside[0]] @ shrunk_across @ enlarged_across[:, inside[1]]
-    down = enlarged_down[:, inside[0]].T @ (shrunk_down.T @ face[:, inside[1]])
+    across = _product(_product(face[inside[0]], shrunk_across), enlarged_across[:, inside[1]])
+    down = _product(enlarged_down[:, inside[0]].T, _product(shrunk_down.T, face[:, inside[1]]))
     return min(_deviation(face[inside] - again) for again in (across, down)) / contrast
 
 
 def _deviation(plane: npt.NDArray[np.floating]) -> float:
     """Return the standard deviation."""
     return float(cv2.meanStdDev(plane)[1][0, 0])
+
+
+def _product(a: Plane, b: Plane) -> Plane:
+    """Return the product of two matrices, the same with any number of threads.
+
+    BLAS splits long sums by its number of threads, and each split rounds differently.
+    """
+    terms = range(0, len(b), _TERMS_AT_ONCE)
+    return sum(
+        (a[:, at : at + _TERMS_AT_ONCE] @ b[at : at + _TERMS_AT_ONCE] for at in terms),
+        start=np.zeros((len(a), b.shape[1]), np.float32),
+    )
 
 
 @lru_cache(maxsize=128)

@@ -92,6 +92,9 @@ def _warped(
 ) -> npt.NDArray[np.uint8]:
     """Return a square view of a picture, interpolated linearly; black outside.
 
+    At the picture's edges nothing is mixed with the black outside: a dark rim around a view counts
+    as detail, so that it is sharpened less, and more drawings pass for faces.
+
     Levels are rounded down, as Pillow does: at night, when there are few, black then has less
     noise. Of 400 faces at 6 % light the detector found 59 % so, and 55 % with rounded ones.
     """
@@ -99,8 +102,12 @@ def _warped(
     matrix = small_from_view + np.array([[0, 0, -0.5], [0, 0, -0.5]])
     matrix[:, 2] += small_from_view[:, :2].sum(axis=1) / 2
     levels = small.astype(np.float32) + np.float32(1e-3)  # so that 99.9999 is not 99
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(levels, matrix, (out_px, out_px), flags=flags).astype(np.uint8)
+    size, inverse = (out_px, out_px), cv2.WARP_INVERSE_MAP
+    linear, nearest = cv2.INTER_LINEAR | inverse, cv2.INTER_NEAREST | inverse
+    view = cv2.warpAffine(levels, matrix, size, flags=linear, borderMode=cv2.BORDER_REPLICATE)
+    everywhere = np.ones(small.shape[:2], np.uint8)
+    inside = cv2.warpAffine(everywhere, matrix, size, flags=nearest)
+    return np.asarray(cv2.copyTo(view.astype(np.uint8), inside), np.uint8)
 
 
 def scan_squares(

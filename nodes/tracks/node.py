@@ -27,7 +27,7 @@ class TracksConfig(NodeConfig):
     """Output formats besides JSON Lines."""
 
     parquet: bool = Field(default=True)
-    """Also write the rows as Parquet, if pyarrow is installed (extra `parquet`)."""
+    """Also write the rows as Parquet, if pyarrow 20 or newer is installed (extra `parquet`)."""
 
 
 class Tracks(SinkNode[TracksConfig]):

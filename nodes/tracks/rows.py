@@ -56,7 +56,7 @@ def read_tracks(path: Path) -> Iterator[TrackRow]:
 
 
 def write_parquet(tracks: Path, target: Path) -> bool:
-    """Write the rows of a JSON Lines file as Parquet, if pyarrow is installed.
+    """Write the rows of a JSON Lines file as Parquet, if pyarrow 20 or newer is installed.
 
     Returns:
         Whether it was written; a file without rows is not converted.
@@ -71,7 +71,7 @@ def write_parquet(tracks: Path, target: Path) -> bool:
     from pyarrow import parquet
 
     first = next(read_tracks(tracks), None)
-    if first is None:
+    if first is None or not hasattr(arrow_json, "open_json"):
         return False
     real, whole, several = pa.float64(), pa.int64(), pa.list_
     types: dict[str, Any] = {

@@ -101,10 +101,10 @@ def _silence(end_s: Fraction, frame: AudioFrame) -> Iterator[AudioFrame]:
         return
     while at < until:
         samples = min(_LONG_GAP_S * rate_hz, until - at)
-        silent = AudioFrame(frame.format.name, frame.layout.name, samples)
-        level = b"\x80" if frame.format.packed.name == "u8" else b"\0"
-        for plane in silent.planes:
-            plane.update(level * plane.buffer_size)
+        # Packed, because PyAV makes no valid planes for more than eight channels.
+        silent = AudioFrame(frame.format.packed.name, frame.layout.name, samples)
+        (plane,) = silent.planes
+        plane.update((b"\x80" if silent.format.name == "u8" else b"\0") * plane.buffer_size)
         silent.sample_rate, silent.pts, silent.time_base = rate_hz, at, Fraction(1, rate_hz)
         yield silent
         at += samples

@@ -20,7 +20,9 @@ __all__ = ["PacketClock", "SteadyTimes", "Written"]
 _OVERLAP_S: Final = 0.1
 
 _AHEAD_S: Final = Fraction(1, 10)
-"""What is less ahead makes no difference that is heard."""
+"""Shorter gaps in the sound are not looked at, because such an error is hardly heard, s."""
+_MOST_HELD: Final = 256
+"""Packets without times after a gap; once there are so many, the time before them is believed."""
 
 
 @dataclass(slots=True)
@@ -104,10 +106,11 @@ class PacketClock:
 
 
 class SteadyTimes:
-    """Moves such packets to where the sound before them ends.
+    """Corrects single times of sound that are too late, as damage leaves them.
 
-    A time is not believed if the next one goes back behind it: all that follows would be late or
-    cut. So a packet behind a gap is held until the next one of its stream comes.
+    A packet's time is too late if the next one of its stream is before it: the packet is moved to
+    where the sound before it ends, because all that follows would be late or cut. To find out, a
+    packet after a gap is held until the next one comes. Other streams pass unchanged.
     """
 
     def __init__(self) -> None:
@@ -123,6 +126,8 @@ class SteadyTimes:
             return
         if begin_s is None:
             self._held[index].append(packet)
+            if len(self._held[index]) >= _MOST_HELD:
+                yield from self._settled(index, None)
             return
         yield from self._settled(index, begin_s)
         end_s = self._end_s.get(index)

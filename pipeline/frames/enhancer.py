@@ -42,6 +42,8 @@ _LEAST_RATE: Final = 0.001
 _MOST_RATE: Final = 1000
 """Frames a second, as of `decode.rate`."""
 
+_CLOSED: Final = "this Enhancer is closed: make another one"
+
 
 class Enhancer:
     """Restores the faces in pictures: NumPy arrays as OpenCV's, or PyAV's frames.
@@ -138,7 +140,8 @@ class Enhancer:
             A picture for each, in order, of the same kind and with the same times.
 
         Raises:
-            MediaError: a frame is of another kind than the first, or not later than the one before.
+            MediaError: a frame is of another kind or time base than the first, or not later than
+                the one before.
             RuntimeError: the enhancer is closed, or busy with another stream.
             ValueError: `rate` is out of its range.
             AminetError: a node failed.
@@ -153,11 +156,12 @@ class Enhancer:
         """Free the network; a stream that is still open ends. May be called again."""
         if self._process != os.getpid():
             return
+        # First of all: a stream that another thread begins at this moment looks for it.
+        runner, self._runner = self._runner, None
         if self._stream is not None:
             self._stream.stop()
-        if self._runner is not None:
-            self._runner.__exit__(None, None, None)
-            self._runner = None
+        if runner is not None:
+            runner.__exit__(None, None, None)
 
     def __enter__(self) -> Self:
         return self
@@ -169,7 +173,7 @@ class Enhancer:
         self, frames: Iterable[PictureT], rate: Fraction, *, still: bool
     ) -> Generator[PictureT]:
         if self._runner is None:
-            raise RuntimeError("this Enhancer is closed: make another one")
+            raise RuntimeError(_CLOSED)
         if self._process != os.getpid():
             raise RuntimeError(
                 "this Enhancer was made by another process, and its threads are there: make one in"
@@ -194,9 +198,12 @@ class Enhancer:
         except StopIteration:
             return
         info = maker.info(first, still=still)
-        stream = self._stream = _Stream(runner, self._source, self._sink, self._threads)
+        stream = _Stream(runner, self._source, self._sink, self._threads)
         stream.start(info)
+        self._stream = stream
         try:
+            if self._runner is None:  # since the first picture was awaited
+                raise RuntimeError(_CLOSED)
             for picture in chain([first], frames):
                 stream.push(maker.frame(picture))
                 while (made := stream.take(wait=stream.in_flight >= self._window)) is not None:

@@ -18,7 +18,7 @@ from pipeline.errors import GraphError
 from pipeline.graph.graph import Edge, Graph, GraphNode
 from pipeline.graph.spec import GraphSpec, NodeEntry
 
-__all__ = ["build_graph"]
+__all__ = ["build_graph", "is_node_name"]
 
 
 def build_graph(
@@ -84,9 +84,16 @@ def _require(
         raise GraphError(message + _suggest(name, known), at=at)
 
 
+def is_node_name(name: str) -> bool:
+    """Return whether a node may be called so.
+
+    Settings and edges part it from a key or a port by a dot; a sink's folder is called by it.
+    """
+    return re.fullmatch(r"[^./\\]+", name) is not None
+
+
 def _check_name(node: str) -> None:
-    # Settings and edges part it from a key or a port by a dot; a sink's folder is called by it.
-    if not re.fullmatch(r"[^./\\]+", node):
+    if not is_node_name(node):
         raise GraphError(
             f"a node is called {node!r}: expected a name without dots and slashes",
             at=("nodes", node),

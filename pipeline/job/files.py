@@ -82,16 +82,18 @@ class VideoFiles:
         if len(names) == 1 and names[0] not in beside:
             return self
         alone = sum(name not in beside for name in names) == 1
-        stem = self.target.name if self.twin else self.target.stem
         return replace(
             self,
             named_outputs=tuple(
-                self.target
-                if alone and name not in beside
-                else self.target.with_name(f"{stem}.{name}{self.target.suffix}")
+                self.target if alone and name not in beside else self.output_of(name)
                 for name in names
             ),
         )
+
+    def output_of(self, encoder: str) -> UPath:
+        """Return the location of the output of one of several encoders: `door.proxy.mp4`."""
+        stem = self.target.name if self.twin else self.target.stem
+        return self.target.with_name(f"{stem}.{encoder}{self.target.suffix}")
 
     def with_outputs(self, outputs: Sequence[UPath]) -> VideoFiles:
         """Return the same video with other outputs, of the same number."""
@@ -234,7 +236,7 @@ def check_outputs(
     overwrite: bool,
     own: Container[VideoFiles] = (),
     sources: Iterable[str] = (),
-    former: Mapping[VideoFiles, Iterable[str]] | None = None,
+    former: Mapping[VideoFiles, Iterable[UPath]] | None = None,
 ) -> None:
     """Check before the run that outputs do not collide, and do not replace other files.
 
@@ -244,7 +246,7 @@ def check_outputs(
         overwrite: whether outputs may exist.
         own: videos whose outputs may exist, because an earlier run of the same job wrote them.
         sources: further inputs of the job, which need no processing.
-        former: for each video, the endings of files that an earlier run wrote beside its output.
+        former: for each video, the files of an earlier run that will be removed.
 
     Raises:
         OutputError: two videos have one output, an output exists, or an output or a file beside it
@@ -266,7 +268,7 @@ def check_outputs(
         files = [
             *made,
             *(out.with_name(name) for out in taken for name in written(out)),
-            *video.existing_sides((former or {}).get(video, ())),
+            *(former or {}).get(video, ()),
         ]
         for location in files:
             if _identity(location) in inputs:

@@ -43,7 +43,7 @@ from pipeline.segments.pieces import NotCopiedError, pieces_of
 from pipeline.segments.sources import check_unchanged
 from pipeline.segments.store import SegmentStore
 from pipeline.storage.digests import file_sha256
-from pipeline.storage.locations import is_folder, list_files, publish, size_of
+from pipeline.storage.locations import is_folder, list_files, publish, remove, size_of
 from pipeline.storage.private import folder_below
 from pipeline.storage.scratch import scratch_of
 from pipeline.storage.staging import staged
@@ -265,6 +265,8 @@ def _publish(
     """Publish all files, the outputs last."""
     video = planned.files
     video.drop_sides({*side_endings(graph), *planned.former_endings})
+    for location in planned.former_outputs():
+        remove(location)
     for ending, file in sides.items():
         location = video.side(ending)
         if isinstance(location, Path) and isinstance(video.target, Path):

@@ -9,18 +9,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 
+from upath import UPath
+
 from aminet.device import gpu_count
 from aminet.errors import AminetError
 from nodes.node import Node, NodeConfig
 from pipeline.config import RunConfig, RunOptions, load_graph
 from pipeline.credentials.sign import Credentials, credentials_of
 from pipeline.errors import OutputError, RunFailedError
+from pipeline.graph.build import is_node_name
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
 from pipeline.graph.roles import encode_nodes, is_beside
 from pipeline.job.earlier import changes, finished_report, finished_segments, own_record
 from pipeline.job.failure import FAILURES, explained
-from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files
+from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files, written
 from pipeline.job.merge import side_endings
 from pipeline.job.output_paths import check_location, check_names
 from pipeline.job.report import VideoReport, read_videos
@@ -62,11 +65,38 @@ class PlannedVideo:
     @property
     def former_endings(self) -> Sequence[str]:
         """The endings of the files of the earlier run whose output is replaced."""
-        outputs = [redacted(str(output)) for output in self.files.outputs]
-        if self.earlier is None or list(self.earlier.outputs.values()) != outputs:
+        if self._replaced is None:
             return ()
-        parts = (ending.partition("/") for ending in self.earlier.beside)
+        parts = (ending.partition("/") for ending in self._replaced.beside)
         return [folder + slash + escape(name) for folder, slash, name in parts]
+
+    def former_files(self) -> list[UPath]:
+        """Return the files of that run that are removed: those beside its output, other outputs."""
+        return [*self.files.existing_sides(self.former_endings), *self.former_outputs()]
+
+    def former_outputs(self) -> list[UPath]:
+        """Return the files of outputs of that run that this one does not have.
+
+        Of what its report names only what a run gives such a name: a report can be forged.
+        """
+        found: list[UPath] = []
+        if self._replaced is None:
+            return found
+        for name, location in self._replaced.outputs.items():
+            if not is_node_name(name):
+                continue
+            output = self.files.output_of(name)
+            if redacted(str(output)) == location and output not in self.files.outputs:
+                found.extend(output.with_name(file) for file in written(output))
+        return found
+
+    @property
+    def _replaced(self) -> VideoReport | None:
+        """The source in the report of the earlier run whose output is replaced."""
+        outputs = {redacted(str(output)) for output in self.files.outputs}
+        if self.earlier is None or outputs.isdisjoint(self.earlier.outputs.values()):
+            return None
+        return self.earlier
 
     @property
     def segments_left(self) -> int:
@@ -246,7 +276,7 @@ def _conflict(
             overwrite=overwrite,
             own=own,
             sources=[video.files.source for video in videos],
-            former={video.files: video.former_endings for video in due},
+            former={video.files: video.former_files() for video in due},
         )
     except OutputError as error:
         return error

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import av
 import numpy as np
@@ -23,6 +23,7 @@ from pipeline.graph.graph import GraphNode
 
 __all__ = ["watched"]
 
+_NOTHING: Final = np.zeros((2, 0), np.uint64)
 _Marks = dict[int, npt.NDArray[np.uint64]]
 """Numbers for the rows of each picture and array, by the `id` of what they are of."""
 
@@ -65,7 +66,8 @@ def _mark(value: object, marks: _Marks) -> None:
     if id(value) in marks:
         return
     if isinstance(value, av.VideoFrame):
-        marks[id(value)] = np.concatenate([_of_plane(plane) for plane in value.planes], axis=1)
+        planes = [_of_plane(plane) for plane in value.planes]
+        marks[id(value)] = np.concatenate([_NOTHING, *planes], axis=1)
     elif isinstance(value, np.ndarray):
         marks[id(value)] = _of_array(cast("npt.NDArray[Any]", value))
     elif is_dataclass(value):
@@ -80,13 +82,16 @@ def _mark(value: object, marks: _Marks) -> None:
 
 
 def _of_plane(plane: VideoPlane) -> npt.NDArray[np.uint64]:
+    if plane.line_size < 0:  # stored from below: PyAV gives its last line, and what lies behind it
+        return _NOTHING
     codes = np.frombuffer(cast("memoryview[int]", plane), np.uint8)
-    return _of_rows(codes.reshape(-1, plane.line_size))
+    # A palette has no lines.
+    return _of_rows(codes.reshape(-1, plane.line_size or codes.size))
 
 
 def _of_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint64]:
     if array.dtype.hasobject or not array.size:
-        return np.zeros(0, np.uint64)
+        return _NOTHING
     rows = np.ascontiguousarray(array).reshape(array.shape[0] if array.ndim else 1, -1)
     return _of_rows(rows.view(np.uint8))
 

@@ -103,6 +103,23 @@ def test_an_encoder_beside_the_output_leaves_it_its_name(source: Path, tmp_path:
     assert alone.videos[0].output == str(tmp_path / "b.small.mkv")
 
 
+def test_an_output_that_the_next_run_does_not_have_is_removed(source: Path, tmp_path: Path) -> None:
+    out, small, own = (tmp_path / name for name in ("out.mkv", "out.small.mkv", "out.mine.mkv"))
+    own.write_bytes(b"not of a run")
+    pipeline.enhance(source, out, config=write_run(tmp_path, TWO[0], BESIDE))
+    assert small.exists()
+    report = tmp_path / "out.report.json"
+    found = json.loads(report.read_text(encoding="utf-8"))
+    found["videos"][0]["outputs"] |= {"mine": str(source), "..": str(own)}  # forged
+    report.write_text(json.dumps(found), encoding="utf-8")
+    config = write_run(tmp_path, TWO[0])
+    pipeline.enhance(source, out, config=config, overwrite=True)
+    assert not small.exists()
+    assert out.exists()
+    assert source.exists()
+    assert own.exists()
+
+
 def test_an_existing_file_with_the_name_of_one_encoder_is_kept(
     source: Path, tmp_path: Path
 ) -> None:

@@ -340,8 +340,11 @@ def test_the_command_says_each_finding_and_fails(case: Path) -> None:
 
 
 def test_without_a_report_nothing_can_be_verified(tmp_path: Path) -> None:
+    (tmp_path / "door.mkv").write_bytes(b"a video")
     with pytest.raises(ConfigError, match="has no report to verify it by; looked for"):
         pipeline.verify(tmp_path / "door.mkv")
+    with pytest.raises(ConfigError, match=r"no such file or folder: .*none"):
+        pipeline.verify(tmp_path / "none.mkv")
 
 
 @pytest.mark.parametrize("runner", ["local", pytest.param("ray", marks=pytest.mark.slow)])

@@ -92,9 +92,10 @@ def network_rates(plan: Plan, name: str, peak_flops: float) -> dict[str, Any]:
     plain, _ = load_network(name, plan.device)
     flops = 2 * count_macs(plain, SIDE_PX)
     rows: dict[str, dict[str, float]] = {}
+    ends_s = time.monotonic() + plan.network_s
 
     def note(how: str, batch: int, work: Callable[[], object]) -> None:
-        if plan.late:
+        if rows and time.monotonic() > ends_s:
             return
         speed = rate(plan, work, batch)
         rows.setdefault(how, {})[str(batch)] = round(speed, 1)

@@ -33,7 +33,8 @@ class Plan:
     out: Path
     compiled: bool
     tiny: bool
-    ends_s: float
+    network_s: float
+    """Time after which no further rate of a network is measured, s; there is one at least."""
     found: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
@@ -70,10 +71,6 @@ class Plan:
     @property
     def dtypes(self) -> tuple[torch.dtype, ...]:
         return torch.bfloat16, torch.float16
-
-    @property
-    def late(self) -> bool:
-        return time.monotonic() > self.ends_s
 
     def note(self, part: str, value: Any) -> None:
         """Write it at once."""

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from nodes.enhance import Enhance, EnhanceConfig
 from nodes.node import Outputs
+from pipeline.graph.graph import GraphNode
 from tests.bench.gpu.enhancer import enhancer, frames
 from tests.bench.gpu.plan import FACES_A_FRAME, Plan, attempt
 
@@ -113,7 +114,9 @@ def _feed_enhancers(plan: Plan, bare: dict[str, dict[int, float]]) -> None:
     )
     members: list[Member] = []
     for name, most in plan.through_ray:
-        handle: Any = enhancers.remote("enhance", share(enhancer(name, most)), 1, 0.004)
+        node = enhancer(name, most)
+        entry = GraphNode("enhance", Enhance, node.config, {})
+        handle: Any = enhancers.remote(entry, share(node), 1, 0.004)
         members.append(Member(f"{name} max_batch {most}", handle))
     makes_feeder = ray.remote(Feeder).options(num_cpus=0, max_concurrency=2)
     feeders: list[Any] = [makes_feeder.remote(16, plan.window) for _ in range(plan.feeders[-1])]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -31,3 +35,24 @@ def test_motion_blur_along_one_direction_leaves_none() -> None:
     whole = (0, 0, 120, 120)
     assert detail(streaked, 0.3, whole) < 0.01
     assert detail(luma, 0.3, whole) > 0.05
+
+
+_OF_LARGE_FACES = """
+import numpy as np
+from nodes.crop.detail import detail
+
+for side in range(625, 1125, 125):
+    luma = np.random.default_rng(side).random((side, side), np.float32)
+    print(detail(luma, 0.02, (0, 0, side, side)).hex())
+"""
+
+
+def test_it_does_not_depend_on_the_number_of_threads() -> None:
+    told = {
+        subprocess.check_output(
+            [sys.executable, "-c", _OF_LARGE_FACES],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads},
+        )
+        for threads in ("1", "2")
+    }
+    assert len(told) == 1

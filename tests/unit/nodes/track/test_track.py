@@ -211,6 +211,16 @@ def test_a_view_outside_the_frame_is_none_and_at_its_edge_is_black() -> None:
     assert view.rgb[:, 68:].any(axis=2).all()
 
 
+@pytest.mark.parametrize("middle", [(50.0, 40.0), (32.0, 32.0), (50.3, 40.7)])
+@pytest.mark.parametrize("side_px", [64.0, 100.0])
+def test_a_view_has_no_dark_rim(middle: tuple[float, float], side_px: float) -> None:
+    frame = frame_of(Image.new("RGB", (100, 80), (200, 200, 200)))
+    view = cut_view(RegionReader(ColorTags()), frame.picture, Square(middle, side_px, 0))
+    assert view is not None
+    shown = view.rgb[view.rgb.any(axis=2)]
+    assert np.ptp(shown) == 0
+
+
 def test_a_mirrored_look_finds_the_same_face() -> None:
     rgb = np.asarray(portrait(350).crop((40, 60, 200, 220)).resize((128, 128)))
     detector = FaceDetector(0.5)

@@ -138,3 +138,13 @@ def test_without_rows_there_is_no_parquet(tmp_path: Path) -> None:
     assert written(tmp_path, (0, FrameFaces(0, ()), FramePatches(0, ()))) == []
     assert not write_parquet(tmp_path / TRACKS_NAME, tmp_path / "tracks.parquet")
     assert not (tmp_path / "tracks.parquet").exists()
+
+
+def test_with_a_pyarrow_that_is_too_old_there_is_no_parquet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    json = pytest.importorskip("pyarrow.json")
+    written(tmp_path, (0, FrameFaces(0, (face_at(9, 9, 4, track_id=1),)), FramePatches(0, ())))
+    monkeypatch.delattr(json, "open_json")
+    assert not write_parquet(tmp_path / TRACKS_NAME, tmp_path / "tracks.parquet")
+    assert not (tmp_path / "tracks.parquet").exists()

@@ -5,21 +5,23 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
 import pytest
 from av.audio.codeccontext import AudioCodecContext
+from av.filter import Graph
 
 from pipeline.containers.continuous_sound import ContinuousSound
 
 RATE_HZ = 8000
 
 
-def encoder() -> AudioCodecContext:
+def encoder(layout: str = "mono") -> AudioCodecContext:
     made = AudioCodecContext.create("pcm_s16le", "w")
     assert isinstance(made, AudioCodecContext)
-    made.sample_rate, made.format, made.layout = RATE_HZ, "s16", "mono"
+    made.sample_rate, made.format, made.layout = RATE_HZ, "s16", layout
     made.time_base = Fraction(1, RATE_HZ)
     made.open()
     return made
@@ -55,6 +57,21 @@ def test_what_follows_a_gap_is_in_its_place(form: str, gap_s: float) -> None:
         assert not heard[first + 1 : last - 1].any()
     assert np.all(abs(heard[: first - 1] - (1 << 14)) <= 64)
     assert np.all(abs(heard[last + 1 :] - (1 << 14)) <= 64)
+
+
+def test_a_gap_of_many_channels_is_filled() -> None:
+    graph = Graph()
+    source = graph.add("anullsrc", f"sample_rate={RATE_HZ}:channel_layout=hexadecagonal")
+    planar = graph.add("aformat", "sample_fmts=fltp")
+    graph.link_nodes(source, planar, graph.add("abuffersink")).configure()
+    frames = [graph.pull(), graph.pull()]
+    assert all(isinstance(frame, av.AudioFrame) for frame in frames)
+    sound, made = ContinuousSound(encoder("hexadecagonal")), list[av.AudioFrame]()
+    for number, frame in enumerate(cast("list[av.AudioFrame]", frames)):
+        frame.pts = number * 5 * RATE_HZ
+        made += sound.push(frame)
+    made += sound.end()
+    assert sum(piece.samples for piece in made) == 5 * RATE_HZ + made[0].samples
 
 
 def test_a_gap_where_the_sound_changes_is_filled() -> None:

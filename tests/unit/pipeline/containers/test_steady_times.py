@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -47,20 +48,23 @@ def test_the_sound_after_a_wrong_time_stays_in_its_place(
     assert any("far ahead of the next: moved back" in note for note in report.notes)
 
 
-def placed(*starts: int | None) -> list[int | None]:
-    """Return the times, in ticks, of packets of ten ticks with these times."""
+def packets(*starts: int | None) -> Iterator[Packet[Stream]]:
+    """Yield packets of ten ticks with these times, in ticks."""
     with av.open("/dev/null", "w", format="null") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
-        packets: list[Packet[Stream]] = []
         for start in starts:
             packet: Packet[Stream] = Packet(b"\0\0")
             packet.stream, packet.time_base = stream, Fraction(1, 100)
             packet.pts = packet.dts = start
             packet.duration = 10
-            packets.append(packet)
-        steady = SteadyTimes()
-        ready = [made for packet in packets for made in steady.push(packet)]
-        return [packet.pts for packet in (*ready, *steady.end())]
+            yield packet
+
+
+def placed(*starts: int | None) -> list[int | None]:
+    """Return the times that packets with these times get."""
+    steady = SteadyTimes()
+    ready = [made for packet in packets(*starts) for made in steady.push(packet)]
+    return [packet.pts for packet in (*ready, *steady.end())]
 
 
 @pytest.mark.parametrize(
@@ -82,3 +86,9 @@ def test_what_goes_on_after_a_gap_is_believed(
     starts: tuple[int | None, ...], expected: list[int | None]
 ) -> None:
     assert placed(*starts) == expected
+
+
+def test_sound_without_times_is_not_held_for_ever() -> None:
+    steady = SteadyTimes()
+    ready = [made for packet in packets(0, *[None] * 1000) for made in steady.push(packet)]
+    assert len(ready) == 1001

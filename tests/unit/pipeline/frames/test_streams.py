@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
 
@@ -17,17 +18,18 @@ from nodes.errors import MediaError
 from tests.unit.pipeline.frames.test_enhancer import COPY, noise
 
 
+def slow(asked: threading.Event, given: threading.Event) -> Iterator[npt.NDArray[np.uint8]]:
+    """Yield a picture once `given` is set; `asked` tells that it is awaited."""
+    asked.set()
+    given.wait(10)
+    yield noise(1)
+
+
 def test_who_comes_while_the_first_picture_is_awaited_is_refused() -> None:
     asked, given = threading.Event(), threading.Event()
-
-    def slow() -> Iterator[npt.NDArray[np.uint8]]:
-        asked.set()
-        given.wait(10)
-        yield noise(1)
-
     with pipeline.Enhancer(graph=COPY) as enhancer:
         made: list[npt.NDArray[np.uint8]] = []
-        first = threading.Thread(target=lambda: made.extend(enhancer.stream(slow())))
+        first = threading.Thread(target=lambda: made.extend(enhancer.stream(slow(asked, given))))
         first.start()
         assert asked.wait(10)
         with pytest.raises(RuntimeError, match="busy"):
@@ -38,6 +40,18 @@ def test_who_comes_while_the_first_picture_is_awaited_is_refused() -> None:
         first.join(10)
         assert np.array_equal(made, [noise(1)])
         assert np.array_equal(enhancer(noise(2)), noise(2))
+
+
+def test_closing_while_the_first_picture_is_awaited_ends_the_stream() -> None:
+    asked, given = threading.Event(), threading.Event()
+    enhancer = pipeline.Enhancer(graph=COPY)
+    with ThreadPoolExecutor(1) as threads:
+        made = threads.submit(lambda: list(enhancer.stream(slow(asked, given))))
+        assert asked.wait(10)
+        enhancer.close()
+        given.set()
+        with pytest.raises(RuntimeError, match="closed"):
+            made.result(10)
 
 
 def test_an_iterator_that_fails_leaves_the_enhancer_free() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,7 +118,7 @@ def test_what_is_written_into_a_copy_is_in_the_output(tmp_path: Path) -> None:
 class Packet:
     pts: int
     rgb: npt.NDArray[Any]
-    more: tuple[npt.NDArray[Any], ...] = ()
+    more: tuple[Any, ...] = ()
 
 
 class Reads(Scrawl):
@@ -147,3 +148,24 @@ def test_each_change_of_an_array_is_seen(change: Callable[[Packet], None]) -> No
     change(given)
     with pytest.raises(NodeFailedError, match="change a copy"):
         check()
+
+
+@pytest.mark.parametrize(("pix_fmt", "line_size"), [("bgr24", -192), ("gray", -64)])
+def test_pictures_stored_from_below_and_palettes_can_be_given(
+    pix_fmt: str, line_size: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "raw.avi"
+    with av.open(file, "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        container.mux(stream.encode(av.VideoFrame(64, 48, pix_fmt)))
+    content = bytearray(file.read_bytes())
+    header = content.find(b"strf") + 8
+    struct.pack_into("<iHHI", content, header + 8, 48, 1, 24 if pix_fmt == "bgr24" else 8, 0)
+    file.write_bytes(content)
+    with av.open(file) as container:
+        picture = next(container.decode(video=0))
+    assert picture.planes[0].line_size == line_size
+    assert len(picture.planes) == (1 if pix_fmt == "bgr24" else 2)  # with a palette
+    entry = GraphNode("fx", Reads, NodeConfig(), {"in": Edge("src", "out")})
+    watched(entry, Inputs({"in": Packet(0, np.zeros(1), (picture,))}))()
