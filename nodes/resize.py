@@ -70,10 +70,9 @@ class Resize(MapNode[ResizeConfig]):
             NodeConfigError: the video is interlaced, or would be of no size.
             UnsupportedFormatError: the pixel format or the matrix cannot be edited in place.
         """
-        info = inputs["frames"]
-        layout = pixel_layout(info.pix_fmt)
+        info, resized = inputs["frames"], self.announce(inputs)
         self._source = info.width_px, info.height_px
-        self._size = self._target(info)
+        self._size = resized.width_px, resized.height_px
         if self._size == self._source:
             return info
         if info.interlaced:
@@ -82,11 +81,23 @@ class Resize(MapNode[ResizeConfig]):
                 " by params.scale"
             )
         self._scaler, self._threads = VideoReformatter(), max(1, segment.threads)
+        self._matrix = resized.color.matrix
+        self._view = PictureView(chroma=chroma_siting(resized.color)[0])
+        return resized
+
+    def announce(self, inputs: Mapping[str, VideoInfo]) -> VideoInfo:
+        """Return the video with its new size.
+
+        Raises:
+            UnsupportedFormatError: the pixel format or the matrix cannot be edited in place.
+        """
+        info = inputs["frames"]
+        width_px, height_px = self._target(info)
+        if (width_px, height_px) == (info.width_px, info.height_px):
+            return info
         # Untagged video means another matrix from 720 lines on, so resizing has to name it.
-        self._matrix, _ = resolve_color(info.color, layout, info.height_px)
-        color = replace(info.color, matrix=self._matrix)
-        self._view = PictureView(chroma=chroma_siting(color)[0])
-        width_px, height_px = self._size
+        matrix, _ = resolve_color(info.color, pixel_layout(info.pix_fmt), info.height_px)
+        color = replace(info.color, matrix=matrix)
         shape = info.sample_aspect_ratio
         if self.config.width_px and self.config.height_px:
             shape = shape * info.width_px * height_px / (info.height_px * width_px)

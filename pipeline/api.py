@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
-from pipeline.config import Flags, GraphFlags, merge_settings
+from pipeline.config import Flags, merge_settings
 from pipeline.errors import ConfigError, RunCancelledError
 from pipeline.frames.crops import FaceRestorer
 from pipeline.frames.enhancer import Enhancer
@@ -166,13 +166,13 @@ def plan(
 
 
 def enhance_stream(
-    source: str,
+    source: Location,
     output: Location,
     *,
     config: Location | None = None,
     settings: Iterable[str] = (),
     overwrite: bool = False,
-    **flags: Unpack[GraphFlags],
+    **flags: Unpack[Flags],
 ) -> SegmentResult:
     """Restore the faces in a pipe or a live source, frame by frame.
 
@@ -182,18 +182,18 @@ def enhance_stream(
         config: a run's YAML file.
         settings: single settings.
         overwrite: replace an output that exists.
-        flags: see `pipeline.config.GraphFlags`.
+        flags: see `pipeline.config.Flags`; a stream cannot be signed, and runs in this process.
 
     Returns:
         The number of frames and faces, and the nodes' reports.
 
     Raises:
         nodes.errors.MediaError: the source cannot be read as video, or the output pipe is closed.
+        pipeline.errors.ConfigError: a setting is invalid, or not for streams.
         pipeline.errors.OutputError: the output exists, or cannot be written.
     """
     run_config = merge_settings(config, settings, **flags)
-    source, target = (end if end == PIPE else absolute(end) for end in (source, os.fspath(output)))
-    return run_stream(source, target, run_config, overwrite=overwrite)
+    return run_stream(_named(source), _named(output), run_config, overwrite=overwrite)
 
 
 def _files(inputs: Location | Sequence[Location], output: Location) -> tuple[list[str], str]:
@@ -201,9 +201,9 @@ def _files(inputs: Location | Sequence[Location], output: Location) -> tuple[lis
 
     Raises:
         ConfigError: there is no input, or one of them is a pipe or a live source.
+        StorageError: one of them is no path.
     """
-    paths = [inputs] if isinstance(inputs, (str, os.PathLike)) else inputs
-    given, target = [os.fspath(path) for path in paths], os.fspath(output)
+    given, target = [_named(path) for path in _listed(inputs)], _named(output)
     if not given:
         raise ConfigError("no input was given, expected at least one file, folder or URL")
     for source in given:
@@ -213,4 +213,15 @@ def _files(inputs: Location | Sequence[Location], output: Location) -> tuple[lis
                 f"{stream!r} is a stream, which can be read or written only once: use"
                 " pipeline.enhance_stream"
             )
-    return [absolute(path) for path in given], absolute(target)
+    return given, target
+
+
+def _listed(inputs: object) -> list[Any]:
+    """Return one or several inputs as a list."""
+    # Bytes and open files can be iterated over, too, but are no lists of paths.
+    one = isinstance(inputs, (str, bytes, os.PathLike)) or hasattr(inputs, "read")
+    return [inputs] if one or not isinstance(inputs, Iterable) else [*cast("Any", inputs)]
+
+
+def _named(path: Location) -> str:
+    return PIPE if path == PIPE else absolute(path)

@@ -20,7 +20,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypedDict, Unpack, cast
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 from pydantic import ByteSize, Field, ValidationError, field_validator
 
@@ -42,7 +42,6 @@ __all__ = [
     "RunOptions",
     "available_graphs",
     "flag_key",
-    "graph_flags",
     "load_config",
     "load_graph",
     "merge_settings",
@@ -204,11 +203,6 @@ class Flags(GraphFlags, total=False):
 def flag_key(name: str) -> str:
     """Return the key of a `RunConfig` that a flag sets, such as `params.scale`."""
     return f"params.{name}" if name in GraphFlags.__annotations__ else f"run.{name}"
-
-
-def graph_flags(flags: Flags) -> GraphFlags:
-    """Return those of some flags that a stream takes too."""
-    return cast("GraphFlags", {k: v for k, v in flags.items() if k in GraphFlags.__annotations__})
 
 
 def merge_settings(

@@ -191,6 +191,11 @@ def video_stream(container: InputContainer, source: str, number: int | None = No
         raise MediaError(
             f"{source}: contains no video, only {', '.join(kinds)}; expected a file with video"
         )
+    if _is_heif_still(container):
+        raise MediaError(
+            f"{source}: a still picture in HEIF (HEIC, AVIF), which may consist of tiles that libav"
+            " reads as videos; convert it to PNG or JPEG first"
+        )
     # PyAV's codec context is None where libav has no decoder, unlike its type stubs say.
     decodable = [s for s in moving if getattr(s, "codec_context", None) is not None]
     if not decodable:
@@ -208,6 +213,14 @@ def video_stream(container: InputContainer, source: str, number: int | None = No
         )
     best = container.streams.best("video")
     return best if best in decodable and isinstance(best, VideoStream) else decodable[0]
+
+
+def _is_heif_still(container: InputContainer) -> bool:
+    """Return whether a file has items of HEIF only, and no track, which would have a duration."""
+    brands = container.metadata.get("compatible_brands", "")
+    return any(brands[at : at + 4] == "mif1" for at in range(0, len(brands), 4)) and all(
+        stream.duration is None for stream in container.streams.video
+    )
 
 
 def codec_name(stream: Stream) -> str:

@@ -141,6 +141,8 @@ class NodeRun:
         info: object = self._node.open(segment, self._infos)
         assert isinstance(info, VideoInfo), f"open returned a {type(info).__name__}"
         assert info.time_base == self._info.time_base, "open returned another time base"
+        announced = self._node.announce(self._infos)
+        assert announced == info, "open returned another video than announce, which plans use"
         return warm
 
     def _inputs(self, first: int, end: int) -> list[Inputs]:

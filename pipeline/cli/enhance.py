@@ -149,7 +149,7 @@ def _go(
 ) -> None:
     from pipeline.api import enhance as run
     from pipeline.api import enhance_stream
-    from pipeline.config import graph_flags, merge_settings
+    from pipeline.config import merge_settings
     from pipeline.job.monitors import FailureMonitor, monitor_for
     from pipeline.stream.job import check_streams, is_stream
 
@@ -162,7 +162,7 @@ def _go(
         result = enhance_stream(
             inputs[0],
             output,
-            **graph_flags(flags),
+            **flags,
             config=config,
             settings=settings,
             overwrite=overwrite,

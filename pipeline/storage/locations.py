@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -75,7 +76,7 @@ def location_of(path: str | os.PathLike[str] | UPath) -> UPath:
     """
     if isinstance(path, UPath):
         return path
-    text = os.fspath(path)
+    text = _text_of(path)
     found = _SCHEME.match(text)
     if found is None:
         return UPath(Path(text))
@@ -100,9 +101,9 @@ def absolute(path: str | os.PathLike[str]) -> str:
     Links and `..` are not resolved.
 
     Raises:
-        StorageError: no file can have this name.
+        StorageError: no file can have this name, or it is no text.
     """
-    text = os.fspath(path)
+    text = _text_of(path)
     if not text:
         raise StorageError("a name is empty: expected a path or a URL, such as . for this folder")
     if "\0" in text:
@@ -118,6 +119,21 @@ def absolute(path: str | os.PathLike[str]) -> str:
             f" and {MOST_PATH_BYTES} in all"
         )
     return str(found)
+
+
+def _text_of(path: object) -> str:
+    """Return a path as text.
+
+    Raises:
+        StorageError: it is bytes, an open file, or anything else.
+    """
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else path
+    if not isinstance(text, str):
+        raise StorageError(
+            f"{reprlib.repr(path)}: expected a path or a URL, as text or pathlib.Path; got a"
+            f" {type(path).__name__}"
+        )
+    return text
 
 
 def stored_at(source: str) -> UPath | None:

@@ -41,6 +41,8 @@ PIPE: Final = "-"
 
 _LIVE_WINDOW_FRAMES: Final = 8
 
+_FOR_FILES: Final = "leave it out, or record the stream and run the file"
+
 _LIVE: Final = ("rtsp://", "rtsps://", "rtmp://", "rtp://", "udp://", "tcp://", "srt://")
 
 
@@ -84,11 +86,13 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
 
     Raises:
         MediaError: the source cannot be read as video.
+        ConfigError: settings are not for streams.
         NodeConfigError: settings are invalid, or the container cannot hold the codec.
         GraphError: the graph does not have one decoder and one encoder.
         OutputError: the file exists, has an unknown suffix, or is in an object store.
     """
     piped = output == PIPE
+    _check_options(config.run)
     if "://" in output:
         raise OutputError(f"{output}: a stream is written to a pipe or a file; copy it from there")
     target = Path(output)
@@ -120,6 +124,14 @@ def run_stream(source: str, output: str, config: RunConfig, *, overwrite: bool) 
         for warning in report.get("warnings", ()):
             log.warning("%s: %s", name, warning)
     return result
+
+
+def _check_options(options: RunOptions) -> None:
+    for name in ("sign_cert", "sign_key", "sign_tsa", "address"):
+        if getattr(options, name) is not None:
+            raise ConfigError(f"run.{name} is not for streams: {_FOR_FILES}")
+    if options.runner == "ray":
+        raise ConfigError(f"run.runner=ray is not for streams: {_FOR_FILES}")
 
 
 def _standard_input() -> str:

@@ -36,6 +36,7 @@ from nodes.types import VideoInfo
 from pipeline.containers.other_streams import OtherStreams
 from pipeline.containers.packet_clock import SteadyTimes
 from pipeline.containers.stream_plan import StreamPolicy
+from pipeline.containers.trim import Trim
 from pipeline.containers.video_stream import facts_of
 
 __all__ = ["StreamDecode", "StreamEncode"]
@@ -191,6 +192,9 @@ class _StreamWriter(Writer):
         self._video = source.config.video
         self._lock = threading.Lock()
         self._steady = SteadyTimes()
+        self._trim: Trim | None = None
+        self._waiting: deque[Packet[Stream]] = deque()
+        """Packets of a part of the source, until the first picture says where it begins."""
         at_once = replace(plan, options={**plan.facts.zero_latency, **plan.options})
         super().__init__(Path(target), at_once, info, threads)
         self._container.start_encoding()
@@ -208,7 +212,8 @@ class _StreamWriter(Writer):
         )
         output.metadata.update(self._original.metadata)
         if self._muxer != "yuv4mpegpipe":
-            output.set_chapters(self._original.chapters())
+            chapters, span = self._original.chapters(), self._info.span_pts
+            output.set_chapters(Trim(self._info, span[0]).chapters(chapters) if span else chapters)
         return output
 
     def add_stream(self, threads: int) -> VideoStream:
@@ -234,9 +239,14 @@ class _StreamWriter(Writer):
         return made
 
     def offset_of(self, first_pts: int) -> int:
-        """Return 0, since the output has the source's times."""
-        del first_pts
-        return 0
+        """Return what is 0 in the output: the source's 0, of a part of it its first picture."""
+        if self._info.span_pts is None:
+            return 0
+        with self._lock:
+            self._trim = Trim(self._info, first_pts)
+            while self._waiting:
+                self._write_other(self._waiting.popleft())
+        return first_pts
 
     def put(self, packet: Packet[VideoStream]) -> None:
         """Write a packet of the encoder."""
@@ -247,7 +257,7 @@ class _StreamWriter(Writer):
         """Flush the converters of other streams and the encoder, and complete the file."""
         with self._lock:
             for held in self._steady.end():
-                self._others.write(held)
+                self._write_other(held)
             self._others.finish()
         for note in self._steady.notes:
             log.warning("%s", note)
@@ -264,4 +274,14 @@ class _StreamWriter(Writer):
         """Write a packet of another stream; libav interleaves packets by time."""
         with self._lock:
             for ready in self._steady.push(packet):
-                self._others.write(ready)
+                self._write_other(ready)
+
+    def _write_other(self, packet: Packet[Stream]) -> None:
+        """Write a packet of another stream if it is in the part of the source that is wanted."""
+        span, ticks = self._info.span_pts, packet.pts if packet.pts is not None else packet.dts
+        if span is None or (self._trim is not None and self._trim.keeps(packet)):
+            self._others.write(packet)
+        elif self._trim is None and ticks is not None:
+            end = (ticks + (packet.duration or 0)) * packet.time_base
+            if end > span[0] * self._info.time_base:
+                self._waiting.append(packet)

@@ -16,6 +16,7 @@ from nodes.media.urls import is_url
 from nodes.node import Node, NodeConfig
 from nodes.reports import counted
 from pipeline.config import RunOptions
+from pipeline.errors import ConfigError
 from pipeline.evidence.versions import pixel_versions
 from pipeline.graph.graph import Graph
 from pipeline.graph.prepare import prepared
@@ -72,9 +73,11 @@ def verify(
             them in their segments. 0 for none, None for all.
 
     Raises:
-        pipeline.errors.ConfigError: there is no report.
+        pipeline.errors.ConfigError: there is no report, or `sample` is no count.
         pipeline.errors.StorageError: an object store cannot be used.
     """
+    if sample is not None and (type(sample) is not int or sample < 0):
+        raise ConfigError(f"sample: expected a number of frames, or None for all (got {sample!r})")
     location = location_of(out)
     report = find_report(location)
     records, found = read_record(report, location)

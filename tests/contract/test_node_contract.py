@@ -24,8 +24,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "aminet.enhance": {"weights": "bicubic"},
     "aminet.map": {"function": "numpy:fliplr"},
     "aminet.map_faces": {"function": "numpy:fliplr"},
+    "aminet.resize": {"height_px": 50},
 }
-"""Of the nodes that cannot do without, or take long."""
+"""Of the nodes that cannot do without, take long, or do nothing without."""
 COMPARING = ("aminet.compare", "aminet.change_map")
 """They take two videos of the same size."""
 

@@ -7,10 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
 
+import pipeline
+from pipeline.errors import ConfigError
 from tests.support.media import AudioTrack, Video, decode_all, make_video, packets_of
 
 COMMAND = [sys.executable, "-m", "pipeline", "enhance", "-", "-o"]
@@ -50,6 +53,41 @@ def test_what_goes_in_comes_out(tmp_path: Path, name: str, video: Video) -> None
         for (a, _), (b, _) in zip(sent, got, strict=True):
             assert float(b) - shift == pytest.approx(float(a), abs=0.0011)
     assert f"{len(before)} frames".encode() in done.stderr
+
+
+@pytest.mark.parametrize("name", ["v.mkv", "v.nut", "v.ts"])
+def test_a_part_of_a_pipe_is_the_part_of_the_file(tmp_path: Path, name: str) -> None:
+    tracks = (AudioTrack("pcm_s16le" if name == "v.nut" else "aac", duration_s=3),)
+    chapters = ((0.0, 1.0, "one"), (1.0, 3.0, "two")) if name == "v.mkv" else ()
+    source = make_video(tmp_path / name, Video(frames=75, audio=tracks, chapters=chapters))
+    settings = ["enhance.weights=bicubic"]
+    file, stream = tmp_path / f"file{source.suffix}", tmp_path / f"stream{source.suffix}"
+    pipeline.enhance(source, file, settings=settings, from_s=1, to_s=2, runner="local")
+    pipeline.enhance_stream(source, stream, settings=settings, from_s=1, to_s=2)
+
+    def times(path: Path, index: int) -> list[float]:
+        first = min(float(time) for time, _ in packets_of(path, 0))
+        return sorted(float(time) - first for time, _ in packets_of(path, index))
+
+    assert times(stream, 0) == pytest.approx(times(file, 0), abs=0.0011)
+    heard, expected = times(stream, 1), times(file, 1)
+    # What the source holds behind the picture at which it ends is not read.
+    assert 0.5 < max(heard) <= max(expected) + 0.0011
+    assert heard == pytest.approx(expected[: len(heard)], abs=0.0011)
+    if name != "v.ts":  # whose clock does not begin at 0
+        assert decode_all(stream)[0].time == pytest.approx(0, abs=0.0011)
+    with av.open(file) as one, av.open(stream) as other:
+        assert other.chapters() == one.chapters()
+
+
+@pytest.mark.parametrize(
+    "flags", [{"sign_cert": "a.pem"}, {"sign_key": "a.pem"}, {"address": "auto"}, {"runner": "ray"}]
+)
+def test_what_a_stream_cannot_do_is_refused(flags: Any, tmp_path: Path) -> None:
+    source = make_video(tmp_path / "v.mkv", Video(frames=2))
+    with pytest.raises(ConfigError, match=r"^run\.\w+.* is not for streams"):
+        pipeline.enhance_stream(source, tmp_path / "out.mkv", **flags)
+    assert not (tmp_path / "out.mkv").exists()
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from nodes.errors import MediaError
 from nodes.media.hdr import read_hdr_facts
@@ -187,3 +187,19 @@ def test_a_number_of_more_digits_than_a_name_has_is_none(tmp_path: Path) -> None
     film = make_video(tmp_path / "film.mkv", Video(frames=2))
     with pytest.raises(OutputError, match="one picture cannot hold a video"):
         run(film, tmp_path / "a%0999999999d.png")
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow writes no AVIF")
+@pytest.mark.parametrize("name", ["out.png", "out.jpg", "out.mp4"])
+def test_a_still_in_heif_is_refused_as_one(name: str, tmp_path: Path) -> None:
+    ramp("RGB").save(tmp_path / "in.avif")
+    with pytest.raises(MediaError, match=r"a still picture in HEIF .*convert it"):
+        run(tmp_path / "in.avif", tmp_path / name)
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow writes no AVIF")
+def test_an_animation_in_heif_is_a_video(tmp_path: Path) -> None:
+    others = [ramp("RGB").rotate(180), ramp("RGB")]
+    ramp("RGB").save(tmp_path / "in.avif", save_all=True, append_images=others, duration=40)
+    (video,) = run(tmp_path / "in.avif", tmp_path / "out.apng")
+    assert video.frames == 3

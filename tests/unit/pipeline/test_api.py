@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import io
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import pytest
 import pipeline
 from nodes.errors import MediaError
 from pipeline.config import Flags, GraphFlags
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, StorageError
 from tests.support.media import Video, make_video
 
 BICUBIC = "enhance.weights=bicubic"
@@ -100,3 +102,39 @@ def test_a_call_without_inputs_is_told_as_one(tmp_path: Path) -> None:
     for call in (pipeline.plan, pipeline.enhance):
         with pytest.raises(ConfigError, match="no input was given"):
             call([], tmp_path / "out")
+
+
+class BytesPath:
+    def __fspath__(self) -> bytes:
+        return b"a.mp4"
+
+
+@pytest.mark.parametrize(
+    "path", [b"a.mp4", bytearray(b"a"), io.BytesIO(b"a"), None, 3, [None], [b"a.mp4"], BytesPath()]
+)
+def test_what_is_no_path_is_told_as_one(path: Any, tmp_path: Path) -> None:
+    """Bytes and open files can be iterated over: what they hold is not taken for names."""
+    calls: list[Callable[[], Any]] = [
+        lambda: pipeline.plan(path, tmp_path / "out"),
+        lambda: pipeline.enhance(path, tmp_path / "out"),
+        lambda: pipeline.enhance("a.mp4", path),
+        lambda: pipeline.enhance_stream(path, tmp_path / "out.mkv"),
+        lambda: pipeline.enhance_stream("-", path),
+        lambda: pipeline.verify(path),
+    ]
+    for call in calls:
+        with pytest.raises(StorageError, match="expected a path or a URL, as text"):
+            call()
+
+
+@pytest.mark.parametrize("kind", [iter, set, tuple, dict.fromkeys])
+def test_inputs_may_be_any_iterable(kind: Callable[[list[Path]], Any], tmp_path: Path) -> None:
+    make_video(tmp_path / "v.mp4", Video(frames=1))
+    plan = pipeline.plan(kind([tmp_path / "v.mp4"]), tmp_path / "out.mp4")
+    assert [video.source for video in plan.files.videos] == [str(tmp_path / "v.mp4")]
+
+
+@pytest.mark.parametrize("sample", [-1, "3", 2.0, True])
+def test_a_sample_is_a_number_of_frames(sample: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="sample: expected a number of frames"):
+        pipeline.verify(tmp_path, sample=sample)
