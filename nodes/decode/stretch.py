@@ -78,8 +78,7 @@ class Stretch:
         self._conversions: dict[tuple[str, bool], int] = {}
         self._asked_for = config.hardware
         self._decoded_by: dict[str, int] = {}
-        self._emitted = 0
-        self._warmup_frames = 0
+        self._emitted = self._warmup_frames = 0
         self._first_pts: int | None = None
         self._last_pts: int | None = None
         self._reader = self._reader_of(segment, config, on_other, live_until)
@@ -271,18 +270,22 @@ class Stretch:
         self._conversions[what, same_size] = count + 1
 
     def _note_damage(self, what: str, pts: int | None) -> None:
-        if pts is not None and self._is_outside(pts, exact=what == UNDECODED):
+        first, end = self._wanted_pts()
+        if pts is not None and (
+            (first is not None and pts < first)
+            or (what == UNDECODED and end is not None and pts >= end)
+        ):
             return  # another segment's, or of a part that is not wanted
         self._damage_count += 1
         if len(self._damage) < MAX_NAMED_EVENTS:
             time_s = None if pts is None else round(float(pts * self._reader.time_base), 6)
             self._damage.append({"what": what, "before_frame": self._emitted, "time_s": time_s})
 
-    def _is_outside(self, pts: int, *, exact: bool) -> bool:
-        first, end = self._counts_from, self._end if exact else None
-        outside = (first is not None and pts < first) or (end is not None and pts >= end)
-        # After a restart of its clock the source's times are others.
-        return outside and not self._clock.restarts
+    def _wanted_pts(self) -> tuple[int | None, int | None]:
+        """Return the bounds of what is wanted, in the source's times, as far as they are known."""
+        wanted = self._counts_from, self._end  # both None until there is a clock
+        restarted = wanted != (None, None) and self._clock.restarts
+        return (None, None) if restarted else wanted  # the source's times are others since then
 
     def report(self) -> dict[str, Any]:
         """Return the report, as JSON types."""
@@ -298,7 +301,7 @@ class Stretch:
             "hardware": self._asked_for,
             "why_software": self._reader.why_software,
             "lost_counted": self._reader.counts_lost,
-            "lost": self._reader.lost(self._counts_from, self._end),
+            "lost": self._reader.lost(*self._wanted_pts()),
             "repeats": self._reader.repeats,
             "ended_early": self._reader.ended_early,
             "synthesised_pts": {

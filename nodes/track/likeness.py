@@ -35,6 +35,11 @@ lower scores, and their points move by fractions of a pixel."""
 _LIVING: Final = 0.02
 """Standard deviation of the likeness, from look to look, below which it may be a picture of a face.
 A face that breathes, blinks and turns varies by 0.03 to 0.1."""
+_ENOUGH_LOOKS: Final = 5
+"""From so many looks on, the standard deviation is estimated from the median deviation: one or two
+looks that differ, as at a keyframe, which shows even a drawing slightly changed, are no motion."""
+_DEVIATIONS_PER_MEDIAN: Final = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
 _PICTURED: Final = 0.08
 """What a picture needs more: drawn faces and signs that do not move have up to 0.27."""
 _FEWEST_LOOKS: Final = 3
@@ -64,6 +69,14 @@ def is_like_a_face(looks: Sequence[float], width_px: float) -> bool:
         width_px: of the face's box.
     """
     least = float(np.interp(width_px, _WIDTHS_PX, _LEAST))
-    if len(looks) >= _FEWEST_LOOKS and float(np.std(looks)) < _LIVING:
+    if len(looks) >= _FEWEST_LOOKS and _spread(looks) < _LIVING:
         least += _PICTURED
     return float(np.mean(looks)) >= least
+
+
+def _spread(looks: Sequence[float]) -> float:
+    """Return the standard deviation, without outliers if there are enough looks."""
+    if len(looks) < _ENOUGH_LOOKS:
+        return float(np.std(looks))
+    from_middle = np.abs(np.array(looks) - np.median(looks))
+    return _DEVIATIONS_PER_MEDIAN * float(np.median(from_middle))

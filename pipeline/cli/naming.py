@@ -27,11 +27,16 @@ def naming_options(command: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return command(*args, **named)
         except (ConfigError, GraphError) as error:
-            given = (name for name in options if named.get(name) is not None)
+            given = (name for name in options if not _is_default(named.get(name)))
             error.message = _by_option(error, {name: options[name] for name in given})
             raise
 
     return call
+
+
+def _is_default(value: object) -> bool:
+    """Return whether an option was not given; a switch is false then."""
+    return value is None or value is False
 
 
 def _options_of(command: Callable[..., Any]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pipeline.job.files import VideoFiles
 from pipeline.storage.locations import MOST_NAME_BYTES, is_remote, stored_at
 from pipeline.storage.private import folder_below, not_writable
 
-__all__ = ["check_location", "check_names", "make_folder"]
+__all__ = ["can_be_a_file", "check_location", "check_names", "make_folder"]
 
 _NOT_IN_LISTS: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """Characters that XML 1.0, in which object stores answer, does not have."""
@@ -42,14 +42,15 @@ def check_location(video: VideoFiles) -> None:
             " lists of names cannot hold; rename it"
         )
     # Objects are copied to a file of their name.
-    if stored_at(video.source) is not None and not _can_be_a_file(video.source.rpartition("/")[2]):
+    if stored_at(video.source) is not None and not can_be_a_file(video.source.rpartition("/")[2]):
         raise OutputError(
             f"{video.source}: expected a name that a file can have, of at most {MOST_NAME_BYTES}"
             " bytes in UTF-8 and without a zero byte; rename it"
         )
 
 
-def _can_be_a_file(name: str) -> bool:
+def can_be_a_file(name: str) -> bool:
+    """Return whether a file system can have a file of this name."""
     try:
         return "\0" not in name and len(name.encode()) <= MOST_NAME_BYTES
     except UnicodeEncodeError:

@@ -6,7 +6,7 @@ Planning reads the inputs and the results of earlier runs, and changes nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from glob import escape
 
 from upath import UPath
@@ -25,7 +25,7 @@ from pipeline.job.earlier import changes, finished_report, finished_segments, ow
 from pipeline.job.failure import FAILURES, explained
 from pipeline.job.files import JobFiles, VideoFiles, check_outputs, plan_files, written
 from pipeline.job.merge import side_endings
-from pipeline.job.output_paths import check_location, check_names
+from pipeline.job.output_paths import can_be_a_file, check_location, check_names
 from pipeline.job.report import VideoReport, read_videos
 from pipeline.job.video_plan import VideoPlan, plan_video
 from pipeline.segments.identity import content_ids
@@ -61,6 +61,8 @@ class PlannedVideo:
     """The report of an earlier run that finished the video."""
     may_replace: bool = False
     """Whether the output and the files beside it may exist."""
+    of_job: frozenset[UPath] = frozenset()
+    """The outputs of all videos of the job."""
 
     @property
     def former_endings(self) -> Sequence[str]:
@@ -75,7 +77,7 @@ class PlannedVideo:
         return [*self.files.existing_sides(self.former_endings), *self.former_outputs()]
 
     def former_outputs(self) -> list[UPath]:
-        """Return the files of outputs of that run that this one does not have.
+        """Return the files of outputs of that run that this one does not have, of any video.
 
         Of what its report names only what a run gives such a name: a report can be forged.
         """
@@ -86,7 +88,8 @@ class PlannedVideo:
             if not is_node_name(name):
                 continue
             output = self.files.output_of(name)
-            if redacted(str(output)) == location and output not in self.files.outputs:
+            given = redacted(str(output)) == location and can_be_a_file(output.name)
+            if given and output not in {*self.files.outputs, *self.of_job}:
                 found.extend(output.with_name(file) for file in written(output))
         return found
 
@@ -234,6 +237,8 @@ def plan_job(
         except FAILURES as error:
             what = f"looking at {video.source}"
             videos.append(PlannedVideo(video, error=explained(error, what)))
+    of_job = frozenset(output for video in videos for output in video.files.outputs)
+    videos = [replace(video, of_job=of_job) for video in videos]
     conflict = _conflict(videos, endings, overwrite=overwrite)
     return JobPlan(graph, nodes, options, files, threads, tuple(videos), conflict, credentials)
 

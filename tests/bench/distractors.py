@@ -1,7 +1,7 @@
 """Things that a detector may take for faces: signs, posters, hands, animals, cartoon faces.
 
 They are drawn by code, or are glyphs of the font Noto Color Emoji (SIL Open Font License 1.1). Sets
-0 and 1 were used to choose the limits of `nodes.track.likeness`; nothing was chosen by set 2.
+0 and 1 were used to choose the limits of `nodes.track.likeness`; no limit was chosen by set 2.
 """
 
 from __future__ import annotations

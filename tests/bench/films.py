@@ -120,7 +120,7 @@ def films(clips: Sequence[Clip]) -> list[Film]:
 
 
 def films_of_distractors(clips: Sequence[Clip], emoji: Path) -> list[Film]:
-    """Return films of a few people among many things; nothing was chosen by the last one."""
+    """Return films of a few people among many things; no limit was chosen by the last one."""
     return [
         Film("distractors", _among_distractors(clips, emoji, 0)),
         Film("distractors, second set", _among_distractors(clips[4:], emoji, 1)),

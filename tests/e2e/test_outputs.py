@@ -110,7 +110,8 @@ def test_an_output_that_the_next_run_does_not_have_is_removed(source: Path, tmp_
     assert small.exists()
     report = tmp_path / "out.report.json"
     found = json.loads(report.read_text(encoding="utf-8"))
-    found["videos"][0]["outputs"] |= {"mine": str(source), "..": str(own)}  # forged
+    forged = {name: f"{tmp_path}/out.{name}.mkv" for name in ("zero\0", 300 * "x")}
+    found["videos"][0]["outputs"] |= {"mine": str(source), "..": str(own), **forged}
     report.write_text(json.dumps(found), encoding="utf-8")
     config = write_run(tmp_path, TWO[0])
     pipeline.enhance(source, out, config=config, overwrite=True)
@@ -118,6 +119,19 @@ def test_an_output_that_the_next_run_does_not_have_is_removed(source: Path, tmp_
     assert out.exists()
     assert source.exists()
     assert own.exists()
+
+
+def test_another_video_may_have_the_name_of_an_output_of_the_run_before(
+    source: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    source.rename(folder / "z.mp4")
+    pipeline.enhance(folder, out, config=write_run(tmp_path, TWO[0], BESIDE.replace("small", "a")))
+    assert (out / "z.a.mp4").exists()
+    make_video(folder / "z.a.mp4", FOOTAGE)  # is done before z.mp4
+    pipeline.enhance(folder, out, config=write_run(tmp_path, TWO[0]), overwrite=True)
+    assert (out / "z.a.mp4").exists()
 
 
 def test_an_existing_file_with_the_name_of_one_encoder_is_kept(

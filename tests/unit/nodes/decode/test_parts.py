@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from nodes.decode import Decode
 from tests.support.decoding import keyframe_times
 from tests.support.media import QUIET_X265, Video, corrupt_packets, make_video
+from tests.support.transport import VIDEO, rewrite_times
 from tests.support.video_nodes import decode
 
 OPEN_HEVC = Video(
@@ -70,3 +73,16 @@ def test_damage_that_is_told_late_is_not_lost(tmp_path: Path, damaged: int) -> N
     whole, merged = decode(path, threads=4)[2], in_parts(path, keys, threads=4)
     assert whole["damage"]["count"]
     assert merged["damage"]["count"] >= whole["damage"]["count"]
+
+
+def test_damage_after_a_restart_of_the_clock_is_counted(tmp_path: Path) -> None:
+    path = make_video(tmp_path / "v.ts", Video(codec="mpeg2video", frames=60, gop_frames=10))
+    rewrite_times(path, VIDEO, lambda at, time: time - 108_000 * (at >= 30))
+    content = bytearray(path.read_bytes())
+    *_, damaged = islice(re.finditer(b"\0\0\1\0", content), 36)  # headers of pictures
+    content[damaged.end() : damaged.end() + 50] = b"\xff" * 50
+    path.write_bytes(content)
+    for from_s in (None, 0.3):
+        report = decode(path, from_s=from_s)[2]
+        assert len(report["restarts"]) == 1
+        assert (report["lost"], report["damage"]["count"]) == (1, 1)

@@ -232,6 +232,16 @@ def test_what_looks_the_same_in_every_frame_must_be_more_like_a_face(
     assert confirmed_after(*living(look, 20))[-1]
 
 
+@pytest.mark.parametrize("other_score", [0.63, 0.79])
+@pytest.mark.parametrize("others", [1, 2])
+def test_what_looks_the_same_in_nearly_all_frames_is_no_living_face(
+    other_score: float, others: int
+) -> None:
+    look = seen(100, 100, 60 / 2.4, 0.70, shift=0.04)
+    other = replace(look, score=other_score)
+    assert not any(confirmed_after(*[look] * 6, *[other] * others, *[look] * 20))
+
+
 def test_a_face_in_profile_needs_less() -> None:
     points = seen(100, 100, 20, 0.7, shift=0.1)
     turned = replace(points, points_px=(points.points_px - (100, 0)) * (0.4, 1) + (100, 0))

@@ -100,6 +100,7 @@ def test_a_wrong_value_is_told_by_its_option(
         (("--from=9", "--set=decode.to_s=8"), "node 'decode' (aminet.decode): to_s: expected"),
         (("--evidence", "--set=decode.hardware=auto"), "hardware: expected off with --evidence"),
         (("--set=params.look=odd",), "node 'enhance' (aminet.enhance): look: expected"),
+        (("--set=params.evidence=odd",), "node 'decode' (aminet.decode): exact: expected"),
         (("--set=run.runner=spark",), "aminet: run.runner: expected"),
     ],
 )
