@@ -64,15 +64,13 @@ def conversion(source: str, pix_fmt: str, samples: RgbImage, kind: Samples) -> s
     """
     channels = 1 if samples.ndim == 2 else samples.shape[2]
     known, before = animation_format(source), VideoFormat(pix_fmt)
-    has_alpha = channels == 4
+    # libav decodes every palette and every lossless WebP as a picture with transparency.
+    has_alpha = channels == 4 and bool((samples[..., 3] < np.iinfo(samples.dtype).max).any())
     if before.has_palette or (known is not None and known.palette):
-        # libav decodes every palette as one with transparency.
-        top = np.iinfo(samples.dtype).max
-        has_alpha = has_alpha and bool((samples[..., 3] < top).any())
         was = _PALETTE + _alpha(has_alpha)
     else:
-        parts = len(before.components)
-        was = _words(max(part.bits for part in before.components), parts < 3, parts in (2, 4))
+        parts = before.components
+        was = _words(max(part.bits for part in parts), len(parts) < 3, has_alpha)
     bits = min(8 * samples.itemsize, kind.bits)
     now = _words(bits, channels == 1 and kind.grey, has_alpha and kind.alpha)
     now = _PALETTE + _alpha(has_alpha) if kind.palette else now

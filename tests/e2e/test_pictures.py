@@ -88,7 +88,8 @@ def test_a_photograph_changes_in_its_face_only(tmp_path: Path) -> None:
     # Whole blocks of 16 pixels that the face reaches into are coded anew; all others are equal, but
     # for single rounding errors.
     assert 0.01 < np.mean(change > 0) < face_share + 0.1
-    for elsewhere in (change[-16:], change[:, :16]):
+    # Decoders interpolate chroma, so that the pixels next to such a block change, too.
+    for elsewhere in (change[-8:], change[:, :16]):
         assert elsewhere.max() <= 1
         assert np.count_nonzero(elsewhere) <= 3
 

@@ -50,3 +50,21 @@ def test_a_profile_that_is_there_twice_is_told_once(tmp_path: Path) -> None:
     source.write_bytes(content[:33] + profile + profile + content[33:])
     said = ["left out of 1 picture: the colour profile (damaged, repeated or too large)"]
     assert animation_losses(str(source)) == said
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.png"])
+@pytest.mark.parametrize(
+    ("alpha", "said"),
+    [(255, None), (254, "8-bit colour with transparency written as 8-bit colour")],
+)
+def test_transparency_that_no_pixel_has_is_not_lost(
+    name: str, alpha: int, said: str | None
+) -> None:
+    """A lossless WebP is always decoded with transparency."""
+    samples: Any = np.full((4, 4, 4), 255, np.uint8)
+    samples[0, 0, 3] = alpha
+    jpeg, png = photo_format("a.jpg"), photo_format("a.png")
+    assert jpeg is not None
+    assert png is not None
+    assert conversion(name, "bgra", samples, jpeg) == said
+    assert conversion(name, "bgra", samples, png) is None
