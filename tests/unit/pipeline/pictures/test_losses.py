@@ -16,13 +16,18 @@ from nodes.picture.png_chunks import png_chunk
 from pipeline.pictures.losses import animation_losses, conversion
 
 
+def opaque_but_for_one_pixel(alpha: int) -> Any:
+    samples = np.full((4, 4, 4), 255, np.uint8)
+    samples[0, 0, 3] = alpha
+    return samples
+
+
 @pytest.mark.parametrize("pix_fmt", ["bgra", "pal8"])
 @pytest.mark.parametrize(("alpha", "words"), [(255, ""), (0, " with transparency")])
 def test_transparency_of_a_palette_is_told_where_there_is_some(
     pix_fmt: str, alpha: int, words: str
 ) -> None:
-    samples: Any = np.full((4, 4, 4), 255, np.uint8)
-    samples[0, 0, 3] = alpha
+    samples = opaque_but_for_one_pixel(alpha)
     png, gif = photo_format("a.png"), animation_format("a.gif")
     assert png is not None
     assert gif is not None
@@ -61,8 +66,7 @@ def test_transparency_that_no_pixel_has_is_not_lost(
     name: str, alpha: int, said: str | None
 ) -> None:
     """A lossless WebP is always decoded with transparency."""
-    samples: Any = np.full((4, 4, 4), 255, np.uint8)
-    samples[0, 0, 3] = alpha
+    samples = opaque_but_for_one_pixel(alpha)
     jpeg, png = photo_format("a.jpg"), photo_format("a.png")
     assert jpeg is not None
     assert png is not None
